@@ -1,0 +1,36 @@
+//! How much of a hostile or merely huge input is accepted before a run stops with [`Error::Limit`](crate::Error::Limit).
+
+/// The limits of one run. [`Limits::default`] is safe for a machine of 2 GB.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Pixels of one decoded picture, width times height.
+    pub max_pixels: u64,
+    /// Streams of one container.
+    pub max_streams: usize,
+    /// Frames of one plan.
+    pub max_frames: usize,
+    /// Frames sent in one request.
+    pub max_request_frames: usize,
+    /// Bytes of all encoded pictures of one request, before Base64.
+    pub max_request_image_bytes: u64,
+    /// Bytes of one subtitle file or of all text of one subtitle stream.
+    pub max_subtitle_bytes: u64,
+    /// Bytes of one answer of a server.
+    pub max_reply_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            // Two 8K pictures.
+            max_pixels: 67_108_864,
+            max_streams: 256,
+            max_frames: 200_000,
+            // OpenAI takes 500 pictures and about 50 MB of them in one request.
+            max_request_frames: 500,
+            max_request_image_bytes: 36_000_000,
+            max_subtitle_bytes: 16 << 20,
+            max_reply_bytes: 16 << 20,
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The `vidgist` command.
+
+fn main() {}

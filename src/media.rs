@@ -1,0 +1,308 @@
+//! The vocabulary of media: what a container holds, and one decoded frame.
+
+use std::fmt;
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::time::{TimeBase, Timestamp};
+
+/// A fraction of positive integers: a frame rate or a pixel's sides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Ratio {
+    /// Numerator, at least 1.
+    pub num: u32,
+    /// Denominator, at least 1.
+    pub den: u32,
+}
+
+impl Ratio {
+    /// The ratio 1:1.
+    pub const ONE: Self = Self { num: 1, den: 1 };
+
+    /// The ratio as a float.
+    #[must_use]
+    pub fn as_f64(self) -> f64 {
+        f64::from(self.num) / f64::from(self.den)
+    }
+}
+
+impl fmt::Display for Ratio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.num, self.den)
+    }
+}
+
+/// How far a stored picture must be turned clockwise to be shown upright.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub enum Rotation {
+    /// As stored.
+    #[default]
+    #[serde(rename = "0")]
+    None,
+    /// A quarter clockwise.
+    #[serde(rename = "90")]
+    Quarter,
+    /// Upside down.
+    #[serde(rename = "180")]
+    Half,
+    /// A quarter anticlockwise.
+    #[serde(rename = "270")]
+    ThreeQuarters,
+}
+
+impl Rotation {
+    /// The nearest quarter turn to `degrees` clockwise.
+    #[must_use]
+    pub fn from_degrees(degrees: f64) -> Self {
+        match (degrees / 90.0).round().rem_euclid(4.0) as u8 {
+            1 => Self::Quarter,
+            2 => Self::Half,
+            3 => Self::ThreeQuarters,
+            _ => Self::None,
+        }
+    }
+
+    /// Whether width and height change places.
+    #[must_use]
+    pub fn swaps_sides(self) -> bool {
+        matches!(self, Self::Quarter | Self::ThreeQuarters)
+    }
+}
+
+/// What a container says of itself. None is "not said", never a default.
+#[derive(Clone, Debug, Serialize)]
+pub struct MediaInfo {
+    /// Path or URL as the user gave it.
+    pub input: String,
+    /// The container's short name: `mov,mp4`, `matroska`, `png`.
+    pub format: String,
+    /// Size of the file; None for streams and cameras.
+    pub size_bytes: Option<u64>,
+    /// The container's own start: the zero of the clock that picture and sound share.
+    pub start: Timestamp,
+    /// The container's claimed length.
+    pub duration: Option<Timestamp>,
+    /// Title tag, untrusted text.
+    pub title: Option<String>,
+    /// Video streams in container order.
+    pub video: Vec<VideoStream>,
+    /// Audio streams in container order.
+    pub audio: Vec<AudioStream>,
+    /// Subtitle streams in container order.
+    pub subtitles: Vec<SubtitleStream>,
+}
+
+impl MediaInfo {
+    /// The video stream that is meant where none is named: the one marked default, else the largest; cover
+    /// pictures never.
+    #[must_use]
+    pub fn main_video(&self) -> Option<&VideoStream> {
+        let pictures = |v: &&VideoStream| !v.is_cover;
+        self.video
+            .iter()
+            .filter(pictures)
+            .max_by_key(|v| (v.is_default, u64::from(v.width) * u64::from(v.height), std::cmp::Reverse(v.stream_idx)))
+    }
+
+    /// The audio stream that is meant where none is named: the first marked default, else the first.
+    #[must_use]
+    pub fn main_audio(&self) -> Option<&AudioStream> {
+        self.audio.iter().find(|a| a.is_default).or_else(|| self.audio.first())
+    }
+}
+
+/// One video stream.
+#[derive(Clone, Debug, Serialize)]
+pub struct VideoStream {
+    /// Index among all streams of the container, from 0.
+    pub stream_idx: usize,
+    /// Codec name as libav has it: `h264`.
+    pub codec: String,
+    /// Stored width in pixels, before rotation and sample aspect.
+    pub width: u32,
+    /// Stored height in pixels.
+    pub height: u32,
+    /// Sample aspect ratio (SAR): width to height of one stored pixel.
+    pub sample_aspect: Ratio,
+    /// Turn that shows the picture upright.
+    pub rotation: Rotation,
+    /// Average frame rate as claimed.
+    pub frame_rate: Option<Ratio>,
+    /// Pixel format as libav has it: `yuv420p`.
+    pub pixel_format: Option<String>,
+    /// Time base of pts.
+    #[serde(serialize_with = "as_text")]
+    pub time_base: TimeBase,
+    /// First pts as claimed, on the stream's own clock.
+    pub start: Option<Timestamp>,
+    /// Claimed length.
+    pub duration: Option<Timestamp>,
+    /// Claimed number of frames.
+    pub n_frames: Option<u64>,
+    /// Language tag (ISO 639), untrusted text.
+    pub language: Option<String>,
+    /// Marked default by the container.
+    pub is_default: bool,
+    /// An attached picture (cover art), not a video.
+    pub is_cover: bool,
+}
+
+impl VideoStream {
+    /// Width and height in pixels as shown: rotation and sample aspect applied (the longer reading of the two
+    /// sides is kept, the other stretched, so that nothing stored is lost).
+    #[must_use]
+    pub fn display_size(&self) -> (u32, u32) {
+        let sar = self.sample_aspect;
+        let scale = |side: u32, by: u32, over: u32| {
+            ((u64::from(side) * u64::from(by) + u64::from(over) / 2) / u64::from(over)).max(1) as u32
+        };
+        let (w, h) = if sar.num >= sar.den {
+            (scale(self.width, sar.num, sar.den), self.height)
+        } else {
+            (self.width, scale(self.height, sar.den, sar.num))
+        };
+        if self.rotation.swaps_sides() { (h, w) } else { (w, h) }
+    }
+}
+
+/// One audio stream.
+#[derive(Clone, Debug, Serialize)]
+pub struct AudioStream {
+    /// Index among all streams of the container, from 0.
+    pub stream_idx: usize,
+    /// Codec name as libav has it: `aac`.
+    pub codec: String,
+    /// Samples a second in one channel.
+    pub sample_rate_hz: Option<u32>,
+    /// Number of channels.
+    pub channels: Option<u16>,
+    /// Time of the first sample to be heard, on the container's own clock (edit lists applied).
+    pub start: Option<Timestamp>,
+    /// Time of the first stored sample, on the container's own clock: earlier than `start` where the encoder
+    /// put priming samples in front.
+    pub first_packet: Option<Timestamp>,
+    /// Claimed length.
+    pub duration: Option<Timestamp>,
+    /// Language tag (ISO 639), untrusted text.
+    pub language: Option<String>,
+    /// Title tag, untrusted text.
+    pub title: Option<String>,
+    /// Marked default by the container.
+    pub is_default: bool,
+}
+
+/// One subtitle stream.
+#[derive(Clone, Debug, Serialize)]
+pub struct SubtitleStream {
+    /// Index among all streams of the container, from 0.
+    pub stream_idx: usize,
+    /// Codec name as libav has it: `subrip`.
+    pub codec: String,
+    /// Whether it holds text (pictures of text are not read).
+    pub is_text: bool,
+    /// Language tag (ISO 639), untrusted text.
+    pub language: Option<String>,
+    /// Marked default by the container.
+    pub is_default: bool,
+    /// Marked as the translation of foreign passages alone.
+    pub is_forced: bool,
+}
+
+/// One decoded frame, upright, scaled, RGB.
+#[derive(Clone)]
+pub struct Frame {
+    /// Index of the frame among those that this run returns, from 0.
+    pub frame_idx: usize,
+    /// Presentation time on the stream's own clock.
+    pub pts: Timestamp,
+    /// Presentation time on the shared clock.
+    pub time: Timestamp,
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// RGB24, rows from the top without padding: `width * height * 3` bytes.
+    pub rgb: Vec<u8>,
+}
+
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Frame {{ #{} {} {}x{} }}", self.frame_idx, self.time, self.width, self.height)
+    }
+}
+
+/// The picture formats that frames are encoded to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ImageFormat {
+    /// JPEG, 4:2:0: the one that every model takes.
+    #[default]
+    Jpeg,
+    /// PNG, lossless.
+    Png,
+    /// WebP, lossy.
+    Webp,
+}
+
+impl ImageFormat {
+    /// The MIME type.
+    #[must_use]
+    pub fn mime(self) -> &'static str {
+        match self {
+            Self::Jpeg => "image/jpeg",
+            Self::Png => "image/png",
+            Self::Webp => "image/webp",
+        }
+    }
+
+    /// The file name's extension, without the dot.
+    #[must_use]
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Jpeg => "jpg",
+            Self::Png => "png",
+            Self::Webp => "webp",
+        }
+    }
+}
+
+/// One frame, encoded: what is written to a file and what a model is sent.
+#[derive(Clone, Serialize)]
+pub struct EncodedImage {
+    /// Index of the frame among those that this run returns, from 0.
+    pub frame_idx: usize,
+    /// Presentation time on the stream's own clock.
+    #[serde(skip)]
+    pub pts: Timestamp,
+    /// Presentation time on the shared clock.
+    pub time: Timestamp,
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// The format of `bytes`.
+    pub format: ImageFormat,
+    /// The file's bytes, shared: cloning costs nothing.
+    #[serde(skip)]
+    pub bytes: Bytes,
+}
+
+impl fmt::Debug for EncodedImage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EncodedImage {{ #{} {} {} bytes }}", self.frame_idx, self.time, self.bytes.len())
+    }
+}
+
+/// What OpenCV measured on one frame.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct FrameScore {
+    /// Variance of the Laplacian of the grey picture: higher is sharper; comparable within one video alone.
+    pub sharpness: f64,
+    /// Difference to the frame before among those returned, 0 (the same) to 1 (nothing in common); 1 for the first.
+    pub change: f64,
+}
+
+fn as_text<T: fmt::Display, S: serde::Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}
