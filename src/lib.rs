@@ -1,6 +1,7 @@
 //! Vidgist turns video and sound into text.
 
 pub mod error;
+pub mod libav;
 pub mod limits;
 pub mod media;
 pub mod message;

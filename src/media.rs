@@ -127,6 +127,8 @@ pub struct VideoStream {
     pub sample_aspect: Ratio,
     /// Turn that shows the picture upright.
     pub rotation: Rotation,
+    /// Whether the stored picture must be flipped top to bottom before it is turned.
+    pub is_mirrored: bool,
     /// Average frame rate as claimed.
     pub frame_rate: Option<Ratio>,
     /// Pixel format as libav has it: `yuv420p`.

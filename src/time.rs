@@ -23,11 +23,11 @@ impl TimeBase {
 
     /// A time base of `num / den` seconds, reduced; None where either is 0.
     #[must_use]
-    pub fn new(num: u32, den: u32) -> Option<Self> {
+    pub const fn new(num: u32, den: u32) -> Option<Self> {
         if num == 0 || den == 0 {
             return None;
         }
-        let divisor = gcd(u128::from(num), u128::from(den)) as u32;
+        let divisor = gcd(num as u128, den as u128) as u32;
         Some(Self { num: num / divisor, den: den / divisor })
     }
 
@@ -343,7 +343,7 @@ impl TimeRange {
     }
 }
 
-fn gcd(a: u128, b: u128) -> u128 {
+const fn gcd(a: u128, b: u128) -> u128 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
