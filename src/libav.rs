@@ -57,11 +57,6 @@ impl Packet {
         self.inner.duration().max(0)
     }
 
-    /// Whether decoding can begin here.
-    pub(crate) fn is_key(&self) -> bool {
-        self.inner.is_key()
-    }
-
     /// Whether the container says that the decoded frame is not shown (an edit list begins later).
     pub(crate) fn is_discard(&self) -> bool {
         // SAFETY: `as_ptr` is the packet that `inner` owns, valid while `self` is borrowed.

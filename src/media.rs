@@ -91,6 +91,8 @@ pub struct MediaInfo {
     pub audio: Vec<AudioStream>,
     /// Subtitle streams in container order.
     pub subtitles: Vec<SubtitleStream>,
+    /// What is visibly missing from the file, in words; empty where nothing is known to be.
+    pub damage: Vec<String>,
 }
 
 impl MediaInfo {

@@ -27,6 +27,7 @@ impl Demuxer {
             video: Vec::new(),
             audio: Vec::new(),
             subtitles: Vec::new(),
+            damage: Vec::new(),
         };
         for stream in self.input.streams() {
             match stream.parameters().medium() {
