@@ -57,6 +57,11 @@ impl Packet {
         self.inner.duration().max(0)
     }
 
+    /// Whether decoding can begin here.
+    pub(crate) fn is_key(&self) -> bool {
+        self.inner.is_key()
+    }
+
     /// Whether the container says that the decoded frame is not shown (an edit list begins later).
     pub(crate) fn is_discard(&self) -> bool {
         // SAFETY: `as_ptr` is the packet that `inner` owns, valid while `self` is borrowed.
@@ -137,6 +142,17 @@ impl Demuxer {
                 }
             }
         }
+    }
+
+    /// Moves to the last keyframe of a stream at or before `ticks`, as far as the container can tell; whoever calls
+    /// looks at the packets that come. Returns whether the container can do it at all.
+    pub(crate) fn seek(&mut self, stream_idx: usize, ticks: i64) -> bool {
+        // SAFETY: the container is open and `stream_idx` one of its streams (libav checks it again).
+        #[expect(unsafe_code, reason = "the wrapper seeks on its own clock alone, rounding the stream's ticks")]
+        let code = unsafe {
+            ffi::av_seek_frame(self.input.as_mut_ptr(), stream_idx as c_int, ticks, ffi::AVSEEK_FLAG_BACKWARD as c_int)
+        };
+        code >= 0
     }
 
     /// Places that could not be read so far.

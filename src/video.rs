@@ -2,6 +2,7 @@
 
 pub mod index;
 pub mod opencv;
+mod spans;
 mod stills;
 
 use std::path::Path;

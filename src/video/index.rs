@@ -8,11 +8,26 @@ use crate::limits::Limits;
 use crate::media::VideoStream;
 use crate::time::{TimeBase, TimeRange, Timestamp};
 
+/// One packet of the video stream.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PacketEntry {
+    /// Presentation time in ticks.
+    pub(super) pts: i64,
+    /// Decoding time in ticks; the presentation time where the container has none.
+    pub(super) dts: i64,
+    /// Size of the payload.
+    pub(super) n_bytes: u32,
+    /// Whether decoding can begin here.
+    pub(super) is_key: bool,
+}
+
 /// The frames of one video stream in presentation order.
 #[derive(Clone, Debug)]
 pub struct FrameIndex {
     /// Presentation times in ticks of `base`, sorted, at least one.
     pts: Vec<i64>,
+    /// Every packet in decoding order, those that are not shown included; empty where `is_exact` is false.
+    pub(super) packets: Vec<PacketEntry>,
     /// First tick after the last frame.
     end: i64,
     base: TimeBase,
@@ -35,7 +50,7 @@ impl FrameIndex {
     pub fn scan(path: &Path, stream: &VideoStream, start: Timestamp, limits: &Limits) -> Result<Self> {
         let mut demuxer = Demuxer::open(path, limits)?;
         demuxer.keep_only(&[stream.stream_idx]);
-        let mut pts = Vec::new();
+        let (mut pts, mut packets) = (Vec::new(), Vec::new());
         let (mut n_packets, mut n_without_pts) = (0, 0usize);
         let mut last = (i64::MIN, 0);
         while let Some(packet) = demuxer.next_packet()? {
@@ -43,11 +58,17 @@ impl FrameIndex {
                 continue;
             }
             n_packets += 1;
+            n_without_pts += usize::from(packet.pts().is_none());
+            let Some(time) = packet.pts().or(packet.dts()) else { continue };
+            packets.push(PacketEntry {
+                pts: time,
+                dts: packet.dts().unwrap_or(time),
+                n_bytes: u32::try_from(packet.data().len()).unwrap_or(u32::MAX),
+                is_key: packet.is_key(),
+            });
             if packet.is_discard() {
                 continue;
             }
-            n_without_pts += usize::from(packet.pts().is_none());
-            let Some(time) = packet.pts().or(packet.dts()) else { continue };
             pts.push(time);
             last = last.max((time, packet.duration()));
         }
@@ -57,6 +78,7 @@ impl FrameIndex {
         }
         let is_exact = n_without_pts == 0;
         if !is_exact {
+            packets = Vec::new();
             pts = decoded_times(path, stream, limits)?;
             last.0 = pts.last().copied().unwrap_or(last.0);
         }
@@ -65,6 +87,7 @@ impl FrameIndex {
         let end = last.0.saturating_add(last_duration(last.1, &pts, stream));
         Ok(Self {
             pts,
+            packets,
             end,
             base: stream.time_base,
             start,
@@ -77,7 +100,16 @@ impl FrameIndex {
     /// `n` frames, one each tick of `base` from 0 on.
     pub(super) fn regular(n: usize, base: TimeBase) -> Self {
         let pts: Vec<i64> = (0..n as i64).collect();
-        Self { end: n as i64, pts, base, start: Timestamp::ZERO, is_exact: true, n_packets: n as u64, n_read_errors: 0 }
+        Self {
+            end: n as i64,
+            pts,
+            packets: Vec::new(),
+            base,
+            start: Timestamp::ZERO,
+            is_exact: true,
+            n_packets: n as u64,
+            n_read_errors: 0,
+        }
     }
 
     /// Number of frames.
@@ -180,7 +212,7 @@ mod tests {
 
     fn index(pts: Vec<i64>, base: TimeBase, start: Timestamp) -> FrameIndex {
         let end = pts[pts.len() - 1] + 1;
-        FrameIndex { pts, end, base, start, is_exact: true, n_packets: 0, n_read_errors: 0 }
+        FrameIndex { pts, packets: Vec::new(), end, base, start, is_exact: true, n_packets: 0, n_read_errors: 0 }
     }
 
     proptest! {
