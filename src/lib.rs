@@ -1,5 +1,6 @@
 //! Vidgist turns video and sound into text.
 
+pub mod audio;
 pub mod encode;
 pub mod error;
 pub mod libav;
