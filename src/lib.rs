@@ -10,6 +10,7 @@ pub mod message;
 pub mod model;
 pub mod plan;
 pub mod probe;
+pub mod report;
 pub mod source;
 pub mod time;
 pub mod timeline;

@@ -5,9 +5,11 @@ use rubato::{Fft, FixedSync, Indexing, Resampler as _, WindowFunction};
 
 use crate::error::{Error, Result};
 
-/// Frames transformed at a time, at least: aliases stay under -100 dB and the pass band reaches 95 % of the lower
-/// Nyquist frequency.
-const MIN_CHUNK: usize = 1024;
+/// Frames of the lower rate transformed at a time, at least: the filter's edge lies at 98 % of its Nyquist frequency.
+const MIN_BLOCK: usize = 1024;
+
+/// Samples of one block over all channels, at most: the FFT holds about six buffers of them, 200 MB.
+const MAX_BLOCK_SAMPLES: usize = 1 << 23;
 
 /// From one sample rate to another, interleaved. What comes out has exactly `round(n * out / in)` frames, and frame
 /// `i` lies at the time `i / out`.
@@ -27,8 +29,16 @@ impl Resampler {
     pub(super) fn new(rate_in_hz: u32, rate_out_hz: u32, channels: u16) -> Result<Self> {
         let channels = usize::from(channels);
         let (from, to) = (rate_in_hz as usize, rate_out_hz as usize);
-        // A chunk's output, too, must be long enough for a steep filter.
-        let chunk = MIN_CHUNK.max(MIN_CHUNK * from / to.max(1));
+        // Blocks long enough on both sides for a steep filter. An even number of units, because the delay is half a
+        // block: of an odd block it would not be a whole sample.
+        let unit = gcd(from, to);
+        let n_units = MIN_BLOCK.div_ceil(from.min(to) / unit).next_multiple_of(2);
+        let chunk = n_units * (from / unit);
+        if chunk.max(n_units * (to / unit)) * channels > MAX_BLOCK_SAMPLES {
+            let what = format!("{rate_in_hz} Hz to {rate_out_hz} Hz");
+            let problem = format!("these rates have no small common step, too much for {channels} channels at a time");
+            return Err(Error::unsupported(what, problem, "ask for one channel or for a usual rate"));
+        }
         let window = WindowFunction::BlackmanHarris2;
         let inner = Fft::new_custom(from, to, chunk, 1, channels, window, FixedSync::Both).map_err(|e| {
             let what = format!("{rate_in_hz} Hz to {rate_out_hz} Hz");
@@ -93,6 +103,10 @@ impl Resampler {
         out.extend_from_slice(&buffer[n_dropped * self.channels..n_made * self.channels]);
         Ok(())
     }
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a.max(1) } else { gcd(b, a % b) }
 }
 
 /// `n * to / from`, to the nearest.
