@@ -3,12 +3,12 @@
 //! One of the few places that touch foreign code. libav picks a demuxer by content, and some of its demuxers open
 //! other files and addresses (playlists, `concat`), so only plain media containers and local files are let in.
 
+mod decode;
 mod facts;
 
 use std::ffi::{CStr, c_int};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::Once;
 
 use ffmpeg_the_third as ffmpeg;
 use ffmpeg_the_third::ffi;
@@ -83,7 +83,7 @@ impl Demuxer {
         if size == 0 {
             return Err(Error::malformed(name, "the file is empty (0 bytes)", "copy or download it again"));
         }
-        initialise();
+        quiet();
         let mut options = ffmpeg::Dictionary::new();
         options.set("protocol_whitelist", "file");
         options.set("format_whitelist", FORMATS);
@@ -180,12 +180,10 @@ fn lower_first(text: &str) -> String {
     chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
 }
 
-/// Tells libav, and OpenCV, which shares it, to keep quiet: what matters comes back as errors and counts.
-pub(crate) fn initialise() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        ffmpeg::util::log::set_level(ffmpeg::util::log::Level::Quiet);
-    });
+/// Tells libav to keep quiet: what matters comes back as errors and counts. Done before each use, since OpenCV, which
+/// shares the library, raises the level again.
+pub(crate) fn quiet() {
+    ffmpeg::util::log::set_level(ffmpeg::util::log::Level::Quiet);
 }
 
 /// The libav version that the program runs with: `avformat 59.27.100`.

@@ -18,8 +18,8 @@ pub struct FrameIndex {
     base: TimeBase,
     /// The container's zero.
     start: Timestamp,
-    /// Whether the packets carry presentation times; else they are the sorted decoding times, which tell the order
-    /// alone with certainty.
+    /// Whether the packets carry presentation times; else the times are the decoder's own, and only the frames' order
+    /// can be relied on.
     pub is_exact: bool,
     /// Packets of the stream, those that are not shown included.
     pub n_packets: u64,
@@ -56,6 +56,10 @@ impl FrameIndex {
             return Err(Error::malformed(path.display(), problem, "check the file with ffprobe"));
         }
         let is_exact = n_without_pts == 0;
+        if !is_exact {
+            pts = decoded_times(path, stream, limits)?;
+            last.0 = pts.last().copied().unwrap_or(last.0);
+        }
         pts.sort_unstable();
         pts.dedup();
         let end = last.0.saturating_add(last_duration(last.1, &pts, stream));
@@ -127,6 +131,33 @@ impl FrameIndex {
             .filter(|(distance, _)| *distance <= tolerance.unsigned_abs())
             .map(|(_, number)| number)
     }
+}
+
+/// The times of a stream whose packets do not tell them (AVI, MPEG-PS): those that a decoder gives to its frames, at
+/// the cost of decoding them all.
+fn decoded_times(path: &Path, stream: &VideoStream, limits: &Limits) -> Result<Vec<i64>> {
+    tracing::debug!(path = %path.display(), "packets without times: decoding all of them to learn when frames are shown");
+    let mut demuxer = Demuxer::open(path, limits)?;
+    demuxer.keep_only(&[stream.stream_idx]);
+    let mut decoder = demuxer.video_decoder(stream.stream_idx)?;
+    let mut times = Vec::new();
+    loop {
+        let packet = demuxer.next_packet()?;
+        if packet.as_ref().is_some_and(|packet| packet.stream_idx() != stream.stream_idx) {
+            continue;
+        }
+        decoder.send(packet.as_ref());
+        while let Some(frame) = decoder.receive() {
+            times.extend(frame.timestamp());
+        }
+        if packet.is_none() {
+            break;
+        }
+    }
+    if times.is_empty() {
+        return Err(super::no_frame(path, &stream.codec));
+    }
+    Ok(times)
 }
 
 /// The packet's own duration; else one frame at the claimed rate; else the mean distance of frames; else one tick.

@@ -270,7 +270,7 @@ fn broken(name: impl std::fmt::Display, error: opencv::Error) -> Error {
 
 /// OpenCV writes to stderr by itself; what matters is returned instead.
 fn quiet() {
-    crate::libav::initialise();
+    crate::libav::quiet();
     let _ = core::set_log_level(core::LogLevel::LOG_LEVEL_SILENT);
 }
 
