@@ -1,0 +1,3 @@
+//! What OpenCV does for frames.
+
+pub mod score;
