@@ -1,13 +1,18 @@
 //! Vidgist turns video and sound into text.
 
 pub mod error;
+pub mod files;
 pub mod limits;
 pub mod media;
 pub mod message;
 pub mod model;
+pub mod prompt;
+pub mod report;
 pub mod time;
 pub mod timeline;
 pub mod transcribe;
 pub mod transcript;
+pub mod untrusted;
+pub mod video;
 
 pub use error::{Error, Result};
