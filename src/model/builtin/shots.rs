@@ -10,6 +10,9 @@ const MAX_SHOTS: usize = 12;
 const NEVER: f64 = 0.2;
 const ALWAYS: f64 = 0.6;
 
+/// What follows a change sooner than this belongs to it: a fade, or a cut too quick to tell.
+const SHORTEST_MILLIS: i64 = 800;
+
 /// Consecutive frames that show one thing.
 pub(super) struct Shot {
     /// From its first frame to the next shot's, the last to the end of the timeline.
@@ -36,7 +39,10 @@ pub(super) fn find(timeline: &Timeline) -> Found {
     }
     let changes: Vec<f64> = frames.iter().skip(1).map(|f| f.score.change).collect();
     let threshold = threshold(&changes);
+    let millis = |from: usize, to: usize| frames[to].image.time.minus(frames[from].image.time).millis();
     let mut cuts: Vec<usize> = (1..frames.len()).filter(|at| changes[at - 1] >= threshold).collect();
+    let followed: Vec<usize> = cuts.windows(2).filter(|w| millis(w[0], w[1]) < SHORTEST_MILLIS).map(|w| w[0]).collect();
+    cuts.retain(|at| followed.binary_search(at).is_err());
     let n_weaker = cuts.len().saturating_sub(MAX_SHOTS - 1);
     if n_weaker > 0 {
         // A stable sort: of equals the earlier stays.
@@ -86,7 +92,11 @@ mod tests {
     use proptest::prelude::*;
 
     fn timeline(changes: &[f64]) -> Timeline {
-        let at = |i: usize| Timestamp::from_millis(i as i64 * 1000);
+        timeline_every(1000, changes)
+    }
+
+    fn timeline_every(millis: i64, changes: &[f64]) -> Timeline {
+        let at = |i: usize| Timestamp::from_millis(i as i64 * millis);
         let frames = changes.iter().enumerate().map(|(i, change)| TimelineFrame {
             image: EncodedImage {
                 frame_idx: i,
@@ -116,6 +126,14 @@ mod tests {
         assert_eq!(find(&timeline(&[0.35, 0.4, 0.3, 0.38, 0.33, 0.42, 0.36])).shots.len(), 1);
         let found = find(&timeline(&[0.9; 40]));
         assert_eq!((found.shots.len(), found.n_weaker), (MAX_SHOTS, 28));
+    }
+
+    #[test]
+    fn a_fade_is_one_change() {
+        let found =
+            find(&timeline_every(200, &[1.0, 0.0, 0.5, 0.6, 0.6, 0.5, 0.0, 0.01, 0.0, 0.02, 0.0, 0.0, 0.0, 0.0]));
+        let starts: Vec<_> = found.shots.iter().map(|s| s.range.start.millis()).collect();
+        assert_eq!(starts, [0, 1000]);
     }
 
     proptest! {
