@@ -3,6 +3,7 @@
 pub mod audio;
 pub mod encode;
 pub mod error;
+pub mod files;
 pub mod libav;
 pub mod limits;
 pub mod media;
@@ -10,12 +11,14 @@ pub mod message;
 pub mod model;
 pub mod plan;
 pub mod probe;
+pub mod prompt;
 pub mod report;
 pub mod source;
 pub mod time;
 pub mod timeline;
 pub mod transcribe;
 pub mod transcript;
+pub mod untrusted;
 pub mod video;
 
 pub use error::{Error, Result};

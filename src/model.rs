@@ -1,5 +1,7 @@
 //! What a model is: evidence in, an answer out.
 
+pub mod builtin;
+
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 
