@@ -5,6 +5,7 @@ pub mod limits;
 pub mod media;
 pub mod message;
 pub mod model;
+pub mod service;
 pub mod time;
 pub mod timeline;
 pub mod transcribe;
