@@ -1,14 +1,22 @@
 //! Vidgist turns video and sound into text.
 
+pub mod audio;
+pub mod encode;
 pub mod error;
+pub mod libav;
 pub mod limits;
 pub mod media;
 pub mod message;
 pub mod model;
+pub mod plan;
+pub mod probe;
+pub mod report;
 pub mod service;
+pub mod source;
 pub mod time;
 pub mod timeline;
 pub mod transcribe;
 pub mod transcript;
+pub mod video;
 
 pub use error::{Error, Result};

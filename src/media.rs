@@ -91,6 +91,8 @@ pub struct MediaInfo {
     pub audio: Vec<AudioStream>,
     /// Subtitle streams in container order.
     pub subtitles: Vec<SubtitleStream>,
+    /// What is visibly missing from the file, in words; empty where nothing is known to be.
+    pub damage: Vec<String>,
 }
 
 impl MediaInfo {
@@ -127,6 +129,8 @@ pub struct VideoStream {
     pub sample_aspect: Ratio,
     /// Turn that shows the picture upright.
     pub rotation: Rotation,
+    /// Whether the stored picture must be flipped top to bottom before it is turned.
+    pub is_mirrored: bool,
     /// Average frame rate as claimed.
     pub frame_rate: Option<Ratio>,
     /// Pixel format as libav has it: `yuv420p`.

@@ -23,11 +23,11 @@ impl TimeBase {
 
     /// A time base of `num / den` seconds, reduced; None where either is 0.
     #[must_use]
-    pub fn new(num: u32, den: u32) -> Option<Self> {
+    pub const fn new(num: u32, den: u32) -> Option<Self> {
         if num == 0 || den == 0 {
             return None;
         }
-        let divisor = gcd(u128::from(num), u128::from(den)) as u32;
+        let divisor = gcd(num as u128, den as u128) as u32;
         Some(Self { num: num / divisor, den: den / divisor })
     }
 
@@ -83,10 +83,13 @@ impl Timestamp {
         Self { ticks, base }
     }
 
-    /// A time of whole nanoseconds.
+    /// A time of whole nanoseconds, held in the coarsest base that is exact (so that sums with a container's own
+    /// base stay exact).
     #[must_use]
     pub fn from_nanos(nanos: i64) -> Self {
-        Self::new(nanos, TimeBase::NANOS)
+        let shared = gcd(u128::from(nanos.unsigned_abs()), 1_000_000_000);
+        let base = TimeBase { num: 1, den: (1_000_000_000 / shared) as u32 };
+        Self { ticks: nanos / shared as i64, base }
     }
 
     /// A time of whole milliseconds.
@@ -184,6 +187,9 @@ impl Timestamp {
         let (num, den) = (num / shared, den / shared);
         let scale = |n: u128, d: u128, ticks: i64| i128::from(ticks) * ((n * den) / (d * num)) as i128;
         let sum = scale(an, ad, self.ticks) + sign * scale(bn, bd, other.ticks);
+        // The sum itself may need a coarser base than its parts did.
+        let shared = gcd(sum.unsigned_abs(), den).max(1);
+        let (sum, den) = (sum / shared as i128, den / shared);
         match (u32::try_from(num), u32::try_from(den), i64::try_from(sum)) {
             (Ok(num), Ok(den), Ok(ticks)) => Self { ticks, base: TimeBase { num, den } },
             _ => Self::from_nanos(clamp_i64(i128::from(self.nanos()) + sign * i128::from(other.nanos()))),
@@ -343,7 +349,7 @@ impl TimeRange {
     }
 }
 
-fn gcd(a: u128, b: u128) -> u128 {
+const fn gcd(a: u128, b: u128) -> u128 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 

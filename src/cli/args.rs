@@ -1,0 +1,306 @@
+//! The command line, as clap reads it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use vidgist::time::Timestamp;
+
+const EXAMPLES: &str = "\
+Examples:
+  vidgist summarize talk.mp4                       a summary on stdout
+  vidgist summarize talk.mp4 -o talk/              report, frames and transcript in a folder
+  vidgist summarize talk.mp4 --prompt 'List every slide with its time'
+  vidgist summarize talk.mp4 --base-url http://localhost:11434/v1 --model qwen2.5vl
+  vidgist frames talk.mp4 --interval 5s -o frames/ one picture every five seconds
+  vidgist audio talk.mp4 -o talk.wav --rate 16000 --channels 1
+  vidgist transcribe talk.mp4 --format srt
+  vidgist doctor                                   what is installed, which model would answer
+
+The key is read from OPENAI_API_KEY. Without a key or --base-url nothing leaves this machine.";
+
+/// Turns video and sound into text: summaries, frames, transcripts.
+#[derive(Debug, Parser)]
+#[command(name = "vidgist", version, after_help = EXAMPLES, max_term_width = 110, arg_required_else_help = true)]
+pub struct Cli {
+    /// Say nothing but results and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more: -v what is done and why, -vv every step
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Configuration file in place of the one in the user's folder
+    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
+    pub config: Option<PathBuf>,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Summarise a video, a recording, a picture or a folder of pictures
+    Summarize(Box<SummarizeArgs>),
+    /// Write the frames of a video as pictures
+    Frames(FramesArgs),
+    /// Write the sound of a video as a WAV file
+    Audio(AudioArgs),
+    /// Write what is said, with times
+    Transcribe(TranscribeArgs),
+    /// Show what a file holds
+    Probe(ProbeArgs),
+    /// Check what is installed, which model would answer, and what is missing
+    Doctor(DoctorArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  vidgist summarize talk.mp4
+  vidgist summarize talk.mp4 --start 10m --end 20m --interval 2s
+  vidgist summarize talk.mp4 --transcript talk.de.srt --prompt-file question.txt
+  vidgist summarize talk.mp4 --format json | jq .answer")]
+pub struct SummarizeArgs {
+    /// A media file, a picture, a folder or pattern of pictures, an address such as rtsp://…, or camera:0
+    pub input: String,
+    #[command(flatten)]
+    pub sampling: SamplingArgs,
+    #[command(flatten)]
+    pub picture: PictureArgs,
+    #[command(flatten)]
+    pub transcript: TranscriptArgs,
+    #[command(flatten)]
+    pub prompt: PromptArgs,
+    #[command(flatten)]
+    pub model: ModelArgs,
+    /// What is written to stdout
+    #[arg(long, value_name = "FORMAT", default_value = "markdown", help_heading = "Output")]
+    pub format: ReportFormat,
+    /// Write report.md, report.json, frames/ and transcript.srt into this folder
+    #[arg(short, long, value_name = "DIR", help_heading = "Output")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum ReportFormat {
+    /// For people
+    Markdown,
+    /// For programs: docs/output.md describes it
+    Json,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Which frames")]
+pub struct SamplingArgs {
+    /// One frame every so often: 5s, 500ms, 1m [default: 1s for summarize, 5s for frames]
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["fps", "at"])]
+    pub interval: Option<Timestamp>,
+    /// Frames a second: 0.5, 2, 30000/1001
+    #[arg(long, value_name = "RATE", conflicts_with = "at")]
+    pub fps: Option<String>,
+    /// Single moments: 12s,1:04,01:02:03.5
+    #[arg(long, value_name = "TIMES", value_delimiter = ',')]
+    pub at: Vec<Timestamp>,
+    /// Begin here
+    #[arg(long, value_name = "TIME")]
+    pub start: Option<Timestamp>,
+    /// Stop before this
+    #[arg(long, value_name = "TIME")]
+    pub end: Option<Timestamp>,
+    /// At most so many, spread over the whole range [default: 50 for summarize]
+    #[arg(long, value_name = "N")]
+    pub max_frames: Option<usize>,
+    /// Pictures a second of a folder or pattern of pictures
+    #[arg(long, value_name = "RATE", default_value = "1", hide_short_help = true)]
+    pub sequence_fps: String,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Pictures")]
+pub struct PictureArgs {
+    /// Width of the pictures in pixels at most; never enlarged [default: 768]
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(16..=16_383))]
+    pub max_width: Option<u32>,
+    /// Quality of JPEG and WebP, 1 to 100 [default: 85]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub jpeg_quality: Option<u8>,
+    /// Format of the pictures [default: jpeg]
+    #[arg(long, value_name = "FORMAT")]
+    pub image_format: Option<PictureFormat>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PictureFormat {
+    Jpeg,
+    Png,
+    Webp,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Words")]
+pub struct TranscriptArgs {
+    /// Subtitle file (SRT or WebVTT) with what is said
+    #[arg(long, value_name = "FILE", conflicts_with = "no_transcript")]
+    pub transcript: Option<PathBuf>,
+    /// Do not look for what is said
+    #[arg(long)]
+    pub no_transcript: bool,
+    /// Language to prefer among subtitles, and to expect in speech: en, fr
+    #[arg(long, value_name = "CODE")]
+    pub language: Option<String>,
+    /// Model of the transcription endpoint; without it sound is not sent anywhere
+    #[arg(long, value_name = "NAME")]
+    pub stt_model: Option<String>,
+    /// Address of the transcription endpoint [default: that of --base-url]
+    #[arg(long, value_name = "URL", requires = "stt_model")]
+    pub stt_base_url: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Question")]
+pub struct PromptArgs {
+    /// What to do with the video, in place of "summarise"
+    #[arg(long, value_name = "TEXT", conflicts_with = "prompt_file")]
+    pub prompt: Option<String>,
+    /// The same, from a file
+    #[arg(long, value_name = "FILE")]
+    pub prompt_file: Option<PathBuf>,
+    /// Rules for the model, in place of vidgist's own
+    #[arg(long, value_name = "TEXT")]
+    pub system: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Model")]
+pub struct ModelArgs {
+    /// The model's name, or "built-in" for the one that needs no network
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+    /// Address of an OpenAI-compatible server, such as http://localhost:8080/v1
+    #[arg(long, value_name = "URL", env = "OPENAI_BASE_URL", hide_env_values = true)]
+    pub base_url: Option<String>,
+    /// Sent only where set, like all that follow: many models refuse them
+    #[arg(long, value_name = "0..2")]
+    pub temperature: Option<f64>,
+    /// Most tokens of the answer
+    #[arg(long, value_name = "N")]
+    pub max_tokens: Option<u32>,
+    /// Nucleus sampling
+    #[arg(long, value_name = "0..1")]
+    pub top_p: Option<f64>,
+    /// Number of alternative answers
+    #[arg(long, value_name = "N")]
+    pub n: Option<u32>,
+    /// Text at which the answer ends; up to 4
+    #[arg(long, value_name = "TEXT")]
+    pub stop: Vec<String>,
+    /// Number for repeatable sampling
+    #[arg(long, value_name = "N")]
+    pub seed: Option<i64>,
+    /// Longest wait for one answer, all tries together [default: 10m]
+    #[arg(long, value_name = "TIME")]
+    pub timeout: Option<Timestamp>,
+    /// Send pictures as data, or, where the input is an image's address, as that address
+    #[arg(long, value_name = "HOW", default_value = "data", hide_short_help = true)]
+    pub image_transport: ImageTransport,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ImageTransport {
+    /// As a Base64 data URL
+    Data,
+    /// As the address that was given
+    Url,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  vidgist frames talk.mp4 -o frames/
+  vidgist frames talk.mp4 --at 12s,1:04 --image-format png -o stills/
+  vidgist frames camera:0 --interval 1s --max-frames 10 -o cam/")]
+pub struct FramesArgs {
+    /// A media file, a picture, a folder or pattern of pictures, an address such as rtsp://…, or camera:0
+    pub input: String,
+    #[command(flatten)]
+    pub sampling: SamplingArgs,
+    #[command(flatten)]
+    pub picture: PictureArgs,
+    /// Folder for the pictures and frames.json
+    #[arg(short, long, value_name = "DIR", help_heading = "Output")]
+    pub output: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  vidgist audio talk.mp4 -o talk.wav
+  vidgist audio talk.mkv --rate 16000 --channels 1 -o speech.wav")]
+pub struct AudioArgs {
+    /// A media file
+    pub input: String,
+    /// Samples a second [default: as stored]
+    #[arg(long, value_name = "HZ", value_parser = clap::value_parser!(u32).range(1000..=768_000))]
+    pub rate: Option<u32>,
+    /// 1 or 2 [default: as stored]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=2))]
+    pub channels: Option<u16>,
+    /// The WAV file to write
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  vidgist transcribe talk.mp4 --format vtt -o talk.vtt
+  vidgist transcribe talk.mp4 --stt-model whisper-1")]
+pub struct TranscribeArgs {
+    /// A media file
+    pub input: String,
+    #[command(flatten)]
+    pub transcript: TranscriptArgs,
+    /// Address of an OpenAI-compatible server
+    #[arg(long, value_name = "URL", env = "OPENAI_BASE_URL", hide_env_values = true)]
+    pub base_url: Option<String>,
+    /// Longest wait for one answer, all tries together [default: 10m]
+    #[arg(long, value_name = "TIME")]
+    pub timeout: Option<Timestamp>,
+    /// How it is written
+    #[arg(long, value_name = "FORMAT", default_value = "srt")]
+    pub format: TranscriptFormat,
+    /// File to write in place of stdout
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum TranscriptFormat {
+    /// SubRip
+    Srt,
+    /// WebVTT
+    Vtt,
+    /// The words alone
+    Txt,
+    /// For programs
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub struct ProbeArgs {
+    /// A media file, a picture, a folder or pattern of pictures, an address, or camera:0
+    pub input: String,
+    /// Write JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Address of an OpenAI-compatible server
+    #[arg(long, value_name = "URL", env = "OPENAI_BASE_URL", hide_env_values = true)]
+    pub base_url: Option<String>,
+    /// The model's name
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+}

@@ -1,0 +1,204 @@
+//! Containers through libav: what they hold and their packets, nothing decoded.
+//!
+//! One of the few places that touch foreign code. libav picks a demuxer by content, and some of its demuxers open
+//! other files and addresses (playlists, `concat`), so only plain media containers and local files are let in.
+
+mod decode;
+mod facts;
+
+use std::ffi::{CStr, c_int};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use ffmpeg_the_third as ffmpeg;
+use ffmpeg_the_third::ffi;
+use ffmpeg_the_third::packet::Ref as _;
+
+use crate::error::{Error, Result};
+use crate::limits::Limits;
+use crate::time::TimeBase;
+
+/// Containers that hold their media themselves. Playlists (hls, dash, concat), device and network formats and the
+/// image-sequence readers, which all open further files, are left out on purpose.
+const FORMATS: &str = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,mpegvideo,avi,flv,asf,ogg,wav,w64,mp3,aac,\
+                       flac,aiff,caf,au,gif,h264,hevc,ivf,obu,amr,ac3,eac3,dts,dtshd,nut,mxf,rm,wv,ape,tta,m4v,dv,\
+                       mjpeg,apng,wtv,yuv4mpegpipe,mlv,voc,truehd";
+
+/// A container whose packets can be read, one after another.
+pub(crate) struct Demuxer {
+    input: ffmpeg::format::context::Input,
+    name: String,
+    n_read_errors: u32,
+}
+
+/// One packet: compressed data of one stream.
+pub(crate) struct Packet {
+    inner: ffmpeg::Packet,
+}
+
+impl Packet {
+    /// Index of its stream among all of the container, from 0.
+    pub(crate) fn stream_idx(&self) -> usize {
+        self.inner.stream()
+    }
+
+    /// Presentation time in ticks of the stream's time base; None where the container has none (AVI).
+    pub(crate) fn pts(&self) -> Option<i64> {
+        self.inner.pts()
+    }
+
+    /// Decoding time in ticks of the stream's time base.
+    pub(crate) fn dts(&self) -> Option<i64> {
+        self.inner.dts()
+    }
+
+    /// Length in ticks of the stream's time base; 0 where it is not known.
+    pub(crate) fn duration(&self) -> i64 {
+        self.inner.duration().max(0)
+    }
+
+    /// Whether the container says that the decoded frame is not shown (an edit list begins later).
+    pub(crate) fn is_discard(&self) -> bool {
+        // SAFETY: `as_ptr` is the packet that `inner` owns, valid while `self` is borrowed.
+        #[expect(unsafe_code, reason = "the safe flags leave AV_PKT_FLAG_DISCARD out")]
+        let flags = unsafe { (*self.inner.as_ptr()).flags };
+        flags & ffi::AV_PKT_FLAG_DISCARD as c_int != 0
+    }
+
+    /// The payload.
+    pub(crate) fn data(&self) -> &[u8] {
+        self.inner.data().unwrap_or_default()
+    }
+}
+
+impl Demuxer {
+    /// Opens a local file.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where it cannot be read, [`Error::Malformed`] where no media container is recognised or it is
+    /// broken, [`Error::Limit`] where it holds more streams than allowed.
+    pub(crate) fn open(path: &Path, limits: &Limits) -> Result<Self> {
+        let name = path.display().to_string();
+        let size = std::fs::File::open(path).and_then(|file| file.metadata()).map_err(|e| Error::io(path, e))?.len();
+        if size == 0 {
+            return Err(Error::malformed(name, "the file is empty (0 bytes)", "copy or download it again"));
+        }
+        quiet();
+        let mut options = ffmpeg::Dictionary::new();
+        options.set("protocol_whitelist", "file");
+        options.set("format_whitelist", FORMATS);
+        // A path is never taken for a URL or an option, whatever it is called.
+        let mut url = b"file:".to_vec();
+        url.extend_from_slice(path.as_os_str().as_bytes());
+        let input = ffmpeg::format::input_with_dictionary(std::ffi::OsStr::from_bytes(&url), options)
+            .map_err(|e| unreadable(&name, e))?;
+        if input.nb_streams() as usize > limits.max_streams {
+            let problem = format!("it holds {} streams; {} are allowed", input.nb_streams(), limits.max_streams);
+            return Err(Error::limit(name, problem, "remux the streams that you need into a new file"));
+        }
+        Ok(Self { input, name, n_read_errors: 0 })
+    }
+
+    /// Lets the container skip every stream but these.
+    pub(crate) fn keep_only(&mut self, stream_idxs: &[usize]) {
+        for idx in 0..self.input.nb_streams() as usize {
+            let wanted = stream_idxs.contains(&idx);
+            let discard = if wanted { ffmpeg::Discard::Default } else { ffmpeg::Discard::All };
+            // SAFETY: `idx` is below `nb_streams`, so the pointer is a stream that the open container owns.
+            #[expect(unsafe_code, reason = "the wrapper has no setter for a stream's discard")]
+            unsafe {
+                (**(*self.input.as_mut_ptr()).streams.add(idx)).discard = discard.into();
+            }
+        }
+    }
+
+    /// The next packet; None at the end.
+    ///
+    /// Damaged places are skipped and counted. # Errors: [`Error::Io`] where the file can no longer be read.
+    pub(crate) fn next_packet(&mut self) -> Result<Option<Packet>> {
+        let mut inner = ffmpeg::Packet::empty();
+        loop {
+            match inner.read(&mut self.input) {
+                Ok(()) => return Ok(Some(Packet { inner })),
+                Err(ffmpeg::Error::Eof) => return Ok(None),
+                // A demuxer that cannot find its way again says so at every call.
+                Err(ffmpeg::Error::InvalidData | ffmpeg::Error::Other { errno: libc_eagain::EAGAIN })
+                    if self.n_read_errors < 1000 =>
+                {
+                    self.n_read_errors += 1;
+                }
+                Err(ffmpeg::Error::Other { errno: libc_eagain::EIO }) => {
+                    let e = std::io::Error::from_raw_os_error(libc_eagain::EIO);
+                    return Err(Error::io(Path::new(&self.name), e));
+                }
+                Err(_) => {
+                    self.n_read_errors += 1;
+                    return Ok(None);
+                }
+            }
+        }
+    }
+
+    /// Places that could not be read so far.
+    pub(crate) fn n_read_errors(&self) -> u32 {
+        self.n_read_errors
+    }
+
+    /// A stream's time base; nanoseconds where the container's own is senseless.
+    pub(crate) fn time_base(&self, stream_idx: usize) -> TimeBase {
+        self.input.stream(stream_idx).and_then(|s| rational(s.time_base())).unwrap_or(TimeBase::NANOS)
+    }
+}
+
+fn rational(r: ffmpeg::Rational) -> Option<TimeBase> {
+    TimeBase::new(u32::try_from(r.numerator()).ok()?, u32::try_from(r.denominator()).ok()?)
+}
+
+/// The numbers of `errno` that are told apart here, the same on every Unix that this crate builds on.
+mod libc_eagain {
+    pub(super) const EIO: i32 = 5;
+    #[cfg(target_os = "linux")]
+    pub(super) const EAGAIN: i32 = 11;
+    #[cfg(not(target_os = "linux"))]
+    pub(super) const EAGAIN: i32 = 35;
+}
+
+fn unreadable(name: &str, error: ffmpeg::Error) -> Error {
+    let (problem, advice) = match error {
+        ffmpeg::Error::InvalidData => (
+            "not a media file that can be read, or its head is damaged (an mp4 without its index looks like this)"
+                .to_owned(),
+            "check it with ffprobe; recordings cut off while writing can often be mended with untrunc",
+        ),
+        other => (format!("cannot be opened as media: {}", lower_first(&other.to_string())), "check it with ffprobe"),
+    };
+    Error::malformed(name, problem, advice).because(error)
+}
+
+fn lower_first(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
+}
+
+/// Tells libav to keep quiet: what matters comes back as errors and counts. Done before each use, since OpenCV, which
+/// shares the library, raises the level again.
+pub(crate) fn quiet() {
+    ffmpeg::util::log::set_level(ffmpeg::util::log::Level::Quiet);
+}
+
+/// The libav version that the program runs with: `avformat 59.27.100`.
+#[must_use]
+pub fn version() -> String {
+    let v = ffmpeg::format::version();
+    format!("libavformat {}.{}.{}", v >> 16, v >> 8 & 0xff, v & 0xff)
+}
+
+/// A C string of a container as text, whatever bytes it holds.
+///
+/// # Safety
+/// `text` is null or points at a string that ends in NUL.
+#[expect(unsafe_code, reason = "the wrapper takes unchecked bytes for UTF-8")]
+unsafe fn lossy(text: *const std::ffi::c_char) -> Option<String> {
+    // SAFETY: not null here, and the caller says that it ends in NUL.
+    (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) }.to_string_lossy().trim().to_owned())
+}

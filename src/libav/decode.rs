@@ -1,0 +1,59 @@
+//! Decoding one video stream, one thread.
+
+use ffmpeg_the_third as ffmpeg;
+
+use super::{Demuxer, Packet};
+use crate::error::{Error, Result};
+
+/// A decoder of one video stream.
+pub(crate) struct VideoDecoder {
+    inner: ffmpeg::decoder::Video,
+    frame: ffmpeg::frame::Video,
+    n_damaged: u64,
+}
+
+impl Demuxer {
+    /// A decoder for the packets of `stream_idx`.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where libav was built without this codec.
+    pub(crate) fn video_decoder(&self, stream_idx: usize) -> Result<VideoDecoder> {
+        let stream = self.input.stream(stream_idx);
+        let opened = stream.and_then(|stream| {
+            let mut context = ffmpeg::codec::Context::from_parameters(stream.parameters()).ok()?.decoder();
+            // Frames of packets without times are placed by the decoder, which needs the packets' clock for that.
+            // SAFETY: the context is ours, allocated and not opened yet.
+            #[expect(unsafe_code, reason = "the wrapper sets the packets' time base of encoders alone")]
+            unsafe {
+                (*context.as_mut_ptr()).pkt_timebase = stream.time_base().into();
+            }
+            context.video().ok()
+        });
+        let inner = opened.ok_or_else(|| {
+            Error::unsupported(&self.name, "libav has no decoder for its video", "convert it with ffmpeg to H.264")
+        })?;
+        Ok(VideoDecoder { inner, frame: ffmpeg::frame::Video::empty(), n_damaged: 0 })
+    }
+}
+
+impl VideoDecoder {
+    /// Hands over the next packet; None is the end of the stream. Packets that cannot be decoded are counted.
+    pub(crate) fn send(&mut self, packet: Option<&Packet>) {
+        let sent = match packet {
+            Some(packet) => self.inner.send_packet(&packet.inner),
+            None => self.inner.send_eof(),
+        };
+        self.n_damaged += u64::from(sent.is_err());
+    }
+
+    /// The next frame that is ready; None where another packet is needed, or after the last.
+    pub(crate) fn receive(&mut self) -> Option<&ffmpeg::frame::Video> {
+        loop {
+            match self.inner.receive_frame(&mut self.frame) {
+                Ok(()) => return Some(&self.frame),
+                Err(ffmpeg::Error::InvalidData) => self.n_damaged += 1,
+                Err(_) => return None,
+            }
+        }
+    }
+}

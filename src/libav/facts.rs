@@ -1,0 +1,174 @@
+//! What a container says of itself, as [`MediaInfo`].
+
+use std::ffi::CStr;
+
+use ffmpeg_the_third as ffmpeg;
+use ffmpeg_the_third::codec::packet::side_data::Type as SideData;
+use ffmpeg_the_third::ffi;
+use ffmpeg_the_third::format::stream::{Disposition, Stream};
+
+use super::{Demuxer, lossy, rational};
+use crate::media::{AudioStream, MediaInfo, Ratio, Rotation, SubtitleStream, VideoStream};
+use crate::time::{TimeBase, Timestamp};
+
+/// Packets read at most to see where each sound begins.
+const MAX_PEEKED_PACKETS: usize = 2000;
+
+impl Demuxer {
+    /// The container's facts. Reads the first packets, so the demuxer is used up.
+    pub(crate) fn into_media_info(mut self, input: &str, size_bytes: u64) -> MediaInfo {
+        let mut info = MediaInfo {
+            input: input.to_owned(),
+            format: self.input.format().name().to_owned(),
+            size_bytes: Some(size_bytes),
+            start: Timestamp::ZERO,
+            duration: known(self.input.duration()).filter(|d| *d > 0).map(|d| Timestamp::new(d, MICROS)),
+            title: self.tag(None, c"title"),
+            video: Vec::new(),
+            audio: Vec::new(),
+            subtitles: Vec::new(),
+            damage: Vec::new(),
+        };
+        for stream in self.input.streams() {
+            match stream.parameters().medium() {
+                ffmpeg::media::Type::Video => info.video.extend(self.video(&stream)),
+                ffmpeg::media::Type::Audio => info.audio.push(self.audio(&stream)),
+                ffmpeg::media::Type::Subtitle => info.subtitles.push(self.subtitle(&stream)),
+                _ => {}
+            }
+        }
+        let starts = info.video.iter().filter(|v| !v.is_cover).filter_map(|v| v.start);
+        info.start = starts.chain(info.audio.iter().filter_map(|a| a.start)).min().unwrap_or(Timestamp::ZERO);
+        self.find_first_sound(&mut info.audio);
+        info
+    }
+
+    fn video(&self, stream: &Stream<'_>) -> Option<VideoStream> {
+        let parameters = stream.parameters();
+        let base = rational(stream.time_base())?;
+        let aspect = ratio(stream.sample_aspect_ratio()).or_else(|| ratio(parameters.sample_aspect_ratio()));
+        let (rotation, is_mirrored) = orientation(stream);
+        Some(VideoStream {
+            stream_idx: stream.index(),
+            codec: parameters.id().name().to_owned(),
+            width: parameters.width(),
+            height: parameters.height(),
+            // Senseless values (1:1000) are left out as players do.
+            sample_aspect: aspect.filter(|r| (0.1..=10.0).contains(&r.as_f64())).unwrap_or(Ratio::ONE),
+            rotation,
+            is_mirrored,
+            frame_rate: ratio(stream.avg_frame_rate()).or_else(|| ratio(stream.rate())),
+            pixel_format: pixel_format(stream),
+            time_base: base,
+            start: known(stream.start_time()).map(|t| Timestamp::new(t, base)),
+            duration: known(stream.duration()).filter(|d| *d > 0).map(|t| Timestamp::new(t, base)),
+            n_frames: u64::try_from(stream.frames()).ok().filter(|n| *n > 0),
+            language: self.language(stream),
+            is_default: stream.disposition().contains(Disposition::DEFAULT),
+            is_cover: stream.disposition().contains(Disposition::ATTACHED_PIC),
+        })
+    }
+
+    fn audio(&self, stream: &Stream<'_>) -> AudioStream {
+        let parameters = stream.parameters();
+        let at = |t: i64| Some(Timestamp::new(known(t)?, rational(stream.time_base())?));
+        AudioStream {
+            stream_idx: stream.index(),
+            codec: parameters.id().name().to_owned(),
+            sample_rate_hz: Some(parameters.sample_rate()).filter(|rate| *rate > 0),
+            channels: u16::try_from(parameters.ch_layout().channels()).ok().filter(|n| *n > 0),
+            start: at(stream.start_time()),
+            first_packet: None,
+            duration: at(stream.duration()).filter(|d| *d > Timestamp::ZERO),
+            language: self.language(stream),
+            title: self.tag(Some(stream), c"title"),
+            is_default: stream.disposition().contains(Disposition::DEFAULT),
+        }
+    }
+
+    fn subtitle(&self, stream: &Stream<'_>) -> SubtitleStream {
+        let codec = stream.parameters().id().name().to_owned();
+        SubtitleStream {
+            stream_idx: stream.index(),
+            is_text: matches!(codec.as_str(), "mov_text" | "subrip" | "srt" | "ass" | "ssa" | "webvtt" | "text"),
+            codec,
+            language: self.language(stream),
+            is_default: stream.disposition().contains(Disposition::DEFAULT),
+            is_forced: stream.disposition().contains(Disposition::FORCED),
+        }
+    }
+
+    /// Reads on until each audio stream has shown its first packet.
+    fn find_first_sound(&mut self, audio: &mut [AudioStream]) {
+        if audio.is_empty() {
+            return;
+        }
+        self.keep_only(&audio.iter().map(|a| a.stream_idx).collect::<Vec<_>>());
+        for _ in 0..MAX_PEEKED_PACKETS {
+            let Ok(Some(packet)) = self.next_packet() else { break };
+            if let Some(stream) =
+                audio.iter_mut().find(|a| a.stream_idx == packet.stream_idx() && a.first_packet.is_none())
+            {
+                stream.first_packet = packet.pts().map(|t| Timestamp::new(t, self.time_base(stream.stream_idx)));
+            }
+            if audio.iter().all(|a| a.first_packet.is_some()) {
+                break;
+            }
+        }
+    }
+
+    fn language(&self, stream: &Stream<'_>) -> Option<String> {
+        self.tag(Some(stream), c"language").filter(|tag| tag != "und")
+    }
+
+    /// A tag of a stream, or of the container.
+    fn tag(&self, stream: Option<&Stream<'_>>, key: &CStr) -> Option<String> {
+        // SAFETY: the container and its streams live as long as `self`; av_dict_get takes a null dictionary, and the
+        // entry it returns holds strings that end in NUL.
+        #[expect(unsafe_code, reason = "the wrapper takes the tags' unchecked bytes for UTF-8")]
+        let text = unsafe {
+            let tags = stream.map_or_else(|| (*self.input.as_ptr()).metadata, |stream| (*stream.as_ptr()).metadata);
+            let entry = ffi::av_dict_get(tags, key.as_ptr(), std::ptr::null(), 0);
+            if entry.is_null() { None } else { lossy((*entry).value) }
+        };
+        text.filter(|text| !text.is_empty())
+    }
+}
+
+/// Microseconds: libav's own clock (`AV_TIME_BASE`).
+const MICROS: TimeBase = match TimeBase::new(1, 1_000_000) {
+    Some(base) => base,
+    None => TimeBase::NANOS,
+};
+
+/// The turn, and whether the picture is flipped top to bottom before it (from the stream's display matrix).
+fn orientation(stream: &Stream<'_>) -> (Rotation, bool) {
+    let Some(matrix) = stream.side_data().find(|side| side.kind() == SideData::DisplayMatrix) else {
+        return (Rotation::None, false);
+    };
+    let mut cells =
+        matrix.data().chunks_exact(4).map(|cell| f64::from(i32::from_ne_bytes([cell[0], cell[1], cell[2], cell[3]])));
+    let mut next = || cells.next().unwrap_or(0.0);
+    // Rows of three: x goes to (a, b), y to (c, d), in 16.16 fixed point.
+    let (a, b, _, c, d) = (next(), next(), next(), next(), next());
+    (Rotation::from_degrees(b.atan2(a).to_degrees()), a * d - b * c < 0.0)
+}
+
+fn pixel_format(stream: &Stream<'_>) -> Option<String> {
+    // SAFETY: codecpar belongs to the open stream; the name is a static string or null for an unknown number.
+    #[expect(unsafe_code, reason = "the wrapper has no pixel format of undecoded streams")]
+    unsafe {
+        let number = (*(*stream.as_ptr()).codecpar).format;
+        let name = ffi::av_get_pix_fmt_name(ffi::AVPixelFormat(number));
+        lossy(name)
+    }
+}
+
+fn ratio(r: ffmpeg::Rational) -> Option<Ratio> {
+    let (num, den) = (u32::try_from(r.numerator()).ok()?, u32::try_from(r.denominator()).ok()?);
+    (num > 0 && den > 0).then_some(Ratio { num, den })
+}
+
+fn known(ticks: i64) -> Option<i64> {
+    (ticks != ffi::AV_NOPTS_VALUE).then_some(ticks)
+}

@@ -1,0 +1,213 @@
+//! Facts and wishes to sample points: which moments are looked at. Pure: nothing is read here.
+
+use crate::error::{Error, Result};
+use crate::limits::Limits;
+use crate::time::{TimeRange, Timestamp};
+
+/// What the user asks for.
+#[derive(Clone, Debug)]
+pub struct PlanOptions {
+    /// Which moments.
+    pub sampling: Sampling,
+    /// First moment, on the shared clock; None is the first frame.
+    pub start: Option<Timestamp>,
+    /// First moment that is no longer wanted; None is the end.
+    pub end: Option<Timestamp>,
+    /// Most sample points; where there would be more, they are spread over the whole range.
+    pub max_frames: Option<usize>,
+}
+
+/// Which moments of a range are sampled.
+#[derive(Clone, Debug)]
+pub enum Sampling {
+    /// One at every multiple of this length from the range's start on.
+    Interval(Timestamp),
+    /// Exactly these.
+    At(Vec<Timestamp>),
+}
+
+/// The moments to look at.
+#[derive(Clone, Debug)]
+pub struct SamplePlan {
+    /// Sample points on the shared clock, sorted.
+    pub points: Vec<Timestamp>,
+    /// The range that they cover.
+    pub range: TimeRange,
+    /// Distance between the points before any were left out; None for single moments.
+    pub interval: Option<Timestamp>,
+    /// Number of points before `max_frames` thinned them out.
+    pub n_before_limit: u64,
+}
+
+/// Plans the sample points within `media`, the range from the first frame's time to the last one's end.
+///
+/// `media` None is a live source without a known end: `end` or `max_frames` must then bound it, and `max_frames`
+/// takes the first points, since nobody knows how many will come.
+///
+/// # Errors
+/// [`Error::Usage`] for an interval of 0, an empty range, moments outside of it or a live source without bound;
+/// [`Error::Limit`] for more points than `limits.max_frames`.
+pub fn plan(options: &PlanOptions, media: Option<TimeRange>, limits: &Limits) -> Result<SamplePlan> {
+    let range = range(options, media)?;
+    let (points, interval, n_before_limit) = match &options.sampling {
+        Sampling::At(moments) => {
+            let mut points = moments.clone();
+            points.sort();
+            points.dedup();
+            if let Some(outside) = points.iter().find(|t| **t < range.start.min(Timestamp::ZERO) || **t >= range.end) {
+                let problem = format!("is outside of the video, which ends at {}", range.end);
+                return Err(Error::usage(format!("--at {outside}"), problem, "ask for an earlier moment"));
+            }
+            let n = points.len() as u64;
+            (thin(n, options.max_frames).map(|i| points[i as usize]).collect::<Vec<_>>(), None, n)
+        }
+        Sampling::Interval(interval) => {
+            let n = match (n_points(range, *interval)?, media) {
+                (n, None) => options.max_frames.map_or(n, |max| n.min(max as u64)),
+                (n, Some(_)) => n,
+            };
+            let kept = options.max_frames.map_or(n, |max| n.min(max as u64));
+            check_count(kept, limits)?;
+            (
+                thin(n, options.max_frames).map(|i| range.start.plus(interval.times(i as i64))).collect(),
+                Some(*interval),
+                n,
+            )
+        }
+    };
+    check_count(points.len() as u64, limits)?;
+    Ok(SamplePlan { points, range, interval, n_before_limit })
+}
+
+fn range(options: &PlanOptions, media: Option<TimeRange>) -> Result<TimeRange> {
+    let is_bounded =
+        options.end.is_some() || options.max_frames.is_some() || matches!(options.sampling, Sampling::At(_));
+    let media = match media {
+        Some(media) => media,
+        None if is_bounded => {
+            TimeRange::new(Timestamp::ZERO, Timestamp::new(i64::MAX / 2, crate::time::TimeBase::NANOS))
+        }
+        None => {
+            return Err(Error::usage(
+                "a live source",
+                "has no end",
+                "say how much is wanted with --end or --max-frames",
+            ));
+        }
+    };
+    let start = options.start.map_or(media.start, |start| start.max(media.start));
+    let end = options.end.map_or(media.end, |end| end.min(media.end));
+    if start >= media.end {
+        let problem = format!("is at or after the end of the video, {}", media.end);
+        return Err(Error::usage(format!("--start {start}"), problem, "choose an earlier start"));
+    }
+    if end <= start {
+        return Err(Error::usage(
+            format!("--end {end}"),
+            format!("is not after the start, {start}"),
+            "choose a later end",
+        ));
+    }
+    Ok(TimeRange::new(start, end))
+}
+
+/// How many multiples of `interval` lie in `range`: the smallest n with `start + n * interval >= end`.
+fn n_points(range: TimeRange, interval: Timestamp) -> Result<u64> {
+    if interval <= Timestamp::ZERO {
+        return Err(Error::usage("--interval", "must be longer than 0", "write for example 5s or 500ms"));
+    }
+    // In ticks of the interval itself, "length / interval, rounded up" is exact: one tick of this base is a part of it.
+    let length = range.length();
+    let whole = i128::from(length.floor_to(interval.base())) / i128::from(interval.ticks());
+    let mut n = i64::try_from(whole).unwrap_or(i64::MAX - 1).max(0);
+    while interval.times(n) < length {
+        n += 1;
+    }
+    Ok(n.max(1).unsigned_abs())
+}
+
+/// `n` numbers from 0 on, or `max` of them spread evenly, the first and the last kept.
+fn thin(n: u64, max: Option<usize>) -> impl Iterator<Item = u64> {
+    let kept = max.map_or(n, |max| n.min(max as u64));
+    (0..kept).map(move |k| match kept {
+        1 => 0,
+        _ if kept == n => k,
+        // Rounded to the nearest, in integers.
+        _ => ((u128::from(k) * u128::from(n - 1) * 2 + u128::from(kept - 1)) / (u128::from(kept - 1) * 2)) as u64,
+    })
+}
+
+fn check_count(n: u64, limits: &Limits) -> Result<()> {
+    if n > limits.max_frames as u64 {
+        let problem = format!("would make {n} frames; at most {} are planned", limits.max_frames);
+        return Err(Error::limit("the sampling", problem, "take a longer --interval or set --max-frames"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::TimeBase;
+    use proptest::prelude::*;
+
+    fn options(interval: Timestamp, max_frames: Option<usize>) -> PlanOptions {
+        PlanOptions { sampling: Sampling::Interval(interval), start: None, end: None, max_frames }
+    }
+
+    fn media(millis: i64) -> TimeRange {
+        TimeRange::new(Timestamp::ZERO, Timestamp::from_millis(millis))
+    }
+
+    proptest! {
+        #[test]
+        fn points_are_all_multiples_within_the_range(start in -500i64..5000, length in 1i64..40_000, num in 1u32..5000, den in 1u32..3000) {
+            let range = TimeRange::new(Timestamp::from_millis(start), Timestamp::from_millis(start + length));
+            let interval = Timestamp::new(1, TimeBase::new(num, den).unwrap());
+            prop_assume!(interval.secs_f64() > 0.002);
+            let plan = plan(&options(interval, None), Some(range), &Limits::default()).unwrap();
+            prop_assert_eq!(plan.points[0], range.start);
+            for (i, point) in plan.points.iter().enumerate() {
+                prop_assert!(*point == range.start.plus(interval.times(i as i64)) && *point < range.end);
+            }
+            prop_assert!(range.start.plus(interval.times(plan.points.len() as i64)) >= range.end);
+        }
+
+        #[test]
+        fn a_limit_spreads_over_the_whole_range(n in 1u64..100_000, max in 1usize..300) {
+            let kept: Vec<u64> = thin(n, Some(max)).collect();
+            prop_assert_eq!(kept.len() as u64, n.min(max as u64));
+            prop_assert_eq!(kept[0], 0);
+            if kept.len() > 1 {
+                prop_assert_eq!(kept[kept.len() - 1], n - 1);
+                let gaps: Vec<u64> = kept.windows(2).map(|w| w[1] - w[0]).collect();
+                prop_assert!(gaps.iter().max().unwrap() - gaps.iter().min().unwrap() <= 1, "{:?}", gaps);
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_planned_is_said() {
+        let limits = Limits::default();
+        let second = Timestamp::from_millis(1000);
+        assert!(matches!(plan(&options(Timestamp::ZERO, None), Some(media(1000)), &limits), Err(Error::Usage(_))));
+        assert!(matches!(plan(&options(second, None), None, &limits), Err(Error::Usage(_))));
+        assert!(matches!(
+            plan(&options(Timestamp::from_millis(1), None), Some(media(10_000_000)), &limits),
+            Err(Error::Limit(_))
+        ));
+        assert_eq!(plan(&options(second, Some(3)), None, &limits).unwrap().points.len(), 3);
+        assert_eq!(
+            plan(&options(Timestamp::from_millis(1), Some(5)), Some(media(i64::MAX / 4000)), &limits)
+                .unwrap()
+                .points
+                .len(),
+            5
+        );
+        let mut late = options(second, None);
+        late.start = Some(Timestamp::from_millis(1000));
+        assert!(matches!(plan(&late, Some(media(1000)), &limits), Err(Error::Usage(_))));
+        let at = PlanOptions { sampling: Sampling::At(vec![second]), ..late };
+        assert!(matches!(plan(&PlanOptions { start: None, ..at }, Some(media(1000)), &limits), Err(Error::Usage(_))));
+    }
+}

@@ -1,0 +1,133 @@
+//! Source to [`MediaInfo`]: the facts that a plan needs. What is not known stays None.
+
+mod extent;
+
+use std::path::Path;
+
+use image::ImageDecoder as _;
+
+use crate::error::{Error, Result};
+use crate::libav::Demuxer;
+use crate::limits::Limits;
+use crate::media::{MediaInfo, Ratio, Rotation, VideoStream};
+use crate::source::Source;
+use crate::time::{TimeBase, Timestamp};
+use crate::video;
+
+/// Reads the facts of a source. `sequence_rate` is the number of pictures a second of an image sequence.
+///
+/// # Errors
+/// As for opening: [`Error::Io`], [`Error::Malformed`], [`Error::Unsupported`], [`Error::Limit`].
+pub fn probe(source: &Source, sequence_rate: Ratio, limits: &Limits) -> Result<MediaInfo> {
+    match source {
+        Source::Media(path) => container(path, limits),
+        Source::Picture(path) => picture(path, &source.name(), 1, Ratio::ONE, limits),
+        Source::Sequence { pictures, .. } => {
+            picture(&pictures[0], &source.name(), pictures.len(), sequence_rate, limits)
+        }
+        Source::Stream(_) | Source::Camera(_) => video::opencv::probe_live(source),
+    }
+}
+
+fn container(path: &Path, limits: &Limits) -> Result<MediaInfo> {
+    let size = std::fs::metadata(path).map_err(|e| Error::io(path, e))?.len();
+    let name = path.display().to_string();
+    let mut info = Demuxer::open(path, limits)?.into_media_info(&name, size);
+    if info.video.is_empty() && info.audio.is_empty() {
+        let advice = "check the file with ffprobe";
+        return Err(Error::malformed(name, "holds neither picture nor sound", advice));
+    }
+    info.damage.extend(extent::missing_end(path, size));
+    Ok(info)
+}
+
+fn picture(path: &Path, name: &str, n_frames: usize, rate: Ratio, limits: &Limits) -> Result<MediaInfo> {
+    let size = std::fs::metadata(path).map_err(|e| Error::io(path, e))?.len();
+    let (format, (width, height), rotation, is_mirrored) = picture_facts(path, limits)?;
+    let frame_time = TimeBase::new(rate.den, rate.num).unwrap_or(TimeBase::SECONDS);
+    let duration = Timestamp::new(n_frames as i64, frame_time);
+    let video = VideoStream {
+        stream_idx: 0,
+        codec: format.clone(),
+        width,
+        height,
+        sample_aspect: Ratio::ONE,
+        rotation,
+        is_mirrored,
+        frame_rate: (n_frames > 1).then_some(rate),
+        pixel_format: None,
+        time_base: frame_time,
+        start: Some(Timestamp::ZERO),
+        duration: Some(duration),
+        n_frames: Some(n_frames as u64),
+        language: None,
+        is_default: true,
+        is_cover: false,
+    };
+    Ok(MediaInfo {
+        input: name.to_owned(),
+        format: if n_frames > 1 { format!("{format} sequence") } else { format },
+        size_bytes: (n_frames == 1).then_some(size),
+        start: Timestamp::ZERO,
+        duration: (n_frames > 1).then_some(duration),
+        title: None,
+        video: vec![video],
+        audio: Vec::new(),
+        subtitles: Vec::new(),
+        damage: Vec::new(),
+    })
+}
+
+/// Format, stored size and orientation of a picture, its pixels not decoded.
+fn picture_facts(path: &Path, limits: &Limits) -> Result<(String, (u32, u32), Rotation, bool)> {
+    let name = path.display();
+    let broken = |e: image::ImageError| {
+        Error::malformed(&name, format!("not a picture that can be read: {e}"), "check it with an image viewer")
+            .because(e)
+    };
+    let reader = image::ImageReader::open(path)
+        .and_then(image::ImageReader::with_guessed_format)
+        .map_err(|e| Error::io(path, e))?;
+    let format = reader.format().map_or_else(String::new, |f| format!("{f:?}").to_lowercase());
+    let mut decoder = reader.into_decoder().map_err(broken)?;
+    let (width, height) = decoder.dimensions();
+    check_pixels(&name.to_string(), width, height, limits)?;
+    let (rotation, is_mirrored) =
+        quarter_turns(decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms));
+    Ok((format, (width, height), rotation, is_mirrored))
+}
+
+/// EXIF's eight orientations as "flip top to bottom, then turn clockwise".
+fn quarter_turns(orientation: image::metadata::Orientation) -> (Rotation, bool) {
+    use image::metadata::Orientation as O;
+    match orientation {
+        O::NoTransforms => (Rotation::None, false),
+        O::Rotate90 => (Rotation::Quarter, false),
+        O::Rotate180 => (Rotation::Half, false),
+        O::Rotate270 => (Rotation::ThreeQuarters, false),
+        O::FlipVertical => (Rotation::None, true),
+        O::FlipHorizontal => (Rotation::Half, true),
+        // image's "rotate, then flip left to right": a flip moves through a turn by reversing it.
+        O::Rotate90FlipH => (Rotation::Quarter, true),
+        O::Rotate270FlipH => (Rotation::ThreeQuarters, true),
+    }
+}
+
+/// Refuses pictures whose claimed size would not fit in memory.
+///
+/// # Errors
+/// [`Error::Limit`] above `limits.max_pixels`, [`Error::Malformed`] where a side is 0.
+pub fn check_pixels(name: &str, width: u32, height: u32, limits: &Limits) -> Result<()> {
+    if width == 0 || height == 0 {
+        return Err(Error::malformed(
+            name,
+            format!("claims a picture of {width}x{height} pixels"),
+            "check it with ffprobe",
+        ));
+    }
+    if u64::from(width) * u64::from(height) > limits.max_pixels {
+        let problem = format!("claims a picture of {width}x{height} pixels; at most {} are decoded", limits.max_pixels);
+        return Err(Error::limit(name, problem, "scale it down with another tool first"));
+    }
+    Ok(())
+}

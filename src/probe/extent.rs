@@ -1,0 +1,107 @@
+//! Whether a file ends before its own head says it should: decoders of a cut file often report nothing.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+
+/// What the file's structure says is missing at its end; None where nothing is, or where the format cannot tell.
+pub(super) fn missing_end(path: &Path, size: u64) -> Option<String> {
+    let mut file = File::open(path).ok()?;
+    let mut head = [0u8; 12];
+    file.read_exact(&mut head).ok()?;
+    let claimed = match &head {
+        [_, _, _, _, b'f', b't', b'y', b'p', ..]
+        | [_, _, _, _, b'm', b'o', b'o', b'v', ..]
+        | [_, _, _, _, b'm', b'd', b'a', b't', ..] => boxes_end(&mut file, size)?,
+        [b'R', b'I', b'F', b'F', a, b, c, d, ..] => riff_end(u32::from_le_bytes([*a, *b, *c, *d]))?,
+        [0x1a, 0x45, 0xdf, 0xa3, ..] => segment_end(&mut file)?,
+        [0x47, ..] if is_transport_stream(&mut file) => size.div_ceil(188) * 188,
+        _ => return None,
+    };
+    (claimed > size).then(|| format!("the file ends after {size} of the {claimed} bytes that its structure claims"))
+}
+
+/// The end of the last top-level box of an mp4 or mov.
+fn boxes_end(file: &mut File, size: u64) -> Option<u64> {
+    let mut at = 0u64;
+    // Fragmented files hold two boxes for each fragment; the walk reads 16 bytes of each.
+    for _ in 0..1_000_000 {
+        if at >= size {
+            return Some(at);
+        }
+        let mut head = [0u8; 16];
+        file.seek(SeekFrom::Start(at)).ok()?;
+        let got = read_up_to(file, &mut head)?;
+        if got < 8 {
+            return Some(at + 8);
+        }
+        let small = u64::from(u32::from_be_bytes([head[0], head[1], head[2], head[3]]));
+        let length = match small {
+            0 => return Some(size),
+            1 if got < 16 => return Some(at + 16),
+            1 => u64::from_be_bytes([head[8], head[9], head[10], head[11], head[12], head[13], head[14], head[15]]),
+            _ => small,
+        };
+        if length < 8 || !head[4..8].iter().all(|b| b.is_ascii_graphic() || *b == b' ' || *b == 0xa9) {
+            return None;
+        }
+        at = at.checked_add(length)?;
+    }
+    None
+}
+
+/// 0 and all-ones mean "not known when written".
+fn riff_end(length: u32) -> Option<u64> {
+    (length != 0 && length != u32::MAX).then(|| u64::from(length) + 8)
+}
+
+/// The end of the Segment of a Matroska or `WebM` file (RFC 9559); None where it was written as unknown.
+fn segment_end(file: &mut File) -> Option<u64> {
+    file.seek(SeekFrom::Start(4)).ok()?;
+    let header = read_vint(file)?;
+    file.seek(SeekFrom::Current(i64::try_from(header).ok()?)).ok()?;
+    let mut id = [0u8; 4];
+    file.read_exact(&mut id).ok()?;
+    if id != [0x18, 0x53, 0x80, 0x67] {
+        return None;
+    }
+    let length = read_vint(file)?;
+    file.stream_position().ok()?.checked_add(length)
+}
+
+/// An EBML variable-length size; None at the end of the file or where all its bits are set ("unknown").
+fn read_vint(file: &mut File) -> Option<u64> {
+    let mut first = [0u8; 1];
+    file.read_exact(&mut first).ok()?;
+    let n_more = first[0].leading_zeros();
+    if n_more > 7 {
+        return None;
+    }
+    let mut value = u64::from(first[0]) & ((1 << (7 - n_more)) - 1);
+    let mut all_ones = (1u64 << (7 - n_more)) - 1;
+    for _ in 0..n_more {
+        let mut byte = [0u8; 1];
+        file.read_exact(&mut byte).ok()?;
+        value = value << 8 | u64::from(byte[0]);
+        all_ones = all_ones << 8 | 0xff;
+    }
+    (value != all_ones).then_some(value)
+}
+
+fn is_transport_stream(file: &mut File) -> bool {
+    (1..4).all(|n| {
+        let mut byte = [0u8; 1];
+        file.seek(SeekFrom::Start(n * 188)).is_ok() && file.read_exact(&mut byte).is_ok() && byte[0] == 0x47
+    })
+}
+
+fn read_up_to(file: &mut File, buffer: &mut [u8]) -> Option<usize> {
+    let mut got = 0;
+    while got < buffer.len() {
+        match file.read(&mut buffer[got..]).ok()? {
+            0 => break,
+            n => got += n,
+        }
+    }
+    Some(got)
+}

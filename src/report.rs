@@ -1,0 +1,3 @@
+//! What comes out: files and documents made from a run's results.
+
+pub mod subtitles;

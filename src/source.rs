@@ -1,0 +1,241 @@
+//! What the user's input is: told by its content, not by its name. Nothing is decoded here.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// Something to read pictures or sound from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// A media container on disk.
+    Media(PathBuf),
+    /// One picture on disk.
+    Picture(PathBuf),
+    /// Pictures on disk, in order.
+    Sequence {
+        /// The folder or pattern as the user gave it.
+        name: PathBuf,
+        /// The pictures, at least one.
+        pictures: Vec<PathBuf>,
+    },
+    /// A stream that OpenCV opens: an address such as `rtsp://…`.
+    Stream(String),
+    /// A camera by its number.
+    Camera(i32),
+}
+
+impl Source {
+    /// Finds out what `input` is: a path, a folder of pictures, a pattern such as `img_%04d.png`, an address with a
+    /// scheme, `camera:0`, or `/dev/video0`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the path cannot be read; [`Error::Usage`] where it is nothing that can be opened;
+    /// [`Error::Malformed`] where the file is empty.
+    pub fn identify(input: &str) -> Result<Self> {
+        let path = Path::new(input);
+        if let Some(number) = input.strip_prefix("camera:").or_else(|| input.strip_prefix("/dev/video")) {
+            let advice = "write it as camera:0";
+            return number
+                .parse()
+                .map(Self::Camera)
+                .map_err(|_| Error::usage(input, "is not a camera's number", advice));
+        }
+        if !path.exists() {
+            if has_scheme(input) {
+                return Ok(Self::Stream(input.to_owned()));
+            }
+            if let Some(pattern) = Pattern::parse(path) {
+                return pattern.pictures().map(|pictures| Self::Sequence { name: path.to_owned(), pictures });
+            }
+        }
+        let metadata = std::fs::metadata(path).map_err(|e| Error::io(path, e))?;
+        if metadata.is_dir() {
+            return folder_of_pictures(path);
+        }
+        if !metadata.is_file() {
+            return Err(Error::usage(input, "is not a regular file", "copy it to a file first"));
+        }
+        if metadata.len() == 0 {
+            return Err(Error::malformed(input, "the file is empty (0 bytes)", "copy or download it again"));
+        }
+        Ok(if is_picture(path)? { Self::Picture(path.to_owned()) } else { Self::Media(path.to_owned()) })
+    }
+
+    /// The input as it is named in errors and reports.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Self::Media(path) | Self::Picture(path) | Self::Sequence { name: path, .. } => path.display().to_string(),
+            Self::Stream(url) => without_credentials(url),
+            Self::Camera(number) => format!("camera:{number}"),
+        }
+    }
+
+    /// Whether the source has no known end.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        matches!(self, Self::Stream(_) | Self::Camera(_))
+    }
+}
+
+/// An address without user name and password, for errors and reports.
+fn without_credentials(address: &str) -> String {
+    url::Url::parse(address).map_or_else(
+        |_| address.to_owned(),
+        |mut url| {
+            let _ = url.set_username("");
+            let _ = url.set_password(None);
+            url.set_query(url.query().map(|_| "…"));
+            url.to_string()
+        },
+    )
+}
+
+fn has_scheme(input: &str) -> bool {
+    input.split_once("://").is_some_and(|(scheme, rest)| {
+        !rest.is_empty()
+            && !scheme.is_empty()
+            && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
+    })
+}
+
+/// Whether the file is a still picture. An animated GIF is a video.
+fn is_picture(path: &Path) -> Result<bool> {
+    let mut head = Vec::new();
+    let file = std::fs::File::open(path).map_err(|e| Error::io(path, e))?;
+    file.take(64).read_to_end(&mut head).map_err(|e| Error::io(path, e))?;
+    Ok(match image::guess_format(&head) {
+        Ok(image::ImageFormat::Gif) => !is_animated_gif(path),
+        Ok(format) => matches!(
+            format,
+            image::ImageFormat::Jpeg
+                | image::ImageFormat::Png
+                | image::ImageFormat::WebP
+                | image::ImageFormat::Bmp
+                | image::ImageFormat::Tiff
+        ),
+        Err(_) => false,
+    })
+}
+
+fn is_animated_gif(path: &Path) -> bool {
+    use image::AnimationDecoder as _;
+    let Ok(file) = std::fs::File::open(path) else { return false };
+    image::codecs::gif::GifDecoder::new(std::io::BufReader::new(file))
+        .is_ok_and(|gif| gif.into_frames().take(2).flatten().count() == 2)
+}
+
+fn folder_of_pictures(folder: &Path) -> Result<Source> {
+    let entries = std::fs::read_dir(folder).map_err(|e| Error::io(folder, e))?;
+    let mut pictures = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(|e| Error::io(folder, e))?.path();
+        if path.is_file() && is_picture(&path).unwrap_or(false) {
+            pictures.push(path);
+        }
+    }
+    if pictures.is_empty() {
+        let advice = "name a media file, or a folder of JPEG, PNG, WebP, BMP or TIFF pictures";
+        return Err(Error::usage(folder.display(), "the folder holds no pictures", advice));
+    }
+    pictures.sort_by_cached_key(|path| natural_key(path));
+    Ok(Source::Sequence { name: folder.to_owned(), pictures })
+}
+
+/// Sorts `img2` before `img10`: digits by value, all else by character.
+fn natural_key(path: &Path) -> Vec<(String, u128, usize)> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let mut key = Vec::new();
+    let mut rest = name.as_ref();
+    while !rest.is_empty() {
+        let text_len = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
+        let (text, tail) = rest.split_at(text_len);
+        let n_digits = tail.find(|c: char| !c.is_ascii_digit()).unwrap_or(tail.len());
+        let (digits, tail) = tail.split_at(n_digits);
+        key.push((text.to_lowercase(), digits.parse().unwrap_or(u128::MAX), n_digits));
+        rest = tail;
+    }
+    key
+}
+
+/// A name with one `%d` or `%04d` in it.
+struct Pattern {
+    folder: PathBuf,
+    before: String,
+    after: String,
+    n_digits: usize,
+}
+
+impl Pattern {
+    fn parse(path: &Path) -> Option<Self> {
+        let name = path.file_name()?.to_str()?;
+        let (before, rest) = name.split_once('%')?;
+        let (width, after) = rest.split_once('d')?;
+        let n_digits = match width {
+            "" => 0,
+            _ => width.strip_prefix('0')?.parse().ok().filter(|n| *n <= 20)?,
+        };
+        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Some(Self { folder: folder.to_owned(), before: before.to_owned(), after: after.to_owned(), n_digits })
+    }
+
+    /// Every file that fits, sorted by its number; gaps in the numbers are no end.
+    fn pictures(&self) -> Result<Vec<PathBuf>> {
+        let entries = std::fs::read_dir(&self.folder).map_err(|e| Error::io(&self.folder, e))?;
+        let mut found: Vec<(u64, PathBuf)> = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(|e| Error::io(&self.folder, e))?;
+            let name = entry.file_name();
+            let number = name.to_str().and_then(|n| n.strip_prefix(&*self.before)?.strip_suffix(&*self.after));
+            let Some(digits) =
+                number.filter(|d| d.len() >= self.n_digits.max(1) && d.bytes().all(|b| b.is_ascii_digit()))
+            else {
+                continue;
+            };
+            if let Ok(number) = digits.parse() {
+                found.push((number, entry.path()));
+            }
+        }
+        if found.is_empty() {
+            let pattern = format!("{}%0{}d{}", self.before, self.n_digits, self.after);
+            return Err(Error::usage(pattern, "no file fits the pattern", "check the folder and the number of digits"));
+        }
+        found.sort();
+        Ok(found.into_iter().map(|(_, path)| path).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_in_names_sort_by_value() {
+        let mut names = ["img10.png", "img2.png", "IMG1.png", "a.png"].map(PathBuf::from);
+        names.sort_by_cached_key(|path| natural_key(path));
+        assert_eq!(names, ["a.png", "IMG1.png", "img2.png", "img10.png"].map(PathBuf::from));
+    }
+
+    #[test]
+    fn what_an_input_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for n in [1, 3, 12] {
+            image::RgbImage::new(2, 2).save(at(&format!("f_{n:03}.png"))).unwrap();
+        }
+        std::fs::write(at("100%.mp4"), b"not media").unwrap();
+        std::fs::write(at("empty.mp4"), b"").unwrap();
+        let identify = |name: &str| Source::identify(at(name).to_str().unwrap());
+        assert!(matches!(identify("f_001.png"), Ok(Source::Picture(_))));
+        assert!(matches!(identify("100%.mp4"), Ok(Source::Media(_))));
+        assert!(matches!(identify("empty.mp4"), Err(Error::Malformed(_))));
+        assert!(matches!(identify("missing.mp4"), Err(Error::Io(_))));
+        assert!(matches!(identify("f_%03d.png"), Ok(Source::Sequence { pictures, .. }) if pictures.len() == 3));
+        assert!(matches!(identify(""), Ok(Source::Sequence { pictures, .. }) if pictures.len() == 3));
+        assert!(matches!(Source::identify("rtsp://user:pw@host/live"), Ok(Source::Stream(_))));
+        assert_eq!(Source::identify("rtsp://user:pw@host/live?key=1").unwrap().name(), "rtsp://host/live?%E2%80%A6");
+        assert!(matches!(Source::identify("camera:1"), Ok(Source::Camera(1))));
+        assert!(matches!(Source::identify("camera:x"), Err(Error::Usage(_))));
+    }
+}

@@ -1,0 +1,212 @@
+//! Where the frames of a video are: their times, read from the packets without decoding one.
+
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use crate::libav::Demuxer;
+use crate::limits::Limits;
+use crate::media::VideoStream;
+use crate::time::{TimeBase, TimeRange, Timestamp};
+
+/// The frames of one video stream in presentation order.
+#[derive(Clone, Debug)]
+pub struct FrameIndex {
+    /// Presentation times in ticks of `base`, sorted, at least one.
+    pts: Vec<i64>,
+    /// First tick after the last frame.
+    end: i64,
+    base: TimeBase,
+    /// The container's zero.
+    start: Timestamp,
+    /// Whether the packets carry presentation times; else the times are the decoder's own, and only the frames' order
+    /// can be relied on.
+    pub is_exact: bool,
+    /// Packets of the stream, those that are not shown included.
+    pub n_packets: u64,
+    /// Places of the file that could not be read.
+    pub n_read_errors: u32,
+}
+
+impl FrameIndex {
+    /// Reads every packet of `stream`. `start` is the container's zero.
+    ///
+    /// # Errors
+    /// As opening the file; [`Error::Malformed`] where the stream has no packet to show.
+    pub fn scan(path: &Path, stream: &VideoStream, start: Timestamp, limits: &Limits) -> Result<Self> {
+        let mut demuxer = Demuxer::open(path, limits)?;
+        demuxer.keep_only(&[stream.stream_idx]);
+        let mut pts = Vec::new();
+        let (mut n_packets, mut n_without_pts) = (0, 0usize);
+        let mut last = (i64::MIN, 0);
+        while let Some(packet) = demuxer.next_packet()? {
+            if packet.stream_idx() != stream.stream_idx || packet.data().is_empty() {
+                continue;
+            }
+            n_packets += 1;
+            if packet.is_discard() {
+                continue;
+            }
+            n_without_pts += usize::from(packet.pts().is_none());
+            let Some(time) = packet.pts().or(packet.dts()) else { continue };
+            pts.push(time);
+            last = last.max((time, packet.duration()));
+        }
+        if pts.is_empty() {
+            let problem = format!("its {} video stream holds no frame", stream.codec);
+            return Err(Error::malformed(path.display(), problem, "check the file with ffprobe"));
+        }
+        let is_exact = n_without_pts == 0;
+        if !is_exact {
+            pts = decoded_times(path, stream, limits)?;
+            last.0 = pts.last().copied().unwrap_or(last.0);
+        }
+        pts.sort_unstable();
+        pts.dedup();
+        let end = last.0.saturating_add(last_duration(last.1, &pts, stream));
+        Ok(Self {
+            pts,
+            end,
+            base: stream.time_base,
+            start,
+            is_exact,
+            n_packets,
+            n_read_errors: demuxer.n_read_errors(),
+        })
+    }
+
+    /// `n` frames, one each tick of `base` from 0 on.
+    pub(super) fn regular(n: usize, base: TimeBase) -> Self {
+        let pts: Vec<i64> = (0..n as i64).collect();
+        Self { end: n as i64, pts, base, start: Timestamp::ZERO, is_exact: true, n_packets: n as u64, n_read_errors: 0 }
+    }
+
+    /// Number of frames.
+    #[must_use]
+    pub fn n_frames(&self) -> usize {
+        self.pts.len()
+    }
+
+    /// When the first frame appears and the last one ends, on the shared clock.
+    #[must_use]
+    pub fn range(&self) -> TimeRange {
+        TimeRange::new(self.time(0), Timestamp::new(self.end, self.base).minus(self.start))
+    }
+
+    /// Presentation time of a frame on the stream's own clock.
+    #[must_use]
+    pub fn pts(&self, number: usize) -> Timestamp {
+        Timestamp::new(self.pts[number], self.base)
+    }
+
+    /// Presentation time of a frame on the shared clock.
+    #[must_use]
+    pub fn time(&self, number: usize) -> Timestamp {
+        self.pts(number).minus(self.start)
+    }
+
+    /// Number, from 0 in presentation order, of the frame displayed at `point` on the shared clock: the last with
+    /// pts <= point; before the first frame, the first.
+    #[must_use]
+    pub fn displayed_at(&self, point: Timestamp) -> usize {
+        let ticks = point.plus(self.start).floor_to(self.base);
+        self.pts.partition_point(|pts| *pts <= ticks).saturating_sub(1)
+    }
+
+    /// The frames displayed at `points` (sorted), each once, with the first point that wants it.
+    pub(super) fn wanted(&self, points: &[Timestamp]) -> Vec<(usize, Timestamp)> {
+        let mut wanted: Vec<(usize, Timestamp)> =
+            points.iter().map(|point| (self.displayed_at(*point), *point)).collect();
+        wanted.dedup_by_key(|(number, _)| *number);
+        wanted
+    }
+
+    /// Number of the frame whose pts is nearest to `ticks`, where one is within `tolerance` ticks.
+    pub(super) fn nearest(&self, ticks: i64, tolerance: i64) -> Option<usize> {
+        let after = self.pts.partition_point(|pts| *pts < ticks);
+        [after.checked_sub(1), Some(after)]
+            .into_iter()
+            .flatten()
+            .filter_map(|number| Some((self.pts.get(number)?.abs_diff(ticks), number)))
+            .min()
+            .filter(|(distance, _)| *distance <= tolerance.unsigned_abs())
+            .map(|(_, number)| number)
+    }
+}
+
+/// The times of a stream whose packets do not tell them (AVI, MPEG-PS): those that a decoder gives to its frames, at
+/// the cost of decoding them all.
+fn decoded_times(path: &Path, stream: &VideoStream, limits: &Limits) -> Result<Vec<i64>> {
+    tracing::debug!(path = %path.display(), "packets without times: decoding all of them to learn when frames are shown");
+    let mut demuxer = Demuxer::open(path, limits)?;
+    demuxer.keep_only(&[stream.stream_idx]);
+    let mut decoder = demuxer.video_decoder(stream.stream_idx)?;
+    let mut times = Vec::new();
+    loop {
+        let packet = demuxer.next_packet()?;
+        if packet.as_ref().is_some_and(|packet| packet.stream_idx() != stream.stream_idx) {
+            continue;
+        }
+        decoder.send(packet.as_ref());
+        while let Some(frame) = decoder.receive() {
+            times.extend(frame.timestamp());
+        }
+        if packet.is_none() {
+            break;
+        }
+    }
+    if times.is_empty() {
+        return Err(super::no_frame(path, &stream.codec));
+    }
+    Ok(times)
+}
+
+/// The packet's own duration; else one frame at the claimed rate; else the mean distance of frames; else one tick.
+fn last_duration(packet: i64, pts: &[i64], stream: &VideoStream) -> i64 {
+    if packet > 0 {
+        return packet;
+    }
+    let by_rate = stream.frame_rate.and_then(|rate| {
+        TimeBase::new(rate.den, rate.num).map(|frame| Timestamp::new(1, frame).floor_to(stream.time_base))
+    });
+    let n_gaps = pts.len() as i64 - 1;
+    let mean = if n_gaps > 0 { (pts[pts.len() - 1].saturating_sub(pts[0])) / n_gaps } else { 1 };
+    by_rate.filter(|ticks| *ticks > 0).unwrap_or(mean.max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn index(pts: Vec<i64>, base: TimeBase, start: Timestamp) -> FrameIndex {
+        let end = pts[pts.len() - 1] + 1;
+        FrameIndex { pts, end, base, start, is_exact: true, n_packets: 0, n_read_errors: 0 }
+    }
+
+    proptest! {
+        #[test]
+        fn the_frame_at_a_point_is_the_last_one_not_after_it(
+            gaps in prop::collection::vec(1i64..5000, 1..60), first in -5000i64..5000, start in -5000i64..5000,
+            den in 1u32..90_001, point in 0i64..10_000)
+        {
+            let mut pts = vec![first];
+            for gap in gaps { pts.push(pts[pts.len() - 1] + gap); }
+            let base = TimeBase::new(1, den).unwrap();
+            let index = index(pts, base, Timestamp::new(start, base));
+            let point = Timestamp::from_millis(point);
+            let found = index.displayed_at(point);
+            let brute = (0..index.n_frames()).rev().find(|n| index.time(*n) <= point).unwrap_or(0);
+            prop_assert_eq!(found, brute);
+        }
+    }
+
+    #[test]
+    fn a_frame_wanted_twice_comes_once() {
+        let index = index(vec![0, 10, 20], TimeBase::SECONDS, Timestamp::ZERO);
+        let points = [0, 5, 12, 19, 30].map(|s| Timestamp::new(s, TimeBase::SECONDS));
+        let wanted: Vec<usize> = index.wanted(&points).into_iter().map(|(n, _)| n).collect();
+        assert_eq!(wanted, [0, 1, 2]);
+        assert_eq!(index.nearest(11, 1), Some(1));
+        assert_eq!(index.nearest(15, 4), None);
+    }
+}

@@ -1,0 +1,281 @@
+//! Frames through OpenCV's `cv::VideoCapture`. `Mat` never leaves this file.
+//!
+//! What OpenCV 4.6 does not tell, and what is done about it: a read error looks like the end (what came is held
+//! against the index); `CAP_PROP_POS_MSEC` is 0 on the last frames, wrong where packets carry no times (frames are
+//! then counted); it always reads the first video stream.
+
+use std::path::Path;
+use std::time::Instant;
+
+use opencv::core::{self, Mat, MatTraitConst as _, MatTraitConstManual as _, Size};
+use opencv::imgproc;
+use opencv::videoio::{self, VideoCapture, VideoCaptureTrait as _, VideoCaptureTraitConst as _};
+
+use super::index::FrameIndex;
+use super::{FrameReader, FrameSink, ReadOutcome, no_frame};
+use crate::error::{Error, Result};
+use crate::media::{Frame, MediaInfo, Ratio, Rotation, VideoStream};
+use crate::source::Source;
+use crate::time::{TimeBase, Timestamp};
+
+/// Reads files whose frames are indexed.
+pub(super) struct FileReader<'a> {
+    capture: VideoCapture,
+    path: &'a Path,
+    stream: &'a VideoStream,
+    index: &'a FrameIndex,
+}
+
+impl<'a> FileReader<'a> {
+    pub(super) fn open(path: &'a Path, stream: &'a VideoStream, index: &'a FrameIndex) -> Result<Self> {
+        quiet();
+        let mut url = std::ffi::OsString::from("file:");
+        url.push(path);
+        let mut capture = VideoCapture::from_file(url, videoio::CAP_FFMPEG)
+            .ok()
+            .filter(|capture| capture.is_opened().unwrap_or(false))
+            .ok_or_else(|| no_frame(path, &stream.codec))?;
+        stored_orientation(&mut capture);
+        Ok(Self { capture, path, stream, index })
+    }
+
+    /// Number of the frame that was just grabbed, where `next` is the one after the last.
+    fn number(&self, next: usize) -> usize {
+        let millis = self.capture.get(videoio::CAP_PROP_POS_MSEC).unwrap_or(0.0);
+        let (Some(start), true) = (self.stream.start, self.index.is_exact && millis > 0.0) else { return next };
+        let Some(since_start) = Timestamp::from_secs_f64(millis / 1000.0) else { return next };
+        let base = self.stream.time_base;
+        let half_tick = Timestamp::new(1, TimeBase::new(base.num(), base.den().saturating_mul(2)).unwrap_or(base));
+        let ticks = start.plus(since_start).plus(half_tick).floor_to(base);
+        // A float of milliseconds holds a tick to well under half of it.
+        self.index.nearest(ticks, 1).filter(|number| *number >= next).unwrap_or(next)
+    }
+}
+
+impl FrameReader for FileReader<'_> {
+    fn name(&self) -> String {
+        version()
+    }
+
+    fn read(&mut self, points: &[Timestamp], size: (u32, u32), sink: &mut FrameSink<'_>) -> Result<ReadOutcome> {
+        let wanted = self.index.wanted(points);
+        let mut outcome = ReadOutcome { n_repeated: points.len() - wanted.len(), ..ReadOutcome::default() };
+        let mut picture = Mat::default();
+        let mut next = 0;
+        let mut wanted = wanted.into_iter().peekable();
+        // Grabbing decodes; only what is wanted is also converted.
+        while wanted.peek().is_some() && grab(&mut self.capture) {
+            outcome.n_decoded += 1;
+            let got = self.number(next);
+            next = got + 1;
+            while let Some((number, point)) = wanted.next_if(|(number, _)| *number <= got) {
+                if number < got || !retrieve(&mut self.capture, &mut picture) {
+                    outcome.missing.push(point);
+                    continue;
+                }
+                let rgb = upright_rgb(&picture, self.stream, size).map_err(|e| broken(self.path.display(), e))?;
+                let (pts, time) = (self.index.pts(number), self.index.time(number));
+                sink(Frame { frame_idx: outcome.n_frames, pts, time, width: size.0, height: size.1, rgb })?;
+                outcome.n_frames += 1;
+            }
+        }
+        outcome.missing.extend(wanted.map(|(_, point)| point));
+        if outcome.n_frames == 0 && !points.is_empty() {
+            return Err(no_frame(self.path, &self.stream.codec));
+        }
+        Ok(outcome)
+    }
+}
+
+/// Reads a stream or a camera: each frame is looked at, since nobody knows what comes next.
+pub(super) struct LiveReader<'a> {
+    capture: VideoCapture,
+    name: String,
+    stream: &'a VideoStream,
+    is_camera: bool,
+}
+
+impl<'a> LiveReader<'a> {
+    pub(super) fn open(source: &Source, stream: &'a VideoStream) -> Result<Self> {
+        let capture = open_live(source)?;
+        Ok(Self { capture, name: source.name(), stream, is_camera: matches!(source, Source::Camera(_)) })
+    }
+}
+
+impl FrameReader for LiveReader<'_> {
+    fn name(&self) -> String {
+        version()
+    }
+
+    fn read(&mut self, points: &[Timestamp], size: (u32, u32), sink: &mut FrameSink<'_>) -> Result<ReadOutcome> {
+        let mut outcome = ReadOutcome::default();
+        let began = Instant::now();
+        let (mut incoming, mut shown) = (Mat::default(), Mat::default());
+        let mut shown_at: Option<Timestamp> = None;
+        let mut first = None;
+        let mut points = points.iter().copied().peekable();
+        while points.peek().is_some() {
+            let is_open = grab(&mut self.capture) && retrieve(&mut self.capture, &mut incoming);
+            // A camera has no clock of its own.
+            let seconds = if self.is_camera {
+                began.elapsed().as_secs_f64()
+            } else {
+                self.capture.get(videoio::CAP_PROP_POS_MSEC).unwrap_or(0.0) / 1000.0
+            };
+            let clock = Timestamp::from_secs_f64(seconds).unwrap_or(Timestamp::ZERO);
+            let time = clock.minus(*first.get_or_insert(clock));
+            outcome.n_decoded += u64::from(is_open);
+            // The frame before was on the screen until this one came.
+            if let Some(at) = shown_at {
+                let mut is_wanted = false;
+                while points.next_if(|point| !is_open && *point <= at || is_open && *point < time).is_some() {
+                    outcome.n_repeated += usize::from(is_wanted);
+                    is_wanted = true;
+                }
+                if is_wanted {
+                    let rgb = upright_rgb(&shown, self.stream, size).map_err(|e| broken(&self.name, e))?;
+                    sink(Frame { frame_idx: outcome.n_frames, pts: at, time: at, width: size.0, height: size.1, rgb })?;
+                    outcome.n_frames += 1;
+                }
+            }
+            if !is_open {
+                break;
+            }
+            std::mem::swap(&mut shown, &mut incoming);
+            // Where the clock stands still (no times in the stream), later points never come: the last frame's do.
+            shown_at = Some(time.max(shown_at.unwrap_or(time)));
+        }
+        if outcome.n_frames == 0 {
+            return Err(Error::malformed(
+                &self.name,
+                "no frame came",
+                "check the address, and that the sender is running",
+            ));
+        }
+        Ok(outcome)
+    }
+}
+
+/// What OpenCV says of a live source.
+pub(crate) fn probe_live(source: &Source) -> Result<MediaInfo> {
+    let capture = open_live(source)?;
+    let side = |property| capture.get(property).ok().filter(|v| *v >= 1.0).map_or(0, |v| v as u32);
+    let rate = capture.get(videoio::CAP_PROP_FPS).ok().filter(|fps| (0.01..=1000.0).contains(fps));
+    let video = VideoStream {
+        stream_idx: 0,
+        codec: fourcc(&capture),
+        width: side(videoio::CAP_PROP_FRAME_WIDTH),
+        height: side(videoio::CAP_PROP_FRAME_HEIGHT),
+        sample_aspect: sample_aspect(&capture),
+        rotation: Rotation::from_degrees(capture.get(videoio::CAP_PROP_ORIENTATION_META).unwrap_or(0.0)),
+        is_mirrored: false,
+        frame_rate: rate.map(|fps| Ratio { num: (fps * 1000.0).round() as u32, den: 1000 }),
+        pixel_format: None,
+        time_base: TimeBase::NANOS,
+        start: None,
+        duration: None,
+        n_frames: None,
+        language: None,
+        is_default: true,
+        is_cover: false,
+    };
+    Ok(MediaInfo {
+        input: source.name(),
+        format: if matches!(source, Source::Camera(_)) { "camera" } else { "stream" }.to_owned(),
+        size_bytes: None,
+        start: Timestamp::ZERO,
+        duration: None,
+        title: None,
+        video: vec![video],
+        audio: Vec::new(),
+        subtitles: Vec::new(),
+        damage: Vec::new(),
+    })
+}
+
+fn open_live(source: &Source) -> Result<VideoCapture> {
+    quiet();
+    let capture = match source {
+        Source::Camera(number) => VideoCapture::new(*number, videoio::CAP_ANY),
+        Source::Stream(url) => VideoCapture::from_file(url, videoio::CAP_FFMPEG),
+        _ => return Err(Error::usage(source.name(), "is not a live source", "")),
+    };
+    let mut capture = capture.ok().filter(|c| c.is_opened().unwrap_or(false)).ok_or_else(|| {
+        Error::io(
+            Path::new(&source.name()),
+            std::io::Error::other("OpenCV could not open it: nothing answers there, or it is no video"),
+        )
+    })?;
+    stored_orientation(&mut capture);
+    Ok(capture)
+}
+
+/// Frames come as stored: they are turned here, after scaling, and mirrored where OpenCV would not.
+fn stored_orientation(capture: &mut VideoCapture) {
+    let _ = capture.set(videoio::CAP_PROP_ORIENTATION_AUTO, 0.0);
+}
+
+fn sample_aspect(capture: &VideoCapture) -> Ratio {
+    let side = |property| capture.get(property).ok().filter(|v| *v >= 1.0).map(|v| v as u32);
+    match (side(videoio::CAP_PROP_SAR_NUM), side(videoio::CAP_PROP_SAR_DEN)) {
+        (Some(num), Some(den)) => Ratio { num, den },
+        _ => Ratio::ONE,
+    }
+}
+
+fn fourcc(capture: &VideoCapture) -> String {
+    let code = capture.get(videoio::CAP_PROP_FOURCC).unwrap_or(0.0) as u32;
+    let text: String = code.to_le_bytes().iter().filter(|b| b.is_ascii_graphic()).map(|b| char::from(*b)).collect();
+    if text.is_empty() { "unknown".to_owned() } else { text }
+}
+
+fn grab(capture: &mut VideoCapture) -> bool {
+    capture.grab().unwrap_or(false)
+}
+
+fn retrieve(capture: &mut VideoCapture, picture: &mut Mat) -> bool {
+    capture.retrieve(picture, 0).unwrap_or(false) && !picture.empty()
+}
+
+/// BGR as stored to RGB as shown: scaled before it is turned, since the scaled picture is the smaller one.
+fn upright_rgb(stored: &Mat, stream: &VideoStream, (width, height): (u32, u32)) -> opencv::Result<Vec<u8>> {
+    let (w, h) = if stream.rotation.swaps_sides() { (height, width) } else { (width, height) };
+    let mut scaled = Mat::default();
+    let mode = if (w as i32) < stored.cols() { imgproc::INTER_AREA } else { imgproc::INTER_LINEAR };
+    imgproc::resize(stored, &mut scaled, Size::new(w as i32, h as i32), 0.0, 0.0, mode)?;
+    if stream.is_mirrored {
+        let mut flipped = Mat::default();
+        core::flip(&scaled, &mut flipped, 0)?;
+        scaled = flipped;
+    }
+    let turn = match stream.rotation {
+        Rotation::None => None,
+        Rotation::Quarter => Some(core::ROTATE_90_CLOCKWISE),
+        Rotation::Half => Some(core::ROTATE_180),
+        Rotation::ThreeQuarters => Some(core::ROTATE_90_COUNTERCLOCKWISE),
+    };
+    if let Some(turn) = turn {
+        let mut turned = Mat::default();
+        core::rotate(&scaled, &mut turned, turn)?;
+        scaled = turned;
+    }
+    let mut rgb = Mat::default();
+    imgproc::cvt_color_def(&scaled, &mut rgb, imgproc::COLOR_BGR2RGB)?;
+    rgb.data_bytes().map(<[u8]>::to_vec)
+}
+
+fn broken(name: impl std::fmt::Display, error: opencv::Error) -> Error {
+    Error::malformed(name, format!("OpenCV could not convert a frame: {}", error.message), "").because(error)
+}
+
+/// OpenCV writes to stderr by itself; what matters is returned instead.
+fn quiet() {
+    crate::libav::quiet();
+    let _ = core::set_log_level(core::LogLevel::LOG_LEVEL_SILENT);
+}
+
+/// The version that the program runs with: `OpenCV 4.6.0`.
+#[must_use]
+pub fn version() -> String {
+    core::get_version_string().map_or_else(|_| "OpenCV".to_owned(), |version| format!("OpenCV {version}"))
+}
