@@ -3,6 +3,7 @@
 pub mod audio;
 pub mod encode;
 pub mod error;
+pub mod files;
 pub mod libav;
 pub mod limits;
 pub mod media;
@@ -10,6 +11,7 @@ pub mod message;
 pub mod model;
 pub mod plan;
 pub mod probe;
+pub mod prompt;
 pub mod report;
 pub mod service;
 pub mod source;
@@ -17,6 +19,7 @@ pub mod time;
 pub mod timeline;
 pub mod transcribe;
 pub mod transcript;
+pub mod untrusted;
 pub mod video;
 
 pub use error::{Error, Result};

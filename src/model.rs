@@ -1,6 +1,7 @@
 //! What a model is: evidence in, an answer out.
 
 mod body;
+pub mod builtin;
 pub mod openai;
 
 use futures_util::future::BoxFuture;

@@ -2,6 +2,7 @@
 
 pub mod index;
 pub mod opencv;
+pub mod score;
 mod stills;
 
 use std::path::Path;
