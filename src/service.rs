@@ -26,7 +26,7 @@ use crate::limits::Limits;
 /// How long a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a reply that has begun may stand still.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
+const IDLE_TIMEOUT: Duration = Duration::from_mins(2);
 /// At most this much of a refusal's body is read.
 const MAX_REFUSAL_BYTES: usize = 64 << 10;
 /// A shorter key is a placeholder for a server that wants none (`none`, `ollama`), and stays in texts.
@@ -60,7 +60,7 @@ impl ServerConfig {
             base_url,
             api_key: None,
             key_variable: "OPENAI_API_KEY".into(),
-            timeout: Duration::from_secs(600),
+            timeout: Duration::from_mins(10),
             max_retries: 4,
             first_wait: Duration::from_millis(500),
             max_reply_bytes: Limits::default().max_reply_bytes,
@@ -128,7 +128,7 @@ impl Server {
     /// Checks the address and the key; connects to nothing.
     pub fn new(config: ServerConfig) -> Result<Self> {
         let name = server_name(&config.base_url);
-        let is_loopback = config.base_url.host().is_some_and(is_loopback);
+        let is_loopback = config.base_url.host().is_some_and(|host| is_loopback(&host));
         if config.api_key.is_some() && config.base_url.scheme() != "https" && !is_loopback {
             let advice = "use its https:// address, or give no key";
             return Err(Error::usage(name, "the key would be sent unencrypted over http://", advice));
@@ -294,11 +294,11 @@ fn server_name(url: &Url) -> String {
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
-fn is_loopback(host: Host<&str>) -> bool {
+fn is_loopback(host: &Host<&str>) -> bool {
     match host {
-        Host::Domain(name) => name == "localhost" || name.ends_with(".localhost"),
+        Host::Domain(name) => *name == "localhost" || name.ends_with(".localhost"),
         Host::Ipv4(address) => address.is_loopback(),
-        Host::Ipv6(address) => IpAddr::V6(address).to_canonical().is_loopback(),
+        Host::Ipv6(address) => IpAddr::V6(*address).to_canonical().is_loopback(),
     }
 }
 

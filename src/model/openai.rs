@@ -41,7 +41,7 @@ impl SamplingParams {
     /// [`Error::Usage`] naming the option.
     pub fn check(&self) -> Result<()> {
         let outside = |range: std::ops::RangeInclusive<f64>, value: Option<f64>| {
-            value.filter(|value| !range.contains(value)).is_some()
+            value.is_some_and(|value| !range.contains(&value))
         };
         let refuse = |option: &str, range: &str| Err(Error::usage(option, format!("must be {range}"), ""));
         if outside(0.0..=2.0, self.temperature) {
@@ -156,7 +156,8 @@ mod tests {
 
     #[test]
     fn parameters_out_of_range_are_refused_by_their_option() {
-        let table: [(&str, fn(&mut SamplingParams)); 11] = [
+        type Spoil = fn(&mut SamplingParams);
+        let table: [(&str, Spoil); 11] = [
             ("--temperature", |p| p.temperature = Some(2.1)),
             ("--temperature", |p| p.temperature = Some(-0.1)),
             ("--temperature", |p| p.temperature = Some(f64::NAN)),

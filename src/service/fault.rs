@@ -94,13 +94,13 @@ impl Failure {
     pub fn inside(reply: &Value, key: &Key<'_>) -> Option<Self> {
         let error = reply.get("error").filter(|error| !error.is_null())?;
         let said = Said::of(error);
-        let status = said.code.parse::<u16>().ok().filter(|code| (400..600).contains(code)).unwrap_or_else(|| {
+        let status = said.code.parse::<u16>().ok().filter(|code| (400..600).contains(code)).unwrap_or(
             match (said.code.as_str(), said.kind.as_str()) {
                 ("rate_limit_exceeded" | "insufficient_quota", _) | (_, "rate_limit_error") => 429,
                 ("server_error", _) | (_, "server_error" | "overloaded_error" | "api_error") => 500,
                 _ => 400,
-            }
-        });
+            },
+        );
         let mut failure = said.failure(status, key);
         failure.problem = match said.message.as_str() {
             "" => "an error inside a 200 reply, without a message".to_owned(),

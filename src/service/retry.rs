@@ -8,7 +8,7 @@ use reqwest::header::HeaderMap;
 use super::fault::Failure;
 
 /// A wait that a server asks for is obeyed up to this long; a longer one ends the tries (openai-python does the same).
-pub const MAX_OBEYED: Duration = Duration::from_secs(120);
+pub const MAX_OBEYED: Duration = Duration::from_mins(2);
 /// No wait of our own choosing is longer.
 const MAX_BACKOFF: Duration = Duration::from_secs(8);
 
@@ -143,25 +143,27 @@ mod tests {
     use reqwest::header::{HeaderName, HeaderValue};
     use tokio::time::Instant;
 
+    use super::Kind::{Broken, Connect, Final, Garbled, Status, Timeout};
+    use super::Verdict::{Again, Stop};
     use super::*;
 
-    fn hints(headers: &[(&'static str, &str)]) -> Hints {
+    type Headers = &'static [(&'static str, &'static str)];
+
+    fn hints(headers: Headers) -> Hints {
         let headers = headers
             .iter()
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).expect("a header")))
             .collect();
         // Tue, 24 Nov 2026 00:00:00 GMT
-        Hints::read(&headers, SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_478_400))
+        Hints::read(&headers, SystemTime::UNIX_EPOCH + Duration::from_hours(498_744))
     }
 
     #[test]
     fn what_is_tried_again() {
         let after = |millis| Verdict::AgainAfter(Duration::from_millis(millis));
         let long = |seconds| Verdict::StopForWait(Duration::from_secs(seconds));
-        use Kind::{Broken, Connect, Final, Garbled, Status, Timeout};
-        use Verdict::{Again, Stop};
         #[rustfmt::skip]
-        let table: &[(Kind, bool, &[(&'static str, &str)], Verdict)] = &[
+        let table: &[(Kind, bool, Headers, Verdict)] = &[
             (Connect, false, &[], Again),
             (Timeout, false, &[], Again),
             (Broken, false, &[], Again),
