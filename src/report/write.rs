@@ -42,3 +42,13 @@ pub fn write_dir<'a>(
     write("report.md", markdown::render(report))?;
     Ok(written)
 }
+
+/// Writes `frames.json`, the report of pictures that were written into `dir` as they came.
+///
+/// # Errors
+/// As [`write_file`].
+pub fn write_frames_index(report: &Report, dir: &Path) -> Result<PathBuf> {
+    let path = dir.join("frames.json");
+    write_file(&path, json::render(report)?.as_bytes())?;
+    Ok(path)
+}
