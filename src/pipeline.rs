@@ -81,7 +81,12 @@ async fn work(job: &Job, events: &mpsc::Sender<Event>, stop: &Stop) -> Result<Re
     let mut clock = Stopwatch::default();
     if let Some(url) = job.ask.as_ref().and_then(|ask| ask.prompt.image_url.as_ref()) {
         let timeline = Timeline::new(stages::NO_TIME, Vec::new(), None);
-        let report = Report::new(stages::remote_picture(url), stages::nothing_sampled(), &timeline, "the picture was not opened here");
+        let report = Report::new(
+            stages::remote_picture(url),
+            stages::nothing_sampled(),
+            &timeline,
+            "the picture was not opened here",
+        );
         return answer(job, report, &timeline, events, &mut clock).await;
     }
     let (info, video) = clock.time("probe", stages::open(job)).await?;

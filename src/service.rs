@@ -171,6 +171,20 @@ impl Server {
         fill: impl Fn(RequestBuilder) -> RequestBuilder,
         read: impl Fn(Value) -> Result<T, Failure>,
     ) -> Result<(T, u32), Failure> {
+        self.ask(path, |client, url| fill(client.post(url)), read).await
+    }
+
+    /// Gets `path` beneath the base URL, as [`Server::post`].
+    pub async fn get<T>(&self, path: &[&str], read: impl Fn(Value) -> Result<T, Failure>) -> Result<(T, u32), Failure> {
+        self.ask(path, Client::get, read).await
+    }
+
+    async fn ask<T>(
+        &self,
+        path: &[&str],
+        request: impl Fn(&Client, Url) -> RequestBuilder,
+        read: impl Fn(Value) -> Result<T, Failure>,
+    ) -> Result<(T, u32), Failure> {
         let mut url = self.config.base_url.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(path);
@@ -179,7 +193,7 @@ impl Server {
         retry::run(policy, &self.name, || async {
             let mut headers = HeaderMap::new();
             headers.extend(self.authorization.clone().map(|value| (AUTHORIZATION, value)));
-            let request = fill(self.client.post(url.clone()).headers(headers));
+            let request = request(&self.client, url.clone()).headers(headers);
             let limit = self.config.timeout;
             let reply = tokio::time::timeout(limit, self.exchange(request))
                 .await

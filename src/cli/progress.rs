@@ -32,9 +32,13 @@ impl Progress {
             Event::Frame { n_done, .. } => self.bar.set_position(*n_done as u64),
             Event::Listening => self.say("listening".to_owned()),
             Event::Asking { model } => self.say(format!("asking {model}")),
-            Event::Finished(_) => self.bar.finish_and_clear(),
             _ => {}
         }
+    }
+
+    /// Takes the bar away: a result or an error follows.
+    pub fn clear(&self) {
+        self.bar.finish_and_clear();
     }
 
     fn say(&self, text: String) {

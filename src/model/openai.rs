@@ -111,6 +111,20 @@ impl OpenAi {
     }
 }
 
+/// The names of the models that a server offers, in its order.
+///
+/// # Errors
+/// [`Error::Service`] where it does not answer or has no such list; as [`OpenAi::new`] for the configuration.
+pub async fn list_models(server: ServerConfig) -> Result<Vec<String>> {
+    let server = Server::new(server)?;
+    let names = |reply: serde_json::Value| {
+        let models = reply.get("data").and_then(|data| data.as_array()).cloned().unwrap_or_default();
+        Ok(models.iter().filter_map(|model| model.get("id")?.as_str().map(tidy)).collect())
+    };
+    let (names, _) = server.get(&["models"], names).await.map_err(|failure| failure.into_error(server.name()))?;
+    Ok(names)
+}
+
 impl ChatModel for OpenAi {
     fn description(&self) -> ModelDescription {
         ModelDescription { name: tidy(&self.model), endpoint: Some(self.server.origin()), is_language_model: true }

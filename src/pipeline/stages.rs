@@ -55,7 +55,8 @@ pub(super) fn plan(job: &Job, video: &Video) -> Result<SamplePlan> {
     let plan = plan::plan(&job.sampling, range, &job.limits)?;
     let asks_server = job.ask.as_ref().is_some_and(|ask| ask.model.description().is_language_model);
     if asks_server && plan.points.len() > job.limits.max_request_frames {
-        let problem = format!("would put {} frames into one request; {} fit", plan.points.len(), job.limits.max_request_frames);
+        let problem =
+            format!("would put {} frames into one request; {} fit", plan.points.len(), job.limits.max_request_frames);
         return Err(Error::limit("the sampling", problem, "set --max-frames, or take a longer --interval"));
     }
     Ok(plan)
@@ -85,7 +86,9 @@ pub(super) async fn look(
     events: &mpsc::Sender<Event>,
     stop: &Stop,
 ) -> Result<Looked> {
-    let (Some(video), Some(plan)) = (video, plan) else { return Ok(Looked { sampling: nothing_sampled(), ..Looked::default() }) };
+    let (Some(video), Some(plan)) = (video, plan) else {
+        return Ok(Looked { sampling: nothing_sampled(), ..Looked::default() });
+    };
     let _ = events.send(Event::Planned { n_points: plan.points.len() }).await;
     let mut looked = Looked { range: Some(plan.range), problems: known_damage(&video), ..Looked::default() };
     let (sender, mut frames) = mpsc::channel(FRAME_QUEUE);
@@ -111,7 +114,14 @@ pub(super) async fn look(
     let (decoder, outcome) = read?;
     looked.decoder = Some(decoder);
     looked.sampling = report::Sampling {
-        method: if is_still { "still picture" } else if interval.is_some() { "interval" } else { "moments" }.to_owned(),
+        method: if is_still {
+            "still picture"
+        } else if interval.is_some() {
+            "interval"
+        } else {
+            "moments"
+        }
+        .to_owned(),
         interval: interval.filter(|_| !is_still),
         range: plan.range,
         n_planned: (!is_live).then_some(plan.points.len() - outcome.n_repeated),
@@ -135,9 +145,16 @@ async fn keep(
         if job.ask.is_some() {
             n_bytes += image.bytes.len() as u64;
             if n_bytes > job.limits.max_request_image_bytes {
-                let problem = format!("the pictures up to {} hold more than {} bytes", image.time, job.limits.max_request_image_bytes);
+                let problem = format!(
+                    "the pictures up to {} hold more than {} bytes",
+                    image.time, job.limits.max_request_image_bytes
+                );
                 frames.close();
-                return Err(Error::limit("the request", problem, "set --max-frames, --max-width or --jpeg-quality lower"));
+                return Err(Error::limit(
+                    "the request",
+                    problem,
+                    "set --max-frames, --max-width or --jpeg-quality lower",
+                ));
             }
             looked.frames.push(TimelineFrame { image, score });
         } else if let Some(folder) = job.output.clone() {
@@ -192,7 +209,8 @@ pub(super) async fn find_words(job: &Job, info: &MediaInfo, events: &mpsc::Sende
         words.problems.push(("the end of the file".to_owned(), damage.clone()));
     }
     let (Source::Media(path), false) = (&job.source, job.words.is_empty()) else {
-        words.reason = if job.words.is_empty() { "none were asked for" } else { "the source has no sound" }.to_owned();
+        let reason = if job.words.is_empty() { "none were asked for" } else { "the source has no sound" };
+        words.reason.push_str(reason);
         return Ok(words);
     };
     let _ = events.send(Event::Listening).await;

@@ -31,6 +31,7 @@ pub fn media() -> MediaInfo {
             height: 1080,
             sample_aspect: Ratio::ONE,
             rotation: Rotation::None,
+            is_mirrored: false,
             frame_rate: Some(Ratio { num: 30_000, den: 1001 }),
             pixel_format: Some("yuv420p".into()),
             time_base: TimeBase::new(1, 30_000).expect("a base"),
@@ -61,6 +62,7 @@ pub fn media() -> MediaInfo {
             is_default: false,
             is_forced: false,
         }],
+        damage: Vec::new(),
     }
 }
 
