@@ -63,14 +63,12 @@ pub async fn run(args: &DoctorArgs, config: &Config) -> Result<ExitCode> {
             }
         }
     }
-    match &config.transcription.model {
-        Some(model) => lines.push(ok("words", &format!("subtitles, else {model}"))),
-        None => {
-            lines.push(ok("words", "subtitles beside the file or inside it; sound is not sent anywhere"));
-            lines.push(hint(
-                "to have speech transcribed: --stt-model whisper-1, or [transcription] model in the config",
-            ));
-        }
+    if let Some(model) = &config.transcription.model {
+        lines.push(ok("words", &format!("subtitles, else {model}")));
+    } else {
+        lines.push(ok("words", "subtitles beside the file or inside it; sound is not sent anywhere"));
+        let how = "--stt-model whisper-1, or [transcription] model in the config";
+        lines.push(hint(&format!("to have speech transcribed: {how}")));
     }
     print(&vidgist::untrusted::clean_text(&lines.join("\n")))?;
     print("\n")?;
