@@ -1,11 +1,18 @@
 //! What a model is: evidence in, an answer out.
 
+mod body;
+pub mod builtin;
+pub mod openai;
+
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 
 use crate::error::Result;
 use crate::message::{Answer, Message};
 use crate::timeline::Timeline;
+
+pub use self::body::Body;
+pub use self::openai::{OpenAi, OpenAiConfig, SamplingParams};
 
 /// A model that answers about a video.
 pub trait ChatModel: Send + Sync {

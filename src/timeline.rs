@@ -2,7 +2,7 @@
 
 use crate::media::{EncodedImage, FrameScore};
 use crate::time::TimeRange;
-use crate::transcript::Transcript;
+use crate::transcript::{Segment, Transcript};
 
 /// One frame of the timeline.
 #[derive(Clone, Debug)]
@@ -22,4 +22,146 @@ pub struct Timeline {
     pub frames: Vec<TimelineFrame>,
     /// What was said in `range`; None where nothing was found.
     pub transcript: Option<Transcript>,
+}
+
+/// A frame and the words spoken from it until the next.
+#[derive(Clone, Copy, Debug)]
+pub struct Passage<'a> {
+    /// The frame; None for the words before the first frame.
+    pub frame: Option<&'a TimelineFrame>,
+    /// The segments that begin from this frame on and before the next, in time order.
+    pub words: &'a [Segment],
+}
+
+impl Timeline {
+    /// Puts frames and words on one clock: both sorted by time, the words cut to the segments that are heard in
+    /// `range`.
+    #[must_use]
+    pub fn new(range: TimeRange, mut frames: Vec<TimelineFrame>, transcript: Option<Transcript>) -> Self {
+        frames.sort_by_key(|frame| frame.image.time);
+        let transcript = transcript.map(|mut transcript| {
+            transcript.segments.retain(|segment| segment.range.overlaps(range));
+            transcript.segments.sort_by_key(|segment| segment.range.start);
+            transcript
+        });
+        Self { range, frames, transcript }
+    }
+
+    /// Everything said in the range, in time order; empty where nothing was found.
+    #[must_use]
+    pub fn segments(&self) -> &[Segment] {
+        self.transcript.as_ref().map_or(&[], |transcript| &transcript.segments)
+    }
+
+    /// Whether anything was said that can be read.
+    #[must_use]
+    pub fn has_words(&self) -> bool {
+        self.segments().iter().any(|segment| !segment.text.trim().is_empty())
+    }
+
+    /// The segments that begin before the first frame: all of them where there is no frame.
+    #[must_use]
+    pub fn words_before_frames(&self) -> &[Segment] {
+        let segments = self.segments();
+        let n = self
+            .frames
+            .first()
+            .map_or(segments.len(), |first| segments.partition_point(|segment| segment.range.start < first.image.time));
+        &segments[..n]
+    }
+
+    /// The segments that begin from the frame at `position` (from 0, in `frames`) on and before the next; of frames
+    /// at the same moment the last has the words. Empty where there is no such frame.
+    #[must_use]
+    pub fn words_after(&self, position: usize) -> &[Segment] {
+        let (Some(frame), Some(transcript)) = (self.frames.get(position), &self.transcript) else {
+            return &[];
+        };
+        let next = self.frames.get(position + 1).map(|next| next.image.time);
+        transcript.starting_in(frame.image.time, next)
+    }
+
+    /// The whole timeline in order: the words before the first frame, where there are any, then each frame with
+    /// its words. Each segment is in exactly one passage.
+    pub fn passages(&self) -> impl Iterator<Item = Passage<'_>> {
+        let before = self.words_before_frames();
+        let head = (!before.is_empty()).then_some(Passage { frame: None, words: before });
+        let frames = self.frames.iter().enumerate();
+        head.into_iter().chain(frames.map(|(at, frame)| Passage { frame: Some(frame), words: self.words_after(at) }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::ImageFormat;
+    use crate::time::{TimeBase, Timestamp};
+    use crate::transcript::TranscriptSource;
+    use proptest::prelude::*;
+
+    fn frame(frame_idx: usize, time: Timestamp) -> TimelineFrame {
+        let image = EncodedImage {
+            frame_idx,
+            pts: time,
+            time,
+            width: 2,
+            height: 2,
+            format: ImageFormat::Jpeg,
+            bytes: bytes::Bytes::from_static(b"x"),
+        };
+        TimelineFrame { image, score: FrameScore { sharpness: 1.0, change: 0.0 } }
+    }
+
+    fn transcript(spans: &[(i64, i64)]) -> Transcript {
+        let at = Timestamp::from_millis;
+        let segments =
+            spans.iter().enumerate().map(|(i, (a, b))| Segment::new(TimeRange::new(at(*a), at(*b)), i.to_string()));
+        Transcript {
+            source: TranscriptSource::Sidecar { path: "a.srt".into() },
+            language: None,
+            segments: segments.collect(),
+        }
+    }
+
+    #[test]
+    fn words_outside_the_range_are_left_out_and_running_ones_kept() {
+        let at = Timestamp::from_millis;
+        let timeline = Timeline::new(
+            TimeRange::new(at(1000), at(2000)),
+            vec![frame(0, at(1500))],
+            Some(transcript(&[(0, 1000), (500, 1200), (1900, 2500), (2000, 2500)])),
+        );
+        let texts = |words: &[Segment]| words.iter().map(|s| s.text.clone()).collect::<Vec<_>>();
+        assert_eq!(texts(timeline.words_before_frames()), ["1"]);
+        assert_eq!(texts(timeline.words_after(0)), ["2"]);
+        assert!(timeline.words_after(1).is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn each_segment_is_in_the_passage_of_the_frame_on_the_screen(
+            frame_ticks in prop::collection::vec(-90_000i64..900_000, 0..12),
+            spans in prop::collection::vec((-1000i64..10_000, 0i64..3000), 0..30),
+        ) {
+            // Frames on the clock of MPEG, words on the clock of subtitles: the bases must not matter.
+            let base = TimeBase::new(1, 90_000).unwrap();
+            let frames = frame_ticks.iter().enumerate().map(|(i, t)| frame(i, Timestamp::new(*t, base))).collect();
+            let spans: Vec<_> = spans.into_iter().map(|(a, len)| (a, a + len)).collect();
+            let range = TimeRange::new(Timestamp::from_millis(-2000), Timestamp::from_millis(20_000));
+            let timeline = Timeline::new(range, frames, Some(transcript(&spans)));
+            let mut told: Vec<usize> = Vec::new();
+            let mut last = None;
+            for passage in timeline.passages() {
+                for word in passage.words {
+                    let shown = timeline.frames.iter().rev().find(|f| f.image.time <= word.range.start);
+                    prop_assert_eq!(shown.map(|f| f.image.frame_idx), passage.frame.map(|f| f.image.frame_idx));
+                    prop_assert!(last <= Some(word.range.start));
+                    last = Some(word.range.start);
+                    told.push(word.text.parse().unwrap());
+                }
+            }
+            told.sort_unstable();
+            prop_assert_eq!(told, (0..spans.len()).collect::<Vec<_>>());
+        }
+    }
 }

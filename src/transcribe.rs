@@ -1,5 +1,8 @@
 //! Where the words come from: subtitle files and streams, or a transcription endpoint.
 
+pub mod api;
+pub mod subtitles;
+
 use std::path::Path;
 
 use futures_util::future::BoxFuture;

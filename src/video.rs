@@ -1,7 +1,10 @@
 //! Sorted sample points in, frames out: the contract of every reader, and which reader takes which source.
 
 pub mod index;
+mod libav;
 pub mod opencv;
+mod scale;
+pub mod score;
 mod spans;
 mod stills;
 

@@ -179,7 +179,7 @@ pub struct ModelArgs {
     /// The model's name, or "built-in" for the one that needs no network
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
-    /// Address of an OpenAI-compatible server, such as http://localhost:8080/v1
+    /// Address of an OpenAI-compatible server, such as `http://localhost:8080/v1`
     #[arg(long, value_name = "URL", env = "OPENAI_BASE_URL", hide_env_values = true)]
     pub base_url: Option<String>,
     /// Sent only where set, like all that follow: many models refuse them

@@ -1,0 +1,142 @@
+//! Channels: from the stored layout to the wanted number.
+
+use std::f32::consts::FRAC_1_SQRT_2;
+
+/// What a channel is for. The rest (heights, wides) is `Other`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Left,
+    Right,
+    /// Front centre, and the only channel of mono.
+    Centre,
+    /// Low-frequency effects: left out of a downmix (ITU-R BS.775-3, annex 4).
+    Lfe,
+    SurroundLeft,
+    SurroundRight,
+    SurroundCentre,
+    Other,
+}
+
+impl Role {
+    /// The roles of `n` channels whose container does not name them: the usual order of WAVE files.
+    pub(super) fn usual(n: usize) -> Vec<Self> {
+        use Role::{Centre, Left, Lfe, Right, SurroundCentre, SurroundLeft, SurroundRight};
+        match n {
+            1 => vec![Centre],
+            2 => vec![Left, Right],
+            3 => vec![Left, Right, Centre],
+            4 => vec![Left, Right, SurroundLeft, SurroundRight],
+            5 => vec![Left, Right, Centre, SurroundLeft, SurroundRight],
+            6 => vec![Left, Right, Centre, Lfe, SurroundLeft, SurroundRight],
+            7 => vec![Left, Right, Centre, Lfe, SurroundCentre, SurroundLeft, SurroundRight],
+            8 => vec![Left, Right, Centre, Lfe, SurroundLeft, SurroundRight, SurroundLeft, SurroundRight],
+            _ => vec![Role::Other; n],
+        }
+    }
+
+    /// Weights in left and right of a stereo downmix: centre and surrounds at -3 dB (ITU-R BS.775-3, table 2).
+    fn stereo(self) -> (f32, f32) {
+        match self {
+            Self::Left => (1.0, 0.0),
+            Self::Right => (0.0, 1.0),
+            Self::Centre => (FRAC_1_SQRT_2, FRAC_1_SQRT_2),
+            Self::Lfe => (0.0, 0.0),
+            Self::SurroundLeft => (FRAC_1_SQRT_2, 0.0),
+            Self::SurroundRight => (0.0, FRAC_1_SQRT_2),
+            Self::SurroundCentre | Self::Other => (0.5, 0.5),
+        }
+    }
+}
+
+/// Mixes to a fixed number of channels.
+pub(super) struct Mixer {
+    channels: usize,
+    /// The layout that `matrix` is for.
+    layout: Vec<Role>,
+    /// A row of input weights for each output channel; empty where samples pass unchanged.
+    matrix: Vec<Vec<f32>>,
+}
+
+impl Mixer {
+    pub(super) fn new(channels: u16) -> Self {
+        Self { channels: usize::from(channels), layout: Vec::new(), matrix: Vec::new() }
+    }
+
+    /// Interleaved samples of `layout` as interleaved samples of the wanted channels.
+    pub(super) fn mix(&mut self, samples: &[f32], layout: &[Role]) -> Vec<f32> {
+        if self.layout != layout {
+            self.layout = layout.to_vec();
+            self.matrix = matrix(layout, self.channels);
+        }
+        if self.matrix.is_empty() {
+            return samples.to_vec();
+        }
+        let mut out = Vec::with_capacity(samples.len() / layout.len() * self.channels);
+        for frame in samples.chunks_exact(layout.len()) {
+            out.extend(self.matrix.iter().map(|row| row.iter().zip(frame).map(|(w, s)| w * s).sum::<f32>()));
+        }
+        out
+    }
+}
+
+fn matrix(layout: &[Role], channels: usize) -> Vec<Vec<f32>> {
+    if layout.len() == channels {
+        return Vec::new();
+    }
+    // Mono is heard from both sides at full level, not at -3 dB.
+    if layout.len() == 1 {
+        return vec![vec![1.0]; channels];
+    }
+    let (left, right): (Vec<f32>, Vec<f32>) = layout.iter().map(|role| role.stereo()).unzip();
+    let mut rows = match channels {
+        1 => vec![left.iter().zip(&right).map(|(l, r)| l + r).collect()],
+        2 => vec![left, right],
+        // The layout changed on the way to one that has no rule: what both have is kept.
+        n => (0..n).map(|out| (0..layout.len()).map(|i| if i == out { 1.0 } else { 0.0 }).collect()).collect(),
+    };
+    // Full scale in all channels at once must not clip; both rows share the divisor, so that the balance stays.
+    let loudest = rows.iter().map(|row: &Vec<f32>| row.iter().sum::<f32>()).fold(1.0, f32::max);
+    for weight in rows.iter_mut().flatten() {
+        *weight /= loudest;
+    }
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn five_one_to_stereo_and_mono_keeps_levels_and_never_clips() {
+        let layout = Role::usual(6);
+        let mut stereo = Mixer::new(2);
+        let full = 1.0 + FRAC_1_SQRT_2 * 2.0;
+        let one = |role| -> Vec<f32> { layout.iter().map(|r| if *r == role { 1.0 } else { 0.0 }).collect() };
+        let close = |a: &[f32], b: &[f32]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-6);
+        assert!(close(&stereo.mix(&one(Role::Left), &layout), &[1.0 / full, 0.0]));
+        assert!(close(&stereo.mix(&one(Role::Centre), &layout), &[FRAC_1_SQRT_2 / full; 2]));
+        assert!(close(&stereo.mix(&one(Role::SurroundRight), &layout), &[0.0, FRAC_1_SQRT_2 / full]));
+        assert!(close(&stereo.mix(&one(Role::Lfe), &layout), &[0.0, 0.0]));
+        assert!(close(&stereo.mix(&[1.0; 6], &layout), &[1.0, 1.0]));
+        assert!(close(&Mixer::new(1).mix(&[1.0; 6], &layout), &[1.0]));
+    }
+
+    #[test]
+    fn stereo_to_mono_is_the_mean_and_mono_to_stereo_the_copy() {
+        assert_eq!(Mixer::new(1).mix(&[0.5, 0.25, -1.0, 1.0], &Role::usual(2)), [0.375, 0.0]);
+        assert_eq!(Mixer::new(2).mix(&[0.5, -1.0], &Role::usual(1)), [0.5, 0.5, -1.0, -1.0]);
+        assert_eq!(Mixer::new(2).mix(&[0.5, -1.0], &Role::usual(2)), [0.5, -1.0]);
+    }
+
+    #[test]
+    fn every_count_of_channels_mixes_without_clipping() {
+        for n in 1..40 {
+            let layout = Role::usual(n);
+            assert_eq!(layout.len(), n);
+            for out in [1, 2] {
+                let mixed = Mixer::new(out).mix(&vec![1.0; n], &layout);
+                assert!(mixed.len() == usize::from(out) && mixed.iter().all(|s| s.abs() <= 1.0 + 1e-6), "{n} to {out}");
+            }
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! The command: flags to jobs, results to stdout, everything else to stderr.
+
+pub mod args;
+mod audio;
+mod config;
+mod doctor;
+mod frames;
+mod model;
+mod probe;
+mod progress;
+mod summarize;
+mod transcribe;
+mod wishes;
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::CommandFactory as _;
+use tracing_subscriber::EnvFilter;
+use vidgist::Error;
+use vidgist::pipeline::{Event, Job, Stop};
+use vidgist::report::{Report, Status};
+
+use args::{Cli, Command};
+use config::Config;
+use progress::Progress;
+
+/// Finished, but with failures in the result.
+const PARTIAL: u8 = 1;
+/// Wrong usage, or nothing could be done.
+const FAILED: u8 = 2;
+/// Stopped by the user, as a shell reports it: 128 + SIGINT.
+const INTERRUPTED: u8 = 130;
+/// How long work in flight may take to end after the first ctrl-c.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Runs one command.
+pub fn run(cli: Cli) -> Result<ExitCode> {
+    if let Command::Completions { shell } = cli.command {
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut Cli::command(), "vidgist", &mut script);
+        print(&String::from_utf8_lossy(&script))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let config = Config::load(cli.config.as_deref())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let outcome = runtime.block_on(async {
+        match cli.command {
+            Command::Summarize(args) => summarize::run(&args, &config, cli.quiet).await,
+            Command::Frames(args) => frames::run(&args, &config, cli.quiet).await,
+            Command::Audio(args) => audio::run(&args).await,
+            Command::Transcribe(args) => transcribe::run(&args, &config).await,
+            Command::Probe(args) => probe::run(&args),
+            Command::Doctor(args) => doctor::run(&args, &config).await,
+            Command::Completions { .. } => Ok(ExitCode::SUCCESS),
+        }
+    });
+    // A decoder may still sit in foreign code that cannot be interrupted.
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    outcome
+}
+
+/// Follows a run to its end. The first ctrl-c asks it to stop, the second does not wait.
+async fn follow(job: Job, quiet: bool) -> Result<Report> {
+    let stop = Stop::default();
+    let progress = Progress::new(quiet);
+    let mut events = vidgist::pipeline::run(job, stop.clone());
+    loop {
+        tokio::select! {
+            event = events.recv() => match event {
+                Some(Event::Finished(outcome)) => {
+                    progress.clear();
+                    return Ok((*outcome)?);
+                }
+                Some(event) => progress.show(&event),
+                None => return Err(Error::Interrupted.into()),
+            },
+            _ = tokio::signal::ctrl_c() => {
+                progress.clear();
+                stop.stop();
+                tokio::spawn(async {
+                    let _ = tokio::time::timeout(GRACE, tokio::signal::ctrl_c()).await;
+                    std::process::exit(INTERRUPTED.into());
+                });
+            }
+        }
+    }
+}
+
+/// The exit code that a report asks for; what is missing is told on stderr too.
+fn code_for(report: &Report) -> ExitCode {
+    for gap in report.gaps() {
+        say(&format!("warning: {}: missing {}: {}", report.media.input, gap.what, gap.why));
+    }
+    match report.status() {
+        Status::Complete => ExitCode::SUCCESS,
+        Status::Partial => ExitCode::from(PARTIAL),
+    }
+}
+
+/// Writes a result to stdout.
+fn print(text: &str) -> Result<(), Error> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|e| Error::io(Path::new("stdout"), e))
+}
+
+/// Writes one line to stderr, cleared of what a terminal would obey.
+fn say(line: &str) {
+    // Nobody reads stderr: there is nobody to tell.
+    let _ = writeln!(std::io::stderr(), "{}", vidgist::untrusted::clean_line(line));
+}
+
+/// Says why a run failed, and with which code it ends.
+pub fn report_failure(error: &anyhow::Error) -> ExitCode {
+    let known = error.downcast_ref::<Error>();
+    if known.is_some_and(Error::is_broken_pipe) {
+        // The reader has seen enough: `vidgist … | head` is no failure.
+        return ExitCode::SUCCESS;
+    }
+    if matches!(known, Some(Error::Interrupted)) {
+        say("interrupted");
+        return ExitCode::from(INTERRUPTED);
+    }
+    say(&format!("error: {error}"));
+    let said = error.to_string();
+    for cause in error.chain().skip(1).filter(|cause| !said.contains(&cause.to_string())) {
+        tracing::info!("because: {cause}");
+    }
+    ExitCode::from(FAILED)
+}
+
+/// Logs go to stderr: warnings, with -v what is done and why, with -vv every step. `VIDGIST_LOG` overrides.
+pub fn start_logging(quiet: bool, verbose: u8) {
+    let level = match (quiet, verbose) {
+        (true, _) => "off",
+        (_, 0) => "warn",
+        (_, 1) => "vidgist=info,warn",
+        _ => "vidgist=debug,info",
+    };
+    let filter = EnvFilter::try_from_env("VIDGIST_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .without_time()
+        .init();
+}

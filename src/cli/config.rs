@@ -1,0 +1,76 @@
+//! The configuration file: defaults for flags, in TOML, under the user's XDG folder. Flags and environment win.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use vidgist::error::{Error, Result};
+
+use super::args::PictureFormat;
+
+/// `config.toml`. Keys never stand in it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The model's name.
+    pub model: Option<String>,
+    /// Address of an OpenAI-compatible server.
+    pub base_url: Option<String>,
+    /// Longest wait for one answer.
+    pub timeout: Option<String>,
+    pub frames: FramesConfig,
+    pub transcription: TranscriptionConfig,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FramesConfig {
+    pub interval: Option<String>,
+    pub max_frames: Option<usize>,
+    pub max_width: Option<u32>,
+    pub jpeg_quality: Option<u8>,
+    pub image_format: Option<PictureFormat>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TranscriptionConfig {
+    pub model: Option<String>,
+    pub base_url: Option<String>,
+    pub language: Option<String>,
+}
+
+impl Config {
+    /// Reads `explicit`, or the user's file where there is one.
+    pub fn load(explicit: Option<&Path>) -> Result<Self> {
+        let path = match explicit {
+            Some(path) => path.to_owned(),
+            None => match default_path() {
+                Some(path) if path.exists() => path,
+                _ => return Ok(Self::default()),
+            },
+        };
+        let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, e))?;
+        let config: Self = toml::from_str(&text).map_err(|e| {
+            let place =
+                e.span().map_or(String::new(), |span| format!("line {}: ", text[..span.start].lines().count().max(1)));
+            Error::usage(path.display(), format!("{place}{}", e.message()), "see the README for what may stand there")
+        })?;
+        config.check(&path)?;
+        Ok(config)
+    }
+
+    fn check(&self, path: &Path) -> Result<()> {
+        let bad = |key: &str, range: &str| Err(Error::usage(path.display(), format!("{key} must be {range}"), ""));
+        match &self.frames {
+            FramesConfig { jpeg_quality: Some(0 | 101..), .. } => bad("frames.jpeg_quality", "1 to 100"),
+            FramesConfig { max_width: Some(0..16 | 16_384..), .. } => bad("frames.max_width", "16 to 16383"),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// `$XDG_CONFIG_HOME/vidgist/config.toml`, by default `~/.config/vidgist/config.toml`.
+pub fn default_path() -> Option<PathBuf> {
+    use etcetera::BaseStrategy as _;
+    etcetera::choose_base_strategy().ok().map(|dirs| dirs.config_dir().join("vidgist").join("config.toml"))
+}

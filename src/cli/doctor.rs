@@ -1,0 +1,88 @@
+//! `vidgist doctor`: what is installed, which model would answer, and what would mend what is missing.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Result;
+use vidgist::model::openai::list_models;
+use vidgist::{libav, video};
+
+use super::args::DoctorArgs;
+use super::config::{self, Config};
+use super::model::{self, Choice};
+use super::{PARTIAL, print};
+
+/// A server that does not answer by then is told as such.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub async fn run(args: &DoctorArgs, config: &Config) -> Result<ExitCode> {
+    let mut lines = vec![
+        ok("vidgist", env!("CARGO_PKG_VERSION")),
+        ok("decoder", &video::opencv::version()),
+        ok("containers", &libav::version()),
+    ];
+    lines.push(match config::default_path() {
+        Some(path) if path.exists() => ok("config", &path.display().to_string()),
+        Some(path) => ok("config", &format!("none ({} would be read)", path.display())),
+        None => ok("config", "none (no home folder)"),
+    });
+    let mut is_well = true;
+    match model::choose(args.base_url.as_deref(), args.model.as_deref(), None, config) {
+        Err(error) => {
+            is_well = false;
+            lines.push(bad("model", &error.to_string()));
+        }
+        Ok(Choice::BuiltIn) => {
+            lines.push(ok("model", "built-in digest: no language model, nothing leaves this machine"));
+            lines.push(hint(&format!(
+                "to ask a vision model: export {}=…  or  --base-url http://localhost:8080/v1",
+                model::KEY_VARIABLE
+            )));
+        }
+        Ok(Choice::Server { mut server, model }) => {
+            let host = server.base_url.origin().ascii_serialization();
+            let key = if server.api_key.is_some() { "with a key" } else { "without a key" };
+            server.max_retries = 0;
+            server.timeout = PATIENCE;
+            let name = model.clone().unwrap_or_else(|| "its only model".to_owned());
+            match list_models(*server).await {
+                Ok(names) => {
+                    lines.push(ok(
+                        "model",
+                        &format!("{name} at {host}, {key}; the server answers and lists {} models", names.len()),
+                    ));
+                    if let Some(model) = model.filter(|model| !names.is_empty() && !names.contains(model)) {
+                        is_well = false;
+                        lines.push(bad("model", &format!("the server does not list {model}; choose one with --model")));
+                    }
+                }
+                Err(error) => {
+                    is_well = false;
+                    lines.push(bad("model", &format!("{name} at {host}, {key}: {error}")));
+                }
+            }
+        }
+    }
+    if let Some(model) = &config.transcription.model {
+        lines.push(ok("words", &format!("subtitles, else {model}")));
+    } else {
+        lines.push(ok("words", "subtitles beside the file or inside it; sound is not sent anywhere"));
+        let how = "--stt-model whisper-1, or [transcription] model in the config";
+        lines.push(hint(&format!("to have speech transcribed: {how}")));
+    }
+    print(&vidgist::untrusted::clean_text(&lines.join("\n")))?;
+    print("\n")?;
+    Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::from(PARTIAL) })
+}
+
+fn ok(name: &str, value: &str) -> String {
+    format!("ok   {name:<11} {value}")
+}
+
+fn bad(name: &str, value: &str) -> String {
+    format!("BAD  {name:<11} {value}")
+}
+
+fn hint(text: &str) -> String {
+    format!("                 {text}")
+}

@@ -1,0 +1,65 @@
+//! `vidgist probe`.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use vidgist::limits::Limits;
+use vidgist::media::{MediaInfo, Ratio};
+use vidgist::report::json;
+use vidgist::source::Source;
+
+use super::args::ProbeArgs;
+use super::{PARTIAL, print};
+
+pub fn run(args: &ProbeArgs) -> Result<ExitCode> {
+    let source = Source::identify(&args.input)?;
+    let info = vidgist::probe::probe(&source, Ratio::ONE, &Limits::default())?;
+    let text = if args.json { json::to_text(&info)? } else { table(&info) };
+    print(&text)?;
+    Ok(if info.damage.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(PARTIAL) })
+}
+
+fn table(info: &MediaInfo) -> String {
+    let mut out = String::new();
+    let mut line = |name: &str, value: &str| {
+        let value = vidgist::untrusted::clean_line(value);
+        // Writing to a String does not fail.
+        let _ = writeln!(out, "{name:<10} {value}");
+    };
+    let known = |text: Option<String>| text.unwrap_or_else(|| "not said".to_owned());
+    line("file", &info.input);
+    line("format", &info.format);
+    line("size", &known(info.size_bytes.map(|n| format!("{n} bytes"))));
+    line("length", &known(info.duration.map(|d| d.to_string())));
+    line("starts at", &info.start.to_string());
+    if let Some(title) = &info.title {
+        line("title", title);
+    }
+    for v in &info.video {
+        let (width, height) = v.display_size();
+        let kind = if v.is_cover { "cover" } else { "video" };
+        let language = v.language.as_ref().map(|l| format!(", {l}")).unwrap_or_default();
+        let rate = v.frame_rate.map(|r| format!(", {:.3} frames/s", r.as_f64())).unwrap_or_default();
+        let turned = if v.rotation == vidgist::media::Rotation::None { "" } else { ", turned" };
+        line(&format!("#{} {kind}", v.stream_idx), &format!("{}, {width}x{height}{turned}{rate}{language}", v.codec));
+    }
+    for a in &info.audio {
+        let rate = a.sample_rate_hz.map(|r| format!(", {r} Hz")).unwrap_or_default();
+        let channels = a.channels.map(|n| format!(", {n} channels")).unwrap_or_default();
+        let language = a.language.as_ref().map(|l| format!(", {l}")).unwrap_or_default();
+        let offset =
+            a.start.map(|s| s.minus(info.start)).filter(|o| o.ticks() != 0).map(|o| format!(", begins at {o}"));
+        let offset = offset.unwrap_or_default();
+        line(&format!("#{} audio", a.stream_idx), &format!("{}{rate}{channels}{language}{offset}", a.codec));
+    }
+    for s in &info.subtitles {
+        let kind = if s.is_text { "text" } else { "pictures, not read" };
+        let language = s.language.as_ref().map(|l| format!(", {l}")).unwrap_or_default();
+        line(&format!("#{} words", s.stream_idx), &format!("{} ({kind}){language}", s.codec));
+    }
+    for damage in &info.damage {
+        line("damage", damage);
+    }
+    out
+}

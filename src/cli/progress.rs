@@ -1,0 +1,49 @@
+//! What is shown on stderr while a run goes on, where stderr is a terminal.
+
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use vidgist::pipeline::Event;
+
+/// A bar that follows the events of a run.
+pub struct Progress {
+    bar: ProgressBar,
+}
+
+impl Progress {
+    pub fn new(quiet: bool) -> Self {
+        let is_shown = !quiet && std::io::stderr().is_terminal();
+        let target = if is_shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(None, target);
+        bar.enable_steady_tick(Duration::from_millis(120));
+        Self { bar }
+    }
+
+    pub fn show(&self, event: &Event) {
+        match event {
+            Event::Probed(info) => self.bar.set_message(format!("reading {}", info.input)),
+            Event::Planned { n_points } => {
+                self.bar.set_length(*n_points as u64);
+                let style = ProgressStyle::with_template("{spinner} {msg} {wide_bar} {pos}/{len} frames, {eta} left");
+                self.bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+                self.bar.set_message("looking");
+            }
+            Event::Frame { n_done, .. } => self.bar.set_position(*n_done as u64),
+            Event::Listening => self.say("listening".to_owned()),
+            Event::Asking { model } => self.say(format!("asking {model}")),
+            _ => {}
+        }
+    }
+
+    /// Takes the bar away: a result or an error follows.
+    pub fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    fn say(&self, text: String) {
+        let style = ProgressStyle::with_template("{spinner} {msg} {elapsed}");
+        self.bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+        self.bar.set_message(text);
+    }
+}

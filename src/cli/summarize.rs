@@ -1,0 +1,64 @@
+//! `vidgist summarize`.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use vidgist::error::Error;
+use vidgist::limits::Limits;
+use vidgist::pipeline::{Ask, Job};
+use vidgist::prompt::PromptOptions;
+use vidgist::report::{Format, render};
+use vidgist::source::Source;
+
+use super::args::{ImageTransport, ReportFormat, SummarizeArgs};
+use super::config::Config;
+use super::{code_for, follow, model, print, wishes};
+
+/// Frames that a summary looks at where the user does not say: covers minutes well and an hour coarsely.
+const DEFAULT_MAX_FRAMES: usize = 50;
+
+pub async fn run(args: &SummarizeArgs, config: &Config, quiet: bool) -> Result<ExitCode> {
+    let source = Source::identify(&args.input)?;
+    let sampling = wishes::sampling(&args.sampling, config, "1s", Some(DEFAULT_MAX_FRAMES))?;
+    let task = wishes::text_or_file(args.prompt.prompt.as_ref(), args.prompt.prompt_file.as_ref())?;
+    let model = model::chat_model(&args.model, config).await?;
+    if !model.description().is_language_model && (task.is_some() || args.prompt.system.is_some()) {
+        let problem = "the built-in model cannot follow a prompt";
+        let advice = format!("set {} or --base-url to ask a language model", model::KEY_VARIABLE);
+        return Err(Error::usage("--prompt", problem, advice).into());
+    }
+    let image_url = (args.model.image_transport == ImageTransport::Url).then(|| args.input.clone());
+    if let Some(url) = &image_url {
+        if !(url.starts_with("https://") || url.starts_with("http://")) {
+            let problem = "--image-transport url needs an http(s) address of a picture";
+            return Err(Error::usage(url, problem, "leave the flag out to send the picture itself").into());
+        }
+        if !model.description().is_language_model {
+            return Err(Error::usage("--image-transport url", "needs a language model", "set --base-url").into());
+        }
+    }
+    let base_url = args.model.base_url.as_deref();
+    let job = Job {
+        source,
+        sampling,
+        sequence_rate: wishes::ratio("--sequence-fps", &args.sampling.sequence_fps)?,
+        max_width: wishes::max_width(&args.picture, config),
+        encode: wishes::encode(&args.picture, config),
+        words: model::words(&args.transcript, base_url, args.model.timeout, config)?,
+        needs_words: model::named_words(&args.transcript).is_some(),
+        ask: Some(Ask {
+            model,
+            prompt: PromptOptions { system: args.prompt.system.clone(), task, language: None, image_url },
+            fence: fastrand::u32(..),
+        }),
+        output: args.output.clone(),
+        limits: Limits::default(),
+    };
+    let report = follow(job, quiet).await?;
+    let format = match args.format {
+        ReportFormat::Markdown => Format::Markdown,
+        ReportFormat::Json => Format::Json,
+    };
+    print(&render(&report, format)?)?;
+    Ok(code_for(&report))
+}

@@ -1,0 +1,165 @@
+//! The whole job, top to bottom: source, probe, plan, frames and words at the same time, timeline, prompt, model,
+//! report. A run is a stream of events, the last of which is its result.
+
+mod event;
+mod stages;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use crate::encode::EncodeOptions;
+use crate::error::{Error, Result};
+use crate::limits::Limits;
+use crate::media::{MediaInfo, Ratio};
+use crate::model::{ChatModel, Question};
+use crate::plan::PlanOptions;
+use crate::prompt::{self, PromptOptions};
+use crate::report::{Report, write};
+use crate::source::Source;
+use crate::timeline::Timeline;
+use crate::transcribe::Transcriber;
+
+pub use event::{Event, Stop};
+use stages::{Looked, Stopwatch};
+
+/// Events that wait for a slow reader: they are small.
+const EVENT_QUEUE: usize = 64;
+
+/// One file to be looked at.
+pub struct Job {
+    /// What is read.
+    pub source: Source,
+    /// Which moments are looked at.
+    pub sampling: PlanOptions,
+    /// Pictures a second of an image sequence.
+    pub sequence_rate: Ratio,
+    /// Width of the pictures in pixels at most; they are never enlarged.
+    pub max_width: u32,
+    /// How pictures are encoded.
+    pub encode: EncodeOptions,
+    /// Where words are looked for, in this order; empty where none are wanted.
+    pub words: Vec<Box<dyn Transcriber>>,
+    /// Whether a failure to get words ends the run: the user named their file.
+    pub needs_words: bool,
+    /// Who is asked what; None where the frames alone are wanted.
+    pub ask: Option<Ask>,
+    /// Folder for the report, the pictures and the words; None keeps everything in the report.
+    pub output: Option<PathBuf>,
+    /// How much is accepted.
+    pub limits: Limits,
+}
+
+/// Who is asked what.
+#[derive(Clone)]
+pub struct Ask {
+    /// The model.
+    pub model: Arc<dyn ChatModel>,
+    /// The question.
+    pub prompt: PromptOptions,
+    /// A random number, new for each run: see [`prompt::build`].
+    pub fence: u32,
+}
+
+/// Starts a run on the current tokio runtime. The last event is [`Event::Finished`]; `stop` ends the run early.
+#[must_use]
+pub fn run(job: Job, stop: Stop) -> mpsc::Receiver<Event> {
+    let (events, receiver) = mpsc::channel(EVENT_QUEUE);
+    tokio::spawn(async move {
+        let outcome = tokio::select! {
+            outcome = work(&job, &events, &stop) => outcome,
+            () = stop.stopped() => Err(Error::Interrupted),
+        };
+        // Nobody listens any more: there is nobody to tell.
+        let _ = events.send(Event::Finished(Box::new(outcome))).await;
+    });
+    receiver
+}
+
+async fn work(job: &Job, events: &mpsc::Sender<Event>, stop: &Stop) -> Result<Report> {
+    let mut clock = Stopwatch::default();
+    if let Some(url) = job.ask.as_ref().and_then(|ask| ask.prompt.image_url.as_ref()) {
+        let timeline = Timeline::new(stages::NO_TIME, Vec::new(), None);
+        let report = Report::new(
+            stages::remote_picture(url),
+            stages::nothing_sampled(),
+            &timeline,
+            "the picture was not opened here",
+        );
+        return answer(job, report, &timeline, events, &mut clock).await;
+    }
+    let (info, video) = clock.time("probe", stages::open(job)).await?;
+    let _ = events.send(Event::Probed(Box::new(info.clone()))).await;
+    let plan = video.as_ref().map(|video| stages::plan(job, video)).transpose()?;
+    let (looked, words) = tokio::join!(
+        clock.measure(stages::look(job, video, plan, events, stop)),
+        clock.measure(stages::find_words(job, &info, events)),
+    );
+    let looked = clock.note("frames", looked)?;
+    let words = clock.note("words", words)?;
+    if looked.frames.is_empty() && looked.report_frames.is_empty() && words.transcript.is_none() && job.ask.is_some() {
+        return Err(nothing_to_tell(&info, &words.reason));
+    }
+    let range = looked.range.unwrap_or_else(|| stages::whole(&info));
+    let Looked { frames, report_frames, sampling, decoder, problems, .. } = looked;
+    let timeline = Timeline::new(range, frames, words.transcript);
+    let mut report = Report::new(info, sampling, &timeline, &words.reason);
+    if job.ask.is_none() {
+        report.frames = report_frames;
+    }
+    report.made_with.decoder = decoder;
+    for (what, why) in problems.into_iter().chain(words.problems) {
+        report.miss(what, why);
+    }
+    answer(job, report, &timeline, events, &mut clock).await
+}
+
+/// Puts the question, where there is one, and writes the folder, where one is wanted.
+async fn answer(
+    job: &Job,
+    mut report: Report,
+    timeline: &Timeline,
+    events: &mpsc::Sender<Event>,
+    clock: &mut Stopwatch,
+) -> Result<Report> {
+    if let Some(ask) = &job.ask {
+        let model = ask.model.description();
+        let _ = events.send(Event::Asking { model: model.name.clone() }).await;
+        report.made_with.prompt_version = model.is_language_model.then_some(prompt::VERSION);
+        let messages = prompt::build(timeline, &report.media, &ask.prompt, ask.fence);
+        let question = Question { messages: &messages, timeline };
+        match clock.time("model", ask.model.answer(&question)).await {
+            Ok(answer) => report.answer = Some(answer),
+            // Frames and words are there, and are worth keeping.
+            Err(error) => report.no_answer_because = Some(error.to_string()),
+        }
+        report.model = Some(model);
+    }
+    report.timings = clock.stages();
+    if let Some(folder) = &job.output {
+        let images: Vec<_> = timeline.frames.iter().map(|frame| frame.image.clone()).collect();
+        let folder = folder.clone();
+        let is_frames_alone = job.ask.is_none();
+        report = stages::blocking(move || {
+            if is_frames_alone {
+                write::write_frames_index(&report, &folder)?;
+            } else {
+                write::write_dir(&mut report, &images, &folder)?;
+            }
+            Ok(report)
+        })
+        .await?;
+    }
+    Ok(report)
+}
+
+fn nothing_to_tell(info: &MediaInfo, no_words: &str) -> Error {
+    let problem = format!("no picture to look at, and no words: {no_words}");
+    let advice = if info.audio.is_empty() {
+        "check the file with ffprobe"
+    } else {
+        "give the words with --transcript FILE, or name a transcription endpoint's model with --stt-model"
+    };
+    Error::unsupported(&info.input, problem, advice)
+}

@@ -1,0 +1,68 @@
+//! What a run tells while it goes on, and how it is stopped.
+
+use tokio::sync::watch;
+
+use crate::error::{Error, Result};
+use crate::media::MediaInfo;
+use crate::report::Report;
+use crate::time::Timestamp;
+
+/// One step of a run.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// The source's facts are known.
+    Probed(Box<MediaInfo>),
+    /// The sample points are known.
+    Planned {
+        /// How many there are.
+        n_points: usize,
+    },
+    /// A frame was decoded and encoded.
+    Frame {
+        /// Frames so far, this one included.
+        n_done: usize,
+        /// Its time on the shared clock.
+        time: Timestamp,
+    },
+    /// Words are being looked for.
+    Listening,
+    /// The model is being asked.
+    Asking {
+        /// Its name.
+        model: String,
+    },
+    /// The run is over: its report, or why there is none.
+    Finished(Box<Result<Report>>),
+}
+
+/// Ends a run early; clones share one state.
+#[derive(Clone, Debug)]
+pub struct Stop {
+    state: watch::Sender<bool>,
+}
+
+impl Default for Stop {
+    fn default() -> Self {
+        Self { state: watch::Sender::new(false) }
+    }
+}
+
+impl Stop {
+    /// Asks every run that holds this to end.
+    pub fn stop(&self) {
+        self.state.send_replace(true);
+    }
+
+    /// # Errors
+    /// [`Error::Interrupted`] once [`Stop::stop`] was called.
+    pub fn check(&self) -> Result<()> {
+        if *self.state.borrow() { Err(Error::Interrupted) } else { Ok(()) }
+    }
+
+    /// Ready once [`Stop::stop`] was called.
+    pub async fn stopped(&self) {
+        // The sender lives in `self`, so the only end of waiting is the value.
+        let _ = self.state.subscribe().wait_for(|is_stopped| *is_stopped).await;
+    }
+}

@@ -1,0 +1,264 @@
+//! The report for people. Everything that others wrote passes through [`crate::untrusted`].
+
+use std::fmt::Write as _;
+
+use super::{Report, ReportFrame, Status, TranscriptOutcome};
+use crate::media::{AudioStream, MediaInfo, SubtitleStream, VideoStream};
+use crate::message::{Alternative, Answer, Finish};
+use crate::time::Timestamp;
+use crate::transcript::{Transcript, TranscriptSource};
+use crate::untrusted::{markdown_block, markdown_line, short_name, shown_input};
+
+/// Writing to a `String` does not fail.
+macro_rules! put {
+    ($out:expr, $($arg:tt)*) => { let _ = writeln!($out, $($arg)*); };
+}
+
+/// The report as Markdown.
+#[must_use]
+pub fn render(report: &Report) -> String {
+    let mut out = String::new();
+    let title = report.media.title.as_deref().map(markdown_line).filter(|title| !title.is_empty());
+    put!(out, "# {}", title.unwrap_or_else(|| markdown_line(&short_name(&report.media.input))));
+    // Above everything that others wrote, so that no text of theirs can hide it.
+    if report.status() == Status::Partial {
+        let n = report.gaps().len();
+        let things = if n == 1 { "1 thing was".into() } else { format!("{n} things were") };
+        put!(out, "\n**Partial result:** {things} not done; the end of this report says what, and why.");
+    }
+    facts(&mut out, report);
+    if let Some(answer) = &report.answer {
+        summary(&mut out, answer);
+    }
+    timeline(&mut out, report);
+    gaps(&mut out, report);
+    making(&mut out, report);
+    out
+}
+
+fn facts(out: &mut String, report: &Report) {
+    let media = &report.media;
+    put!(out, "\n- File: {}{}", markdown_line(&shown_input(&media.input)), size(media));
+    put!(out, "- Container: {}, {}", markdown_line(&media.format), length(media.duration));
+    for video in media.video.iter().filter(|video| !video.is_cover) {
+        put!(out, "- Picture: {}", picture(video));
+    }
+    for audio in &media.audio {
+        put!(out, "- Sound: {}", sound(audio));
+    }
+    if media.audio.is_empty() {
+        put!(out, "- Sound: none");
+    }
+    for subtitles in &media.subtitles {
+        put!(out, "- Subtitles: {}", subtitle(subtitles));
+    }
+    let range = report.sampling.range;
+    let every = report.sampling.interval.map(|interval| format!(", one every {}", seconds(interval)));
+    put!(
+        out,
+        "- Looked at: {} frames from {} to {}{}",
+        report.frames.len(),
+        range.start,
+        range.end,
+        every.unwrap_or_default()
+    );
+    match &report.transcript {
+        TranscriptOutcome::Found(transcript) => {
+            put!(out, "- Transcript: {}", words_from(transcript));
+        }
+        TranscriptOutcome::None { reason } => {
+            put!(out, "- Transcript: none; {}", markdown_line(reason));
+        }
+    }
+}
+
+fn size(media: &MediaInfo) -> String {
+    match media.size_bytes {
+        Some(bytes @ 1_000_000..) => format!(" ({:.1} MB)", bytes as f64 / 1e6),
+        Some(bytes) => format!(" ({:.1} kB)", bytes as f64 / 1e3),
+        None => String::new(),
+    }
+}
+
+fn length(duration: Option<Timestamp>) -> String {
+    duration.map_or_else(|| "length unknown".into(), |duration| format!("{duration} long"))
+}
+
+fn seconds(time: Timestamp) -> String {
+    format!("{} s", time.millis() as f64 / 1000.0)
+}
+
+fn picture(video: &VideoStream) -> String {
+    let (width, height) = video.display_size();
+    let mut text = format!("{}, {width}x{height}", markdown_line(&video.codec));
+    if let Some(rate) = video.frame_rate {
+        let hundredths = (rate.as_f64() * 100.0).round() / 100.0;
+        let _ = write!(text, ", {hundredths} frames a second");
+    }
+    with_language(text, video.language.as_deref())
+}
+
+fn sound(audio: &AudioStream) -> String {
+    let mut text = markdown_line(&audio.codec);
+    if let Some(rate) = audio.sample_rate_hz {
+        let _ = write!(text, ", {rate} Hz");
+    }
+    match audio.channels {
+        Some(1) => text.push_str(", mono"),
+        Some(2) => text.push_str(", stereo"),
+        Some(n) => {
+            let _ = write!(text, ", {n} channels");
+        }
+        None => {}
+    }
+    with_language(text, audio.language.as_deref())
+}
+
+fn subtitle(stream: &SubtitleStream) -> String {
+    let kind = if stream.is_text { "text" } else { "pictures of text, not read" };
+    with_language(format!("{}, {kind}", markdown_line(&stream.codec)), stream.language.as_deref())
+}
+
+fn with_language(text: String, language: Option<&str>) -> String {
+    match language {
+        Some(language) => format!("{text}, language {}", markdown_line(language)),
+        None => text,
+    }
+}
+
+fn words_from(transcript: &Transcript) -> String {
+    let n = transcript.segments.len();
+    let source = match &transcript.source {
+        TranscriptSource::Sidecar { path } => format!("from {}", markdown_line(path)),
+        TranscriptSource::Embedded { stream_idx, codec } => {
+            format!("from subtitle stream {stream_idx} ({}) of the file", markdown_line(codec))
+        }
+        TranscriptSource::Api { model } => format!("transcribed by {}", markdown_line(model)),
+    };
+    let segments = if n == 1 { "1 segment".into() } else { format!("{n} segments") };
+    with_language(format!("{source}, {segments}"), transcript.language.as_deref())
+}
+
+fn summary(out: &mut String, answer: &Answer) {
+    match answer.alternatives.as_slice() {
+        [] => {}
+        [only] => {
+            put!(out, "\n## Summary\n");
+            alternative(out, only);
+        }
+        several => {
+            for (at, one) in several.iter().enumerate() {
+                put!(out, "\n## Summary, alternative {} of {}\n", at + 1, several.len());
+                alternative(out, one);
+            }
+        }
+    }
+}
+
+fn alternative(out: &mut String, alternative: &Alternative) {
+    let text = markdown_block(&alternative.text);
+    if text.trim().is_empty() {
+        put!(out, "(no text)");
+    } else {
+        out.push_str(&text);
+    }
+    let note = match &alternative.finish {
+        Finish::Stop => return,
+        Finish::Length => "The answer is cut off here, at the limit of tokens.".into(),
+        Finish::ContentFilter => "The provider's content filter withheld all or part of this answer.".into(),
+        Finish::Refusal => "The model declined the task.".into(),
+        Finish::Other(reason) if reason.is_empty() => return,
+        Finish::Other(reason) => format!("The server says of why the answer ended: {}.", markdown_line(reason)),
+    };
+    put!(out, "\n*{note}*");
+}
+
+fn timeline(out: &mut String, report: &Report) {
+    let spoken = |words: &Option<String>| words.as_deref().map(markdown_line).filter(|words| !words.is_empty());
+    if report.frames.is_empty() {
+        let TranscriptOutcome::Found(transcript) = &report.transcript else { return };
+        put!(out, "\n## Timeline\n");
+        for segment in &transcript.segments {
+            let speaker = segment.speaker.as_deref().map(|name| format!("{}: ", markdown_line(name)));
+            put!(out, "- {} {}{}", segment.range.start, speaker.unwrap_or_default(), markdown_line(&segment.text));
+        }
+        return;
+    }
+    put!(out, "\n## Timeline\n");
+    if let Some(words) = spoken(&report.words_before_frames) {
+        put!(out, "- before the first frame: {words}");
+    }
+    // Frames without words or files, in one line where there are several: a silent hour is not 720 lines.
+    let is_bare = |frame: &ReportFrame| frame.file.is_none() && spoken(&frame.words).is_none();
+    for run in report.frames.chunk_by(|a, b| is_bare(a) && is_bare(b)) {
+        match run {
+            [first, .., last] => {
+                put!(out, "- {} to {} #{} to #{}", first.timestamp, last.timestamp, first.frame_idx, last.frame_idx);
+            }
+            [frame] => {
+                let name = format!("#{}", frame.frame_idx);
+                let name = match &frame.file {
+                    Some(file) => format!("[{name}]({file})"),
+                    None => name,
+                };
+                let words = spoken(&frame.words).map(|words| format!(" {words}"));
+                put!(out, "- {} {name}{}", frame.timestamp, words.unwrap_or_default());
+            }
+            [] => {}
+        }
+    }
+}
+
+fn gaps(out: &mut String, report: &Report) {
+    put!(out, "\n## What was not done, and why\n");
+    let gaps = report.gaps();
+    for gap in &gaps {
+        put!(out, "- {}: {}", markdown_line(&gap.what), markdown_line(&gap.why));
+    }
+    if gaps.is_empty() {
+        put!(out, "Nothing that was asked for is missing.");
+    }
+}
+
+fn making(out: &mut String, report: &Report) {
+    put!(out, "\n## How it was made\n");
+    if let Some(model) = &report.model {
+        let place = match &model.endpoint {
+            Some(endpoint) => format!(" at {}", markdown_line(endpoint)),
+            None => ", on this machine".into(),
+        };
+        let kind = if model.is_language_model { "" } else { " (no language model)" };
+        put!(out, "- Model: {}{place}{kind}", markdown_line(&model.name));
+    }
+    if let Some(answer) = &report.answer {
+        if let Some(model) = &answer.model {
+            put!(out, "- The server names its model: {}", markdown_line(model));
+        }
+        if let Some(usage) = tokens(answer) {
+            put!(out, "- Tokens as the server counted them: {usage}");
+        }
+        if answer.n_attempts > 1 {
+            put!(out, "- Requests until the answer came: {}", answer.n_attempts);
+        }
+    }
+    if let Some(decoder) = &report.made_with.decoder {
+        put!(out, "- Decoder: {}", markdown_line(decoder));
+    }
+    if !report.timings.is_empty() {
+        let stages: Vec<_> = report.timings.iter().map(|t| format!("{} {:.1} s", t.stage, t.seconds)).collect();
+        put!(out, "- Time: {}", markdown_line(&stages.join(", ")));
+    }
+    put!(out, "- Written by vidgist {}", report.made_with.vidgist);
+}
+
+fn tokens(answer: &Answer) -> Option<String> {
+    let usage = answer.usage?;
+    let parts = [
+        (usage.prompt_tokens, "in the request"),
+        (usage.cached_tokens, "of them cached"),
+        (usage.completion_tokens, "in the answer"),
+        (usage.reasoning_tokens, "of them hidden reasoning"),
+    ];
+    let told: Vec<_> = parts.iter().filter_map(|(n, what)| n.map(|n| format!("{n} {what}"))).collect();
+    (!told.is_empty()).then(|| told.join(", "))
+}

@@ -1,0 +1,370 @@
+//! A server that is asked over HTTP: one sender for chat and transcription, which guards the key, bounds the reply and
+//! tries again where that can help.
+//!
+//! No redirect is ever followed, so that the key goes to no other host; it is sent unencrypted to loopback alone.
+
+mod fault;
+mod retry;
+
+use std::fmt;
+use std::net::IpAddr;
+use std::time::{Duration, SystemTime};
+
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
+use reqwest::{Client, RequestBuilder, Response, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+use url::{Host, Url};
+
+use self::fault::Key;
+pub(crate) use self::fault::{Failure, tidy};
+pub(crate) use self::retry::Kind;
+use self::retry::{Hints, Policy};
+use crate::error::{Error, Result};
+use crate::limits::Limits;
+
+/// How long a connection may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a reply that has begun may stand still.
+const IDLE_TIMEOUT: Duration = Duration::from_mins(2);
+/// At most this much of a refusal's body is read.
+const MAX_REFUSAL_BYTES: usize = 64 << 10;
+/// A shorter key is a placeholder for a server that wants none (`none`, `ollama`), and stays in texts.
+const MIN_SECRET_BYTES: usize = 8;
+
+/// Which server is asked, and how patiently.
+#[derive(Clone)]
+pub struct ServerConfig {
+    /// The address of the API, as [`parse_base_url`] makes it.
+    pub base_url: Url,
+    /// The key; None for a server that wants none.
+    pub api_key: Option<SecretString>,
+    /// The environment variable that the key is looked for in: the advice on a refusal names it.
+    pub key_variable: String,
+    /// Longest time of one try, from connecting to the last byte of the reply.
+    pub timeout: Duration,
+    /// Tries after the first one.
+    pub max_retries: u32,
+    /// Wait before the first retry, doubled for each further one up to 8 s, and shortened by up to a quarter at random.
+    pub first_wait: Duration,
+    /// Largest reply that is read, after decompression.
+    pub max_reply_bytes: usize,
+}
+
+impl ServerConfig {
+    /// A server without a key: 600 s for each try, 4 retries, a first wait of 0.5 s, the default limit for a reply,
+    /// `OPENAI_API_KEY` in advice.
+    #[must_use]
+    pub fn new(base_url: Url) -> Self {
+        Self {
+            base_url,
+            api_key: None,
+            key_variable: "OPENAI_API_KEY".into(),
+            timeout: Duration::from_mins(10),
+            max_retries: 4,
+            first_wait: Duration::from_millis(500),
+            max_reply_bytes: Limits::default().max_reply_bytes,
+        }
+    }
+}
+
+/// The address is shown as scheme, host and port, since its query may hold a key; of the key only whether there is one.
+impl fmt::Debug for ServerConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerConfig")
+            .field("base_url", &origin(&self.base_url))
+            .field("has_api_key", &self.api_key.is_some())
+            .field("key_variable", &self.key_variable)
+            .field("timeout", &self.timeout)
+            .field("max_retries", &self.max_retries)
+            .field("first_wait", &self.first_wait)
+            .field("max_reply_bytes", &self.max_reply_bytes)
+            .finish()
+    }
+}
+
+/// Reads the address of an API as people write it: with or without a slash at the end, with or without `/v1` where
+/// the path is otherwise empty, and without the `/chat/completions` that manuals show behind it.
+///
+/// ```
+/// use vidgist::service::parse_base_url;
+/// assert_eq!(parse_base_url("http://localhost:11434")?.as_str(), "http://localhost:11434/v1");
+/// assert_eq!(parse_base_url("https://api.x.ai/v1/chat/completions")?.as_str(), "https://api.x.ai/v1");
+/// # Ok::<(), vidgist::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Usage`] where it is no http(s) URL, or holds a user name or password.
+pub fn parse_base_url(text: &str) -> Result<Url> {
+    const SHAPE: &str = "write it as https://host/v1 or http://localhost:8000/v1";
+    // What is no URL may be a key in the wrong variable: it is not shown.
+    let mut url = Url::parse(text.trim()).map_err(|error| Error::usage("base URL", error.to_string(), SHAPE))?;
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err(Error::usage("base URL", "is not an http or https address", SHAPE));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        let advice = "give the key in its environment variable alone";
+        return Err(Error::usage(server_name(&url), "the base URL holds a user name or password", advice));
+    }
+    url.set_fragment(None);
+    let path = url.path().trim_end_matches('/');
+    let path = path.strip_suffix("/chat/completions").unwrap_or(path).trim_end_matches('/');
+    let path = if path.is_empty() { "/v1".to_owned() } else { path.to_owned() };
+    url.set_path(&path);
+    Ok(url)
+}
+
+/// A server, ready to be asked; cloning shares its connections.
+#[derive(Clone)]
+pub(crate) struct Server {
+    client: Client,
+    config: ServerConfig,
+    authorization: Option<HeaderValue>,
+    name: String,
+    is_loopback: bool,
+}
+
+impl Server {
+    /// Checks the address and the key; connects to nothing.
+    pub fn new(config: ServerConfig) -> Result<Self> {
+        let name = server_name(&config.base_url);
+        let is_loopback = config.base_url.host().is_some_and(|host| is_loopback(&host));
+        if config.api_key.is_some() && config.base_url.scheme() != "https" && !is_loopback {
+            let advice = "use its https:// address, or give no key";
+            return Err(Error::usage(name, "the key would be sent unencrypted over http://", advice));
+        }
+        let authorization = config.api_key.as_ref().map(|key| bearer(key, &config.key_variable)).transpose()?;
+        let mut builder = Client::builder()
+            .user_agent(concat!("vidgist/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_TIMEOUT);
+        if is_loopback {
+            builder = builder.no_proxy();
+        }
+        let client = builder.build().map_err(|error| {
+            Error::service(&name, "cannot set up TLS", "check the system's certificates").because(error)
+        })?;
+        Ok(Self { client, config, authorization, name, is_loopback })
+    }
+
+    /// Host, and port where it is not the usual one.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Scheme, host and port.
+    pub fn origin(&self) -> String {
+        origin(&self.config.base_url)
+    }
+
+    /// The address as configured.
+    pub fn base_url(&self) -> &Url {
+        &self.config.base_url
+    }
+
+    /// Posts to `path` beneath the base URL until `read` has made something of a JSON reply; also says in how many tries.
+    ///
+    /// `fill` puts the body on a request: it is called for each try.
+    pub async fn post<T>(
+        &self,
+        path: &[&str],
+        fill: impl Fn(RequestBuilder) -> RequestBuilder,
+        read: impl Fn(Value) -> Result<T, Failure>,
+    ) -> Result<(T, u32), Failure> {
+        self.ask(path, |client, url| fill(client.post(url)), read).await
+    }
+
+    /// Gets `path` beneath the base URL, as [`Server::post`].
+    pub async fn get<T>(&self, path: &[&str], read: impl Fn(Value) -> Result<T, Failure>) -> Result<(T, u32), Failure> {
+        self.ask(path, Client::get, read).await
+    }
+
+    async fn ask<T>(
+        &self,
+        path: &[&str],
+        request: impl Fn(&Client, Url) -> RequestBuilder,
+        read: impl Fn(Value) -> Result<T, Failure>,
+    ) -> Result<(T, u32), Failure> {
+        let mut url = self.config.base_url.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path);
+        }
+        let policy = Policy { max_retries: self.config.max_retries, first_wait: self.config.first_wait };
+        retry::run(policy, &self.name, || async {
+            let mut headers = HeaderMap::new();
+            headers.extend(self.authorization.clone().map(|value| (AUTHORIZATION, value)));
+            let request = request(&self.client, url.clone()).headers(headers);
+            let limit = self.config.timeout;
+            let reply = tokio::time::timeout(limit, self.exchange(request))
+                .await
+                .unwrap_or_else(|_| Err(Failure::timeout(limit, "no answer")));
+            reply.and_then(&read).map_err(|failure| self.without_key(failure))
+        })
+        .await
+    }
+
+    /// One try: sends the request and reads the whole reply.
+    async fn exchange(&self, request: RequestBuilder) -> Result<Value, Failure> {
+        let response = request.send().await.map_err(|error| Failure::transport(error, self.is_loopback))?;
+        let status = response.status();
+        let id = ["x-request-id", "request-id"].iter().find_map(|name| response.headers().get(*name)?.to_str().ok());
+        let id = self.hide_key(tidy(id.unwrap_or("none")));
+        tracing::debug!("{}: {status}, request id {id}", self.name);
+        if status.is_redirection() {
+            return Err(redirect(status, &response));
+        }
+        let key = Key { variable: &self.config.key_variable, is_set: self.config.api_key.is_some() };
+        if !status.is_success() {
+            let hints = Hints::read(response.headers(), SystemTime::now());
+            let mut body = Vec::new();
+            // What has come of a refusal is told, even if its rest never comes.
+            let _ = read_into(&mut body, response, MAX_REFUSAL_BYTES, self.is_loopback).await;
+            return Err(Failure::status(status, &body, hints, &key));
+        }
+        let mut body = Vec::new();
+        read_into(&mut body, response, self.config.max_reply_bytes, self.is_loopback).await?;
+        let reply = serde_json::from_slice(&body).map_err(|error| not_json(&body, &error))?;
+        Failure::inside(&reply, &key).map_or(Ok(reply), Err)
+    }
+
+    fn without_key(&self, mut failure: Failure) -> Failure {
+        failure.problem = self.hide_key(failure.problem);
+        failure
+    }
+
+    /// A server may repeat the key that it was sent.
+    fn hide_key(&self, text: String) -> String {
+        match self.config.api_key.as_ref().map(|key| key.expose_secret().trim()) {
+            Some(key) if key.len() >= MIN_SECRET_BYTES => text.replace(key, "[key]"),
+            _ => text,
+        }
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.config.fmt(f)
+    }
+}
+
+fn bearer(key: &SecretString, variable: &str) -> Result<HeaderValue> {
+    let key = key.expose_secret().trim();
+    let value = HeaderValue::from_str(&format!("Bearer {key}")).ok().filter(|_| !key.is_empty());
+    let mut value = value.ok_or_else(|| {
+        Error::usage(variable, "is empty or holds characters that no key has", "copy the key again, without quotes")
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// Appends the body to `body`; an error where it is larger than `max_bytes`, stands still or breaks.
+async fn read_into(
+    body: &mut Vec<u8>,
+    mut response: Response,
+    max_bytes: usize,
+    is_loopback: bool,
+) -> Result<(), Failure> {
+    loop {
+        let chunk = tokio::time::timeout(IDLE_TIMEOUT, response.chunk())
+            .await
+            .map_err(|_| Failure::timeout(IDLE_TIMEOUT, "the reply stood still"))?
+            .map_err(|error| Failure::transport(error, is_loopback))?;
+        let Some(chunk) = chunk else { return Ok(()) };
+        if body.len() + chunk.len() > max_bytes {
+            body.extend_from_slice(&chunk[..max_bytes - body.len()]);
+            let problem = format!("the reply is larger than {max_bytes} bytes");
+            return Err(Failure { is_limit: true, ..Failure::new(Kind::Final, problem, "") });
+        }
+        body.extend_from_slice(&chunk);
+    }
+}
+
+fn not_json(body: &[u8], error: &serde_json::Error) -> Failure {
+    if body.trim_ascii_start().starts_with(b"<") {
+        // A page comes from a web site, not from a moment's trouble.
+        let advice = "check --base-url: the address of an API often ends in /v1";
+        return Failure::new(Kind::Final, "answered a web page, not JSON", advice);
+    }
+    let problem = match body.len() {
+        0 => "the reply is empty".to_owned(),
+        n_bytes => format!("the reply of {n_bytes} bytes is not whole JSON: {error}"),
+    };
+    Failure::new(Kind::Garbled, problem, "check that --base-url speaks the OpenAI API")
+}
+
+fn redirect(status: StatusCode, response: &Response) -> Failure {
+    let target = response.headers().get(LOCATION).and_then(|value| response.url().join(value.to_str().ok()?).ok());
+    let target = target.map_or_else(String::new, |url| format!(" to {}", origin(&url)));
+    let problem = format!("{status}{target}, which is not followed, so that the key goes nowhere else");
+    Failure::new(Kind::Status(status.as_u16()), problem, "set --base-url to where the API really is")
+}
+
+fn origin(url: &Url) -> String {
+    url.origin().ascii_serialization()
+}
+
+fn server_name(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+fn is_loopback(host: &Host<&str>) -> bool {
+    match host {
+        Host::Domain(name) => *name == "localhost" || name.ends_with(".localhost"),
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => IpAddr::V6(*address).to_canonical().is_loopback(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_url_is_read_as_people_write_it() {
+        for (text, expected) in [
+            ("https://api.openai.com/v1", "https://api.openai.com/v1"),
+            ("https://api.openai.com/v1/", "https://api.openai.com/v1"),
+            (" https://api.openai.com ", "https://api.openai.com/v1"),
+            ("http://localhost:8000/", "http://localhost:8000/v1"),
+            ("https://api.groq.com/openai/v1//", "https://api.groq.com/openai/v1"),
+            ("https://host/v1beta/openai/", "https://host/v1beta/openai"),
+            ("https://host/v1/chat/completions", "https://host/v1"),
+            (
+                "https://x.openai.azure.com/openai/v1?api-version=1",
+                "https://x.openai.azure.com/openai/v1?api-version=1",
+            ),
+        ] {
+            assert_eq!(parse_base_url(text).expect(text).as_str(), expected, "{text}");
+        }
+        for text in
+            ["", "localhost:8000", "api.openai.com/v1", "file:///etc/passwd", "ftp://host", "https://", "sk-key"]
+        {
+            let error = parse_base_url(text).expect_err(text);
+            assert!(matches!(error, Error::Usage(_)), "{text}: {error:?}");
+        }
+        let error = parse_base_url("https://user:hunter22@host/v1").expect_err("a password");
+        assert!(!format!("{error} {error:?}").contains("hunter22"));
+    }
+
+    #[test]
+    fn a_key_goes_over_https_or_to_this_machine_alone() {
+        let new = |url: &str, key: Option<&str>| {
+            let base_url = parse_base_url(url).expect(url);
+            Server::new(ServerConfig { api_key: key.map(Into::into), ..ServerConfig::new(base_url) })
+        };
+        for url in ["http://127.8.0.1", "http://localhost:1", "http://api.localhost", "http://[::1]:1", "https://host"]
+        {
+            assert!(new(url, Some("sk-1")).is_ok(), "{url}");
+        }
+        for url in ["http://host", "http://10.0.0.1", "http://localhost.host", "http://[::2]", "http://128.0.0.1"] {
+            let error = new(url, Some("sk-1")).expect_err(url);
+            assert!(matches!(error, Error::Usage(_)), "{url}: {error:?}");
+            assert!(new(url, None).is_ok(), "{url} without a key");
+        }
+        for key in ["", "  ", "sk-\n1", "sk-\u{0}"] {
+            assert!(matches!(new("https://host", Some(key)), Err(Error::Usage(_))), "{key:?}");
+        }
+        assert!(new("https://host", Some("sk-1\n")).is_ok(), "the newline at the end of a key file");
+    }
+}

@@ -1,0 +1,65 @@
+//! SubRip (.srt), which has no standard: read as players do.
+
+use super::{Cues, markup, parse_timing};
+
+/// Cues begin at their timing lines; everything up to the next one is text, but for the number in front of it.
+pub(super) fn parse(text: &str) -> Cues {
+    let lines: Vec<&str> = text.lines().map(|line| line.trim_end_matches('\r')).collect();
+    let mut cues = Cues::default();
+    let timings: Vec<_> = lines.iter().enumerate().filter_map(|(i, l)| Some((i, parse_timing(l)?))).collect();
+    for (k, (at, timing)) in timings.iter().enumerate() {
+        let mut end = lines.len();
+        if let Some((next, _)) = timings.get(k + 1) {
+            end = *next;
+            if is_number(&lines, *at, end) {
+                end -= 1;
+            }
+        }
+        cues.push(*timing, markup::srt(&lines[at + 1..end].join("\n")));
+    }
+    cues
+}
+
+/// Whether the line before `next` is the next cue's number and not the last words of the cue at `at`: digits alone,
+/// after a blank line or right after the timing line.
+fn is_number(lines: &[&str], at: usize, next: usize) -> bool {
+    let line = next - 1;
+    let all_digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
+    line > at && all_digits(lines[line].trim()) && (line == at + 1 || lines[line - 1].trim().is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Vec<(i64, i64, String)> {
+        let cues = parse(text).tidy();
+        cues.segments.into_iter().map(|s| (s.range.start.millis(), s.range.end.millis(), s.text)).collect()
+    }
+
+    #[test]
+    fn the_usual_and_the_unusual() {
+        let text = "1\r\n00:00:01,000 --> 00:00:02,000\r\nOne\r\nmore\r\n\r\n\
+                    00:00:03.5 --> 00:00:04.5  X1:10 X2:20\r\nno number\r\n\r\n\
+                    3\r\n00:00:00,100 --> 00:00:00,200\r\n42\r\n\r\n4\r\n00:00:09,000 --> 00:00:10,000\r\nlast";
+        let cue = |a, b, text: &str| (a, b, text.to_owned());
+        assert_eq!(
+            read(text),
+            [cue(100, 200, "42"), cue(1000, 2000, "One more"), cue(3500, 4500, "no number"), cue(9000, 10_000, "last")]
+        );
+    }
+
+    #[test]
+    fn senseless_times_are_counted_not_guessed() {
+        let text = "1\n00:00:05,000 --> 00:00:04,000\nback\n\n2\n-00:00:01,000 --> 00:00:02,000\nbefore\n\n\
+                    3\n00:00:06,000 --> 00:00:07,000\nAn arrow --> in the text\n\n4\n00:99:00,000 --> 1\nx\n";
+        let cues = parse(text);
+        assert_eq!(cues.n_dropped, 3);
+        assert_eq!(read(text), [(6000, 7000, "An arrow --> in the text".to_owned())]);
+    }
+
+    #[test]
+    fn cues_without_text_are_left_out() {
+        assert_eq!(read("1\n00:00:01,000 --> 00:00:02,000\n2\n00:00:03,000 --> 00:00:04,000\n<i></i>\n"), []);
+    }
+}

@@ -1,0 +1,317 @@
+//! Every broken fixture, and every sound one cut at 50 lengths, ends in one clear line of error or in a result that
+//! says what is missing: never in a panic, a hang, or an empty success. The command itself is run.
+
+use std::io::{self, Read};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+// What the command promises, in one place.
+const ARGS: [&str; 5] = ["summarize", "--format", "json", "--max-frames", "4"];
+const ERROR_PREFIX: &str = "error: ";
+const STATUS: &str = "status";
+const COMPLETE: &str = "complete";
+const PARTIAL: &str = "partial";
+const MISSING: &str = "missing";
+/// A result that has none of these says nothing.
+const CONTENTS: [&str; 2] = ["frames", "transcript"];
+
+/// A run takes well under a second; this is for two busy cores, and far below forever.
+const TIME_LIMIT: Duration = Duration::from_secs(20);
+/// Address space: the libraries and the threads' stacks take 1 to 2 GB of it, an allocation as large as a lying header
+/// asks for takes more than this.
+const MEMORY_LIMIT_KIB: u32 = 6_000_000;
+
+/// One of each kind is cut at 50 lengths, its like at few; with `VIDGIST_SOAK=1` all are cut at 50.
+const FULL: usize = 50;
+const FEW: usize = 6;
+
+/// Extensions of containers that do not say how long they are: cut, they may pass for whole.
+const OPEN_ENDED: [&str; 8] = ["flv", "gif", "mp3", "mpg", "ogg", "ogv", "opus", "ts"];
+const PICTURES: [&str; 5] = ["bmp", "jpg", "png", "tiff", "webp"];
+
+macro_rules! cuts {
+    ($($test:ident $name:literal $n_cuts:ident,)*) => {
+        const CUT: &[&str] = &[$($name),*];
+        $(#[test]
+        fn $test() {
+            cut($name, $n_cuts);
+        })*
+    };
+}
+
+// A test each, so that they run side by side and a failure names its file.
+cuts! {
+    alpha_webm "alpha.webm" FEW,
+    animated_gif "animated.gif" FULL,
+    av1_mp4 "av1.mp4" FULL,
+    bars_bt601_mp4 "bars-bt601.mp4" FEW,
+    bars_bt709_full_mp4 "bars-bt709-full.mp4" FEW,
+    bars_bt709_mp4 "bars-bt709.mp4" FEW,
+    cover_mp3 "cover.mp3" FULL,
+    cropped_mp4 "cropped.mp4" FEW,
+    edit_list_mp4 "edit-list.mp4" FULL,
+    h263_aac_3gp "h263-aac.3gp" FULL,
+    h264_10bit_mp4 "h264-10bit.mp4" FEW,
+    h264_aac_flv "h264-aac.flv" FULL,
+    hdr_pq_mp4 "hdr-pq.mp4" FEW,
+    hevc_10bit_mkv "hevc-10bit.mkv" FEW,
+    hevc_mp4 "hevc.mp4" FULL,
+    hostile_text_mkv "hostile-text.mkv" FEW,
+    interlaced_ts "interlaced.ts" FULL,
+    intra_refresh_mp4 "intra-refresh.mp4" FEW,
+    mjpeg_mov "mjpeg.mov" FULL,
+    mpeg2_mpg "mpeg2.mpg" FULL,
+    mpeg4_b_frames_avi "mpeg4-b-frames.avi" FEW,
+    mpeg4_mp3_avi "mpeg4-mp3.avi" FEW,
+    mpeg4_avi "mpeg4.avi" FULL,
+    mpegts_ts "mpegts.ts" FEW,
+    no_audio_mp4 "no-audio.mp4" FEW,
+    ntsc_mp4 "ntsc.mp4" FEW,
+    odd_size_444_mp4 "odd-size-444.mp4" FEW,
+    offset_mkv "offset.mkv" FULL,
+    offset_mp4 "offset.mp4" FEW,
+    offset_ts "offset.ts" FULL,
+    one_fps_mp4 "one-fps.mp4" FEW,
+    one_gop_mp4 "one-gop.mp4" FEW,
+    open_gop_mp4 "open-gop.mp4" FULL,
+    open_gop_ts "open-gop.ts" FEW,
+    picture_alpha_png "picture-alpha.png" FEW,
+    picture_exif_3_jpg "picture-exif-3.jpg" FEW,
+    picture_exif_6_jpg "picture-exif-6.jpg" FEW,
+    picture_bmp "picture.bmp" FULL,
+    picture_gif "picture.gif" FULL,
+    picture_jpg "picture.jpg" FULL,
+    picture_png "picture.png" FULL,
+    picture_tiff "picture.tiff" FULL,
+    picture_webp "picture.webp" FULL,
+    prores_mov "prores.mov" FULL,
+    rotated_180_mp4 "rotated-180.mp4" FEW,
+    rotated_270_mp4 "rotated-270.mp4" FEW,
+    rotated_90_mp4 "rotated-90.mp4" FULL,
+    sidecars_mp4 "sidecars.mp4" FEW,
+    single_frame_with_sound_mp4 "single-frame-with-sound.mp4" FEW,
+    single_frame_mp4 "single-frame.mp4" FEW,
+    sound_early_mkv "sound-early.mkv" FEW,
+    sound_early_mp4 "sound-early.mp4" FEW,
+    sound_late_mkv "sound-late.mkv" FEW,
+    sound_late_mp4 "sound-late.mp4" FULL,
+    speech_flac "speech.flac" FULL,
+    speech_m4a "speech.m4a" FULL,
+    speech_mp3 "speech.mp3" FULL,
+    speech_ogg "speech.ogg" FULL,
+    speech_opus "speech.opus" FULL,
+    speech_wav "speech.wav" FULL,
+    stereo_48k_wav "stereo-48k.wav" FEW,
+    still_mp4 "still.mp4" FEW,
+    subs_ass_mkv "subs-ass.mkv" FULL,
+    subs_mov_text_mp4 "subs-mov_text.mp4" FULL,
+    subs_offset_mkv "subs-offset.mkv" FEW,
+    subs_subrip_mkv "subs-subrip.mkv" FEW,
+    subs_webvtt_webm "subs-webvtt.webm" FEW,
+    talk_mp4 "talk.mp4" FULL,
+    tall_pixels_mp4 "tall-pixels.mp4" FEW,
+    theora_vorbis_ogv "theora-vorbis.ogv" FULL,
+    two_languages_mkv "two-languages.mkv" FULL,
+    two_languages_mp4 "two-languages.mp4" FULL,
+    two_videos_mp4 "two-videos.mp4" FEW,
+    vfr_mkv "vfr.mkv" FEW,
+    vfr_mp4 "vfr.mp4" FULL,
+    vp8_vorbis_webm "vp8-vorbis.webm" FULL,
+    vp9_opus_webm "vp9-opus.webm" FULL,
+    wide_pixels_rotated_90_mp4 "wide-pixels-rotated-90.mp4" FEW,
+    wide_pixels_mp4 "wide-pixels.mp4" FEW,
+}
+
+#[test]
+fn no_sound_fixture_is_left_out() {
+    let truth = truth();
+    let names: Vec<&String> = truth["good"].as_object().expect("an object").keys().collect();
+    for name in &names {
+        assert!(CUT.contains(&name.as_str()), "{name} has no line in cuts!");
+    }
+    assert_eq!(names.len(), CUT.len(), "cuts! names files that are not there");
+}
+
+#[test]
+fn broken_files_end_as_they_should() {
+    let truth = truth();
+    let home = tempfile::tempdir().expect("a folder");
+    let mut faults = Vec::new();
+    for (name, file) in truth["broken"].as_object().expect("an object") {
+        let outcomes: Vec<&str> =
+            file["outcomes"].as_array().expect("a list").iter().filter_map(Value::as_str).collect();
+        let verdict = run(&fixtures().join("broken").join(name), home.path()).and_then(|run| judge(name, &run));
+        match verdict {
+            Ok(outcome) if outcomes.contains(&outcome) => {}
+            Ok(outcome) => faults.push(format!("{name} ({}): {outcome}, not {}", file["why"], outcomes.join(" or "))),
+            Err(fault) => faults.push(format!("{name} ({}): {fault}", file["why"])),
+        }
+    }
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+}
+
+#[test]
+fn a_playlist_in_disguise_asks_no_server() {
+    let home = tempfile::tempdir().expect("a folder");
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.set_nonblocking(true).expect("a socket");
+    let address = listener.local_addr().expect("bound");
+    for (name, text) in [
+        ("hls.mp4", format!("#EXTM3U\n#EXT-X-TARGETDURATION:3\n#EXTINF:3,\nhttp://{address}/a.ts\n#EXT-X-ENDLIST\n")),
+        ("concat.mp4", format!("ffconcat version 1.0\nfile 'http://{address}/a.mp4'\n")),
+    ] {
+        let file = home.path().join(name);
+        std::fs::write(&file, text).expect("written");
+        let outcome = run(&file, home.path()).and_then(|run| judge(name, &run));
+        assert_eq!(outcome, Ok("error"), "{name}");
+        let visit = listener.accept().map_err(|error| error.kind());
+        assert!(matches!(visit, Err(io::ErrorKind::WouldBlock)), "{name}: the server was asked");
+    }
+}
+
+/// Cuts a sound fixture at `n_cuts` lengths, the last one byte short.
+fn cut(name: &str, n_cuts: usize) {
+    let n_cuts = if std::env::var_os("VIDGIST_SOAK").is_some() { FULL } else { n_cuts };
+    let whole = std::fs::read(fixtures().join(name)).expect("it is committed");
+    let home = tempfile::tempdir().expect("a folder");
+    let file = home.path().join(name);
+    let mut faults = Vec::new();
+    for i in 1..=n_cuts {
+        let length = if i == n_cuts { whole.len() - 1 } else { i * whole.len() / n_cuts };
+        std::fs::write(&file, &whole[..length]).expect("written");
+        match run(&file, home.path()).and_then(|run| judge(name, &run)) {
+            Ok(COMPLETE) if !may_pass_for_whole(name, &file) => {
+                faults.push(format!("{length} bytes: it passes for whole"));
+            }
+            Ok(_) => {}
+            Err(fault) => faults.push(format!("{length} bytes: {fault}")),
+        }
+        // Enough to see what is wrong; a hang at every length would take a quarter of an hour.
+        if faults.len() == 5 {
+            break;
+        }
+    }
+    assert!(faults.is_empty(), "{name}, {} bytes whole:\n{}", whole.len(), faults.join("\n"));
+}
+
+/// Whether a cut file tells nobody that something is missing, or nothing is: only an index behind the last packet.
+fn may_pass_for_whole(name: &str, file: &Path) -> bool {
+    let extension = name.rsplit('.').next().unwrap_or_default();
+    if OPEN_ENDED.contains(&extension) {
+        return true;
+    }
+    if PICTURES.contains(&extension) {
+        let output = output_of("ffmpeg", &["-nostdin", "-v", "error", "-i"], file, &["-f", "null", "-"]);
+        return output.status.success() && output.stderr.is_empty();
+    }
+    let count = ["-v", "quiet", "-count_packets", "-show_entries", "stream=nb_read_packets", "-of", "csv=p=0"];
+    let packets = |file: &Path| output_of("ffprobe", &count, file, &[]).stdout;
+    packets(file) == packets(&fixtures().join(name))
+}
+
+fn output_of(program: &str, before: &[&str], file: &Path, after: &[&str]) -> std::process::Output {
+    Command::new(program).args(before).arg(file).args(after).output().expect("scripts/setup installs it")
+}
+
+/// How a run ended; an Err says what is wrong with that.
+fn judge(name: &str, run: &Run) -> Result<&'static str, String> {
+    let Run { code, stdout, stderr } = run;
+    if stderr.contains("panicked at") {
+        return Err(format!("a panic: {stderr}"));
+    }
+    match code {
+        Some(2) => {
+            let line = stderr.trim_end();
+            let clear =
+                line.starts_with(ERROR_PREFIX) && line.contains(name) && line.len() < 500 && !line.contains('\n');
+            let silent = stdout.is_empty();
+            if clear && silent {
+                Ok("error")
+            } else {
+                Err(format!("no clear line of error: {stderr:?}, stdout {stdout:?}"))
+            }
+        }
+        Some(code @ (0 | 1)) => {
+            let result: Value =
+                serde_json::from_str(stdout).map_err(|error| format!("exit {code}, no JSON: {error}"))?;
+            let missing = result[MISSING].as_array().is_some_and(|reasons| !reasons.is_empty());
+            let filled = |key: &&str| match &result[*key] {
+                Value::Array(items) => !items.is_empty(),
+                Value::Object(members) => !members.is_empty(),
+                _ => false,
+            };
+            match (code, result[STATUS].as_str()) {
+                (1, Some(PARTIAL)) if missing => Ok(PARTIAL),
+                (0, Some(COMPLETE)) if CONTENTS.iter().any(filled) => Ok(COMPLETE),
+                (0, Some(COMPLETE)) => Err("an empty success".into()),
+                (_, status) => Err(format!("exit {code}, status {status:?}, missing: {}", result[MISSING])),
+            }
+        }
+        Some(code) => Err(format!("exit {code}: {stderr}")),
+        None => Err(format!("killed by a signal: {stderr}")),
+    }
+}
+
+struct Run {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+/// Runs the command on a file; an Err tells of a run that did not end.
+fn run(file: &Path, home: &Path) -> Result<Run, String> {
+    let limited = format!("ulimit -v {MEMORY_LIMIT_KIB} && exec \"$@\"");
+    let mut child = Command::new("sh")
+        .args(["-c", &limited, "sh", env!("CARGO_BIN_EXE_vidgist")])
+        .args(ARGS)
+        .arg(file)
+        // Neither the key nor the configuration of whoever runs the tests.
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", home)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("sh starts");
+    let deadline = Instant::now() + TIME_LIMIT;
+    let stdout = collect(child.stdout.take().expect("piped"));
+    let stderr = collect(child.stderr.take().expect("piped"));
+    let mut text = |pipe: mpsc::Receiver<String>| {
+        pipe.recv_timeout(deadline.saturating_duration_since(Instant::now())).map_err(|_| {
+            // It may have ended between the two.
+            let _ = child.kill();
+            format!("still running after {} s", TIME_LIMIT.as_secs())
+        })
+    };
+    let said = text(stdout).and_then(|stdout| Ok((stdout, text(stderr)?)));
+    let status = child.wait().expect("it has closed its output or was killed");
+    said.map(|(stdout, stderr)| Run { code: status.code(), stdout, stderr })
+}
+
+/// Reads a pipe to its end on a thread of its own, so that a full pipe never stops the command.
+fn collect(mut pipe: impl Read + Send + 'static) -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        // A pipe that breaks has told what it had.
+        let _ = pipe.read_to_end(&mut bytes);
+        sender.send(String::from_utf8_lossy(&bytes).into_owned())
+    });
+    receiver
+}
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
+}
+
+fn truth() -> Value {
+    let text = std::fs::read_to_string(fixtures().join("truth.json")).expect("truth.json is committed");
+    serde_json::from_str(&text).expect("truth.json is JSON")
+}
