@@ -12,7 +12,7 @@ mod summarize;
 mod transcribe;
 mod wishes;
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -136,9 +136,10 @@ pub fn report_failure(error: &anyhow::Error) -> ExitCode {
 pub fn start_logging(quiet: bool, verbose: u8) {
     let level = match (quiet, verbose) {
         (true, _) => "off",
-        (_, 0) => "warn",
-        (_, 1) => "vidgist=info,warn",
-        _ => "vidgist=debug,info",
+        // What other crates remark is for those who look for it.
+        (_, 0) => "off,vidgist=warn",
+        (_, 1) => "warn,vidgist=info",
+        _ => "info,vidgist=debug",
     };
     let filter = EnvFilter::try_from_env("VIDGIST_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     tracing_subscriber::fmt()

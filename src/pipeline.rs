@@ -109,6 +109,9 @@ async fn work(job: &Job, events: &mpsc::Sender<Event>, stop: &Stop) -> Result<Re
         report.frames = report_frames;
     }
     report.made_with.decoder = decoder;
+    for damage in report.media.damage.clone() {
+        report.miss("the end of the file", damage);
+    }
     for (what, why) in problems.into_iter().chain(words.problems) {
         report.miss(what, why);
     }

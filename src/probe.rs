@@ -74,7 +74,7 @@ fn picture(path: &Path, name: &str, n_frames: usize, rate: Ratio, limits: &Limit
         video: vec![video],
         audio: Vec::new(),
         subtitles: Vec::new(),
-        damage: Vec::new(),
+        damage: if n_frames == 1 { extent::missing_end(path, size).into_iter().collect() } else { Vec::new() },
     })
 }
 

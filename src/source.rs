@@ -119,11 +119,17 @@ fn is_picture(path: &Path) -> Result<bool> {
     })
 }
 
+/// Larger ones are not looked into: counting their frames would take their size in memory.
+const MAX_GIF_PIXELS: u64 = 16_777_216;
+
 fn is_animated_gif(path: &Path) -> bool {
-    use image::AnimationDecoder as _;
+    use image::{AnimationDecoder as _, ImageDecoder as _};
     let Ok(file) = std::fs::File::open(path) else { return false };
-    image::codecs::gif::GifDecoder::new(std::io::BufReader::new(file))
-        .is_ok_and(|gif| gif.into_frames().take(2).flatten().count() == 2)
+    image::codecs::gif::GifDecoder::new(std::io::BufReader::new(file)).is_ok_and(|gif| {
+        // A still of a claimed 65,535 x 65,535 pixels is refused later, before its pixels are asked for.
+        let (width, height) = gif.dimensions();
+        u64::from(width) * u64::from(height) <= MAX_GIF_PIXELS && gif.into_frames().take(2).flatten().count() == 2
+    })
 }
 
 fn folder_of_pictures(folder: &Path) -> Result<Source> {

@@ -46,7 +46,10 @@ fn table(info: &MediaInfo) -> String {
     }
     for a in &info.audio {
         let rate = a.sample_rate_hz.map(|r| format!(", {r} Hz")).unwrap_or_default();
-        let channels = a.channels.map(|n| format!(", {n} channels")).unwrap_or_default();
+        let channels = a
+            .channels
+            .map(|n| if n == 1 { ", mono".to_owned() } else { format!(", {n} channels") })
+            .unwrap_or_default();
         let language = a.language.as_ref().map(|l| format!(", {l}")).unwrap_or_default();
         let offset =
             a.start.map(|s| s.minus(info.start)).filter(|o| o.ticks() != 0).map(|o| format!(", begins at {o}"));

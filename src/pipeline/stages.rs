@@ -205,9 +205,6 @@ pub(super) struct Words {
 /// Tries each way to get at the words, until one has them.
 pub(super) async fn find_words(job: &Job, info: &MediaInfo, events: &mpsc::Sender<Event>) -> Result<Words> {
     let mut words = Words { transcript: None, reason: String::new(), problems: Vec::new() };
-    for damage in &info.damage {
-        words.problems.push(("the end of the file".to_owned(), damage.clone()));
-    }
     let (Source::Media(path), false) = (&job.source, job.words.is_empty()) else {
         let reason = if job.words.is_empty() { "none were asked for" } else { "the source has no sound" };
         words.reason.push_str(reason);

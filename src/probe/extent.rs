@@ -9,6 +9,10 @@ pub(super) fn missing_end(path: &Path, size: u64) -> Option<String> {
     let mut file = File::open(path).ok()?;
     let mut head = [0u8; 12];
     file.read_exact(&mut head).ok()?;
+    if head.starts_with(&[0xff, 0xd8, 0xff]) {
+        let is_cut = jpeg_has_end(path)? == JpegEnd::Missing;
+        return is_cut.then(|| format!("the JPEG ends after {size} bytes without its end marker"));
+    }
     let claimed = match &head {
         [_, _, _, _, b'f', b't', b'y', b'p', ..]
         | [_, _, _, _, b'm', b'o', b'o', b'v', ..]
@@ -19,6 +23,42 @@ pub(super) fn missing_end(path: &Path, size: u64) -> Option<String> {
         _ => return None,
     };
     (claimed > size).then(|| format!("the file ends after {size} of the {claimed} bytes that its structure claims"))
+}
+
+#[derive(PartialEq, Eq)]
+enum JpegEnd {
+    Found,
+    Missing,
+}
+
+/// Walks a JPEG's segments (ITU T.81, annex B) to its end marker; a thumbnail's own marker lies inside a segment.
+fn jpeg_has_end(path: &Path) -> Option<JpegEnd> {
+    let mut bytes = std::io::BufReader::new(File::open(path).ok()?).bytes().skip(2);
+    let mut next = || bytes.next()?.ok();
+    // Outside of coded data a marker follows at once; inside, 0xff is escaped by a 0 behind it.
+    loop {
+        let Some(byte) = next() else { return Some(JpegEnd::Missing) };
+        if byte != 0xff {
+            continue;
+        }
+        let mut code = 0xff;
+        while code == 0xff {
+            let Some(byte) = next() else { return Some(JpegEnd::Missing) };
+            code = byte;
+        }
+        match code {
+            0xd9 => return Some(JpegEnd::Found),
+            0x00 | 0x01 | 0xd0..=0xd7 => {}
+            _ => {
+                let (Some(high), Some(low)) = (next(), next()) else { return Some(JpegEnd::Missing) };
+                for _ in 2..u16::from_be_bytes([high, low]) {
+                    if next().is_none() {
+                        return Some(JpegEnd::Missing);
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// The end of the last top-level box of an mp4 or mov.

@@ -56,8 +56,8 @@ fn facts(out: &mut String, report: &Report) {
     let every = report.sampling.interval.map(|interval| format!(", one every {}", seconds(interval)));
     put!(
         out,
-        "- Looked at: {} frames from {} to {}{}",
-        report.frames.len(),
+        "- Looked at: {} from {} to {}{}",
+        counted(report.frames.len(), "frame"),
         range.start,
         range.end,
         every.unwrap_or_default()
@@ -135,7 +135,7 @@ fn words_from(transcript: &Transcript) -> String {
         }
         TranscriptSource::Api { model } => format!("transcribed by {}", markdown_line(model)),
     };
-    let segments = if n == 1 { "1 segment".into() } else { format!("{n} segments") };
+    let segments = counted(n, "segment");
     with_language(format!("{source}, {segments}"), transcript.language.as_deref())
 }
 
@@ -261,4 +261,9 @@ fn tokens(answer: &Answer) -> Option<String> {
     ];
     let told: Vec<_> = parts.iter().filter_map(|(n, what)| n.map(|n| format!("{n} {what}"))).collect();
     (!told.is_empty()).then(|| told.join(", "))
+}
+
+/// `1 frame`, `2 frames`.
+fn counted(n: usize, what: &str) -> String {
+    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
 }
