@@ -143,6 +143,7 @@ pub fn start_logging(quiet: bool, verbose: u8) {
     };
     let filter = EnvFilter::try_from_env("VIDGIST_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     tracing_subscriber::fmt()
+        .with_ansi(std::io::stderr().is_terminal())
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_target(false)
