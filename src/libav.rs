@@ -6,9 +6,11 @@
 mod decode;
 mod facts;
 
+pub(crate) use decode::VideoDecoder;
+
 use std::ffi::{CStr, c_int};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ffmpeg_the_third as ffmpeg;
 use ffmpeg_the_third::ffi;
@@ -26,6 +28,8 @@ const FORMATS: &str = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,mpegvid
 
 /// A container whose packets can be read, one after another.
 pub(crate) struct Demuxer {
+    path: PathBuf,
+    limits: Limits,
     input: ffmpeg::format::context::Input,
     name: String,
     n_read_errors: u32,
@@ -101,7 +105,12 @@ impl Demuxer {
             let problem = format!("it holds {} streams; {} are allowed", input.nb_streams(), limits.max_streams);
             return Err(Error::limit(name, problem, "remux the streams that you need into a new file"));
         }
-        Ok(Self { input, name, n_read_errors: 0 })
+        Ok(Self { path: path.to_owned(), limits: *limits, input, name, n_read_errors: 0 })
+    }
+
+    /// The same file from its beginning.
+    pub(crate) fn reopen(&self) -> Result<Self> {
+        Self::open(&self.path, &self.limits)
     }
 
     /// Lets the container skip every stream but these.

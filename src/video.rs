@@ -45,8 +45,20 @@ pub struct ReadOutcome {
     pub n_decoded: u64,
     /// Sample points that share the frame of the point before.
     pub n_repeated: usize,
+    /// Packets that the decoder could not decode.
+    pub n_damaged: u64,
     /// Sample points whose frame did not come out, in time order.
     pub missing: Vec<Timestamp>,
+}
+
+/// Who decodes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Decoder {
+    /// libav for files whose frames are indexed, OpenCV for the rest.
+    #[default]
+    Auto,
+    /// OpenCV wherever it can.
+    OpenCv,
 }
 
 /// The video of one source, ready to be planned and read.
@@ -56,6 +68,7 @@ pub struct Video {
     /// Where its frames are; None for live sources, whose future is not known.
     pub index: Option<FrameIndex>,
     source: Source,
+    decoder: Decoder,
     limits: Limits,
 }
 
@@ -64,7 +77,7 @@ impl Video {
     ///
     /// # Errors
     /// As [`FrameIndex::scan`]; [`Error::Limit`] and [`Error::Malformed`] for pictures of impossible size.
-    pub fn open(source: &Source, info: &MediaInfo, limits: &Limits) -> Result<Option<Self>> {
+    pub fn open(source: &Source, info: &MediaInfo, decoder: Decoder, limits: &Limits) -> Result<Option<Self>> {
         // OpenCV reads the first video stream of a container, whichever it is.
         let Some(stream) = info.video.first().filter(|v| !v.is_cover) else {
             return Ok(None);
@@ -76,7 +89,7 @@ impl Video {
             Source::Sequence { pictures, .. } => Some(FrameIndex::regular(pictures.len(), stream.time_base)),
             Source::Stream(_) | Source::Camera(_) => None,
         };
-        Ok(Some(Self { stream: stream.clone(), index, source: source.clone(), limits: *limits }))
+        Ok(Some(Self { stream: stream.clone(), index, source: source.clone(), decoder, limits: *limits }))
     }
 
     /// The reader for this source.
@@ -90,6 +103,9 @@ impl Video {
             }
             (Source::Sequence { pictures, .. }, _) => {
                 Box::new(stills::StillReader::new(pictures, &self.stream, self.limits))
+            }
+            (Source::Media(path), Some(index)) if !index.packets.is_empty() && self.decoder != Decoder::OpenCv => {
+                Box::new(libav::PlannedReader::new(path, &self.stream, index, self.limits))
             }
             (Source::Media(path), Some(index)) => Box::new(opencv::FileReader::open(path, &self.stream, index)?),
             _ => Box::new(opencv::LiveReader::open(&self.source, &self.stream)?),

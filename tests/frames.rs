@@ -12,7 +12,7 @@ use vidgist::media::{Frame, Ratio};
 use vidgist::plan::{PlanOptions, Sampling, plan};
 use vidgist::source::Source;
 use vidgist::time::{TimeBase, Timestamp};
-use vidgist::video::{ReadOutcome, Video, fit};
+use vidgist::video::{Decoder, ReadOutcome, Video, fit};
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
@@ -49,11 +49,11 @@ fn truths() -> Vec<Truth> {
     truths
 }
 
-fn read(path: &Path, sampling: Sampling) -> vidgist::Result<(Vec<Timestamp>, Vec<Frame>, ReadOutcome)> {
+fn read(path: &Path, sampling: Sampling, decoder: Decoder) -> vidgist::Result<(Vec<Timestamp>, Vec<Frame>, ReadOutcome)> {
     let limits = Limits::default();
     let source = Source::identify(path.to_str().expect("UTF-8"))?;
     let info = vidgist::probe::probe(&source, Ratio::ONE, &limits)?;
-    let video = Video::open(&source, &info, &limits)?.expect("a video");
+    let video = Video::open(&source, &info, decoder, &limits)?.expect("a video");
     let options = PlanOptions { sampling, start: None, end: None, max_frames: None };
     let plan = plan(&options, video.index.as_ref().map(vidgist::video::index::FrameIndex::range), &limits)?;
     let mut frames = Vec::new();
@@ -82,13 +82,22 @@ fn displayed(truth: &Truth, point: Timestamp) -> (i64, u32) {
 }
 
 #[test]
-fn every_sample_point_gets_the_frame_on_the_screen() {
+fn every_sample_point_gets_the_frame_on_the_screen_through_opencv() {
+    check(Decoder::OpenCv);
+}
+
+#[test]
+fn every_sample_point_gets_the_frame_on_the_screen_through_libav() {
+    check(Decoder::Auto);
+}
+
+fn check(decoder: Decoder) {
     let mut wrong = Vec::new();
     for truth in truths() {
         // 0.37 s is in step with no frame rate of the fixtures.
         for interval in ["1s", "0.37s", "40ms"] {
             let sampling = Sampling::Interval(interval.parse().expect("a time"));
-            let (points, frames, outcome) = match read(&fixtures().join(&truth.name), sampling) {
+            let (points, frames, outcome) = match read(&fixtures().join(&truth.name), sampling, decoder) {
                 Ok(read) => read,
                 Err(error) => {
                     wrong.push(format!("{} every {interval}: {error}", truth.name));

@@ -46,6 +46,21 @@ impl VideoDecoder {
         self.n_damaged += u64::from(sent.is_err());
     }
 
+    /// Whether frames that no other frame refers to are left undecoded, from the next packet on.
+    pub(crate) fn skip_unreferenced(&mut self, skip: bool) {
+        self.inner.skip_frame(if skip { ffmpeg::Discard::NonReference } else { ffmpeg::Discard::Default });
+    }
+
+    /// Forgets all frames, so that decoding can begin at another keyframe.
+    pub(crate) fn flush(&mut self) {
+        self.inner.flush();
+    }
+
+    /// Packets that could not be decoded so far.
+    pub(crate) fn n_damaged(&self) -> u64 {
+        self.n_damaged
+    }
+
     /// The next frame that is ready; None where another packet is needed, or after the last.
     pub(crate) fn receive(&mut self) -> Option<&ffmpeg::frame::Video> {
         loop {

@@ -43,7 +43,7 @@ pub(super) async fn open(job: &Job) -> Result<(MediaInfo, Option<Video>)> {
     let (source, rate, limits) = (job.source.clone(), job.sequence_rate, job.limits);
     blocking(move || {
         let info = probe::probe(&source, rate, &limits)?;
-        let video = Video::open(&source, &info, &limits)?;
+        let video = Video::open(&source, &info, crate::video::Decoder::Auto, &limits)?;
         Ok((info, video))
     })
     .await

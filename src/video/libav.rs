@@ -1,0 +1,260 @@
+//! Frames straight through libav, decoding only what the wanted ones need.
+//!
+//! One thread reads packets in file order and hands each span's packets to a decoder thread; several spans are decoded
+//! at the same time, each by one single-threaded decoder; frames leave in order. Packets that no wanted frame
+//! refers to are skipped inside the decoder. A wanted frame that does not come out is looked for again by decoding
+//! everything from further back; exactness is never traded for speed.
+
+mod feed;
+
+use std::path::Path;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, Mutex};
+
+use super::index::FrameIndex;
+use super::scale::Scaler;
+use super::spans::{Span, spans};
+use super::{FrameReader, FrameSink, ReadOutcome, no_frame};
+use crate::error::{Error, Result};
+use crate::libav::{Demuxer, VideoDecoder};
+use crate::limits::Limits;
+use crate::media::{Frame, VideoStream};
+use crate::time::Timestamp;
+use feed::{Budget, Feeder, Queued};
+
+/// Bytes of decoded pictures that wait for the sink, for each span in work.
+const PICTURE_QUEUE_BYTES: usize = 16 << 20;
+
+/// Reads indexed files.
+pub(super) struct PlannedReader<'a> {
+    path: &'a Path,
+    stream: &'a VideoStream,
+    index: &'a FrameIndex,
+    limits: Limits,
+}
+
+/// A decoded picture and its presentation time.
+type Picture = (i64, Vec<u8>);
+
+/// A span on its way to a decoder thread.
+struct Work {
+    wanted: Vec<i64>,
+    packets: Receiver<Queued>,
+    pictures: std::sync::mpsc::SyncSender<Picture>,
+}
+
+impl<'a> PlannedReader<'a> {
+    pub(super) fn new(path: &'a Path, stream: &'a VideoStream, index: &'a FrameIndex, limits: Limits) -> Self {
+        Self { path, stream, index, limits }
+    }
+
+    /// Decodes `spans` on all cores and gives each span's pictures to `take`, spans and pictures in order.
+    fn decode(
+        &self,
+        spans: &[Span],
+        size: (u32, u32),
+        take: &mut dyn FnMut(&Span, &Receiver<Picture>) -> Result<()>,
+    ) -> Result<Counts> {
+        let n_workers = std::thread::available_parallelism().map_or(1, usize::from).min(spans.len()).max(1);
+        let picture_bytes = (size.0 as usize * size.1 as usize * 3).max(1);
+        let n_pictures = (PICTURE_QUEUE_BYTES / picture_bytes).clamp(1, 16);
+        let demuxer = Demuxer::open(self.path, &self.limits)?;
+        let decoders =
+            (0..n_workers).map(|_| demuxer.video_decoder(self.stream.stream_idx)).collect::<Result<Vec<_>>>()?;
+        let counts = Mutex::new(Counts::default());
+        // One span waits for a free decoder while each decoder has one.
+        let (work_sender, work) = sync_channel::<Work>(1);
+        let work = Arc::new(Mutex::new(work));
+        let (order_sender, order) = sync_channel(n_workers + 1);
+        std::thread::scope(|scope| {
+            for mut decoder in decoders {
+                let (work, counts) = (Arc::clone(&work), &counts);
+                scope.spawn(move || {
+                    let mut scaler = Scaler::new(self.stream, size);
+                    loop {
+                        let next = work.lock().map(|work| work.recv());
+                        let Ok(Ok(span)) = next else { break };
+                        let found = decode_span(&mut decoder, &mut scaler, &span);
+                        if let Ok(mut counts) = counts.lock() {
+                            counts.n_decoded += found.n_decoded;
+                            counts.n_damaged += found.n_damaged;
+                        }
+                    }
+                });
+            }
+            drop(work);
+            let feeding = scope.spawn(move || {
+                let mut feeder = Feeder::new(demuxer, self.stream.stream_idx, self.index, Arc::new(Budget::default()));
+                for span in spans {
+                    let (packets_sender, packets) = std::sync::mpsc::channel();
+                    let (pictures_sender, pictures) = sync_channel(n_pictures);
+                    let is_wanted = order_sender.send(pictures).is_ok();
+                    let work = Work { wanted: span.wanted.clone(), packets, pictures: pictures_sender };
+                    if !is_wanted || work_sender.send(work).is_err() {
+                        break;
+                    }
+                    feeder.feed(span, &packets_sender)?;
+                }
+                Ok(())
+            });
+            let mut taken = Ok(());
+            for (span, pictures) in spans.iter().zip(&order) {
+                taken = take(span, &pictures);
+                if taken.is_err() {
+                    break;
+                }
+            }
+            // Whoever still works sees that nobody takes its pictures.
+            drop(order);
+            let fed = feeding.join().unwrap_or_else(|_| {
+                Err(Error::malformed(self.path.display(), "reading its packets failed in itself", ""))
+            });
+            taken.and(fed)
+        })?;
+        Ok(counts.into_inner().unwrap_or_default())
+    }
+
+    /// Looks again for the pictures at `wanted` (sorted pts) by decoding every packet from `start` on.
+    fn decode_all_from(&self, start: usize, wanted: &[i64], size: (u32, u32)) -> Result<(Vec<Picture>, Counts)> {
+        let demuxer = Demuxer::open(self.path, &self.limits)?;
+        let mut decoder = demuxer.video_decoder(self.stream.stream_idx)?;
+        let mut feeder = Feeder::new(demuxer, self.stream.stream_idx, self.index, Arc::new(Budget::default()));
+        let mut scaler = Scaler::new(self.stream, size);
+        let (mut found, mut counts) = (Vec::new(), Counts::default());
+        feeder.go_to(start)?;
+        let mut is_over = false;
+        while !is_over && found.len() < wanted.len() {
+            let packet = feeder.next()?;
+            is_over = packet.is_none();
+            decoder.skip_unreferenced(false);
+            decoder.send(packet.as_ref());
+            while let Some(frame) = decoder.receive() {
+                counts.n_decoded += 1;
+                let time = frame.pts().or(frame.timestamp());
+                if let Some(time) = time.filter(|time| wanted.binary_search(time).is_ok()) {
+                    if let Ok(rgb) = scaler.upright_rgb(frame) {
+                        found.push((time, rgb));
+                    }
+                }
+            }
+        }
+        Ok((found, counts))
+    }
+
+    /// Pictures that the plan did not bring: first from a few groups further back, then from the very start.
+    fn search(
+        &self,
+        span: &Span,
+        missing: &[i64],
+        size: (u32, u32),
+        may_start_over: &mut bool,
+    ) -> Result<(Vec<Picture>, Counts)> {
+        tracing::debug!(path = %self.path.display(), n = missing.len(), "frames did not come out as planned: decoding around them in full");
+        let keys_before = (0..span.start).rev().filter(|i| self.index.packets[*i].is_key);
+        let further_back = keys_before.take(3).last().unwrap_or(0);
+        let (found, mut counts) = self.decode_all_from(further_back, missing, size)?;
+        if found.len() == missing.len() || further_back == 0 || !*may_start_over {
+            return Ok((found, counts));
+        }
+        let (found, more) = self.decode_all_from(0, missing, size)?;
+        counts.n_decoded += more.n_decoded;
+        // What a full decode does not bring either is not there; it is not asked for again at each damaged place.
+        *may_start_over = found.len() == missing.len();
+        Ok((found, counts))
+    }
+}
+
+/// What the decoders met.
+#[derive(Clone, Copy, Default)]
+struct Counts {
+    n_decoded: u64,
+    n_damaged: u64,
+}
+
+fn decode_span(decoder: &mut VideoDecoder, scaler: &mut Scaler, span: &Work) -> Counts {
+    let mut counts = Counts::default();
+    let mut wanted = span.wanted.iter().copied().peekable();
+    let damaged_before = decoder.n_damaged();
+    let mut packets = span.packets.iter();
+    let mut is_open = true;
+    while is_open {
+        let packet = packets.next();
+        is_open = packet.is_some();
+        let packet = packet.as_ref().map(Queued::packet);
+        decoder.skip_unreferenced(
+            packet.and_then(crate::libav::Packet::pts).is_none_or(|pts| span.wanted.binary_search(&pts).is_err()),
+        );
+        decoder.send(packet);
+        while let Some(frame) = decoder.receive() {
+            counts.n_decoded += 1;
+            let Some(time) = frame.pts().or(frame.timestamp()) else { continue };
+            while wanted.next_if(|next| *next < time).is_some() {}
+            if wanted.next_if_eq(&time).is_some() {
+                let Ok(rgb) = scaler.upright_rgb(frame) else { continue };
+                if span.pictures.send((time, rgb)).is_err() {
+                    is_open = false;
+                }
+            }
+        }
+    }
+    decoder.flush();
+    counts.n_damaged = decoder.n_damaged() - damaged_before;
+    counts
+}
+
+impl FrameReader for PlannedReader<'_> {
+    fn name(&self) -> String {
+        crate::libav::version()
+    }
+
+    fn read(&mut self, points: &[Timestamp], size: (u32, u32), sink: &mut FrameSink<'_>) -> Result<ReadOutcome> {
+        let wanted = self.index.wanted(points);
+        let mut outcome = ReadOutcome { n_repeated: points.len() - wanted.len(), ..ReadOutcome::default() };
+        let times: Vec<i64> = wanted.iter().map(|(number, _)| self.index.pts(*number).ticks()).collect();
+        let spans = spans(&self.index.packets, &times);
+        let mut asked = wanted.iter().zip(&times).peekable();
+        let mut may_start_over = true;
+        let mut again = Counts::default();
+        let mut give = |(time, rgb): Picture, outcome: &mut ReadOutcome| -> Result<()> {
+            while let Some(((_, point), _)) = asked.next_if(|(_, asked)| **asked < time) {
+                outcome.missing.push(*point);
+            }
+            let Some(((number, _), _)) = asked.next_if(|(_, asked)| **asked == time) else { return Ok(()) };
+            let (pts, time) = (self.index.pts(*number), self.index.time(*number));
+            sink(Frame { frame_idx: outcome.n_frames, pts, time, width: size.0, height: size.1, rgb })?;
+            outcome.n_frames += 1;
+            Ok(())
+        };
+        let counts = self.decode(&spans, size, &mut |span, pictures| {
+            let mut expected = span.wanted.iter().copied().peekable();
+            for picture in pictures {
+                // Frames come in order: those passed over will not come any more.
+                let mut lost = Vec::new();
+                while let Some(time) = expected.next_if(|time| *time < picture.0) {
+                    lost.push(time);
+                }
+                if !lost.is_empty() {
+                    let (found, more) = self.search(span, &lost, size, &mut may_start_over)?;
+                    again.n_decoded += more.n_decoded;
+                    found.into_iter().try_for_each(|picture| give(picture, &mut outcome))?;
+                }
+                expected.next();
+                give(picture, &mut outcome)?;
+            }
+            let lost: Vec<i64> = expected.collect();
+            if !lost.is_empty() {
+                let (found, more) = self.search(span, &lost, size, &mut may_start_over)?;
+                again.n_decoded += more.n_decoded;
+                found.into_iter().try_for_each(|picture| give(picture, &mut outcome))?;
+            }
+            Ok(())
+        })?;
+        outcome.missing.extend(asked.map(|((_, point), _)| *point));
+        outcome.n_decoded = counts.n_decoded + again.n_decoded;
+        outcome.n_damaged = counts.n_damaged;
+        if outcome.n_frames == 0 && !points.is_empty() {
+            return Err(no_frame(self.path, &self.stream.codec));
+        }
+        Ok(outcome)
+    }
+}

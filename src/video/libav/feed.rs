@@ -1,0 +1,165 @@
+//! Packets from the file to the decoders: read once in file order, sought only where that saves reading.
+
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Condvar, Mutex};
+
+use super::super::index::FrameIndex;
+use super::super::spans::Span;
+use crate::error::Result;
+use crate::libav::{Demuxer, Packet};
+
+/// Compressed bytes that wait for decoders, over all spans: many seconds of 4K.
+const QUEUE_BYTES: usize = 48 << 20;
+
+/// Bytes that are rather read and thrown away than sought past: a seek costs the container's search and its caches.
+const WORTH_SEEKING_BYTES: u64 = 4 << 20;
+
+/// Bounds the bytes of packets that wait.
+#[derive(Default)]
+pub(super) struct Budget {
+    used: Mutex<usize>,
+    freed: Condvar,
+}
+
+impl Budget {
+    /// Waits for room; a single packet larger than the whole budget goes through alone.
+    fn take(&self, n_bytes: usize) {
+        let Ok(used) = self.used.lock() else { return };
+        let Ok(mut used) = self.freed.wait_while(used, |used| *used > 0 && *used + n_bytes > QUEUE_BYTES) else {
+            return;
+        };
+        *used += n_bytes;
+    }
+
+    fn give_back(&self, n_bytes: usize) {
+        if let Ok(mut used) = self.used.lock() {
+            *used -= n_bytes;
+        }
+        self.freed.notify_one();
+    }
+}
+
+/// A packet on its way; its bytes go back to the budget when it is dropped, wherever that is.
+pub(super) struct Queued {
+    packet: Packet,
+    budget: Arc<Budget>,
+}
+
+impl Queued {
+    pub(super) fn packet(&self) -> &Packet {
+        &self.packet
+    }
+}
+
+impl Drop for Queued {
+    fn drop(&mut self) {
+        self.budget.give_back(self.packet.data().len());
+    }
+}
+
+/// Reads the packets of one stream by their number in the index.
+pub(super) struct Feeder<'a> {
+    demuxer: Demuxer,
+    stream_idx: usize,
+    index: &'a FrameIndex,
+    /// Number of the packet that is read next.
+    position: usize,
+    /// The first packet after a seek, already read to see where it landed.
+    landed: Option<Packet>,
+    can_seek: bool,
+    budget: Arc<Budget>,
+}
+
+impl<'a> Feeder<'a> {
+    pub(super) fn new(mut demuxer: Demuxer, stream_idx: usize, index: &'a FrameIndex, budget: Arc<Budget>) -> Self {
+        demuxer.keep_only(&[stream_idx]);
+        Self { demuxer, stream_idx, index, position: 0, landed: None, can_seek: true, budget }
+    }
+
+    /// Sends the packets of a span; stops early where its decoder wants no more.
+    pub(super) fn feed(&mut self, span: &Span, packets: &Sender<Queued>) -> Result<()> {
+        self.go_to(span.start)?;
+        while self.position < span.end {
+            let Some(packet) = self.next()? else { break };
+            self.budget.take(packet.data().len());
+            if packets.send(Queued { packet, budget: Arc::clone(&self.budget) }).is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes packet number `target` the next one.
+    pub(super) fn go_to(&mut self, target: usize) -> Result<()> {
+        let skipped = self.index.packets.get(self.position..target).unwrap_or_default();
+        let n_bytes: u64 = skipped.iter().map(|packet| u64::from(packet.n_bytes)).sum();
+        if self.can_seek && (n_bytes > WORTH_SEEKING_BYTES || target < self.position) && !self.seek(target)? {
+            // The container cannot be trusted to land before its keyframes: read it through from the start.
+            tracing::debug!(target, "seeking did not land where the index says; reading on instead");
+            self.can_seek = false;
+            self.rewind()?;
+        }
+        while self.position < target {
+            if self.next()?.is_none() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The next packet of the stream; None at the end.
+    pub(super) fn next(&mut self) -> Result<Option<Packet>> {
+        let packet = match self.landed.take() {
+            Some(packet) => Some(packet),
+            None => self.read()?,
+        };
+        self.position += usize::from(packet.is_some());
+        Ok(packet)
+    }
+
+    fn read(&mut self) -> Result<Option<Packet>> {
+        loop {
+            match self.demuxer.next_packet()? {
+                Some(packet) if packet.stream_idx() != self.stream_idx || packet.data().is_empty() => {}
+                // The index left such packets out as well.
+                Some(packet) if packet.pts().or(packet.dts()).is_none() => {}
+                packet => return Ok(packet),
+            }
+        }
+    }
+
+    /// Seeks to `target` or a little before it; false where the container landed elsewhere.
+    fn seek(&mut self, target: usize) -> Result<bool> {
+        let entry = self.index.packets[target];
+        // Some containers look keyframes up by presentation time, others by decoding time.
+        for ticks in [entry.pts, entry.dts] {
+            if !self.demuxer.seek(self.stream_idx, ticks) {
+                continue;
+            }
+            let Some(packet) = self.read()? else { continue };
+            if let Some(place) = self.place_before(target, &packet) {
+                self.position = place;
+                self.landed = Some(packet);
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The packet's number, where it is at most `target` and no other packet near it looks the same.
+    fn place_before(&self, target: usize, packet: &Packet) -> Option<usize> {
+        let (pts, dts) = (packet.pts()?, packet.dts()?);
+        let entries = &self.index.packets[..=target];
+        entries
+            .iter()
+            .rposition(|entry| entry.pts == pts && entry.dts == dts && entry.n_bytes as usize == packet.data().len())
+    }
+
+    fn rewind(&mut self) -> Result<()> {
+        self.demuxer = self.demuxer.reopen()?;
+        self.demuxer.keep_only(&[self.stream_idx]);
+        self.position = 0;
+        self.landed = None;
+        Ok(())
+    }
+}
