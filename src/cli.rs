@@ -12,7 +12,7 @@ mod summarize;
 mod transcribe;
 mod wishes;
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -54,7 +54,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
             Command::Audio(args) => audio::run(&args).await,
             Command::Transcribe(args) => transcribe::run(&args, &config).await,
             Command::Probe(args) => probe::run(&args),
-            Command::Doctor(args) => doctor::run(&args, &config).await,
+            Command::Doctor(args) => doctor::run(&args, cli.config.as_deref(), &config).await,
             Command::Completions { .. } => Ok(ExitCode::SUCCESS),
         }
     });
@@ -68,6 +68,9 @@ async fn follow(job: Job, quiet: bool) -> Result<Report> {
     let stop = Stop::default();
     let progress = Progress::new(quiet);
     let mut events = vidgist::pipeline::run(job, stop.clone());
+    // One listener for the whole run: a new one for each event would miss a signal between two of them.
+    let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
+    let mut is_stopping = false;
     loop {
         tokio::select! {
             event = events.recv() => match event {
@@ -78,7 +81,8 @@ async fn follow(job: Job, quiet: bool) -> Result<Report> {
                 Some(event) => progress.show(&event),
                 None => return Err(Error::Interrupted.into()),
             },
-            _ = tokio::signal::ctrl_c() => {
+            _ = &mut interrupt, if !is_stopping => {
+                is_stopping = true;
                 progress.clear();
                 stop.stop();
                 tokio::spawn(async {
@@ -93,7 +97,7 @@ async fn follow(job: Job, quiet: bool) -> Result<Report> {
 /// The exit code that a report asks for; what is missing is told on stderr too.
 fn code_for(report: &Report) -> ExitCode {
     for gap in report.gaps() {
-        say(&format!("warning: {}: missing {}: {}", report.media.input, gap.what, gap.why));
+        warn(&format!("{}: missing {}: {}", report.media.input, gap.what, gap.why));
     }
     match report.status() {
         Status::Complete => ExitCode::SUCCESS,
@@ -111,6 +115,13 @@ fn print(text: &str) -> Result<(), Error> {
 fn say(line: &str) {
     // Nobody reads stderr: there is nobody to tell.
     let _ = writeln!(std::io::stderr(), "{}", vidgist::untrusted::clean_line(line));
+}
+
+/// Tells on stderr what is missing in a result; with -q the exit code and the result alone tell.
+fn warn(text: &str) {
+    if tracing::enabled!(tracing::Level::WARN) {
+        say(&format!("warning: {text}"));
+    }
 }
 
 /// Says why a run failed, and with which code it ends.
@@ -136,7 +147,8 @@ pub fn report_failure(error: &anyhow::Error) -> ExitCode {
 pub fn start_logging(quiet: bool, verbose: u8) {
     let level = match (quiet, verbose) {
         (true, _) => "off",
-        (_, 0) => "warn",
+        // What the libraries beneath complain of is not for users, and the report says what is missing.
+        (_, 0) => "vidgist=warn,error",
         (_, 1) => "vidgist=info,warn",
         _ => "vidgist=debug,info",
     };
@@ -144,6 +156,7 @@ pub fn start_logging(quiet: bool, verbose: u8) {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .without_time()
         .init();

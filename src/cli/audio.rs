@@ -10,7 +10,7 @@ use vidgist::media::Ratio;
 use vidgist::source::Source;
 
 use super::args::AudioArgs;
-use super::{PARTIAL, print, say};
+use super::{PARTIAL, print, warn};
 
 /// Sound that is shorter than the container claims by more than this is told: encoders round to packets.
 const TOLERATED_LOSS_SECONDS: f64 = 0.25;
@@ -47,7 +47,7 @@ pub async fn run(args: &AudioArgs) -> Result<ExitCode> {
             missing.push(format!("{lost:.2} s of the sound that the file claims did not come"));
         }
         for what in &missing {
-            say(&format!("warning: {input}: {what}"));
+            warn(&format!("{input}: {what}"));
         }
         Ok(if missing.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(PARTIAL) })
     })
