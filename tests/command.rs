@@ -7,7 +7,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::process::Child;
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use command::{Ran, User, names, project, ran};
 
@@ -18,6 +18,15 @@ const CANARY: &str = "sk-canary-4f1d2b";
 fn closed_address() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     format!("http://{}/v1", listener.local_addr().expect("an address"))
+}
+
+/// Asserts exit code 2, nothing on stdout and one line of error; gives that line.
+#[track_caller]
+fn refused(ran: Ran) -> String {
+    assert_eq!((ran.code, &*ran.out), (Some(2), ""), "a failure has no result: {ran:?}");
+    assert!(ran.err.starts_with("error: ") && ran.err.ends_with('\n'), "{ran:?}");
+    assert_eq!(ran.err.lines().count(), 1, "{ran:?}");
+    ran.err
 }
 
 /// The text between the README's markers, its fence taken off.
@@ -106,7 +115,7 @@ fn what_cannot_be_done_is_one_line_on_stderr_and_code_2() {
         (vec!["frames", "camera:x", "-o", &out], "camera"),
         (vec!["--config", &gone, "doctor"], "no such file or directory"),
     ] {
-        let line = user.run(&args).refused();
+        let line = refused(user.run(&args));
         assert!(line.contains(said), "{args:?}: {line}");
     }
     assert_eq!(names(user.home.path()), ["empty", "empty.mp4"], "nothing was made");
@@ -202,11 +211,11 @@ fn a_configuration_with_a_fault_is_refused_with_its_line() {
         ("[frames]\njpeg_quality = \"high\"\n", "line 2", "invalid type"),
     ] {
         std::fs::write(&path, text).expect("written");
-        let error = user.run(&["--config", &path, "doctor"]).refused();
+        let error = refused(user.run(&["--config", &path, "doctor"]));
         assert!(error.contains(&path) && error.contains(line) && error.contains(said), "{error}");
     }
     std::fs::write(&path, "[frames]\njpeg_quality = 101\n").expect("written");
-    assert!(user.run(&["--config", &path, "doctor"]).refused().contains("1 to 100"));
+    assert!(refused(user.run(&["--config", &path, "doctor"])).contains("1 to 100"));
 }
 
 #[test]
@@ -262,6 +271,16 @@ fn stalling_server(head: Vec<u8>) -> (String, mpsc::Receiver<()>) {
     (address, is_stalled)
 }
 
+/// Looks again and again, for nobody tells when another process has written a file.
+#[track_caller]
+fn wait_until(is_there: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !is_there() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "it does not come");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 /// Sends SIGINT and asserts that the run ends with 130 soon.
 #[track_caller]
 fn interrupt(mut child: Child) {
@@ -292,8 +311,10 @@ fn an_interrupted_reading_ends_with_130_and_leaves_no_half_file() {
     let args = ["frames", &url, "--interval", "40ms", "--max-frames", "400", "-o", &out];
     let child = user.command(&args).spawn().expect("vidgist starts");
     is_stalled.recv_timeout(Duration::from_secs(20)).expect("the clip was asked for");
+    let folder = user.home.path().join("out");
+    wait_until(|| names(&folder).iter().any(|name| name.starts_with("frame_")));
     interrupt(child);
-    let left = names(&user.home.path().join("out"));
+    let left = names(&folder);
     assert!(left.iter().all(|name| name.starts_with("frame_")), "whole frames alone: {left:?}");
 }
 
@@ -307,4 +328,29 @@ fn an_interrupted_wait_for_the_model_ends_with_130() {
     is_stalled.recv_timeout(Duration::from_secs(20)).expect("the model was asked");
     interrupt(child);
     assert_eq!(names(user.home.path()), Vec::<String>::new(), "nothing was written");
+}
+
+/// Six hours of silence: they take no room on the disk.
+const DATA_BYTES: u32 = 6 * 3600 * 22_050 * 2;
+
+#[test]
+fn interrupted_sound_ends_with_130_and_leaves_no_half_file() {
+    let user = User::new();
+    let (long, out) = (user.path("long.wav"), user.path("out.wav"));
+    let mut head = Vec::new();
+    head.extend_from_slice(b"RIFF");
+    head.extend_from_slice(&(DATA_BYTES + 36).to_le_bytes());
+    head.extend_from_slice(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
+    head.extend_from_slice(&22_050_u32.to_le_bytes());
+    head.extend_from_slice(&44_100_u32.to_le_bytes());
+    head.extend_from_slice(b"\x02\0\x10\0data");
+    head.extend_from_slice(&DATA_BYTES.to_le_bytes());
+    std::fs::write(&long, &head).expect("written");
+    let file = std::fs::OpenOptions::new().write(true).open(&long).expect("opened");
+    file.set_len(u64::from(DATA_BYTES) + head.len() as u64).expect("lengthened");
+    let child = user.command(&["audio", &long, "--rate", "48000", "-o", &out]).spawn().expect("vidgist starts");
+    let unfinished = |name: &String| name.starts_with(".vidgist-") && !names(&user.home.path().join(name)).is_empty();
+    wait_until(|| names(user.home.path()).iter().any(unfinished));
+    interrupt(child);
+    assert_eq!(names(user.home.path()), ["long.wav"]);
 }

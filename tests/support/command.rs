@@ -22,16 +22,6 @@ impl Ran {
         assert_eq!(self.err, "", "nothing to complain of");
         self.out
     }
-
-    /// Asserts exit code 2, nothing on stdout and one line of error; gives that line.
-    #[track_caller]
-    pub fn refused(self) -> String {
-        assert_eq!(self.code, Some(2), "{self:?}");
-        assert_eq!(self.out, "", "a failure has no result");
-        assert!(self.err.starts_with("error: ") && self.err.ends_with('\n'), "{self:?}");
-        assert_eq!(self.err.lines().count(), 1, "{self:?}");
-        self.err
-    }
 }
 
 /// A user with an empty home folder.
