@@ -51,16 +51,26 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         match cli.command {
             Command::Summarize(args) => summarize::run(&args, &config, cli.quiet).await,
             Command::Frames(args) => frames::run(&args, &config, cli.quiet).await,
-            Command::Audio(args) => audio::run(&args).await,
-            Command::Transcribe(args) => transcribe::run(&args, &config).await,
+            Command::Audio(args) => unless_interrupted(audio::run(&args)).await,
+            Command::Transcribe(args) => unless_interrupted(transcribe::run(&args, &config)).await,
             Command::Probe(args) => probe::run(&args),
-            Command::Doctor(args) => doctor::run(&args, cli.config.as_deref(), &config).await,
+            Command::Doctor(args) => unless_interrupted(doctor::run(&args, cli.config.as_deref(), &config)).await,
             Command::Completions { .. } => Ok(ExitCode::SUCCESS),
         }
     });
     // A decoder may still sit in foreign code that cannot be interrupted.
     runtime.shutdown_timeout(Duration::from_millis(200));
     outcome
+}
+
+/// For work that has nothing to hand over when it is stopped.
+async fn unless_interrupted(work: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
+    tokio::select! {
+        // The listener stands before the work begins.
+        biased;
+        _ = tokio::signal::ctrl_c() => Err(Error::Interrupted.into()),
+        outcome = work => outcome,
+    }
 }
 
 /// Follows a run to its end. The first ctrl-c asks it to stop, the second does not wait.
@@ -73,14 +83,7 @@ async fn follow(job: Job, quiet: bool) -> Result<Report> {
     let mut is_stopping = false;
     loop {
         tokio::select! {
-            event = events.recv() => match event {
-                Some(Event::Finished(outcome)) => {
-                    progress.clear();
-                    return Ok((*outcome)?);
-                }
-                Some(event) => progress.show(&event),
-                None => return Err(Error::Interrupted.into()),
-            },
+            biased;
             _ = &mut interrupt, if !is_stopping => {
                 is_stopping = true;
                 progress.clear();
@@ -90,6 +93,14 @@ async fn follow(job: Job, quiet: bool) -> Result<Report> {
                     std::process::exit(INTERRUPTED.into());
                 });
             }
+            event = events.recv() => match event {
+                Some(Event::Finished(outcome)) => {
+                    progress.clear();
+                    return Ok((*outcome)?);
+                }
+                Some(event) => progress.show(&event),
+                None => return Err(Error::Interrupted.into()),
+            },
         }
     }
 }
