@@ -9,6 +9,7 @@ pub mod limits;
 pub mod media;
 pub mod message;
 pub mod model;
+pub mod pipeline;
 pub mod plan;
 pub mod probe;
 pub mod prompt;

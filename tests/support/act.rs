@@ -32,7 +32,10 @@ impl Act {
 
     /// An error as `OpenAI` shapes it.
     pub fn error(status: u16, message: &str) -> Self {
-        Self::reply(Reply::json(status, &json!({"error": {"message": message, "type": "e", "param": null, "code": null}})))
+        Self::reply(Reply::json(
+            status,
+            &json!({"error": {"message": message, "type": "e", "param": null, "code": null}}),
+        ))
     }
 
     pub fn too_many(retry_after: &str) -> Self {

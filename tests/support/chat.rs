@@ -199,7 +199,9 @@ fn check_part(part: &Value, role: &str, at: &str, eye: &mut Eye) -> Checked {
             };
             only_keys(image, &["url", "detail"], at)?;
             let detail = image.get("detail");
-            if detail.is_some_and(|detail| ![json!("auto"), json!("low"), json!("high"), json!("original")].contains(detail)) {
+            if detail
+                .is_some_and(|detail| ![json!("auto"), json!("low"), json!("high"), json!("original")].contains(detail))
+            {
                 return refuse(at, format!("Invalid detail: {detail:?}"));
             }
             eye.picture(read_picture(image.get("url").and_then(Value::as_str), at)?);
@@ -234,7 +236,13 @@ fn read_picture(url: Option<&str>, at: &str) -> Checked<Picture> {
     match image::load_from_memory_with_format(&bytes, format) {
         Ok(image) => {
             let (image, n_bytes) = (image.to_rgb8(), bytes.len());
-            Ok(Picture { mark: read_mark(&image), mime: mime.into(), n_bytes, image: Some(image), ..Picture::default() })
+            Ok(Picture {
+                mark: read_mark(&image),
+                mime: mime.into(),
+                n_bytes,
+                image: Some(image),
+                ..Picture::default()
+            })
         }
         Err(error) => refuse(at, format!("The picture does not decode: {error}")),
     }

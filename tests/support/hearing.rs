@@ -40,7 +40,8 @@ fn refuse<T>(param: &str, message: impl Into<String>) -> Checked<T> {
 
 /// Checks a request to `/audio/transcriptions`.
 pub fn check(request: &Request) -> Checked<Upload> {
-    let boundary = request.header("content-type").and_then(|value| value.strip_prefix("multipart/form-data; boundary="));
+    let boundary =
+        request.header("content-type").and_then(|value| value.strip_prefix("multipart/form-data; boundary="));
     let Some(boundary) = boundary else { return Err(Refusal::new(415, "", "expected multipart/form-data")) };
     let (mut fields, mut file) = (Vec::new(), None);
     for part in parts(&request.body, boundary)? {
@@ -118,7 +119,8 @@ fn parts<'a>(body: &'a [u8], boundary: &str) -> Checked<Vec<&'a [u8]>> {
 }
 
 fn hear(file: &[u8], fields: Vec<(String, String)>) -> Checked<Upload> {
-    let wrong = |error: hound::Error| Refusal::new(400, "file", format!("The audio file could not be decoded: {error}"));
+    let wrong =
+        |error: hound::Error| Refusal::new(400, "file", format!("The audio file could not be decoded: {error}"));
     let mut reader = hound::WavReader::new(file).map_err(wrong)?;
     let spec = reader.spec();
     let samples = reader.samples::<i16>().collect::<Result<Vec<_>, _>>().map_err(wrong)?;

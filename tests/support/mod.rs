@@ -3,6 +3,7 @@
 
 pub mod act;
 pub mod chat;
+pub mod draw;
 pub mod hearing;
 pub mod http;
 pub mod marks;

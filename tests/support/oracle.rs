@@ -181,9 +181,10 @@ fn respond(request: &Request, state: &Mutex<State>, key: Option<&str>) -> (Reply
             recorded.upload = Some(upload);
             reply
         }
-        Ok(Right::Models) => {
-            Reply::json(200, &json!({"object": "list", "data": [{"id": "oracle", "object": "model", "owned_by": "us"}]}))
-        }
+        Ok(Right::Models) => Reply::json(
+            200,
+            &json!({"object": "list", "data": [{"id": "oracle", "object": "model", "owned_by": "us"}]}),
+        ),
         Err(refusal) => {
             let reply = Reply::json(refusal.status, &refusal.json());
             recorded.refusal = Some(refusal);
