@@ -157,6 +157,7 @@ async fn a_bad_head_is_refused() {
         ("text", client.post(&chat).bearer_auth(KEY).header("content-type", "text/plain").body(body.clone()), 415),
         ("no length", client.post(&chat).bearer_auth(KEY).body(reqwest::Body::wrap_stream(chunked)), 411),
         ("half the JSON", post().bearer_auth(KEY).body(body[..body.len() / 2].to_owned()), 400),
+        ("a key twice", post().bearer_auth(KEY).body(body.replacen('{', "{\"seed\": 1, ", 1)), 400),
     ];
     for (what, request, expected) in table {
         let response = request.send().await.unwrap_or_else(|error| panic!("{what}: {error}"));
@@ -182,7 +183,8 @@ fn a_content_length_that_is_not_the_bodys_is_refused() {
     let oracle = Oracle::start();
     let body = good().to_string();
     let request = |lengths: &[usize]| {
-        let lengths: String = lengths.iter().map(|n| format!("Content-Length: {n}\r\n")).collect();
+        let lengths: Vec<String> = lengths.iter().map(|n| format!("Content-Length: {n}\r\n")).collect();
+        let lengths = lengths.concat();
         format!(
             "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{lengths}\r\n{body}"
         )

@@ -192,7 +192,10 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
         let (request, refusal) = match http::read(&mut stream, &mut rest).await {
             Ok(Some(request)) => (request, None),
             Ok(None) => return,
-            Err((request, refusal)) => (request, Some(refusal)),
+            Err(refused) => {
+                let (request, refusal) = *refused;
+                (request, Some(refusal))
+            }
         };
         let is_framed = refusal.is_none();
         let judged = match refusal {

@@ -88,6 +88,10 @@ pub(super) fn read(request: &Request) -> Result<Chat, Refusal> {
     }
     let broken = |_| Refusal::new(400, "We could not parse the JSON body of your request.", None, None);
     let json: Value = serde_json::from_slice(&request.body).map_err(broken)?;
+    // `Value` keeps the last of equal keys: all that is written must be in what was read.
+    if written_keys(&request.body) != n_keys(&json) {
+        return Err(Refusal::new(400, "a key stands twice in one object", None, None));
+    }
     let top = object(&json, "the body", &KEYS)?;
     check_params(top)?;
     let messages = top.get("messages").and_then(Value::as_array).filter(|messages| !messages.is_empty());
@@ -106,6 +110,32 @@ pub(super) fn read(request: &Request) -> Result<Chat, Refusal> {
     Ok(chat)
 }
 
+/// Keys of all objects in `json`.
+fn n_keys(json: &Value) -> usize {
+    match json {
+        Value::Object(object) => object.len() + object.values().map(n_keys).sum::<usize>(),
+        Value::Array(values) => values.iter().map(n_keys).sum(),
+        _ => 0,
+    }
+}
+
+/// Colons outside of strings in JSON text: one for each key.
+fn written_keys(json: &[u8]) -> usize {
+    let (mut n_colons, mut is_string, mut is_escaped) = (0, false, false);
+    for &byte in json {
+        if is_escaped {
+            is_escaped = false;
+        } else if is_string {
+            is_escaped = byte == b'\\';
+            is_string = byte != b'"';
+        } else {
+            is_string = byte == b'"';
+            n_colons += usize::from(byte == b':');
+        }
+    }
+    n_colons
+}
+
 fn object<'a>(value: &'a Value, what: &str, keys: &[&str]) -> Result<&'a Map<String, Value>, Refusal> {
     let object = value.as_object().ok_or_else(|| Refusal::field(what, format!("{what} must be an object")))?;
     match object.keys().find(|key| !keys.contains(&key.as_str())) {
@@ -116,6 +146,9 @@ fn object<'a>(value: &'a Value, what: &str, keys: &[&str]) -> Result<&'a Map<Str
         None => Ok(object),
     }
 }
+
+/// Whether a parameter's value is right.
+type Check<'a> = &'a dyn Fn(&Value) -> bool;
 
 fn check_params(top: &Map<String, Value>) -> Result<(), Refusal> {
     match top.get("model").and_then(Value::as_str) {
@@ -137,7 +170,6 @@ fn check_params(top: &Map<String, Value>) -> Result<(), Refusal> {
         is_text(value)
             || value.as_array().is_some_and(|texts| (1..=4).contains(&texts.len()) && texts.iter().all(is_text))
     };
-    type Check<'a> = &'a dyn Fn(&Value) -> bool;
     let checks: [(&str, Check<'_>); 7] = [
         ("temperature", &is_share(2.0)),
         ("top_p", &is_share(1.0)),

@@ -1,5 +1,7 @@
 //! HTTP/1.1 by hand (RFC 9112), so that what a client really wrote is seen, and ugly replies can be written.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -71,7 +73,8 @@ impl Reply {
         let mut head =
             format!("HTTP/1.1 {} -\r\ncontent-length: {n_bytes}\r\nx-request-id: req-oracle\r\n", self.status);
         for (name, value) in &self.headers {
-            head += &format!("{name}: {value}\r\n");
+            // Writing to a String does not fail.
+            let _ = write!(head, "{name}: {value}\r\n");
         }
         head + "\r\n"
     }
@@ -100,17 +103,17 @@ pub fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str
 }
 
 /// Reads one request; None where the client has gone between two. `rest` keeps what belongs to the next.
-pub async fn read(stream: &mut TcpStream, rest: &mut Vec<u8>) -> Result<Option<Request>, (Request, Refusal)> {
+pub async fn read(stream: &mut TcpStream, rest: &mut Vec<u8>) -> Result<Option<Request>, Box<(Request, Refusal)>> {
     let mut request = Request::default();
-    let refuse = |request: Request, status, message: &str| Err((request, Refusal::new(status, message, None, None)));
+    let refuse =
+        |request: Request, status, message: &str| Err(Box::new((request, Refusal::new(status, message, None, None))));
     let head_len = loop {
         if let Some(at) = rest.windows(4).position(|window| window == b"\r\n\r\n") {
             break at + 4;
         }
         match stream.read_buf(rest).await {
-            Ok(0) if rest.is_empty() => return Ok(None),
-            // Reset between two requests: so do clients that have no more to ask.
-            Err(_) if rest.is_empty() => return Ok(None),
+            // Closed or reset between two requests: so do clients that have no more to ask.
+            Ok(0) | Err(_) if rest.is_empty() => return Ok(None),
             Ok(0) | Err(_) => return refuse(request, 400, "the request ended in its head"),
             Ok(_) if rest.len() > MAX_HEAD_BYTES => return refuse(request, 431, "the head is too large"),
             Ok(_) => {}
@@ -161,8 +164,8 @@ fn parse_head(head: &[u8], request: &mut Request) -> Option<()> {
     let head = std::str::from_utf8(head).ok()?;
     let mut lines = head.strip_suffix("\r\n\r\n")?.split("\r\n");
     let mut first = lines.next()?.split(' ');
-    request.method = first.next()?.to_owned();
-    request.path = first.next()?.to_owned();
+    first.next()?.clone_into(&mut request.method);
+    first.next()?.clone_into(&mut request.path);
     let is_http = first.next() == Some("HTTP/1.1") && first.next().is_none() && request.path.starts_with('/');
     for line in lines {
         let (name, value) = line.split_once(':')?;

@@ -61,7 +61,7 @@ pub(super) async fn read(request: &Request) -> Result<Sound, Refusal> {
     while let Some(field) = form.next_field().await.map_err(broken)? {
         let name = field.name().unwrap_or_default().to_owned();
         if name == "file" {
-            if !field.file_name().is_some_and(|name| name.ends_with(".wav")) {
+            if field.file_name().and_then(|name| name.rsplit_once('.')).is_none_or(|(_, end)| end != "wav") {
                 return Err(Refusal::field("file", "Invalid file format: the name must end in .wav"));
             }
             if !matches!(field.content_type(), Some("audio/wav" | "audio/x-wav")) {
