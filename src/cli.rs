@@ -159,7 +159,7 @@ pub fn start_logging(quiet: bool, verbose: u8) {
     let level = match (quiet, verbose) {
         (true, _) => "off",
         // What the libraries beneath complain of is not for users, and the report says what is missing.
-        (_, 0) => "vidgist=warn,error",
+        (_, 0) => "off,vidgist=warn",
         (_, 1) => "vidgist=info,warn",
         _ => "vidgist=debug,info",
     };
