@@ -252,13 +252,21 @@ async fn a_reply_is_read_up_to_its_limit() {
 #[tokio::test]
 async fn a_redirect_is_not_followed() {
     let (oracle, other) = (Oracle::start_with_key(KEY), Oracle::start());
-    for target in [format!("{}/chat/completions", other.base_url()), "/v1/chat/completions".into(), String::new()] {
+    let targets = [format!("{}/chat/completions", other.base_url()), "/v1/models".into(), String::new()];
+    // 301 to 303 turn a POST into a GET without the body, which clients follow most readily.
+    for (status, target) in
+        [301, 302, 303, 307, 308].iter().flat_map(|status| targets.iter().map(move |t| (*status, t)))
+    {
         let n_before = oracle.seen().len();
-        oracle.fail_with([Fault::Redirect(target.clone())]);
+        oracle.fail_with([Fault::Redirect(status, target.clone())]);
         let error = ask(config(server(&oracle, Some(KEY)))).await.expect_err("a redirect").to_string();
-        assert!(error.contains("307 Temporary Redirect") && error.contains("not followed"), "{target}: {error}");
-        assert_eq!(oracle.seen().len(), n_before + 1, "{target}");
+        assert!(error.contains(&status.to_string()) && error.contains("not followed"), "{status} {target}: {error}");
+        assert_eq!(oracle.seen().len(), n_before + 1, "{status} {target}");
     }
+    oracle.fail_with([Fault::Redirect(303, targets[0].clone())]);
+    let hearing = ApiTranscriberConfig::new(server(&oracle, Some(KEY)), HEARING_MODEL);
+    let error = hear(hearing, "speech.wav").await.expect_err("a redirect").to_string();
+    assert!(error.contains("303 See Other") && error.contains("not followed"), "{error}");
     assert!(other.seen().is_empty(), "nothing went to the other host");
 }
 
@@ -320,7 +328,7 @@ async fn the_key_is_in_no_error_debug_text_or_log() {
         Fault::ResetMidReply,
         Fault::CutJson,
         Fault::Html(200),
-        Fault::Redirect(format!("http://{KEY}:{KEY}@127.0.0.1:1/?key={KEY}")),
+        Fault::Redirect(303, format!("http://{KEY}:{KEY}@127.0.0.1:1/?key={KEY}")),
     ] {
         let oracle = Oracle::start_with_key(KEY);
         oracle.fail_with(vec![fault.clone(); 3]);

@@ -33,8 +33,8 @@ pub enum Fault {
     TooShort,
     /// Content-Length is smaller than the body.
     TooLong,
-    /// 307 to this address.
-    Redirect(String),
+    /// This status (301, 302, 303, 307, 308), which points to this address.
+    Redirect(u16, String),
     /// A sound reply with so many more bytes of JSON.
     Huge(usize),
     /// The model declines.
@@ -106,8 +106,8 @@ pub async fn answer(fault: &Fault, stream: &mut TcpStream, reply: Reply, authori
             let _ = stream.shutdown().await;
             return false;
         }
-        Fault::Redirect(target) => {
-            let mut reply = Reply::html(307, "");
+        Fault::Redirect(status, target) => {
+            let mut reply = Reply::html(*status, "");
             reply.headers.push(("location", target.clone()));
             reply
         }
