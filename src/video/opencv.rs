@@ -5,7 +5,6 @@
 //! then counted); it always reads the first video stream.
 
 use std::path::Path;
-use std::sync::Once;
 use std::time::Instant;
 
 use opencv::core::{self, Mat, MatTraitConst as _, MatTraitConstManual as _, Size};
@@ -271,13 +270,8 @@ fn broken(name: impl std::fmt::Display, error: opencv::Error) -> Error {
 
 /// OpenCV writes to stderr by itself; what matters is returned instead.
 fn quiet() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let _ = core::set_log_level(core::LogLevel::LOG_LEVEL_SILENT);
-        // The first file that OpenCV opens makes libav talk again: that is done here, with one that is not there.
-        let _ = VideoCapture::from_file("file:", videoio::CAP_FFMPEG);
-    });
     crate::libav::quiet();
+    let _ = core::set_log_level(core::LogLevel::LOG_LEVEL_SILENT);
 }
 
 /// The version that the program runs with: `OpenCV 4.6.0`.
