@@ -51,10 +51,10 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         match cli.command {
             Command::Summarize(args) => summarize::run(&args, &config, cli.quiet).await,
             Command::Frames(args) => frames::run(&args, &config, cli.quiet).await,
-            Command::Audio(args) => audio::run(&args).await,
-            Command::Transcribe(args) => transcribe::run(&args, &config).await,
+            Command::Audio(args) => unless_interrupted(audio::run(&args)).await,
+            Command::Transcribe(args) => unless_interrupted(transcribe::run(&args, &config)).await,
             Command::Probe(args) => probe::run(&args),
-            Command::Doctor(args) => doctor::run(&args, &config).await,
+            Command::Doctor(args) => unless_interrupted(doctor::run(&args, cli.config.as_deref(), &config)).await,
             Command::Completions { .. } => Ok(ExitCode::SUCCESS),
         }
     });
@@ -63,13 +63,36 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
     outcome
 }
 
+/// For work that has nothing to hand over when it is stopped.
+async fn unless_interrupted(work: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
+    tokio::select! {
+        // The listener stands before the work begins.
+        biased;
+        _ = tokio::signal::ctrl_c() => Err(Error::Interrupted.into()),
+        outcome = work => outcome,
+    }
+}
+
 /// Follows a run to its end. The first ctrl-c asks it to stop, the second does not wait.
 async fn follow(job: Job, quiet: bool) -> Result<Report> {
     let stop = Stop::default();
     let progress = Progress::new(quiet);
     let mut events = vidgist::pipeline::run(job, stop.clone());
+    // One listener for the whole run: a new one for each event would miss a signal between two of them.
+    let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
+    let mut is_stopping = false;
     loop {
         tokio::select! {
+            biased;
+            _ = &mut interrupt, if !is_stopping => {
+                is_stopping = true;
+                progress.clear();
+                stop.stop();
+                tokio::spawn(async {
+                    let _ = tokio::time::timeout(GRACE, tokio::signal::ctrl_c()).await;
+                    std::process::exit(INTERRUPTED.into());
+                });
+            }
             event = events.recv() => match event {
                 Some(Event::Finished(outcome)) => {
                     progress.clear();
@@ -78,14 +101,6 @@ async fn follow(job: Job, quiet: bool) -> Result<Report> {
                 Some(event) => progress.show(&event),
                 None => return Err(Error::Interrupted.into()),
             },
-            _ = tokio::signal::ctrl_c() => {
-                progress.clear();
-                stop.stop();
-                tokio::spawn(async {
-                    let _ = tokio::time::timeout(GRACE, tokio::signal::ctrl_c()).await;
-                    std::process::exit(INTERRUPTED.into());
-                });
-            }
         }
     }
 }
@@ -93,7 +108,7 @@ async fn follow(job: Job, quiet: bool) -> Result<Report> {
 /// The exit code that a report asks for; what is missing is told on stderr too.
 fn code_for(report: &Report) -> ExitCode {
     for gap in report.gaps() {
-        say(&format!("warning: {}: missing {}: {}", report.media.input, gap.what, gap.why));
+        warn(&format!("{}: missing {}: {}", report.media.input, gap.what, gap.why));
     }
     match report.status() {
         Status::Complete => ExitCode::SUCCESS,
@@ -111,6 +126,13 @@ fn print(text: &str) -> Result<(), Error> {
 fn say(line: &str) {
     // Nobody reads stderr: there is nobody to tell.
     let _ = writeln!(std::io::stderr(), "{}", vidgist::untrusted::clean_line(line));
+}
+
+/// Tells on stderr what is missing in a result; with -q the exit code and the result alone tell.
+fn warn(text: &str) {
+    if tracing::enabled!(tracing::Level::WARN) {
+        say(&format!("warning: {text}"));
+    }
 }
 
 /// Says why a run failed, and with which code it ends.
@@ -136,16 +158,16 @@ pub fn report_failure(error: &anyhow::Error) -> ExitCode {
 pub fn start_logging(quiet: bool, verbose: u8) {
     let level = match (quiet, verbose) {
         (true, _) => "off",
-        // What other crates remark is for those who look for it.
+        // What the libraries beneath complain of is not for users, and the report says what is missing.
         (_, 0) => "off,vidgist=warn",
-        (_, 1) => "warn,vidgist=info",
-        _ => "info,vidgist=debug",
+        (_, 1) => "vidgist=info,warn",
+        _ => "vidgist=debug,info",
     };
     let filter = EnvFilter::try_from_env("VIDGIST_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     tracing_subscriber::fmt()
-        .with_ansi(std::io::stderr().is_terminal())
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .without_time()
         .init();

@@ -140,12 +140,16 @@ impl Error {
     }
 }
 
-/// What the operating system said, without its error number.
+/// What the operating system or a library said, without an error number.
 fn describe_io(error: &std::io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or(&text);
     let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
+    match (chars.next(), chars.clone().next()) {
+        // A name such as OpenCV keeps its capitals.
+        (Some(first), second) if !second.is_some_and(char::is_uppercase) => first.to_lowercase().chain(chars).collect(),
+        _ => text.to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,54 @@
 //! Vidgist turns video and sound into text.
+//!
+//! ```text
+//! source -> probe -> plan -> frames -> score, encode --\
+//!               \-> subtitles, or sound -> transcript --> timeline -> prompt -> model -> report
+//! ```
+//!
+//! [`pipeline::run`] goes the whole way; each arrow is a module that can be used by itself. Times are exact
+//! ([`time::Timestamp`]) and share one clock. Nothing here prints, ends the process or reads the environment; what is
+//! worth knowing on the way is told through `tracing`.
+//!
+//! # Example
+//!
+//! A summary by the built-in model, without any network, of one frame every five seconds:
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//! use vidgist::limits::Limits;
+//! use vidgist::media::Ratio;
+//! use vidgist::pipeline::{Ask, Event, Job, Stop, run};
+//! use vidgist::plan::{PlanOptions, Sampling};
+//! use vidgist::{encode, model, prompt, report, source, transcribe};
+//!
+//! # async fn example() -> vidgist::Result<()> {
+//! let limits = Limits::default();
+//! let sampling = Sampling::Interval("5s".parse()?);
+//! let words = transcribe::subtitles::Subtitles { explicit: None, language: None, limits };
+//! let model = Arc::new(model::builtin::Builtin);
+//! let job = Job {
+//!     source: source::Source::identify("talk.mp4")?,
+//!     sampling: PlanOptions { sampling, start: None, end: None, max_frames: Some(100) },
+//!     sequence_rate: Ratio::ONE,
+//!     max_width: 768,
+//!     encode: encode::EncodeOptions::default(),
+//!     words: vec![Box::new(words)],
+//!     needs_words: false,
+//!     ask: Some(Ask { model, prompt: prompt::PromptOptions::default(), fence: 0x5eed_1234 }),
+//!     output: None,
+//!     limits,
+//! };
+//! let mut events = run(job, Stop::default());
+//! while let Some(event) = events.recv().await {
+//!     if let Event::Finished(outcome) = event {
+//!         let report = (*outcome)?;
+//!         assert_eq!(report.status(), report::Status::Complete);
+//!         let _markdown = report::render(&report, report::Format::Markdown)?;
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod audio;
 pub mod encode;

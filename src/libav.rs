@@ -205,10 +205,13 @@ fn lower_first(text: &str) -> String {
     chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
 }
 
-/// Tells libav to keep quiet: what matters comes back as errors and counts. Done before each use, since OpenCV, which
-/// shares the library, raises the level again.
+/// Tells libav, and OpenCV's use of it, to keep quiet: what matters comes back as errors and counts.
 pub(crate) fn quiet() {
-    ffmpeg::util::log::set_level(ffmpeg::util::log::Level::Quiet);
+    // SAFETY: libav takes no callback as "log nowhere". A level instead would be raised again by OpenCV.
+    #[expect(unsafe_code, reason = "the wrapper sets levels alone")]
+    unsafe {
+        ffi::av_log_set_callback(None);
+    }
 }
 
 /// The libav version that the program runs with: `avformat 59.27.100`.

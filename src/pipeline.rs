@@ -98,7 +98,11 @@ async fn work(job: &Job, events: &mpsc::Sender<Event>, stop: &Stop) -> Result<Re
     );
     let looked = clock.note("frames", looked)?;
     let words = clock.note("words", words)?;
-    if looked.frames.is_empty() && looked.report_frames.is_empty() && words.transcript.is_none() && job.ask.is_some() {
+    let has_pictures = !looked.frames.is_empty() || !looked.report_frames.is_empty();
+    if !has_pictures && job.ask.is_none() {
+        return Err(Error::unsupported(&info.input, "holds no video", "extract its sound with: vidgist audio"));
+    }
+    if !has_pictures && words.transcript.is_none() {
         return Err(nothing_to_tell(&info, &words.reason));
     }
     let range = looked.range.unwrap_or_else(|| stages::whole(&info));

@@ -25,7 +25,8 @@ pub struct PromptOptions {
     /// The language to answer in, as the user named it; None leaves it to the task, and for our own task means
     /// the language that is spoken.
     pub language: Option<String>,
-    /// The http(s) URL of the picture that is the input, passed on in place of the first frame's bytes.
+    /// The http(s) URL of the picture that is the input, passed on in place of the first frame's bytes, or by
+    /// itself where there is no frame since nothing was fetched here.
     pub image_url: Option<String>,
 }
 
@@ -37,7 +38,7 @@ pub struct PromptOptions {
 #[must_use]
 pub fn build(timeline: &Timeline, media: &MediaInfo, options: &PromptOptions, fence: u32) -> Vec<Message> {
     let fence = Fence { tag: format!("{fence:08x}") };
-    let mut parts = vec![Part::Text(facts(timeline, media, &fence))];
+    let mut parts = vec![Part::Text(facts(timeline, media, options, &fence))];
     let mut url = options.image_url.as_ref();
     for passage in timeline.passages() {
         if let Some(frame) = passage.frame {
@@ -51,6 +52,7 @@ pub fn build(timeline: &Timeline, media: &MediaInfo, options: &PromptOptions, fe
             parts.push(Part::Text(words));
         }
     }
+    parts.extend(url.map(|url| Part::ImageUrl(url.clone())));
     parts.push(Part::Text(task(timeline, options)));
     let rules = options.system.as_deref().unwrap_or(RULES).trim_end();
     let system = format!("{rules}\n\n{}", fence.rule());
@@ -111,7 +113,7 @@ impl Fence {
     }
 }
 
-fn facts(timeline: &Timeline, media: &MediaInfo, fence: &Fence) -> String {
+fn facts(timeline: &Timeline, media: &MediaInfo, options: &PromptOptions, fence: &Fence) -> String {
     let mut out = String::from("Facts of the file:\n");
     let mut fact = |name: &str, value: String| {
         // Writing to a String does not fail.
@@ -130,6 +132,7 @@ fn facts(timeline: &Timeline, media: &MediaInfo, fence: &Fence) -> String {
     fact(
         "frames",
         match timeline.frames.len() {
+            0 if options.image_url.is_some() => "the file is one picture, without a time; it has no id to cite".into(),
             0 => "none. No picture of this file is shown to you: say nothing of how it looks.".into(),
             1 => "1, with its label before it".into(),
             n => format!("{n}, in the order of time, each with its label before it and what is said until the next"),
@@ -176,7 +179,7 @@ fn spoken(segments: &[Segment], fence: &Fence) -> Option<String> {
 fn task(timeline: &Timeline, options: &PromptOptions) -> String {
     let mut task = match &options.task {
         Some(task) => task.trim_end().to_owned(),
-        None if timeline.frames.is_empty() && !timeline.has_words() => {
+        None if timeline.frames.is_empty() && !timeline.has_words() && options.image_url.is_none() => {
             "There is no evidence of this file's content, neither pictures nor words: say so in one sentence.".into()
         }
         None => SUMMARY.to_owned(),

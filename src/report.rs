@@ -255,6 +255,11 @@ impl Report {
     #[must_use]
     pub fn gaps(&self) -> Vec<Missing> {
         let mut gaps = self.missing.clone();
+        // The file's damage counts even where the caller did not tell of it, and is told once.
+        let untold = |damage: &&String| !self.missing.iter().any(|told| &told.why == *damage);
+        for damage in self.media.damage.iter().filter(untold) {
+            gaps.push(Missing { what: "part of the file".into(), why: damage.clone() });
+        }
         let n_frames = self.frames.len();
         if let Some(n_planned) = self.sampling.n_planned.filter(|n| *n > n_frames) {
             gaps.push(Missing {

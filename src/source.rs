@@ -134,16 +134,21 @@ fn is_animated_gif(path: &Path) -> bool {
 
 fn folder_of_pictures(folder: &Path) -> Result<Source> {
     let entries = std::fs::read_dir(folder).map_err(|e| Error::io(folder, e))?;
-    let mut pictures = Vec::new();
+    let (mut pictures, mut n_others) = (Vec::new(), 0);
     for entry in entries {
         let path = entry.map_err(|e| Error::io(folder, e))?.path();
         if path.is_file() && is_picture(&path).unwrap_or(false) {
             pictures.push(path);
+        } else {
+            n_others += 1;
         }
     }
     if pictures.is_empty() {
         let advice = "name a media file, or a folder of JPEG, PNG, WebP, BMP or TIFF pictures";
         return Err(Error::usage(folder.display(), "the folder holds no pictures", advice));
+    }
+    if n_others > 0 {
+        tracing::warn!("{}: {n_others} entries that are no pictures are left out", folder.display());
     }
     pictures.sort_by_cached_key(|path| natural_key(path));
     Ok(Source::Sequence { name: folder.to_owned(), pictures })

@@ -53,6 +53,16 @@ fn the_users_own_words_replace_ours_but_the_fence_is_still_explained() {
 }
 
 #[test]
+fn a_picture_that_only_the_server_fetches_is_sent_and_told_of() {
+    let nothing = Timeline::new(sample::timeline().range, Vec::new(), None);
+    let options = PromptOptions { image_url: Some("https://h.example/ship.jpg".into()), ..PromptOptions::default() };
+    let text = shown(&build(&nothing, &sample::media(), &options, FENCE));
+    assert!(text.contains("- frames: the file is one picture"), "{text}");
+    assert!(text.contains("\n<picture at https://h.example/ship.jpg>\nWrite a summary"), "{text}");
+    assert!(!text.contains("no evidence") && !text.contains("No picture"), "{text}");
+}
+
+#[test]
 fn what_is_missing_is_said() {
     let media = sample::media();
     let full = sample::timeline();

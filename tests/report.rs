@@ -41,7 +41,8 @@ fn the_whole_report() {
 fn nothing_missing_can_be_called_complete() {
     assert_eq!(complete().status(), Status::Complete);
     assert!(markdown(&complete()).contains("Nothing that was asked for is missing."));
-    let harms: [(&str, Harm); 7] = [
+    let harms: [(&str, Harm); 8] = [
+        ("part of the file", |r| r.media.damage.push("it ends after 9 of its 10 bytes".into())),
         ("the sound", |r| r.miss("the sound", "no codec")),
         ("1 of 4 frames", |r| r.sampling.n_planned = Some(4)),
         ("the answer", |r| r.answer = None),
@@ -228,4 +229,12 @@ fn a_folder_holds_report_pictures_and_words() {
     assert!(text.contains("[#0](frames/frame_000000_t00-00-01.000.jpg)"), "{text}");
     let srt = std::fs::read_to_string(out.join("transcript.srt")).unwrap();
     assert!(srt.contains("00:00:12,000 --> 00:00:15,500\nTonight we talk of ships.\n"), "{srt}");
+}
+
+#[test]
+fn damage_that_the_run_told_of_is_told_once() {
+    let mut report = complete();
+    report.media.damage.push("it ends after 9 of its 10 bytes".into());
+    report.miss("the end of the file", "it ends after 9 of its 10 bytes");
+    assert_eq!(report.gaps().len(), 1);
 }

@@ -200,7 +200,7 @@ pub struct ModelArgs {
     /// Number for repeatable sampling
     #[arg(long, value_name = "N")]
     pub seed: Option<i64>,
-    /// Longest wait for one answer, all tries together [default: 10m]
+    /// Longest wait for an answer, for each try anew [default: 10m]
     #[arg(long, value_name = "TIME")]
     pub timeout: Option<Timestamp>,
     /// Send pictures as data, or, where the input is an image's address, as that address
@@ -263,7 +263,7 @@ pub struct TranscribeArgs {
     /// Address of an OpenAI-compatible server
     #[arg(long, value_name = "URL", env = "OPENAI_BASE_URL", hide_env_values = true)]
     pub base_url: Option<String>,
-    /// Longest wait for one answer, all tries together [default: 10m]
+    /// Longest wait for an answer, for each try anew [default: 10m]
     #[arg(long, value_name = "TIME")]
     pub timeout: Option<Timestamp>,
     /// How it is written

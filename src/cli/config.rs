@@ -51,8 +51,8 @@ impl Config {
         };
         let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, e))?;
         let config: Self = toml::from_str(&text).map_err(|e| {
-            let place =
-                e.span().map_or(String::new(), |span| format!("line {}: ", text[..span.start].lines().count().max(1)));
+            let line = |start| text.bytes().take(start).filter(|b| *b == b'\n').count() + 1;
+            let place = e.span().map_or(String::new(), |span| format!("line {}: ", line(span.start)));
             Error::usage(path.display(), format!("{place}{}", e.message()), "see the README for what may stand there")
         })?;
         config.check(&path)?;

@@ -1,5 +1,6 @@
 //! `vidgist doctor`: what is installed, which model would answer, and what would mend what is missing.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -15,13 +16,13 @@ use super::{PARTIAL, print};
 /// A server that does not answer by then is told as such.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-pub async fn run(args: &DoctorArgs, config: &Config) -> Result<ExitCode> {
+pub async fn run(args: &DoctorArgs, config_path: Option<&Path>, config: &Config) -> Result<ExitCode> {
     let mut lines = vec![
         ok("vidgist", env!("CARGO_PKG_VERSION")),
         ok("decoder", &video::opencv::version()),
         ok("containers", &libav::version()),
     ];
-    lines.push(match config::default_path() {
+    lines.push(match config_path.map(Path::to_owned).or_else(config::default_path) {
         Some(path) if path.exists() => ok("config", &path.display().to_string()),
         Some(path) => ok("config", &format!("none ({} would be read)", path.display())),
         None => ok("config", "none (no home folder)"),

@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use vidgist::error::Error;
 use vidgist::limits::Limits;
 use vidgist::pipeline::Job;
 use vidgist::source::Source;
@@ -26,9 +25,6 @@ pub async fn run(args: &FramesArgs, config: &Config, quiet: bool) -> Result<Exit
         limits: Limits::default(),
     };
     let report = follow(job, quiet).await?;
-    if report.frames.is_empty() {
-        return Err(Error::unsupported(&args.input, "holds no video", "extract its sound with: vidgist audio").into());
-    }
     for frame in &report.frames {
         let Some(file) = &frame.file else { continue };
         print(&format!("{}\t{}\n", frame.timestamp, args.output.join(file).display()))?;

@@ -15,7 +15,7 @@ use vidgist::transcript::Transcript;
 
 use super::args::{TranscribeArgs, TranscriptFormat};
 use super::config::Config;
-use super::{PARTIAL, model, print, say};
+use super::{PARTIAL, model, print, warn};
 
 pub async fn run(args: &TranscribeArgs, config: &Config) -> Result<ExitCode> {
     let source = Source::identify(&args.input)?;
@@ -46,7 +46,7 @@ pub async fn run(args: &TranscribeArgs, config: &Config) -> Result<ExitCode> {
         None => print(&text)?,
     }
     for damage in &info.damage {
-        say(&format!("warning: {}: {damage}", args.input));
+        warn(&format!("{}: {damage}", args.input));
     }
     Ok(if info.damage.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(PARTIAL) })
 }

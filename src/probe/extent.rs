@@ -18,6 +18,7 @@ pub(super) fn missing_end(path: &Path, size: u64) -> Option<String> {
         | [_, _, _, _, b'm', b'o', b'o', b'v', ..]
         | [_, _, _, _, b'm', b'd', b'a', b't', ..] => boxes_end(&mut file, size)?,
         [b'R', b'I', b'F', b'F', a, b, c, d, ..] => riff_end(u32::from_le_bytes([*a, *b, *c, *d]))?,
+        [0x89, b'P', b'N', b'G', ..] => chunks_end(&mut file)?,
         [0x1a, 0x45, 0xdf, 0xa3, ..] => segment_end(&mut file)?,
         [0x47, ..] if is_transport_stream(&mut file) => size.div_ceil(188) * 188,
         _ => return None,
@@ -86,6 +87,24 @@ fn boxes_end(file: &mut File, size: u64) -> Option<u64> {
             return None;
         }
         at = at.checked_add(length)?;
+    }
+    None
+}
+
+/// The end of a PNG's last chunk (`IEND`), or of the one that the file breaks off in.
+fn chunks_end(file: &mut File) -> Option<u64> {
+    let mut at = 8u64;
+    for _ in 0..1_000_000 {
+        let mut head = [0u8; 8];
+        file.seek(SeekFrom::Start(at)).ok()?;
+        let got = read_up_to(file, &mut head)?;
+        if got < 8 {
+            return Some(at + 12);
+        }
+        at += u64::from(u32::from_be_bytes([head[0], head[1], head[2], head[3]])) + 12;
+        if &head[4..] == b"IEND" {
+            return Some(at);
+        }
     }
     None
 }

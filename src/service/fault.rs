@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::retry::{Hints, Kind, MAX_OBEYED};
 use crate::error::Error;
+use crate::untrusted::clean_line;
 
 /// At most this much of what a server says is shown.
 const MAX_MESSAGE_BYTES: usize = 2048;
@@ -244,21 +245,10 @@ impl Said {
 
 /// One line of at most 2 KB, without control and direction characters, so that a server cannot paint on a terminal.
 pub(crate) fn tidy(text: &str) -> String {
-    let is_invisible = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
-    };
-    let mut line = String::new();
-    for word in text.split(|c: char| c.is_whitespace() || is_invisible(c)).filter(|word| !word.is_empty()) {
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(word);
-        if line.len() > MAX_MESSAGE_BYTES {
-            line.truncate(line.floor_char_boundary(MAX_MESSAGE_BYTES));
-            line.push('…');
-            break;
-        }
+    let mut line = clean_line(text);
+    if line.len() > MAX_MESSAGE_BYTES {
+        line.truncate(line.floor_char_boundary(MAX_MESSAGE_BYTES));
+        line.push('…');
     }
     line
 }
@@ -337,7 +327,7 @@ mod tests {
             (400, "{\"error\":{\"message\":\"Unsupported value: 'temperature' does not support 0.1 with this model.\"}}",
                 "host: 400 Bad Request: Unsupported value: 'temperature' does not support 0.1 with this model.; \
                  leave --temperature out: this model does not take it so"),
-            (500, "\u{1b}[31mred\u{7}\r\n\u{202e}text", "host: 500 Internal Server Error: [31mred text; try again later"),
+            (500, "\u{1b}[31mred\u{7}\r\n\u{202e}text", "host: 500 Internal Server Error: red text; try again later"),
             (413, "{}", "host: 413 Payload Too Large; send fewer frames (--interval, --max-frames) or smaller ones (--max-width)"),
         ];
         for (status, body, expected) in table {

@@ -107,7 +107,7 @@ mod tests {
             (json!({"content": "a"}), json!("stop"), text("a", Finish::Stop)),
             (json!({"role": "assistant", "content": "a", "refusal": null}), json!("length"), text("a", Finish::Length)),
             (json!({"content": "a"}), json!(null), text("a", Finish::Other(String::new()))),
-            (json!({"content": "a"}), json!("e\u{1b}os!"), text("a", Finish::Other("e os!".into()))),
+            (json!({"content": "a"}), json!("ta\u{7}g!"), text("a", Finish::Other("tag!".into()))),
             (json!({"content": "a"}), json!("MAX_TOKENS"), text("a", Finish::Length)),
             (json!({"content": [{"type": "thinking", "thinking": []}, {"type": "text", "text": "a"}, "b"]}), json!("stop"),
                 text("ab", Finish::Stop)),
