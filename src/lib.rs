@@ -30,6 +30,7 @@
 //!     source: source::Source::identify("talk.mp4")?,
 //!     sampling: PlanOptions { sampling, start: None, end: None, max_frames: Some(100) },
 //!     sequence_rate: Ratio::ONE,
+//!     decoder: vidgist::video::Decoder::Auto,
 //!     max_width: 768,
 //!     encode: encode::EncodeOptions::default(),
 //!     words: vec![Box::new(words)],

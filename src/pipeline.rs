@@ -20,6 +20,7 @@ use crate::report::{Report, write};
 use crate::source::Source;
 use crate::timeline::Timeline;
 use crate::transcribe::Transcriber;
+use crate::video::Decoder;
 
 pub use event::{Event, Stop};
 use stages::{Looked, Stopwatch};
@@ -35,6 +36,8 @@ pub struct Job {
     pub sampling: PlanOptions,
     /// Pictures a second of an image sequence.
     pub sequence_rate: Ratio,
+    /// Who decodes the video.
+    pub decoder: Decoder,
     /// Width of the pictures in pixels at most; they are never enlarged.
     pub max_width: u32,
     /// How pictures are encoded.

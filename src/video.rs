@@ -78,8 +78,14 @@ impl Video {
     /// # Errors
     /// As [`FrameIndex::scan`]; [`Error::Limit`] and [`Error::Malformed`] for pictures of impossible size.
     pub fn open(source: &Source, info: &MediaInfo, decoder: Decoder, limits: &Limits) -> Result<Option<Self>> {
-        // OpenCV reads the first video stream of a container, whichever it is.
-        let Some(stream) = info.video.first().filter(|v| !v.is_cover) else {
+        let mut pictures = info.video.iter();
+        // OpenCV reads the first video stream of a container, even a cover.
+        let stream = if decoder == Decoder::OpenCv {
+            pictures.next().filter(|v| !v.is_cover)
+        } else {
+            pictures.find(|v| !v.is_cover)
+        };
+        let Some(stream) = stream else {
             return Ok(None);
         };
         crate::probe::check_pixels(&info.input, stream.width, stream.height, limits)?;

@@ -79,6 +79,7 @@ fn job(oracle: &Oracle, name: &str, interval_ms: i64, words: Vec<Box<dyn Transcr
         source: Source::identify(fixture(name).to_str().expect("UTF-8")).expect(name),
         sampling: PlanOptions { sampling: Sampling::Interval(interval), start: None, end: None, max_frames: None },
         sequence_rate: Ratio::ONE,
+        decoder: vidgist::video::Decoder::Auto,
         max_width: 768,
         encode: EncodeOptions::default(),
         words,

@@ -49,7 +49,11 @@ fn truths() -> Vec<Truth> {
     truths
 }
 
-fn read(path: &Path, sampling: Sampling, decoder: Decoder) -> vidgist::Result<(Vec<Timestamp>, Vec<Frame>, ReadOutcome)> {
+fn read(
+    path: &Path,
+    sampling: Sampling,
+    decoder: Decoder,
+) -> vidgist::Result<(Vec<Timestamp>, Vec<Frame>, ReadOutcome)> {
     let limits = Limits::default();
     let source = Source::identify(path.to_str().expect("UTF-8"))?;
     let info = vidgist::probe::probe(&source, Ratio::ONE, &limits)?;

@@ -115,6 +115,17 @@ pub struct SamplingArgs {
     /// Pictures a second of a folder or pattern of pictures
     #[arg(long, value_name = "RATE", default_value = "1", hide_short_help = true)]
     pub sequence_fps: String,
+    /// Who decodes the video
+    #[arg(long, value_name = "WHO", default_value = "auto", hide_short_help = true)]
+    pub decoder: DecoderChoice,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum DecoderChoice {
+    /// libav, which decodes only what the wanted frames need, for files; OpenCV for the rest
+    Auto,
+    /// OpenCV, which decodes everything on the way
+    Opencv,
 }
 
 #[derive(Debug, Args)]

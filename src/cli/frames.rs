@@ -16,6 +16,7 @@ pub async fn run(args: &FramesArgs, config: &Config, quiet: bool) -> Result<Exit
         source: Source::identify(&args.input)?,
         sampling: wishes::sampling(&args.sampling, config, "5s", None)?,
         sequence_rate: wishes::ratio("--sequence-fps", &args.sampling.sequence_fps)?,
+        decoder: wishes::decoder(&args.sampling),
         max_width: wishes::max_width(&args.picture, config),
         encode: wishes::encode(&args.picture, config),
         words: Vec::new(),

@@ -42,6 +42,7 @@ pub async fn run(args: &SummarizeArgs, config: &Config, quiet: bool) -> Result<E
         source,
         sampling,
         sequence_rate: wishes::ratio("--sequence-fps", &args.sampling.sequence_fps)?,
+        decoder: wishes::decoder(&args.sampling),
         max_width: wishes::max_width(&args.picture, config),
         encode: wishes::encode(&args.picture, config),
         words: model::words(&args.transcript, base_url, args.model.timeout, config)?,

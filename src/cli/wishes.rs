@@ -7,8 +7,9 @@ use vidgist::error::{Error, Result};
 use vidgist::media::{ImageFormat, Ratio};
 use vidgist::plan::{PlanOptions, Sampling};
 use vidgist::time::{TimeBase, Timestamp};
+use vidgist::video::Decoder;
 
-use super::args::{PictureArgs, PictureFormat, SamplingArgs};
+use super::args::{DecoderChoice, PictureArgs, PictureFormat, SamplingArgs};
 use super::config::Config;
 
 const DEFAULT_MAX_WIDTH: u32 = 768;
@@ -41,6 +42,13 @@ pub fn sampling(
     // Single moments are all wanted, however many they are.
     let default_max = config.frames.max_frames.or(default_max).filter(|_| matches!(sampling, Sampling::Interval(_)));
     Ok(PlanOptions { sampling, start: args.start, end: args.end, max_frames: args.max_frames.or(default_max) })
+}
+
+pub fn decoder(args: &SamplingArgs) -> Decoder {
+    match args.decoder {
+        DecoderChoice::Auto => Decoder::Auto,
+        DecoderChoice::Opencv => Decoder::OpenCv,
+    }
 }
 
 pub fn max_width(args: &PictureArgs, config: &Config) -> u32 {

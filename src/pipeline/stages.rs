@@ -40,10 +40,10 @@ pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T>
 
 /// The source's facts, and its video where it has one.
 pub(super) async fn open(job: &Job) -> Result<(MediaInfo, Option<Video>)> {
-    let (source, rate, limits) = (job.source.clone(), job.sequence_rate, job.limits);
+    let (source, rate, decoder, limits) = (job.source.clone(), job.sequence_rate, job.decoder, job.limits);
     blocking(move || {
         let info = probe::probe(&source, rate, &limits)?;
-        let video = Video::open(&source, &info, crate::video::Decoder::Auto, &limits)?;
+        let video = Video::open(&source, &info, decoder, &limits)?;
         Ok((info, video))
     })
     .await
@@ -113,6 +113,10 @@ pub(super) async fn look(
     kept?;
     let (decoder, outcome) = read?;
     looked.decoder = Some(decoder);
+    if outcome.n_damaged > 0 {
+        let what = format!("{} damaged packets of the video", outcome.n_damaged);
+        looked.problems.push((what, "they could not be decoded; frames near them may be lost or faulty".to_owned()));
+    }
     looked.sampling = report::Sampling {
         method: if is_still {
             "still picture"

@@ -131,11 +131,8 @@ impl<'a> PlannedReader<'a> {
             while let Some(frame) = decoder.receive() {
                 counts.n_decoded += 1;
                 let time = frame.pts().or(frame.timestamp());
-                if let Some(time) = time.filter(|time| wanted.binary_search(time).is_ok()) {
-                    if let Ok(rgb) = scaler.upright_rgb(frame) {
-                        found.push((time, rgb));
-                    }
-                }
+                let time = time.filter(|time| wanted.binary_search(time).is_ok());
+                found.extend(time.and_then(|time| Some((time, scaler.upright_rgb(frame).ok()?))));
             }
         }
         Ok((found, counts))

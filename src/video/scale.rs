@@ -43,7 +43,7 @@ impl Scaler {
             self.context = Some(self.make(frame, format)?);
         }
         let Some(context) = self.context.as_mut() else { return Err(ffmpeg::Error::Bug) };
-        // SAFETY: both frames are valid for the call; sws_scale_frame reads `frame` and fills `scaled`, whose buffers
+        // SAFETY: both frames are valid for the call; sws_scale reads `frame`'s planes and fills `scaled`, whose buffers
         // were allocated for the context's output. The wrapper's `run` refuses the formats that `plain` renames.
         #[expect(unsafe_code, reason = "the wrapper compares pixel formats by name")]
         let code = unsafe {
@@ -76,7 +76,7 @@ impl Scaler {
         #[expect(unsafe_code, reason = "the wrapper does not set matrix and range")]
         unsafe {
             let matrix = ffi::sws_getCoefficients(matrix(frame));
-            let rgb = ffi::sws_getCoefficients(ffi::SWS_CS_DEFAULT as i32);
+            let rgb = ffi::sws_getCoefficients(ffi::SWS_CS_DEFAULT);
             ffi::sws_setColorspaceDetails(
                 context.as_mut_ptr(),
                 matrix,
@@ -144,7 +144,7 @@ fn plain(format: Pixel) -> Pixel {
 /// The matrix that the frame names; where it names none, BT.709 for high definition and BT.601 below, as players do.
 fn matrix(frame: &ffmpeg::frame::Video) -> i32 {
     use ffmpeg::color::Space;
-    let number = match frame.color_space() {
+    match frame.color_space() {
         Space::BT709 => ffi::SWS_CS_ITU709,
         Space::FCC => ffi::SWS_CS_FCC,
         Space::SMPTE240M => ffi::SWS_CS_SMPTE240M,
@@ -152,6 +152,5 @@ fn matrix(frame: &ffmpeg::frame::Video) -> i32 {
         Space::BT470BG | Space::SMPTE170M => ffi::SWS_CS_ITU601,
         _ if frame.height() >= 720 => ffi::SWS_CS_ITU709,
         _ => ffi::SWS_CS_ITU601,
-    };
-    number as i32
+    }
 }

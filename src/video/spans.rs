@@ -102,7 +102,7 @@ mod tests {
             let mut planned = vec![false; packets.len()];
             for span in &spans {
                 prop_assert!(packets[span.start].is_key || span.start == 0);
-                for i in span.start..span.end { planned[i] = true; }
+                planned[span.start..span.end].fill(true);
             }
             prop_assert_eq!(planned, needed);
         }
