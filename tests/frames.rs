@@ -130,3 +130,27 @@ fn check(decoder: Decoder) {
     }
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
+
+#[test]
+fn frames_lost_to_damage_are_named_and_the_others_are_right() {
+    let path = fixtures().join("broken/wiped-packets.mp4");
+    for (decoder, n_least) in [(Decoder::OpenCv, 10), (Decoder::Auto, 68)] {
+        let every_frame = Sampling::Interval("40ms".parse().expect("a time"));
+        let (points, frames, outcome) = read(&path, every_frame, decoder).expect("what is left");
+        assert_eq!(frames.len() + outcome.missing.len() + outcome.n_repeated, points.len(), "{decoder:?}");
+        assert!(frames.len() >= n_least && !outcome.missing.is_empty(), "{decoder:?}: {} came", frames.len());
+        // 25 frames a second from 0 on. Until the next keyframe decoders smear what refers to a damaged frame (no mark is
+        // read then), or repeat what they had.
+        let expected = |frame: &Frame| frame.time.times(25).floor_to(TimeBase::SECONDS) as u32;
+        let n_hidden = frames.iter().filter(|f| mark(f).is_some_and(|mark| mark != expected(f))).count();
+        let n_right = frames.iter().filter(|f| mark(f) == Some(expected(f))).count();
+        assert!(
+            n_right * 10 >= frames.len() * 7,
+            "{decoder:?}: {n_right} right, {n_hidden} hidden of {}",
+            frames.len()
+        );
+        if decoder == Decoder::Auto {
+            assert!(outcome.n_damaged > 0, "damaged packets are counted");
+        }
+    }
+}
