@@ -136,13 +136,13 @@ impl Demuxer {
                 Ok(()) => return Ok(Some(Packet { inner })),
                 Err(ffmpeg::Error::Eof) => return Ok(None),
                 // A demuxer that cannot find its way again says so at every call.
-                Err(ffmpeg::Error::InvalidData | ffmpeg::Error::Other { errno: libc_eagain::EAGAIN })
+                Err(ffmpeg::Error::InvalidData | ffmpeg::Error::Other { errno: errno::EAGAIN })
                     if self.n_read_errors < 1000 =>
                 {
                     self.n_read_errors += 1;
                 }
-                Err(ffmpeg::Error::Other { errno: libc_eagain::EIO }) => {
-                    let e = std::io::Error::from_raw_os_error(libc_eagain::EIO);
+                Err(ffmpeg::Error::Other { errno: errno::EIO }) => {
+                    let e = std::io::Error::from_raw_os_error(errno::EIO);
                     return Err(Error::io(Path::new(&self.name), e));
                 }
                 Err(_) => {
@@ -180,8 +180,9 @@ fn rational(r: ffmpeg::Rational) -> Option<TimeBase> {
 }
 
 /// The numbers of `errno` that are told apart here, the same on every Unix that this crate builds on.
-mod libc_eagain {
+mod errno {
     pub(super) const EIO: i32 = 5;
+    pub(super) const EINVAL: i32 = 22;
     #[cfg(target_os = "linux")]
     pub(super) const EAGAIN: i32 = 11;
     #[cfg(not(target_os = "linux"))]
@@ -194,6 +195,10 @@ fn unreadable(name: &str, error: ffmpeg::Error) -> Error {
             "not a media file that can be read, or its head is damaged (an mp4 without its index looks like this)"
                 .to_owned(),
             "check it with ffprobe; recordings cut off while writing can often be mended with untrunc",
+        ),
+        ffmpeg::Error::Other { errno: errno::EINVAL } => (
+            "a format that is not opened: playlists and the like make other files and addresses be read".to_owned(),
+            "name the media file itself",
         ),
         other => (format!("cannot be opened as media: {}", lower_first(&other.to_string())), "check it with ffprobe"),
     };

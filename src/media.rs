@@ -96,6 +96,23 @@ pub struct MediaInfo {
 }
 
 impl MediaInfo {
+    /// A source of which nothing but its name and format is known yet.
+    #[must_use]
+    pub fn new(input: impl Into<String>, format: impl Into<String>) -> Self {
+        Self {
+            input: input.into(),
+            format: format.into(),
+            size_bytes: None,
+            start: Timestamp::ZERO,
+            duration: None,
+            title: None,
+            video: Vec::new(),
+            audio: Vec::new(),
+            subtitles: Vec::new(),
+            damage: Vec::new(),
+        }
+    }
+
     /// The video stream that is meant where none is named: the one marked default, else the largest; cover
     /// pictures never.
     #[must_use]

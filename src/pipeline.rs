@@ -85,7 +85,7 @@ async fn work(job: &Job, events: &mpsc::Sender<Event>, stop: &Stop) -> Result<Re
     if let Some(url) = job.ask.as_ref().and_then(|ask| ask.prompt.image_url.as_ref()) {
         let timeline = Timeline::new(stages::NO_TIME, Vec::new(), None);
         let report = Report::new(
-            stages::remote_picture(url),
+            MediaInfo::new(url, "picture, not opened"),
             stages::nothing_sampled(),
             &timeline,
             "the picture was not opened here",
@@ -116,9 +116,6 @@ async fn work(job: &Job, events: &mpsc::Sender<Event>, stop: &Stop) -> Result<Re
         report.frames = report_frames;
     }
     report.made_with.decoder = decoder;
-    for damage in report.media.damage.clone() {
-        report.miss("the end of the file", damage);
-    }
     for (what, why) in problems.into_iter().chain(words.problems) {
         report.miss(what, why);
     }

@@ -246,22 +246,6 @@ pub(super) fn nothing_sampled() -> Sampled {
     report::Sampling { method: "none".to_owned(), interval: None, range: NO_TIME, n_planned: None, lost_because: None }
 }
 
-/// The facts of a picture that only the model's server will open.
-pub(super) fn remote_picture(url: &str) -> MediaInfo {
-    MediaInfo {
-        input: url.to_owned(),
-        format: "picture, not opened".to_owned(),
-        size_bytes: None,
-        start: Timestamp::ZERO,
-        duration: None,
-        title: None,
-        video: Vec::new(),
-        audio: Vec::new(),
-        subtitles: Vec::new(),
-        damage: Vec::new(),
-    }
-}
-
 /// How long the stages took, in the order of their end.
 #[derive(Default)]
 pub(super) struct Stopwatch {

@@ -179,18 +179,8 @@ pub(crate) fn probe_live(source: &Source) -> Result<MediaInfo> {
         is_default: true,
         is_cover: false,
     };
-    Ok(MediaInfo {
-        input: source.name(),
-        format: if matches!(source, Source::Camera(_)) { "camera" } else { "stream" }.to_owned(),
-        size_bytes: None,
-        start: Timestamp::ZERO,
-        duration: None,
-        title: None,
-        video: vec![video],
-        audio: Vec::new(),
-        subtitles: Vec::new(),
-        damage: Vec::new(),
-    })
+    let format = if matches!(source, Source::Camera(_)) { "camera" } else { "stream" };
+    Ok(MediaInfo { video: vec![video], ..MediaInfo::new(source.name(), format) })
 }
 
 fn open_live(source: &Source) -> Result<VideoCapture> {

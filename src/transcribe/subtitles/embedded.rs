@@ -116,18 +116,7 @@ mod tests {
     }
 
     fn media(subtitles: Vec<SubtitleStream>) -> MediaInfo {
-        MediaInfo {
-            input: "talk.mkv".to_owned(),
-            format: "matroska".to_owned(),
-            size_bytes: None,
-            start: Timestamp::ZERO,
-            duration: None,
-            title: None,
-            video: Vec::new(),
-            audio: Vec::new(),
-            subtitles,
-            damage: Vec::new(),
-        }
+        MediaInfo { subtitles, ..MediaInfo::new("talk.mkv", "matroska") }
     }
 
     #[test]
