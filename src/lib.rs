@@ -31,6 +31,8 @@
 //!     sampling: PlanOptions { sampling, start: None, end: None, max_frames: Some(100) },
 //!     sequence_rate: Ratio::ONE,
 //!     decoder: vidgist::video::Decoder::Auto,
+//!     dedup: false,
+//!     contact_sheet: false,
 //!     max_width: 768,
 //!     encode: encode::EncodeOptions::default(),
 //!     words: vec![Box::new(words)],
@@ -52,6 +54,7 @@
 //! ```
 
 pub mod audio;
+pub mod change;
 pub mod encode;
 pub mod error;
 pub mod files;

@@ -315,15 +315,6 @@ impl fmt::Debug for EncodedImage {
     }
 }
 
-/// What OpenCV measured on one frame.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct FrameScore {
-    /// Variance of the Laplacian of the grey picture: higher is sharper; comparable within one video alone.
-    pub sharpness: f64,
-    /// Difference to the frame before among those returned, 0 (the same) to 1 (nothing in common); 1 for the first.
-    pub change: f64,
-}
-
 fn as_text<T: fmt::Display, S: serde::Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(value)
 }

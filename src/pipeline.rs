@@ -2,7 +2,9 @@
 //! report. A run is a stream of events, the last of which is its result.
 
 mod event;
+mod look;
 mod stages;
+mod thin;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,14 +18,15 @@ use crate::media::{MediaInfo, Ratio};
 use crate::model::{ChatModel, Question};
 use crate::plan::PlanOptions;
 use crate::prompt::{self, PromptOptions};
-use crate::report::{Report, write};
+use crate::report::{self, Report, write};
 use crate::source::Source;
 use crate::timeline::Timeline;
 use crate::transcribe::Transcriber;
 use crate::video::Decoder;
 
 pub use event::{Event, Stop};
-use stages::{Looked, Stopwatch};
+use look::Looked;
+use stages::Stopwatch;
 
 /// Events that wait for a slow reader: they are small.
 const EVENT_QUEUE: usize = 64;
@@ -40,6 +43,10 @@ pub struct Job {
     pub decoder: Decoder,
     /// Width of the pictures in pixels at most; they are never enlarged.
     pub max_width: u32,
+    /// Whether frames that show what one shortly before them showed are left out.
+    pub dedup: bool,
+    /// Whether the frames are also drawn side by side on contact sheets in the folder.
+    pub contact_sheet: bool,
     /// How pictures are encoded.
     pub encode: EncodeOptions,
     /// Where words are looked for, in this order; empty where none are wanted.
@@ -86,7 +93,7 @@ async fn work(job: &Job, events: &mpsc::Sender<Event>, stop: &Stop) -> Result<Re
         let timeline = Timeline::new(stages::NO_TIME, Vec::new(), None);
         let report = Report::new(
             MediaInfo::new(url, "picture, not opened"),
-            stages::nothing_sampled(),
+            report::Sampling::default(),
             &timeline,
             "the picture was not opened here",
         );
@@ -94,9 +101,10 @@ async fn work(job: &Job, events: &mpsc::Sender<Event>, stop: &Stop) -> Result<Re
     }
     let (info, video) = clock.time("probe", stages::open(job)).await?;
     let _ = events.send(Event::Probed(Box::new(info.clone()))).await;
-    let plan = video.as_ref().map(|video| stages::plan(job, video)).transpose()?;
+    // What cannot be planned is said before words are looked for, which may cost money.
+    let video = video.map(|video| look::draft(job, &video).map(|draft| (video, draft))).transpose()?;
     let (looked, words) = tokio::join!(
-        clock.measure(stages::look(job, video, plan, events, stop)),
+        clock.measure(look::look(job, video, events, stop)),
         clock.measure(stages::find_words(job, &info, events)),
     );
     let looked = clock.note("frames", looked)?;
@@ -109,12 +117,16 @@ async fn work(job: &Job, events: &mpsc::Sender<Event>, stop: &Stop) -> Result<Re
         return Err(nothing_to_tell(&info, &words.reason));
     }
     let range = looked.range.unwrap_or_else(|| stages::whole(&info));
-    let Looked { frames, report_frames, sampling, decoder, problems, .. } = looked;
+    let Looked { frames, reasons, report_frames, contact_sheets, sampling, decoder, problems, .. } = looked;
     let timeline = Timeline::new(range, frames, words.transcript);
     let mut report = Report::new(info, sampling, &timeline, &words.reason);
     if job.ask.is_none() {
         report.frames = report_frames;
     }
+    for (frame, reason) in report.frames.iter_mut().zip(reasons) {
+        frame.reason = reason;
+    }
+    report.contact_sheets = contact_sheets;
     report.made_with.decoder = decoder;
     for (what, why) in problems.into_iter().chain(words.problems) {
         report.miss(what, why);

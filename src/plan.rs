@@ -1,8 +1,14 @@
 //! Facts and wishes to sample points: which moments are looked at. Pure: nothing is read here.
 
+mod choose;
+
+use serde::Serialize;
+
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::time::{TimeRange, Timestamp};
+
+pub use choose::{Scanned, choose};
 
 /// What the user asks for.
 #[derive(Clone, Debug)]
@@ -24,29 +30,89 @@ pub enum Sampling {
     Interval(Timestamp),
     /// Exactly these.
     At(Vec<Timestamp>),
+    /// The frames that can be decoded by themselves.
+    Keyframes,
+    /// One frame of each shot; where `max_frames` is fewer, of the shots that differ most.
+    Scenes,
+    /// `max_frames` frames where there is most to see, and no long stretch without any: see [`choose`].
+    Budget,
+}
+
+/// Why a moment is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// A multiple of the sampling interval.
+    Interval,
+    /// It was asked for.
+    Moment,
+    /// The frame is a keyframe.
+    Keyframe,
+    /// The range begins here.
+    First,
+    /// The last frame of the range.
+    Last,
+    /// It stands for a shot.
+    Scene,
+    /// Without it too long a stretch would not be seen.
+    Floor,
+    /// Much happens around it.
+    Activity,
+}
+
+/// One moment to look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SamplePoint {
+    /// When, on the shared clock.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: Reason,
 }
 
 /// The moments to look at.
 #[derive(Clone, Debug)]
 pub struct SamplePlan {
-    /// Sample points on the shared clock, sorted.
-    pub points: Vec<Timestamp>,
+    /// In time order.
+    pub points: Vec<SamplePoint>,
     /// The range that they cover.
     pub range: TimeRange,
-    /// Distance between the points before any were left out; None for single moments.
+    /// Distance between the points before any were left out; None where they are not equally spaced.
     pub interval: Option<Timestamp>,
     /// Number of points before `max_frames` thinned them out.
     pub n_before_limit: u64,
 }
 
-/// Plans the sample points within `media`, the range from the first frame's time to the last one's end.
+impl SamplePlan {
+    /// The moments alone, in time order.
+    #[must_use]
+    pub fn moments(&self) -> Vec<Timestamp> {
+        self.points.iter().map(|point| point.at).collect()
+    }
+
+    /// Why the frame shown from `time` on was asked for.
+    #[must_use]
+    pub fn reason(&self, time: Timestamp) -> Option<Reason> {
+        let next = self.points.partition_point(|point| point.at < time);
+        self.points.get(next).or(self.points.last()).map(|point| point.reason)
+    }
+
+    /// The longest stretch between neighbouring points, the range's ends included; None without points.
+    #[must_use]
+    pub fn longest_gap(&self) -> Option<Timestamp> {
+        let ends = self.points.first()?.at.minus(self.range.start).max(self.range.end.minus(self.points.last()?.at));
+        self.points.windows(2).map(|pair| pair[1].at.minus(pair[0].at)).chain([ends]).max()
+    }
+}
+
+/// Plans the sample points of [`Sampling::Interval`] and [`Sampling::At`] within `media`, the range from the first
+/// frame's time to the last one's end.
 ///
 /// `media` None is a live source without a known end: `end` or `max_frames` must then bound it, and `max_frames`
 /// takes the first points, since nobody knows how many will come.
 ///
 /// # Errors
-/// [`Error::Usage`] for an interval of 0, an empty range, moments outside of it or a live source without bound;
-/// [`Error::Limit`] for more points than `limits.max_frames`.
+/// [`Error::Usage`] for an interval of 0, an empty range, moments outside of it, a live source without bound or one
+/// whose frames would have to be known beforehand; [`Error::Limit`] for more points than `limits.max_frames`.
 pub fn plan(options: &PlanOptions, media: Option<TimeRange>, limits: &Limits) -> Result<SamplePlan> {
     let range = range(options, media)?;
     let (points, interval, n_before_limit) = match &options.sampling {
@@ -59,7 +125,9 @@ pub fn plan(options: &PlanOptions, media: Option<TimeRange>, limits: &Limits) ->
                 return Err(Error::usage(format!("--at {outside}"), problem, "ask for an earlier moment"));
             }
             let n = points.len() as u64;
-            (thin(n, options.max_frames).map(|i| points[i as usize]).collect::<Vec<_>>(), None, n)
+            let kept =
+                thin(n, options.max_frames).map(|i| SamplePoint { at: points[i as usize], reason: Reason::Moment });
+            (kept.collect::<Vec<_>>(), None, n)
         }
         Sampling::Interval(interval) => {
             let n = match (n_points(range, *interval)?, media) {
@@ -68,15 +136,67 @@ pub fn plan(options: &PlanOptions, media: Option<TimeRange>, limits: &Limits) ->
             };
             let kept = options.max_frames.map_or(n, |max| n.min(max as u64));
             check_count(kept, limits)?;
-            (
-                thin(n, options.max_frames).map(|i| range.start.plus(interval.times(i as i64))).collect(),
-                Some(*interval),
-                n,
-            )
+            let at = |i: u64| range.start.plus(interval.times(i as i64));
+            let points = thin(n, options.max_frames).map(|i| SamplePoint { at: at(i), reason: Reason::Interval });
+            (points.collect(), Some(*interval), n)
+        }
+        Sampling::Keyframes | Sampling::Scenes | Sampling::Budget => {
+            let problem = "needs frames that are known beforehand, which a live source does not have";
+            return Err(Error::usage("--sampling", problem, "sample it with --interval"));
         }
     };
     check_count(points.len() as u64, limits)?;
     Ok(SamplePlan { points, range, interval, n_before_limit })
+}
+
+/// Plans [`Sampling::Keyframes`]: those of `keyframes` (sorted, on the shared clock) that begin in the range.
+///
+/// # Errors
+/// As [`plan`]; [`Error::Usage`] where no keyframe is in the range.
+pub fn keyframes(
+    options: &PlanOptions,
+    media: TimeRange,
+    keyframes: &[Timestamp],
+    limits: &Limits,
+) -> Result<SamplePlan> {
+    let range = range(options, Some(media))?;
+    let within: Vec<Timestamp> = keyframes.iter().copied().filter(|time| range.contains(*time)).collect();
+    if within.is_empty() {
+        let problem = format!("finds no keyframe from {} to {}", range.start, range.end);
+        return Err(Error::usage("--sampling keyframe", problem, "widen the range, or use --interval"));
+    }
+    let n = within.len() as u64;
+    check_count(options.max_frames.map_or(n, |max| n.min(max as u64)), limits)?;
+    let points =
+        thin(n, options.max_frames).map(|i| SamplePoint { at: within[i as usize], reason: Reason::Keyframe }).collect();
+    Ok(SamplePlan { points, range, interval: None, n_before_limit: n })
+}
+
+/// Moments looked at in small before frames are chosen: every 200 ms, and no more than this many.
+const SCAN_MILLIS: i64 = 200;
+const MAX_SCAN_POINTS: i64 = 15_000;
+
+/// The moments at which [`Sampling::Scenes`] and [`Sampling::Budget`] look at the video in small, the last frame's
+/// time among them, and the range that they cover.
+///
+/// # Errors
+/// As [`plan`].
+pub fn scan_points(
+    options: &PlanOptions,
+    media: TimeRange,
+    last_frame: Timestamp,
+) -> Result<(TimeRange, Vec<Timestamp>)> {
+    if matches!(options.sampling, Sampling::Budget) && options.max_frames.is_none() {
+        return Err(Error::usage("--sampling budget", "needs the number of frames", "add --max-frames"));
+    }
+    let range = range(options, Some(media))?;
+    let step = Timestamp::from_millis(SCAN_MILLIS.max(range.length().millis() / MAX_SCAN_POINTS + 1));
+    let n = n_points(range, step)?;
+    let mut points: Vec<_> = (0..n).map(|i| range.start.plus(step.times(i as i64))).collect();
+    if range.contains(last_frame) && points.last().is_some_and(|last| *last < last_frame) {
+        points.push(last_frame);
+    }
+    Ok((range, points))
 }
 
 fn range(options: &PlanOptions, media: Option<TimeRange>) -> Result<TimeRange> {
@@ -166,9 +286,9 @@ mod tests {
             let interval = Timestamp::new(1, TimeBase::new(num, den).unwrap());
             prop_assume!(interval.secs_f64() > 0.002);
             let plan = plan(&options(interval, None), Some(range), &Limits::default()).unwrap();
-            prop_assert_eq!(plan.points[0], range.start);
+            prop_assert_eq!(plan.points[0].at, range.start);
             for (i, point) in plan.points.iter().enumerate() {
-                prop_assert!(*point == range.start.plus(interval.times(i as i64)) && *point < range.end);
+                prop_assert!(point.at == range.start.plus(interval.times(i as i64)) && point.at < range.end);
             }
             prop_assert!(range.start.plus(interval.times(plan.points.len() as i64)) >= range.end);
         }

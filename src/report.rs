@@ -12,10 +12,12 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+use crate::change::{Difference, FrameScore};
 use crate::error::Result;
-use crate::media::{EncodedImage, FrameScore, ImageFormat, MediaInfo};
+use crate::media::{EncodedImage, Frame, ImageFormat, MediaInfo};
 use crate::message::{Answer, Finish};
 use crate::model::ModelDescription;
+use crate::plan::Reason;
 use crate::time::{TimeBase, TimeRange, Timestamp};
 use crate::timeline::Timeline;
 use crate::transcript::{Segment, Transcript};
@@ -63,6 +65,8 @@ pub struct Report {
     pub sampling: Sampling,
     /// The frames in time order.
     pub frames: Vec<ReportFrame>,
+    /// Paths of the contact sheets that were written, relative to the report.
+    pub contact_sheets: Vec<String>,
     /// What is said before the first frame (everything, where there is none), joined; None without a transcript.
     pub words_before_frames: Option<String>,
     /// What became of the words.
@@ -84,7 +88,7 @@ pub struct Report {
 /// Which moments were looked at.
 #[derive(Clone, Debug, Serialize)]
 pub struct Sampling {
-    /// How they were chosen: `interval`, `moments`, `still picture`, `none`.
+    /// How they were chosen: `interval`, `moments`, `keyframes`, `scenes`, `budget`, `still picture`, `none`.
     pub method: String,
     /// Time between sample points; None where they are not equally spaced.
     pub interval: Option<Timestamp>,
@@ -92,9 +96,63 @@ pub struct Sampling {
     pub range: TimeRange,
     /// Different frames that were asked for; None where the number is not known beforehand (live streams).
     pub n_planned: Option<usize>,
+    /// Longest stretch between neighbouring sample points, the range's ends included; None for pictures and live
+    /// sources.
+    pub longest_gap: Option<Timestamp>,
+    /// Frames that were left out on purpose, in time order.
+    pub dropped: Vec<Dropped>,
     /// Why fewer frames came than planned; None where they all came, or nothing is known.
     #[serde(skip)]
     pub lost_because: Option<String>,
+}
+
+impl Default for Sampling {
+    /// Nothing was looked at.
+    fn default() -> Self {
+        Self {
+            method: "none".to_owned(),
+            interval: None,
+            range: TimeRange::new(Timestamp::ZERO, Timestamp::ZERO),
+            n_planned: None,
+            longest_gap: None,
+            dropped: Vec::new(),
+            lost_because: None,
+        }
+    }
+}
+
+/// A frame that was left out since it shows what an earlier one shows.
+#[derive(Clone, Debug, Serialize)]
+pub struct Dropped {
+    /// Presentation time on the stream's own clock, in ticks of `time_base`.
+    pub pts: i64,
+    /// Length of a tick in seconds, as `num/den`.
+    #[serde(serialize_with = "as_text")]
+    pub time_base: TimeBase,
+    /// Presentation time on the shared clock, in seconds.
+    #[serde(rename = "seconds")]
+    pub time: Timestamp,
+    /// Index of the frame that shows the same.
+    pub same_as: usize,
+    /// See [`Difference::mean`].
+    pub mean_difference: f64,
+    /// See [`Difference::local`].
+    pub local_difference: f64,
+}
+
+impl Dropped {
+    /// `frame` shows what frame number `same_as` shows.
+    #[must_use]
+    pub fn new(frame: &Frame, same_as: usize, difference: Difference) -> Self {
+        Self {
+            pts: frame.pts.ticks(),
+            time_base: frame.pts.base(),
+            time: frame.time,
+            same_as,
+            mean_difference: difference.mean,
+            local_difference: difference.local,
+        }
+    }
 }
 
 /// One frame of the report.
@@ -112,6 +170,8 @@ pub struct ReportFrame {
     pub time: Timestamp,
     /// The same as `HH:MM:SS.mmm`.
     pub timestamp: String,
+    /// Why it was looked at; None where that is not known.
+    pub reason: Option<Reason>,
     /// Width in pixels.
     pub width: u32,
     /// Height in pixels.
@@ -147,6 +207,7 @@ impl ReportFrame {
             time_base: image.pts.base(),
             time: image.time,
             timestamp: image.time.to_string(),
+            reason: None,
             width: image.width,
             height: image.height,
             format: image.format,
@@ -225,6 +286,7 @@ impl Report {
             media,
             sampling,
             frames: frames.collect(),
+            contact_sheets: Vec::new(),
             words_before_frames: words(timeline.words_before_frames()),
             transcript: match &timeline.transcript {
                 Some(transcript) => TranscriptOutcome::Found(transcript.clone()),
@@ -260,7 +322,7 @@ impl Report {
         for damage in self.media.damage.iter().filter(untold) {
             gaps.push(Missing { what: "part of the file".into(), why: damage.clone() });
         }
-        let n_frames = self.frames.len();
+        let n_frames = self.frames.len() + self.sampling.dropped.len();
         if let Some(n_planned) = self.sampling.n_planned.filter(|n| *n > n_frames) {
             gaps.push(Missing {
                 what: format!("{} of {n_planned} frames", n_planned - n_frames),

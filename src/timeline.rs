@@ -1,6 +1,7 @@
 //! Frames and speech on one clock.
 
-use crate::media::{EncodedImage, FrameScore};
+use crate::change::FrameScore;
+use crate::media::EncodedImage;
 use crate::time::TimeRange;
 use crate::transcript::{Segment, Transcript};
 

@@ -1,5 +1,6 @@
 //! Sorted sample points in, frames out: the contract of every reader, and which reader takes which source.
 
+pub mod contact_sheet;
 pub mod index;
 mod libav;
 pub mod opencv;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// What every module may use: it knows nothing of the stages.
 const VOCABULARY: &[&str] =
-    &["error", "files", "limits", "media", "message", "time", "timeline", "transcript", "untrusted"];
+    &["change", "error", "files", "limits", "media", "message", "time", "timeline", "transcript", "untrusted"];
 
 /// Which module uses which other, besides the vocabulary, and why. All else is refused.
 const ALLOWED: &[(&str, &str, &str)] = &[
@@ -22,14 +22,17 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("transcribe", "service", "the endpoint is a server"),
     ("model", "service", "the model is a server"),
     ("report", "model", "it names who answered"),
+    ("report", "plan", "it names why each frame was looked at"),
 ];
 
 /// The vocabulary's own order: each uses what stands before it, and these besides.
 const WITHIN_VOCABULARY: &[(&str, &str)] = &[
+    ("change", "time"),
     ("files", "error"),
     ("files", "media"),
     ("media", "time"),
     ("message", "media"),
+    ("timeline", "change"),
     ("timeline", "media"),
     ("timeline", "time"),
     ("timeline", "transcript"),

@@ -80,6 +80,8 @@ fn job(oracle: &Oracle, name: &str, interval_ms: i64, words: Vec<Box<dyn Transcr
         sampling: PlanOptions { sampling: Sampling::Interval(interval), start: None, end: None, max_frames: None },
         sequence_rate: Ratio::ONE,
         decoder: vidgist::video::Decoder::Auto,
+        dedup: false,
+        contact_sheet: false,
         max_width: 768,
         encode: EncodeOptions::default(),
         words,

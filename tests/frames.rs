@@ -62,11 +62,11 @@ fn read(
     let plan = plan(&options, video.index.as_ref().map(vidgist::video::index::FrameIndex::range), &limits)?;
     let mut frames = Vec::new();
     let size = fit(video.stream.display_size(), 768);
-    let outcome = video.reader()?.read(&plan.points, size, &mut |frame| {
+    let outcome = video.reader()?.read(&plan.moments(), size, &mut |frame| {
         frames.push(frame);
         Ok(())
     })?;
-    Ok((plan.points, frames, outcome))
+    Ok((plan.moments(), frames, outcome))
 }
 
 /// The mark in the JPEG as it would be sent.

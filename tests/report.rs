@@ -26,7 +26,7 @@ type Harm = fn(&mut Report);
 fn complete() -> Report {
     let mut report = sample::report();
     report.missing.clear();
-    report.sampling.n_planned = Some(3);
+    report.sampling.n_planned = Some(4);
     report.answer.as_mut().expect("an answer").alternatives.truncate(1);
     report
 }
@@ -44,7 +44,7 @@ fn nothing_missing_can_be_called_complete() {
     let harms: [(&str, Harm); 8] = [
         ("part of the file", |r| r.media.damage.push("it ends after 9 of its 10 bytes".into())),
         ("the sound", |r| r.miss("the sound", "no codec")),
-        ("1 of 4 frames", |r| r.sampling.n_planned = Some(4)),
+        ("1 of 5 frames", |r| r.sampling.n_planned = Some(5)),
         ("the answer", |r| r.answer = None),
         ("the answer", |r| {
             r.answer = None;
@@ -187,7 +187,7 @@ fn silent_frames_share_a_line_and_sound_alone_lists_its_words() {
         interval: Some(sample::at(1000)),
         range,
         n_planned: Some(50),
-        lost_because: None,
+        ..Sampling::default()
     };
     let timeline = Timeline::new(range, frames, None);
     let report = Report::new(sample::media(), sampling.clone(), &timeline, "no subtitles were found");

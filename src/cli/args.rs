@@ -91,9 +91,24 @@ pub enum ReportFormat {
     Json,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SamplingMethod {
+    /// One frame every so often
+    Interval,
+    /// Keyframes alone, at the cost of decoding them alone
+    Keyframe,
+    /// One frame of each shot
+    Scene,
+    /// --max-frames frames where the most happens, and no long stretch without any
+    Budget,
+}
+
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Which frames")]
 pub struct SamplingArgs {
+    /// How frames are chosen [default: interval]
+    #[arg(long, value_name = "HOW", conflicts_with_all = ["fps", "at"])]
+    pub sampling: Option<SamplingMethod>,
     /// One frame every so often: 5s, 500ms, 1m [default: 1s for summarize, 5s for frames]
     #[arg(long, value_name = "TIME", conflicts_with_all = ["fps", "at"])]
     pub interval: Option<Timestamp>,
@@ -109,9 +124,12 @@ pub struct SamplingArgs {
     /// Stop before this
     #[arg(long, value_name = "TIME")]
     pub end: Option<Timestamp>,
-    /// At most so many, spread over the whole range [default: 50 for summarize]
+    /// At most so many, spread over the whole range [default: 50 for summarize and for budget]
     #[arg(long, value_name = "N")]
     pub max_frames: Option<usize>,
+    /// Leave out frames that show what one shortly before them shows; the last one stays
+    #[arg(long)]
+    pub dedup: bool,
     /// Pictures a second of a folder or pattern of pictures
     #[arg(long, value_name = "RATE", default_value = "1", hide_short_help = true)]
     pub sequence_fps: String,
@@ -231,6 +249,8 @@ pub enum ImageTransport {
 #[command(after_help = "Examples:
   vidgist frames talk.mp4 -o frames/
   vidgist frames talk.mp4 --at 12s,1:04 --image-format png -o stills/
+  vidgist frames film.mkv --sampling scene --contact-sheet -o shots/
+  vidgist frames talk.mp4 --sampling budget --max-frames 40 --dedup -o slides/
   vidgist frames camera:0 --interval 1s --max-frames 10 -o cam/")]
 pub struct FramesArgs {
     /// A media file, a picture, a folder or pattern of pictures, an address such as rtsp://…, or camera:0
@@ -239,6 +259,9 @@ pub struct FramesArgs {
     pub sampling: SamplingArgs,
     #[command(flatten)]
     pub picture: PictureArgs,
+    /// Draw the frames side by side too, on contact-sheet-01.jpg and so on
+    #[arg(long, help_heading = "Output")]
+    pub contact_sheet: bool,
     /// Folder for the pictures and frames.json
     #[arg(short, long, value_name = "DIR", help_heading = "Output")]
     pub output: PathBuf,

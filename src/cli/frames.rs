@@ -17,6 +17,8 @@ pub async fn run(args: &FramesArgs, config: &Config, quiet: bool) -> Result<Exit
         sampling: wishes::sampling(&args.sampling, config, "5s", None)?,
         sequence_rate: wishes::ratio("--sequence-fps", &args.sampling.sequence_fps)?,
         decoder: wishes::decoder(&args.sampling),
+        dedup: args.sampling.dedup,
+        contact_sheet: args.contact_sheet,
         max_width: wishes::max_width(&args.picture, config),
         encode: wishes::encode(&args.picture, config),
         words: Vec::new(),

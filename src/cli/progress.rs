@@ -23,12 +23,8 @@ impl Progress {
     pub fn show(&self, event: &Event) {
         match event {
             Event::Probed(info) => self.bar.set_message(format!("reading {}", info.input)),
-            Event::Planned { n_points } => {
-                self.bar.set_length(*n_points as u64);
-                let style = ProgressStyle::with_template("{spinner} {msg} {wide_bar} {pos}/{len} frames, {eta} left");
-                self.bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-                self.bar.set_message("looking");
-            }
+            Event::Scanning { n_points } => self.count(*n_points, "choosing"),
+            Event::Planned { n_points } => self.count(*n_points, "looking"),
             Event::Frame { n_done, .. } => self.bar.set_position(*n_done as u64),
             Event::Listening => self.say("listening".to_owned()),
             Event::Asking { model } => self.say(format!("asking {model}")),
@@ -39,6 +35,15 @@ impl Progress {
     /// Takes the bar away: a result or an error follows.
     pub fn clear(&self) {
         self.bar.finish_and_clear();
+    }
+
+    fn count(&self, n: usize, message: &'static str) {
+        let style = ProgressStyle::with_template("{spinner} {msg} {wide_bar} {pos}/{len} frames, {eta} left");
+        self.bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        self.bar.reset_eta();
+        self.bar.set_position(0);
+        self.bar.set_length(n as u64);
+        self.bar.set_message(message);
     }
 
     fn say(&self, text: String) {

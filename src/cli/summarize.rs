@@ -14,12 +14,9 @@ use super::args::{ImageTransport, ReportFormat, SummarizeArgs};
 use super::config::Config;
 use super::{code_for, follow, model, print, wishes};
 
-/// Frames that a summary looks at where the user does not say: covers minutes well and an hour coarsely.
-const DEFAULT_MAX_FRAMES: usize = 50;
-
 pub async fn run(args: &SummarizeArgs, config: &Config, quiet: bool) -> Result<ExitCode> {
     let source = Source::identify(&args.input)?;
-    let sampling = wishes::sampling(&args.sampling, config, "1s", Some(DEFAULT_MAX_FRAMES))?;
+    let sampling = wishes::sampling(&args.sampling, config, "1s", Some(wishes::DEFAULT_MAX_FRAMES))?;
     let task = wishes::text_or_file(args.prompt.prompt.as_ref(), args.prompt.prompt_file.as_ref())?;
     let model = model::chat_model(&args.model, config).await?;
     if !model.description().is_language_model && (task.is_some() || args.prompt.system.is_some()) {
@@ -43,6 +40,8 @@ pub async fn run(args: &SummarizeArgs, config: &Config, quiet: bool) -> Result<E
         sampling,
         sequence_rate: wishes::ratio("--sequence-fps", &args.sampling.sequence_fps)?,
         decoder: wishes::decoder(&args.sampling),
+        dedup: args.sampling.dedup,
+        contact_sheet: false,
         max_width: wishes::max_width(&args.picture, config),
         encode: wishes::encode(&args.picture, config),
         words: model::words(&args.transcript, base_url, args.model.timeout, config)?,

@@ -9,10 +9,14 @@ use vidgist::plan::{PlanOptions, Sampling};
 use vidgist::time::{TimeBase, Timestamp};
 use vidgist::video::Decoder;
 
-use super::args::{DecoderChoice, PictureArgs, PictureFormat, SamplingArgs};
+use super::args::{DecoderChoice, PictureArgs, PictureFormat, SamplingArgs, SamplingMethod};
 use super::config::Config;
 
 const DEFAULT_MAX_WIDTH: u32 = 768;
+
+/// Frames that are looked at where the user does not say: covers minutes well and an hour coarsely.
+pub const DEFAULT_MAX_FRAMES: usize = 50;
+
 const DEFAULT_QUALITY: u8 = 85;
 
 /// Which moments: flags win over the configuration, that wins over `default_interval` and `default_max`.
@@ -24,6 +28,8 @@ pub fn sampling(
 ) -> Result<PlanOptions> {
     let sampling = if !args.at.is_empty() {
         Sampling::At(args.at.clone())
+    } else if let Some(how) = chosen(args)? {
+        how
     } else if let Some(rate) = &args.fps {
         let rate = ratio("--fps", rate)?;
         let frame_time = TimeBase::new(rate.den, rate.num).map(|base| Timestamp::new(1, base));
@@ -40,8 +46,26 @@ pub fn sampling(
         return Err(Error::usage("--max-frames", "must be at least 1", ""));
     }
     // Single moments are all wanted, however many they are.
-    let default_max = config.frames.max_frames.or(default_max).filter(|_| matches!(sampling, Sampling::Interval(_)));
+    let default_max = match sampling {
+        Sampling::At(_) => None,
+        Sampling::Budget => config.frames.max_frames.or(Some(DEFAULT_MAX_FRAMES)),
+        _ => config.frames.max_frames.or(default_max),
+    };
     Ok(PlanOptions { sampling, start: args.start, end: args.end, max_frames: args.max_frames.or(default_max) })
+}
+
+/// The methods that choose among the video's own frames; None for an interval.
+fn chosen(args: &SamplingArgs) -> Result<Option<Sampling>> {
+    let sampling = match args.sampling {
+        None | Some(SamplingMethod::Interval) => return Ok(None),
+        Some(SamplingMethod::Keyframe) => Sampling::Keyframes,
+        Some(SamplingMethod::Scene) => Sampling::Scenes,
+        Some(SamplingMethod::Budget) => Sampling::Budget,
+    };
+    if args.interval.is_some() {
+        return Err(Error::usage("--interval", "goes with --sampling interval alone", "leave one of them out"));
+    }
+    Ok(Some(sampling))
 }
 
 pub fn decoder(args: &SamplingArgs) -> Decoder {

@@ -13,12 +13,17 @@ use crate::time::Timestamp;
 pub enum Event {
     /// The source's facts are known.
     Probed(Box<MediaInfo>),
+    /// The video is looked at in small, to choose the sample points; a [`Event::Frame`] follows for each.
+    Scanning {
+        /// How many moments are looked at.
+        n_points: usize,
+    },
     /// The sample points are known.
     Planned {
         /// How many there are.
         n_points: usize,
     },
-    /// A frame was decoded and encoded.
+    /// A frame was decoded.
     Frame {
         /// Frames so far, this one included.
         n_done: usize,

@@ -53,15 +53,19 @@ fn facts(out: &mut String, report: &Report) {
         put!(out, "- Subtitles: {}", subtitle(subtitles));
     }
     let range = report.sampling.range;
-    let every = report.sampling.interval.map(|interval| format!(", one every {}", seconds(interval)));
-    put!(
-        out,
-        "- Looked at: {} from {} to {}{}",
-        counted(report.frames.len(), "frame"),
-        range.start,
-        range.end,
-        every.unwrap_or_default()
-    );
+    let mut how = match (report.sampling.interval, &*report.sampling.method) {
+        (Some(interval), _) => format!(", one every {}", seconds(interval)),
+        (_, "keyframes") => ", the keyframes".to_owned(),
+        (_, "scenes") => ", one of each shot".to_owned(),
+        (_, "budget") => ", where the most happens".to_owned(),
+        _ => String::new(),
+    };
+    let n_dropped = report.sampling.dropped.len();
+    if n_dropped > 0 {
+        // Writing to a String does not fail.
+        let _ = write!(how, "; {} more left out that show the same", n_dropped);
+    }
+    put!(out, "- Looked at: {} from {} to {}{}", counted(report.frames.len(), "frame"), range.start, range.end, how);
     match &report.transcript {
         TranscriptOutcome::Found(transcript) => {
             put!(out, "- Transcript: {}", words_from(transcript));

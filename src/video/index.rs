@@ -26,6 +26,8 @@ pub(super) struct PacketEntry {
 pub struct FrameIndex {
     /// Presentation times in ticks of `base`, sorted, at least one.
     pts: Vec<i64>,
+    /// Presentation times of those that can be decoded by themselves, sorted.
+    keys: Vec<i64>,
     /// Every packet in decoding order, those that are not shown included; empty where `is_exact` is false.
     pub(super) packets: Vec<PacketEntry>,
     /// First tick after the last frame.
@@ -50,7 +52,7 @@ impl FrameIndex {
     pub fn scan(path: &Path, stream: &VideoStream, start: Timestamp, limits: &Limits) -> Result<Self> {
         let mut demuxer = Demuxer::open(path, limits)?;
         demuxer.keep_only(&[stream.stream_idx]);
-        let (mut pts, mut packets) = (Vec::new(), Vec::new());
+        let (mut pts, mut keys, mut packets) = (Vec::new(), Vec::new(), Vec::new());
         let (mut n_packets, mut n_without_pts) = (0, 0usize);
         let mut last = (i64::MIN, 0);
         while let Some(packet) = demuxer.next_packet()? {
@@ -70,6 +72,9 @@ impl FrameIndex {
                 continue;
             }
             pts.push(time);
+            if packet.is_key() {
+                keys.push(time);
+            }
             last = last.max((time, packet.duration()));
         }
         if pts.is_empty() {
@@ -79,14 +84,17 @@ impl FrameIndex {
         let is_exact = n_without_pts == 0;
         if !is_exact {
             packets = Vec::new();
-            pts = decoded_times(path, stream, limits)?;
+            (pts, keys) = decoded_times(path, stream, limits)?;
             last.0 = pts.last().copied().unwrap_or(last.0);
         }
-        pts.sort_unstable();
-        pts.dedup();
+        for times in [&mut pts, &mut keys] {
+            times.sort_unstable();
+            times.dedup();
+        }
         let end = last.0.saturating_add(last_duration(last.1, &pts, stream));
         Ok(Self {
             pts,
+            keys,
             packets,
             end,
             base: stream.time_base,
@@ -102,6 +110,7 @@ impl FrameIndex {
         let pts: Vec<i64> = (0..n as i64).collect();
         Self {
             end: n as i64,
+            keys: pts.clone(),
             pts,
             packets: Vec::new(),
             base,
@@ -122,6 +131,13 @@ impl FrameIndex {
     #[must_use]
     pub fn range(&self) -> TimeRange {
         TimeRange::new(self.time(0), Timestamp::new(self.end, self.base).minus(self.start))
+    }
+
+    /// Times of the frames that can be decoded by themselves, on the shared clock, sorted.
+    #[must_use]
+    pub fn keyframes(&self) -> Vec<Timestamp> {
+        let time = |pts: &i64| Timestamp::new(*pts, self.base).minus(self.start);
+        self.keys.iter().map(time).collect()
     }
 
     /// Presentation time of a frame on the stream's own clock.
@@ -165,14 +181,14 @@ impl FrameIndex {
     }
 }
 
-/// The times of a stream whose packets do not tell them (AVI, MPEG-PS): those that a decoder gives to its frames, at
-/// the cost of decoding them all.
-fn decoded_times(path: &Path, stream: &VideoStream, limits: &Limits) -> Result<Vec<i64>> {
+/// The times of a stream whose packets do not tell them (AVI, MPEG-PS), all and those of keyframes: those that a
+/// decoder gives to its frames, at the cost of decoding them all.
+fn decoded_times(path: &Path, stream: &VideoStream, limits: &Limits) -> Result<(Vec<i64>, Vec<i64>)> {
     tracing::debug!(path = %path.display(), "packets without times: decoding all of them to learn when frames are shown");
     let mut demuxer = Demuxer::open(path, limits)?;
     demuxer.keep_only(&[stream.stream_idx]);
     let mut decoder = demuxer.video_decoder(stream.stream_idx)?;
-    let mut times = Vec::new();
+    let (mut times, mut keys) = (Vec::new(), Vec::new());
     loop {
         let packet = demuxer.next_packet()?;
         if packet.as_ref().is_some_and(|packet| packet.stream_idx() != stream.stream_idx) {
@@ -181,6 +197,7 @@ fn decoded_times(path: &Path, stream: &VideoStream, limits: &Limits) -> Result<V
         decoder.send(packet.as_ref());
         while let Some(frame) = decoder.receive() {
             times.extend(frame.timestamp());
+            keys.extend(frame.timestamp().filter(|_| frame.is_key()));
         }
         if packet.is_none() {
             break;
@@ -189,7 +206,7 @@ fn decoded_times(path: &Path, stream: &VideoStream, limits: &Limits) -> Result<V
     if times.is_empty() {
         return Err(super::no_frame(path, &stream.codec));
     }
-    Ok(times)
+    Ok((times, keys))
 }
 
 /// The packet's own duration; else one frame at the claimed rate; else the mean distance of frames; else one tick.
@@ -212,7 +229,17 @@ mod tests {
 
     fn index(pts: Vec<i64>, base: TimeBase, start: Timestamp) -> FrameIndex {
         let end = pts[pts.len() - 1] + 1;
-        FrameIndex { pts, packets: Vec::new(), end, base, start, is_exact: true, n_packets: 0, n_read_errors: 0 }
+        FrameIndex {
+            keys: pts.clone(),
+            pts,
+            packets: Vec::new(),
+            end,
+            base,
+            start,
+            is_exact: true,
+            n_packets: 0,
+            n_read_errors: 0,
+        }
     }
 
     proptest! {

@@ -4,8 +4,9 @@ use opencv::core::{self, Mat, Size, Vector};
 use opencv::imgproc;
 use opencv::prelude::*;
 
+use crate::change::{FrameScore, SIGNATURE_BLOCKS, Signature};
 use crate::error::{Error, Result};
-use crate::media::{Frame, FrameScore};
+use crate::media::Frame;
 
 /// Change is measured on a picture of this size, whatever the frame's own: 16 by 9 blocks of 8 by 8 pixels.
 const SMALL: (usize, usize) = (128, 72);
@@ -52,6 +53,12 @@ impl Scorer {
         let change = self.before.as_ref().map_or(1.0, |before| now.distance(before));
         self.before = Some(now);
         Ok(FrameScore { sharpness, change })
+    }
+
+    /// What the frame of the last call looks like in small; None before the first.
+    #[must_use]
+    pub fn signature(&self) -> Option<Signature> {
+        self.before.as_ref().and_then(Thumbnail::signature)
     }
 }
 
@@ -102,6 +109,22 @@ impl Thumbnail {
             colour[(a + 1) * BINS + b + 1] += weight * a_rest * b_rest;
         }
         Self { lab, lightness, colour }
+    }
+
+    /// The mean colour of each block of the signature's grid.
+    fn signature(&self) -> Option<Signature> {
+        let (across, down) = SIGNATURE_BLOCKS;
+        let (width, height) = (SMALL.0 / across, SMALL.1 / down);
+        let mut sums = vec![[0u32; 3]; across * down];
+        for (at, pixel) in self.lab.chunks_exact(3).enumerate() {
+            let (x, y) = (at % SMALL.0, at / SMALL.0);
+            let sum = &mut sums[y / height * across + x / width];
+            for (sum, value) in sum.iter_mut().zip(pixel) {
+                *sum += u32::from(*value);
+            }
+        }
+        let n = (width * height) as u32;
+        Signature::new(sums.into_iter().map(|sum| sum.map(|sum| ((sum + n / 2) / n) as u8)).collect())
     }
 
     fn distance(&self, before: &Self) -> f64 {

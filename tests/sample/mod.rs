@@ -2,12 +2,11 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use bytes::Bytes;
-use vidgist::media::{
-    AudioStream, EncodedImage, FrameScore, ImageFormat, MediaInfo, Ratio, Rotation, SubtitleStream, VideoStream,
-};
+use vidgist::change::FrameScore;
+use vidgist::media::{AudioStream, EncodedImage, ImageFormat, MediaInfo, Ratio, Rotation, SubtitleStream, VideoStream};
 use vidgist::message::{Alternative, Answer, Finish, Usage};
 use vidgist::model::ModelDescription;
-use vidgist::report::{MadeWith, Report, Sampling, StageTime};
+use vidgist::report::{Dropped, MadeWith, Report, Sampling, StageTime};
 use vidgist::time::{TimeBase, TimeRange, Timestamp};
 use vidgist::timeline::{Timeline, TimelineFrame};
 use vidgist::transcript::{Segment, Transcript, TranscriptSource, Word};
@@ -114,8 +113,17 @@ pub fn report() -> Report {
         method: "interval".into(),
         interval: Some(at(30_000)),
         range: TimeRange::new(at(0), at(95_500)),
-        n_planned: Some(4),
+        n_planned: Some(5),
+        longest_gap: Some(at(30_000)),
         lost_because: Some("the file is damaged from 01:31.0 on".into()),
+        dropped: vec![Dropped {
+            pts: 4_050_000,
+            time_base: TimeBase::new(1, 90_000).expect("a time base"),
+            time: at(45_000),
+            same_as: 1,
+            mean_difference: 0.004,
+            local_difference: 0.05,
+        }],
     };
     let mut report = Report::new(media(), sampling, &timeline(), "");
     report.model = Some(ModelDescription {

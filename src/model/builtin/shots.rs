@@ -1,18 +1,11 @@
 //! The shots among sampled frames.
 
+use crate::change;
 use crate::time::TimeRange;
 use crate::timeline::Timeline;
 
 /// Shots told at most: the strongest changes bound them.
 const MAX_SHOTS: usize = 12;
-/// A change below the first never begins a shot, one from the second on always does. Between them decides what is
-/// usual in this file.
-const NEVER: f64 = 0.2;
-const ALWAYS: f64 = 0.6;
-
-/// What follows a change sooner than this belongs to it: a fade, or a cut too quick to tell.
-const SHORTEST_MILLIS: i64 = 800;
-
 /// Consecutive frames that show one thing.
 pub(super) struct Shot {
     /// From its first frame to the next shot's, the last to the end of the timeline.
@@ -29,24 +22,19 @@ pub(super) struct Found {
     pub n_weaker: usize,
 }
 
-/// Cuts the frames at changes above a threshold that follows the file: the median change plus five times the median
-/// deviation from it (about 3.4 standard deviations), kept within 0.2 and 0.6. So a lecture's slide changes bound
-/// shots, while the constant motion of a sports match does not.
+/// Cuts the frames where shots begin ([`change::cuts`]); where there are too many, at the strongest changes.
 pub(super) fn find(timeline: &Timeline) -> Found {
     let frames = &timeline.frames;
     if frames.is_empty() {
         return Found { shots: Vec::new(), n_weaker: 0 };
     }
-    let changes: Vec<f64> = frames.iter().skip(1).map(|f| f.score.change).collect();
-    let threshold = threshold(&changes);
-    let millis = |from: usize, to: usize| frames[to].image.time.minus(frames[from].image.time).millis();
-    let mut cuts: Vec<usize> = (1..frames.len()).filter(|at| changes[at - 1] >= threshold).collect();
-    let followed: Vec<usize> = cuts.windows(2).filter(|w| millis(w[0], w[1]) < SHORTEST_MILLIS).map(|w| w[0]).collect();
-    cuts.retain(|at| followed.binary_search(at).is_err());
+    let times: Vec<_> = frames.iter().map(|f| f.image.time).collect();
+    let changes: Vec<f64> = frames.iter().map(|f| f.score.change).collect();
+    let mut cuts = change::cuts(&times, &changes);
     let n_weaker = cuts.len().saturating_sub(MAX_SHOTS - 1);
     if n_weaker > 0 {
         // A stable sort: of equals the earlier stays.
-        cuts.sort_by(|a, b| changes[b - 1].total_cmp(&changes[a - 1]));
+        cuts.sort_by(|a, b| changes[*b].total_cmp(&changes[*a]));
         cuts.truncate(MAX_SHOTS - 1);
         cuts.sort_unstable();
     }
@@ -68,35 +56,17 @@ pub(super) fn find(timeline: &Timeline) -> Found {
     Found { shots: shots.collect(), n_weaker }
 }
 
-fn threshold(changes: &[f64]) -> f64 {
-    let middle = median(changes.to_vec());
-    let deviation = median(changes.iter().map(|c| (c - middle).abs()).collect());
-    (middle + 5.0 * deviation).clamp(NEVER, ALWAYS)
-}
-
-/// 0 where there are no values.
-fn median(mut values: Vec<f64>) -> f64 {
-    if values.is_empty() {
-        return 0.0;
-    }
-    let middle = values.len() / 2;
-    *values.select_nth_unstable_by(middle, f64::total_cmp).1
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::{EncodedImage, FrameScore, ImageFormat};
+    use crate::change::FrameScore;
+    use crate::media::{EncodedImage, ImageFormat};
     use crate::time::Timestamp;
     use crate::timeline::TimelineFrame;
     use proptest::prelude::*;
 
     fn timeline(changes: &[f64]) -> Timeline {
-        timeline_every(1000, changes)
-    }
-
-    fn timeline_every(millis: i64, changes: &[f64]) -> Timeline {
-        let at = |i: usize| Timestamp::from_millis(i as i64 * millis);
+        let at = |i: usize| Timestamp::from_millis(i as i64 * 1000);
         let frames = changes.iter().enumerate().map(|(i, change)| TimelineFrame {
             image: EncodedImage {
                 frame_idx: i,
@@ -126,14 +96,6 @@ mod tests {
         assert_eq!(find(&timeline(&[0.35, 0.4, 0.3, 0.38, 0.33, 0.42, 0.36])).shots.len(), 1);
         let found = find(&timeline(&[0.9; 40]));
         assert_eq!((found.shots.len(), found.n_weaker), (MAX_SHOTS, 28));
-    }
-
-    #[test]
-    fn a_fade_is_one_change() {
-        let found =
-            find(&timeline_every(200, &[1.0, 0.0, 0.5, 0.6, 0.6, 0.5, 0.0, 0.01, 0.0, 0.02, 0.0, 0.0, 0.0, 0.0]));
-        let starts: Vec<_> = found.shots.iter().map(|s| s.range.start.millis()).collect();
-        assert_eq!(starts, [0, 1000]);
     }
 
     proptest! {

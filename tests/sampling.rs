@@ -1,0 +1,191 @@
+//! Frames that are chosen by what is to see: shots, a budget, keyframes; repeated ones dropped; a sheet of them all.
+
+#[path = "support/command.rs"]
+mod command;
+#[path = "support/marks.rs"]
+mod marks;
+
+use std::path::Path;
+
+use command::{User, project};
+use image::{Rgb, RgbImage};
+use serde_json::Value;
+
+/// Runs `frames` with `args` into a new folder; gives its `frames.json` and the user whose folder it is.
+#[track_caller]
+fn frames(args: &[&str]) -> (Value, User) {
+    let user = User::new();
+    let out = user.path("out");
+    let mut all = vec!["frames", "-o", &*out];
+    all.extend(args);
+    user.run(&all).complete();
+    let text = std::fs::read_to_string(user.home.path().join("out/frames.json")).expect("frames.json");
+    (serde_json::from_str(&text).expect("JSON"), user)
+}
+
+fn list<'a>(index: &'a Value, key: &str) -> Vec<&'a Value> {
+    index["frames"].as_array().expect("frames").iter().map(|frame| &frame[key]).collect()
+}
+
+fn seconds(index: &Value) -> Vec<f64> {
+    list(index, "seconds").into_iter().map(|s| s.as_f64().expect("a number")).collect()
+}
+
+/// The fixtures whose shots `fixtures/truth.json` cannot name: name, length of a shot and number of shots.
+const SHOTS: [(&str, f64, usize); 6] = [
+    ("talk.mp4", 4.0, 5),
+    ("ntsc.mp4", 1.001, 3),
+    ("open-gop.mp4", 1.0, 5),
+    ("intra-refresh.mp4", 1.0, 5),
+    ("one-gop.mp4", 2.4, 5),
+    ("rotated-90.mp4", 1.0, 3),
+];
+
+#[test]
+fn each_shot_is_found_once() {
+    for (name, length, n_shots) in SHOTS {
+        let (index, _user) = frames(&[&format!("fixtures/{name}"), "--sampling", "scene"]);
+        let shots: Vec<usize> = seconds(&index).iter().map(|t| (t / length) as usize).collect();
+        assert_eq!(shots, (0..n_shots).collect::<Vec<_>>(), "{name}: {:?}", seconds(&index));
+        assert!(list(&index, "reason").iter().all(|reason| **reason == "scene"), "{index}");
+        assert_eq!(index["sampling"]["method"], "scenes");
+    }
+}
+
+#[test]
+fn a_budget_sees_each_shot_both_ends_and_leaves_no_long_stretch() {
+    for (name, length, n_shots) in SHOTS {
+        let (index, _user) = frames(&[&format!("fixtures/{name}"), "--sampling", "budget", "--max-frames", "10"]);
+        let times = seconds(&index);
+        assert_eq!(times.len(), 10, "{name}: {times:?}");
+        let mut shots: Vec<usize> = times.iter().map(|t| (t / length) as usize).collect();
+        shots.dedup();
+        assert_eq!(shots, (0..n_shots).collect::<Vec<_>>(), "{name}: {times:?}");
+        let reasons = list(&index, "reason");
+        assert_eq!((reasons[0], reasons[9]), (&Value::from("first"), &Value::from("last")), "{name}");
+        let whole = length * n_shots as f64;
+        // A frame in 200 ms is looked at; the last one lasts until the end.
+        let longest = index["sampling"]["longest_gap"].as_f64().expect("a number");
+        assert!(longest <= whole / 3.0 + 0.2, "{name}: {longest}");
+    }
+}
+
+#[test]
+fn keyframes_are_those_of_the_container() {
+    for name in ["talk.mp4", "open-gop.mp4", "open-gop.ts", "edit-list.mp4", "vfr.mkv", "mpeg4.avi", "interlaced.ts"] {
+        let path = format!("fixtures/{name}");
+        let listed = std::process::Command::new("ffprobe")
+            .args(["-v", "error", "-select_streams", "v:0", "-show_entries"])
+            .args(["frame=key_frame,best_effort_timestamp", "-of", "csv=p=0", &path])
+            .current_dir(project())
+            .output()
+            .expect("ffprobe");
+        let listed = String::from_utf8(listed.stdout).expect("UTF-8");
+        let expected: Vec<i64> =
+            listed.lines().filter_map(|line| line.strip_prefix("1,")?.trim_end_matches(',').parse().ok()).collect();
+        let (index, _user) = frames(&[&path, "--sampling", "keyframe"]);
+        let found: Vec<i64> = list(&index, "pts").into_iter().map(|pts| pts.as_i64().expect("ticks")).collect();
+        assert_eq!(found, expected, "{name}");
+        let (opencv, _user) = frames(&[&path, "--sampling", "keyframe", "--decoder", "opencv"]);
+        assert_eq!(list(&opencv, "pts"), list(&index, "pts"), "{name} through OpenCV");
+    }
+    let (index, _user) = frames(&["fixtures/talk.mp4", "--sampling", "keyframe", "--start", "4s", "--max-frames", "2"]);
+    assert_eq!(seconds(&index), [5.0, 15.0]);
+}
+
+/// A slide with text-like lines and, where wished, one stroke of a pen and a caption.
+fn slide(ground: [u8; 3], has_stroke: bool, caption: u32) -> RgbImage {
+    RgbImage::from_fn(1280, 720, |x, y| {
+        let is_text =
+            (100..500).contains(&y) && y % 50 < 20 && (80..900).contains(&x) && (x * 7 + y / 50 * 31) % 23 < 11;
+        let is_stroke = has_stroke && (600..640).contains(&y) && (x + y).abs_diff(900) < 3;
+        let is_letter = (660..680).contains(&y) && (400..600).contains(&x) && (x / 4 * 7919 ^ caption) % 3 == 0;
+        Rgb(match (is_stroke, is_text || is_letter) {
+            (true, _) => [200, 0, 0],
+            (_, true) => [20, 20, 60],
+            _ => ground,
+        })
+    })
+}
+
+fn pictures(slides: &[RgbImage]) -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (i, slide) in slides.iter().enumerate() {
+        slide.save(folder.path().join(format!("{i:03}.png"))).expect("a picture");
+    }
+    let path = folder.path().to_str().expect("UTF-8").to_owned();
+    (folder, path)
+}
+
+#[test]
+fn repeated_frames_are_dropped_with_their_reason_and_small_changes_stay() {
+    let white = [250, 250, 250];
+    let (a, b) = (slide(white, false, 1), slide([60, 90, 160], false, 1));
+    let slides = [
+        a.clone(),
+        a.clone(),
+        b.clone(),
+        a.clone(),                      // A, B, A
+        slide(white, true, 1),          // a pen stroke
+        slide(white, true, 7),          // another caption
+        slide([255, 18, 30], false, 1), // red and green cards of equal grey
+        slide([20, 140, 18], false, 1),
+        b.clone(),
+        b, // the last frame stays, though it repeats
+    ];
+    let (_folder, path) = pictures(&slides);
+    let (index, _user) = frames(&[&path, "--interval", "1s", "--dedup"]);
+    assert_eq!(seconds(&index), [0.0, 2.0, 4.0, 5.0, 6.0, 7.0, 9.0]);
+    let dropped = index["sampling"]["dropped"].as_array().expect("a list");
+    let told: Vec<_> = dropped.iter().map(|d| (d["seconds"].as_f64(), d["same_as"].as_u64())).collect();
+    assert_eq!(told, [(Some(1.0), Some(0)), (Some(3.0), Some(0)), (Some(8.0), Some(1))]);
+    assert_eq!((&index["status"], &index["sampling"]["n_planned"]), (&"complete".into(), &10.into()));
+    assert_eq!(list(&index, "frame_idx"), [0, 1, 2, 3, 4, 5, 6]);
+}
+
+#[test]
+fn a_picture_that_never_changes_keeps_its_first_and_last_frame() {
+    let (index, user) = frames(&["fixtures/still.mp4", "--interval", "1s", "--dedup"]);
+    assert_eq!(seconds(&index), [0.0, 9.0]);
+    assert_eq!(index["sampling"]["dropped"].as_array().expect("a list").len(), 8);
+    assert!(user.home.path().join("out/frame_000001_t00-00-09.000.jpg").exists());
+}
+
+#[test]
+fn a_contact_sheet_shows_every_frame_in_its_place() {
+    let (index, user) = frames(&["fixtures/talk.mp4", "--fps", "3", "--contact-sheet", "--image-format", "png"]);
+    assert_eq!(index["contact_sheets"], serde_json::json!(["contact-sheet-01.png", "contact-sheet-02.png"]));
+    let mut marks = Vec::new();
+    for name in ["contact-sheet-01.png", "contact-sheet-02.png"] {
+        let sheet = image::open(user.home.path().join("out").join(name)).expect("a picture").into_rgb8();
+        // 320x180 pictures with 8 pixels around them and a line of 24 below.
+        for y in (8..sheet.height() - 180).step_by(212) {
+            for x in (8..sheet.width() - 310).step_by(328) {
+                let tile = image::imageops::crop_imm(&sheet, x, y, 320, 180).to_image();
+                marks.extend(marks::read_mark(&tile));
+            }
+        }
+    }
+    let whole = |frame: &Value| {
+        let file = user.home.path().join("out").join(frame.as_str().expect("a name"));
+        marks::read_mark(&image::open(file).expect("a picture").into_rgb8()).expect("a mark")
+    };
+    let expected: Vec<u32> = list(&index, "file").into_iter().map(whole).collect();
+    assert_eq!((marks.len(), marks), (60, expected));
+}
+
+#[test]
+fn what_cannot_be_chosen_is_said() {
+    let user = User::new();
+    let out = user.path("out");
+    let run = |args: &[&str]| {
+        let ran = user.run(&[&["frames", "-o", &*out][..], args].concat());
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        ran.err
+    };
+    let both = run(&["fixtures/talk.mp4", "--sampling", "scene", "--interval", "1s"]);
+    assert!(both.contains("--interval: goes with --sampling interval alone"), "{both}");
+    let none = run(&["fixtures/talk.mp4", "--sampling", "keyframe", "--start", "16s"]);
+    assert!(none.contains("finds no keyframe from 00:00:16.000 to 00:00:20.000"), "{none}");
+    assert!(!Path::new(&out).exists());
+}
