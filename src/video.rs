@@ -55,7 +55,7 @@ pub struct ReadOutcome {
 /// Who decodes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Decoder {
-    /// libav for files whose frames are indexed, OpenCV for the rest.
+    /// libav for files, OpenCV for the rest.
     #[default]
     Auto,
     /// OpenCV wherever it can.
@@ -79,12 +79,10 @@ impl Video {
     /// # Errors
     /// As [`FrameIndex::scan`]; [`Error::Limit`] and [`Error::Malformed`] for pictures of impossible size.
     pub fn open(source: &Source, info: &MediaInfo, decoder: Decoder, limits: &Limits) -> Result<Option<Self>> {
-        let mut pictures = info.video.iter();
-        // OpenCV reads the first video stream of a container, even a cover.
-        let stream = if decoder == Decoder::OpenCv {
-            pictures.next().filter(|v| !v.is_cover)
-        } else {
-            pictures.find(|v| !v.is_cover)
+        let stream = match decoder {
+            Decoder::Auto => info.main_video(),
+            // OpenCV reads the first video stream of a container, even a cover.
+            Decoder::OpenCv => info.video.first().filter(|v| !v.is_cover),
         };
         let Some(stream) = stream else {
             return Ok(None);
@@ -111,10 +109,10 @@ impl Video {
             (Source::Sequence { pictures, .. }, _) => {
                 Box::new(stills::StillReader::new(pictures, &self.stream, self.limits))
             }
-            (Source::Media(path), Some(index)) if !index.packets.is_empty() && self.decoder != Decoder::OpenCv => {
-                Box::new(libav::PlannedReader::new(path, &self.stream, index, self.limits))
-            }
-            (Source::Media(path), Some(index)) => Box::new(opencv::FileReader::open(path, &self.stream, index)?),
+            (Source::Media(path), Some(index)) => match self.decoder {
+                Decoder::Auto => Box::new(libav::PlannedReader::new(path, &self.stream, index, self.limits)),
+                Decoder::OpenCv => Box::new(opencv::FileReader::open(path, &self.stream, index)?),
+            },
             _ => Box::new(opencv::LiveReader::open(&self.source, &self.stream)?),
         })
     }

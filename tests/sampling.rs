@@ -99,7 +99,8 @@ fn slide(ground: [u8; 3], has_stroke: bool, caption: u32) -> RgbImage {
         let is_text =
             (100..500).contains(&y) && y % 50 < 20 && (80..900).contains(&x) && (x * 7 + y / 50 * 31) % 23 < 11;
         let is_stroke = has_stroke && (600..640).contains(&y) && (x + y).abs_diff(900) < 3;
-        let is_letter = (660..680).contains(&y) && (400..600).contains(&x) && (x / 4 * 7919 ^ caption) % 3 == 0;
+        let is_letter =
+            (660..680).contains(&y) && (400..600).contains(&x) && ((x / 4 * 7919) ^ caption).is_multiple_of(3);
         Rgb(match (is_stroke, is_text || is_letter) {
             (true, _) => [200, 0, 0],
             (_, true) => [20, 20, 60],

@@ -1,6 +1,7 @@
-//! Decoding one video stream, one thread.
+//! Decoding one video stream.
 
 use ffmpeg_the_third as ffmpeg;
+use ffmpeg_the_third::codec::threading;
 
 use super::{Demuxer, Packet};
 use crate::error::{Error, Result};
@@ -13,11 +14,12 @@ pub(crate) struct VideoDecoder {
 }
 
 impl Demuxer {
-    /// A decoder for the packets of `stream_idx`.
+    /// A decoder for the packets of `stream_idx`, which may decode `n_threads` frames at the same time where the codec
+    /// allows that.
     ///
     /// # Errors
     /// [`Error::Unsupported`] where libav was built without this codec.
-    pub(crate) fn video_decoder(&self, stream_idx: usize) -> Result<VideoDecoder> {
+    pub(crate) fn video_decoder(&self, stream_idx: usize, n_threads: usize) -> Result<VideoDecoder> {
         let stream = self.input.stream(stream_idx);
         let opened = stream.and_then(|stream| {
             let mut context = ffmpeg::codec::Context::from_parameters(stream.parameters()).ok()?.decoder();
@@ -27,6 +29,9 @@ impl Demuxer {
             unsafe {
                 (*context.as_mut_ptr()).pkt_timebase = stream.time_base().into();
             }
+            let mut threads = threading::Config::kind(threading::Type::Frame);
+            threads.count = n_threads;
+            context.set_threading(threads);
             context.video().ok()
         });
         let inner = opened.ok_or_else(|| {

@@ -63,7 +63,7 @@ fn facts(out: &mut String, report: &Report) {
     let n_dropped = report.sampling.dropped.len();
     if n_dropped > 0 {
         // Writing to a String does not fail.
-        let _ = write!(how, "; {} more left out that show the same", n_dropped);
+        let _ = write!(how, "; {n_dropped} more left out that show the same");
     }
     put!(out, "- Looked at: {} from {} to {}{}", counted(report.frames.len(), "frame"), range.start, range.end, how);
     match &report.transcript {

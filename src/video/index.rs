@@ -181,13 +181,18 @@ impl FrameIndex {
     }
 }
 
+/// Cores to use.
+pub(super) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// The times of a stream whose packets do not tell them (AVI, MPEG-PS), all and those of keyframes: those that a
 /// decoder gives to its frames, at the cost of decoding them all.
 fn decoded_times(path: &Path, stream: &VideoStream, limits: &Limits) -> Result<(Vec<i64>, Vec<i64>)> {
     tracing::debug!(path = %path.display(), "packets without times: decoding all of them to learn when frames are shown");
     let mut demuxer = Demuxer::open(path, limits)?;
     demuxer.keep_only(&[stream.stream_idx]);
-    let mut decoder = demuxer.video_decoder(stream.stream_idx)?;
+    let mut decoder = demuxer.video_decoder(stream.stream_idx, cores())?;
     let (mut times, mut keys) = (Vec::new(), Vec::new());
     loop {
         let packet = demuxer.next_packet()?;

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex};
 
-use super::index::FrameIndex;
+use super::index::{FrameIndex, cores};
 use super::scale::Scaler;
 use super::spans::{Span, spans};
 use super::{FrameReader, FrameSink, ReadOutcome, no_frame};
@@ -55,12 +55,16 @@ impl<'a> PlannedReader<'a> {
         size: (u32, u32),
         take: &mut dyn FnMut(&Span, &Receiver<Picture>) -> Result<()>,
     ) -> Result<Counts> {
-        let n_workers = std::thread::available_parallelism().map_or(1, usize::from).min(spans.len()).max(1);
+        // Single-threaded decoders on spans of their own use the cores best; where there are fewer spans than cores,
+        // each decoder works on several frames at a time.
+        let n_workers = cores().min(spans.len()).max(1);
+        let n_threads = cores() / n_workers;
         let picture_bytes = (size.0 as usize * size.1 as usize * 3).max(1);
         let n_pictures = (PICTURE_QUEUE_BYTES / picture_bytes).clamp(1, 16);
         let demuxer = Demuxer::open(self.path, &self.limits)?;
-        let decoders =
-            (0..n_workers).map(|_| demuxer.video_decoder(self.stream.stream_idx)).collect::<Result<Vec<_>>>()?;
+        let decoders = (0..n_workers)
+            .map(|_| demuxer.video_decoder(self.stream.stream_idx, n_threads))
+            .collect::<Result<Vec<_>>>()?;
         let counts = Mutex::new(Counts::default());
         // One span waits for a free decoder while each decoder has one.
         let (work_sender, work) = sync_channel::<Work>(1);
@@ -74,7 +78,7 @@ impl<'a> PlannedReader<'a> {
                     loop {
                         let next = work.lock().map(|work| work.recv());
                         let Ok(Ok(span)) = next else { break };
-                        let found = decode_span(&mut decoder, &mut scaler, &span);
+                        let found = self.decode_span(&mut decoder, &mut scaler, &span);
                         if let Ok(mut counts) = counts.lock() {
                             counts.n_decoded += found.n_decoded;
                             counts.n_damaged += found.n_damaged;
@@ -117,7 +121,7 @@ impl<'a> PlannedReader<'a> {
     /// Looks again for the pictures at `wanted` (sorted pts) by decoding every packet from `start` on.
     fn decode_all_from(&self, start: usize, wanted: &[i64], size: (u32, u32)) -> Result<(Vec<Picture>, Counts)> {
         let demuxer = Demuxer::open(self.path, &self.limits)?;
-        let mut decoder = demuxer.video_decoder(self.stream.stream_idx)?;
+        let mut decoder = demuxer.video_decoder(self.stream.stream_idx, cores())?;
         let mut feeder = Feeder::new(demuxer, self.stream.stream_idx, self.index, Arc::new(Budget::default()));
         let mut scaler = Scaler::new(self.stream, size);
         let (mut found, mut counts) = (Vec::new(), Counts::default());
@@ -130,8 +134,7 @@ impl<'a> PlannedReader<'a> {
             decoder.send(packet.as_ref());
             while let Some(frame) = decoder.receive() {
                 counts.n_decoded += 1;
-                let time = frame.pts().or(frame.timestamp());
-                let time = time.filter(|time| wanted.binary_search(time).is_ok());
+                let time = self.time(frame).filter(|time| wanted.binary_search(time).is_ok());
                 found.extend(time.and_then(|time| Some((time, scaler.upright_rgb(frame).ok()?))));
             }
         }
@@ -146,6 +149,10 @@ impl<'a> PlannedReader<'a> {
         size: (u32, u32),
         may_start_over: &mut bool,
     ) -> Result<(Vec<Picture>, Counts)> {
+        if !self.index.is_exact {
+            // Everything was decoded already.
+            return Ok((Vec::new(), Counts::default()));
+        }
         tracing::debug!(path = %self.path.display(), n = missing.len(), "frames did not come out as planned: decoding around them in full");
         let keys_before = (0..span.start).rev().filter(|i| self.index.packets[*i].is_key);
         let further_back = keys_before.take(3).last().unwrap_or(0);
@@ -159,6 +166,45 @@ impl<'a> PlannedReader<'a> {
         *may_start_over = found.len() == missing.len();
         Ok((found, counts))
     }
+
+    /// Decodes one span, and gives its wanted pictures as they come.
+    fn decode_span(&self, decoder: &mut VideoDecoder, scaler: &mut Scaler, span: &Work) -> Counts {
+        let mut counts = Counts::default();
+        let mut wanted = span.wanted.iter().copied().peekable();
+        let damaged_before = decoder.n_damaged();
+        let mut packets = span.packets.iter();
+        let mut is_open = true;
+        while is_open {
+            let packet = packets.next();
+            is_open = packet.is_some();
+            let packet = packet.as_ref().map(Queued::packet);
+            let is_wanted = |pts| span.wanted.binary_search(&pts).is_ok();
+            decoder.skip_unreferenced(
+                self.index.is_exact && !packet.and_then(crate::libav::Packet::pts).is_some_and(is_wanted),
+            );
+            decoder.send(packet);
+            while let Some(frame) = decoder.receive() {
+                counts.n_decoded += 1;
+                let Some(time) = self.time(frame) else { continue };
+                while wanted.next_if(|next| *next < time).is_some() {}
+                if wanted.next_if_eq(&time).is_some() {
+                    let Ok(rgb) = scaler.upright_rgb(frame) else { continue };
+                    if span.pictures.send((time, rgb)).is_err() {
+                        is_open = false;
+                    }
+                }
+            }
+        }
+        decoder.flush();
+        counts.n_damaged = decoder.n_damaged() - damaged_before;
+        counts
+    }
+
+    /// The presentation time that the index knows a frame by.
+    fn time(&self, frame: &ffmpeg_the_third::frame::Video) -> Option<i64> {
+        // Where packets carry no times, the index has the decoder's guesses.
+        frame.pts().filter(|_| self.index.is_exact).or(frame.timestamp())
+    }
 }
 
 /// What the decoders met.
@@ -166,37 +212,6 @@ impl<'a> PlannedReader<'a> {
 struct Counts {
     n_decoded: u64,
     n_damaged: u64,
-}
-
-fn decode_span(decoder: &mut VideoDecoder, scaler: &mut Scaler, span: &Work) -> Counts {
-    let mut counts = Counts::default();
-    let mut wanted = span.wanted.iter().copied().peekable();
-    let damaged_before = decoder.n_damaged();
-    let mut packets = span.packets.iter();
-    let mut is_open = true;
-    while is_open {
-        let packet = packets.next();
-        is_open = packet.is_some();
-        let packet = packet.as_ref().map(Queued::packet);
-        decoder.skip_unreferenced(
-            packet.and_then(crate::libav::Packet::pts).is_none_or(|pts| span.wanted.binary_search(&pts).is_err()),
-        );
-        decoder.send(packet);
-        while let Some(frame) = decoder.receive() {
-            counts.n_decoded += 1;
-            let Some(time) = frame.pts().or(frame.timestamp()) else { continue };
-            while wanted.next_if(|next| *next < time).is_some() {}
-            if wanted.next_if_eq(&time).is_some() {
-                let Ok(rgb) = scaler.upright_rgb(frame) else { continue };
-                if span.pictures.send((time, rgb)).is_err() {
-                    is_open = false;
-                }
-            }
-        }
-    }
-    decoder.flush();
-    counts.n_damaged = decoder.n_damaged() - damaged_before;
-    counts
 }
 
 impl FrameReader for PlannedReader<'_> {
@@ -208,7 +223,11 @@ impl FrameReader for PlannedReader<'_> {
         let wanted = self.index.wanted(points);
         let mut outcome = ReadOutcome { n_repeated: points.len() - wanted.len(), ..ReadOutcome::default() };
         let times: Vec<i64> = wanted.iter().map(|(number, _)| self.index.pts(*number).ticks()).collect();
-        let spans = spans(&self.index.packets, &times);
+        let spans = if self.index.is_exact {
+            spans(&self.index.packets, &times)
+        } else {
+            vec![Span { start: 0, end: usize::MAX, wanted: times.clone() }]
+        };
         let mut asked = wanted.iter().zip(&times).peekable();
         let mut may_start_over = true;
         let mut again = Counts::default();

@@ -1,4 +1,5 @@
 //! Runs the command as a user does, but for its environment, which is cleared.
+#![allow(dead_code, reason = "each test file uses its part")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -121,8 +121,8 @@ impl<'a> Feeder<'a> {
         loop {
             match self.demuxer.next_packet()? {
                 Some(packet) if packet.stream_idx() != self.stream_idx || packet.data().is_empty() => {}
-                // The index left such packets out as well.
-                Some(packet) if packet.pts().or(packet.dts()).is_none() => {}
+                // An index that knows packets left such ones out as well.
+                Some(packet) if self.index.is_exact && packet.pts().or(packet.dts()).is_none() => {}
                 packet => return Ok(packet),
             }
         }
