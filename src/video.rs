@@ -1,5 +1,7 @@
 //! Sorted sample points in, frames out: the contract of every reader, and which reader takes which source.
 
+mod color;
+mod fields;
 pub mod index;
 mod libav;
 pub mod opencv;
@@ -57,7 +59,8 @@ pub enum Decoder {
     /// libav for files whose frames are indexed, OpenCV for the rest.
     #[default]
     Auto,
-    /// OpenCV wherever it can.
+    /// OpenCV wherever it can: what is transparent, of high dynamic range, or of a full range that it would cut, is
+    /// left to libav.
     OpenCv,
 }
 
@@ -110,10 +113,15 @@ impl Video {
             (Source::Sequence { pictures, .. }, _) => {
                 Box::new(stills::StillReader::new(pictures, &self.stream, self.limits))
             }
-            (Source::Media(path), Some(index)) if !index.packets.is_empty() && self.decoder != Decoder::OpenCv => {
+            (Source::Media(path), Some(index))
+                if !index.packets.is_empty()
+                    && (self.decoder != Decoder::OpenCv || !opencv::can_show(&self.stream)) =>
+            {
                 Box::new(libav::PlannedReader::new(path, &self.stream, index, self.limits))
             }
-            (Source::Media(path), Some(index)) => Box::new(opencv::FileReader::open(path, &self.stream, index)?),
+            (Source::Media(path), Some(index)) => {
+                Box::new(opencv::FileReader::open(path, &self.stream, index, &self.limits)?)
+            }
             _ => Box::new(opencv::LiveReader::open(&self.source, &self.stream)?),
         })
     }

@@ -180,7 +180,9 @@ fn decoded_times(path: &Path, stream: &VideoStream, limits: &Limits) -> Result<V
         }
         decoder.send(packet.as_ref());
         while let Some(frame) = decoder.receive() {
-            times.extend(frame.timestamp());
+            // The last frames come out of the decoder's delay without one.
+            let next = |times: &[i64]| times.last().map(|last| last.saturating_add(last_duration(0, times, stream)));
+            times.extend(frame.timestamp().or_else(|| next(&times)));
         }
         if packet.is_none() {
             break;
