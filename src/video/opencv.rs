@@ -3,7 +3,7 @@
 //! What OpenCV 4.6 does not tell, and what is done about it: a read error looks like the end (what came is held
 //! against the index); `CAP_PROP_POS_MSEC` is 0 on the last frames, wrong where packets carry no times (frames are
 //! then counted); it always reads the first video stream. It takes every matrix for BT.601: `opencv/yuv.rs` takes
-//! that back. What cannot be taken back ([`can_show`]) is not read by it where libav can.
+//! that back. What cannot be taken back (`can_show`) is not read by it where libav can.
 
 mod yuv;
 
