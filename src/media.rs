@@ -131,6 +131,31 @@ impl MediaInfo {
     }
 }
 
+/// What a stream says of its colours, as libav has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ColorTags {
+    /// Matrix between RGB and luma and chroma: `bt709`, `smpte170m`.
+    pub matrix: Option<String>,
+    /// `tv` (limited) or `pc` (full).
+    pub range: Option<String>,
+    /// Curve between light and code value: `bt709`; `smpte2084` (PQ) and `arib-std-b67` (HLG) are high dynamic range.
+    pub transfer: Option<String>,
+    /// Which red, green and blue: `bt709`, `bt2020`.
+    pub primaries: Option<String>,
+}
+
+/// How the lines of a picture follow one another in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FieldOrder {
+    /// All lines show the same moment.
+    Progressive,
+    /// Interlaced: lines 0, 2, 4… are of the earlier moment.
+    TopFirst,
+    /// Interlaced: lines 1, 3, 5… are of the earlier moment.
+    BottomFirst,
+}
+
 /// One video stream.
 #[derive(Clone, Debug, Serialize)]
 pub struct VideoStream {
@@ -152,6 +177,10 @@ pub struct VideoStream {
     pub frame_rate: Option<Ratio>,
     /// Pixel format as libav has it: `yuv420p`.
     pub pixel_format: Option<String>,
+    /// What the numbers of a pixel mean.
+    pub color: ColorTags,
+    /// Whether a picture is two half pictures, and which comes first.
+    pub field_order: Option<FieldOrder>,
     /// Time base of pts.
     #[serde(serialize_with = "as_text")]
     pub time_base: TimeBase,

@@ -9,7 +9,7 @@ use image::ImageDecoder as _;
 use crate::error::{Error, Result};
 use crate::libav::Demuxer;
 use crate::limits::Limits;
-use crate::media::{MediaInfo, Ratio, Rotation, VideoStream};
+use crate::media::{ColorTags, MediaInfo, Ratio, Rotation, VideoStream};
 use crate::source::Source;
 use crate::time::{TimeBase, Timestamp};
 use crate::video;
@@ -56,6 +56,8 @@ fn picture(path: &Path, name: &str, n_frames: usize, rate: Ratio, limits: &Limit
         is_mirrored,
         frame_rate: (n_frames > 1).then_some(rate),
         pixel_format: None,
+        color: ColorTags::default(),
+        field_order: None,
         time_base: frame_time,
         start: Some(Timestamp::ZERO),
         duration: Some(duration),

@@ -1,6 +1,8 @@
 //! Sorted sample points in, frames out: the contract of every reader, and which reader takes which source.
 
+mod color;
 pub mod contact_sheet;
+mod fields;
 pub mod index;
 mod libav;
 pub mod opencv;
@@ -58,7 +60,8 @@ pub enum Decoder {
     /// libav for files, OpenCV for the rest.
     #[default]
     Auto,
-    /// OpenCV wherever it can.
+    /// OpenCV wherever it can: what is transparent, of high dynamic range, or of a full range that it would cut, is
+    /// left to libav.
     OpenCv,
 }
 
@@ -110,8 +113,10 @@ impl Video {
                 Box::new(stills::StillReader::new(pictures, &self.stream, self.limits))
             }
             (Source::Media(path), Some(index)) => match self.decoder {
-                Decoder::Auto => Box::new(libav::PlannedReader::new(path, &self.stream, index, self.limits)),
-                Decoder::OpenCv => Box::new(opencv::FileReader::open(path, &self.stream, index)?),
+                Decoder::OpenCv if opencv::can_show(&self.stream) => {
+                    Box::new(opencv::FileReader::open(path, &self.stream, index, &self.limits)?)
+                }
+                _ => Box::new(libav::PlannedReader::new(path, &self.stream, index, self.limits)),
             },
             _ => Box::new(opencv::LiveReader::open(&self.source, &self.stream)?),
         })

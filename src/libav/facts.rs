@@ -8,7 +8,7 @@ use ffmpeg_the_third::ffi;
 use ffmpeg_the_third::format::stream::{Disposition, Stream};
 
 use super::{Demuxer, lossy, rational};
-use crate::media::{AudioStream, MediaInfo, Ratio, Rotation, SubtitleStream, VideoStream};
+use crate::media::{AudioStream, ColorTags, FieldOrder, MediaInfo, Ratio, Rotation, SubtitleStream, VideoStream};
 use crate::time::{TimeBase, Timestamp};
 
 /// Packets read at most to see where each sound begins.
@@ -59,6 +59,8 @@ impl Demuxer {
             is_mirrored,
             frame_rate: ratio(stream.avg_frame_rate()).or_else(|| ratio(stream.rate())),
             pixel_format: pixel_format(stream),
+            color: color_tags(stream),
+            field_order: field_order(stream),
             time_base: base,
             start: known(stream.start_time()).map(|t| Timestamp::new(t, base)),
             duration: known(stream.duration()).filter(|d| *d > 0).map(|t| Timestamp::new(t, base)),
@@ -161,6 +163,34 @@ fn pixel_format(stream: &Stream<'_>) -> Option<String> {
         let number = (*(*stream.as_ptr()).codecpar).format;
         let name = ffi::av_get_pix_fmt_name(ffi::AVPixelFormat(number));
         lossy(name)
+    }
+}
+
+fn color_tags(stream: &Stream<'_>) -> ColorTags {
+    let known = |name: Option<String>| name.filter(|name| name != "unknown" && name != "reserved");
+    // SAFETY: codecpar belongs to the open stream; the names are static strings, or null for an unknown number.
+    #[expect(unsafe_code, reason = "the wrapper panics at numbers that it does not know")]
+    unsafe {
+        let parameters = (*stream.as_ptr()).codecpar;
+        ColorTags {
+            matrix: known(lossy(ffi::av_color_space_name((*parameters).color_space))),
+            range: known(lossy(ffi::av_color_range_name((*parameters).color_range))),
+            transfer: known(lossy(ffi::av_color_transfer_name((*parameters).color_trc))),
+            primaries: known(lossy(ffi::av_color_primaries_name((*parameters).color_primaries))),
+        }
+    }
+}
+
+fn field_order(stream: &Stream<'_>) -> Option<FieldOrder> {
+    // SAFETY: codecpar belongs to the open stream.
+    #[expect(unsafe_code, reason = "the wrapper does not tell the order of fields")]
+    let order = unsafe { (*(*stream.as_ptr()).codecpar).field_order };
+    match order {
+        ffi::AVFieldOrder::PROGRESSIVE => Some(FieldOrder::Progressive),
+        // The second letter is the field that is shown first.
+        ffi::AVFieldOrder::TT | ffi::AVFieldOrder::BT => Some(FieldOrder::TopFirst),
+        ffi::AVFieldOrder::BB | ffi::AVFieldOrder::TB => Some(FieldOrder::BottomFirst),
+        _ => None,
     }
 }
 

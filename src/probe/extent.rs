@@ -19,6 +19,7 @@ pub(super) fn missing_end(path: &Path, size: u64) -> Option<String> {
         | [_, _, _, _, b'm', b'd', b'a', b't', ..] => boxes_end(&mut file, size)?,
         [b'R', b'I', b'F', b'F', a, b, c, d, ..] => riff_end(u32::from_le_bytes([*a, *b, *c, *d]))?,
         [0x89, b'P', b'N', b'G', ..] => chunks_end(&mut file)?,
+        [0x30, 0x26, 0xb2, 0x75, 0x8e, 0x66, 0xcf, 0x11, ..] => objects_end(&mut file, size)?,
         [0x1a, 0x45, 0xdf, 0xa3, ..] => segment_end(&mut file)?,
         [0x47, ..] if is_transport_stream(&mut file) => size.div_ceil(188) * 188,
         _ => return None,
@@ -105,6 +106,25 @@ fn chunks_end(file: &mut File) -> Option<u64> {
         if &head[4..] == b"IEND" {
             return Some(at);
         }
+    }
+    None
+}
+
+/// The end of the last top-level object of an ASF file (WMV); None where one was written without its size, as streams are.
+fn objects_end(file: &mut File, size: u64) -> Option<u64> {
+    const HEAD_BYTES: u64 = 24;
+    let mut at = 0u64;
+    for _ in 0..1000 {
+        if at >= size {
+            return Some(at);
+        }
+        // A GUID of 16 bytes, then the object's size, its head included.
+        file.seek(SeekFrom::Start(at.checked_add(16)?)).ok()?;
+        let mut length = [0u8; 8];
+        if read_up_to(file, &mut length)? < length.len() {
+            return Some(at + HEAD_BYTES);
+        }
+        at = at.checked_add(Some(u64::from_le_bytes(length)).filter(|length| *length >= HEAD_BYTES)?)?;
     }
     None
 }

@@ -168,6 +168,11 @@ impl FrameIndex {
         wanted
     }
 
+    /// Presentation time, in ticks, of the frame after the one at `ticks`.
+    pub(super) fn following(&self, ticks: i64) -> Option<i64> {
+        self.pts.get(self.pts.partition_point(|pts| *pts <= ticks)).copied()
+    }
+
     /// Number of the frame whose pts is nearest to `ticks`, where one is within `tolerance` ticks.
     pub(super) fn nearest(&self, ticks: i64, tolerance: i64) -> Option<usize> {
         let after = self.pts.partition_point(|pts| *pts < ticks);
@@ -201,8 +206,11 @@ fn decoded_times(path: &Path, stream: &VideoStream, limits: &Limits) -> Result<(
         }
         decoder.send(packet.as_ref());
         while let Some(frame) = decoder.receive() {
-            times.extend(frame.timestamp());
-            keys.extend(frame.timestamp().filter(|_| frame.is_key()));
+            // The last frames come out of the decoder's delay without one.
+            let next = |times: &[i64]| times.last().map(|last| last.saturating_add(last_duration(0, times, stream)));
+            let time = frame.timestamp().or_else(|| next(&times));
+            times.extend(time);
+            keys.extend(time.filter(|_| frame.is_key()));
         }
         if packet.is_none() {
             break;

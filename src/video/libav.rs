@@ -25,6 +25,12 @@ use feed::{Budget, Feeder, Queued};
 /// Bytes of decoded pictures that wait for the sink, for each span in work.
 const PICTURE_QUEUE_BYTES: usize = 16 << 20;
 
+/// What a decoder holds for each pixel of a frame: eight frames of 10-bit 4:2:0 (HEVC at 4K held 200 MB).
+const DECODER_BYTES_PER_PIXEL: u64 = 24;
+
+/// All decoders together: two of 4K, eight of 1080p.
+const DECODERS_BYTES: u64 = 400 << 20;
+
 /// Reads indexed files.
 pub(super) struct PlannedReader<'a> {
     path: &'a Path,
@@ -57,8 +63,10 @@ impl<'a> PlannedReader<'a> {
     ) -> Result<Counts> {
         // Single-threaded decoders on spans of their own use the cores best; where there are fewer spans than cores,
         // each decoder works on several frames at a time.
-        let n_workers = cores().min(spans.len()).max(1);
-        let n_threads = cores() / n_workers;
+        let pixels = u64::from(self.stream.width) * u64::from(self.stream.height);
+        let n_cores = cores().min((DECODERS_BYTES / (pixels * DECODER_BYTES_PER_PIXEL).max(1)) as usize).max(1);
+        let n_workers = n_cores.min(spans.len()).max(1);
+        let n_threads = n_cores / n_workers;
         let picture_bytes = (size.0 as usize * size.1 as usize * 3).max(1);
         let n_pictures = (PICTURE_QUEUE_BYTES / picture_bytes).clamp(1, 16);
         let demuxer = Demuxer::open(self.path, &self.limits)?;
@@ -169,7 +177,7 @@ impl<'a> PlannedReader<'a> {
 
     /// Decodes one span, and gives its wanted pictures as they come.
     fn decode_span(&self, decoder: &mut VideoDecoder, scaler: &mut Scaler, span: &Work) -> Counts {
-        let mut counts = Counts::default();
+        let (mut counts, mut last) = (Counts::default(), None);
         let mut wanted = span.wanted.iter().copied().peekable();
         let damaged_before = decoder.n_damaged();
         let mut packets = span.packets.iter();
@@ -185,7 +193,10 @@ impl<'a> PlannedReader<'a> {
             decoder.send(packet);
             while let Some(frame) = decoder.receive() {
                 counts.n_decoded += 1;
-                let Some(time) = self.time(frame) else { continue };
+                let Some(time) = self.time(frame).or_else(|| last.and_then(|last| self.index.following(last))) else {
+                    continue;
+                };
+                last = Some(time);
                 while wanted.next_if(|next| *next < time).is_some() {}
                 if wanted.next_if_eq(&time).is_some() {
                     let Ok(rgb) = scaler.upright_rgb(frame) else { continue };

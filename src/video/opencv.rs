@@ -2,19 +2,25 @@
 //!
 //! What OpenCV 4.6 does not tell, and what is done about it: a read error looks like the end (what came is held
 //! against the index); `CAP_PROP_POS_MSEC` is 0 on the last frames, wrong where packets carry no times (frames are
-//! then counted); it always reads the first video stream.
+//! then counted); it always reads the first video stream. It takes every matrix for BT.601: `opencv/yuv.rs` takes
+//! that back. What cannot be taken back (`can_show`) is not read by it where libav can.
+
+mod yuv;
 
 use std::path::Path;
 use std::time::Instant;
 
-use opencv::core::{self, Mat, MatTraitConst as _, MatTraitConstManual as _, Size};
-use opencv::imgproc;
+use ffmpeg_the_third as ffmpeg;
+use opencv::core::{self, Mat, MatTraitConst as _, MatTraitConstManual as _};
 use opencv::videoio::{self, VideoCapture, VideoCaptureTrait as _, VideoCaptureTraitConst as _};
 
 use super::index::FrameIndex;
+use super::scale::{Scaler, color_tags};
 use super::{FrameReader, FrameSink, ReadOutcome, no_frame};
 use crate::error::{Error, Result};
-use crate::media::{Frame, MediaInfo, Ratio, Rotation, VideoStream};
+use crate::libav::Demuxer;
+use crate::limits::Limits;
+use crate::media::{ColorTags, Frame, MediaInfo, Ratio, Rotation, VideoStream};
 use crate::source::Source;
 use crate::time::{TimeBase, Timestamp};
 
@@ -22,13 +28,15 @@ use crate::time::{TimeBase, Timestamp};
 pub(super) struct FileReader<'a> {
     capture: VideoCapture,
     path: &'a Path,
-    stream: &'a VideoStream,
+    stream: VideoStream,
     index: &'a FrameIndex,
 }
 
 impl<'a> FileReader<'a> {
-    pub(super) fn open(path: &'a Path, stream: &'a VideoStream, index: &'a FrameIndex) -> Result<Self> {
+    pub(super) fn open(path: &'a Path, stream: &VideoStream, index: &'a FrameIndex, limits: &Limits) -> Result<Self> {
         quiet();
+        let mut stream = stream.clone();
+        stream.color = decoded_tags(path, &stream, limits)?;
         let mut url = std::ffi::OsString::from("file:");
         url.push(path);
         let mut capture = VideoCapture::from_file(url, videoio::CAP_FFMPEG)
@@ -60,7 +68,8 @@ impl FrameReader for FileReader<'_> {
     fn read(&mut self, points: &[Timestamp], size: (u32, u32), sink: &mut FrameSink<'_>) -> Result<ReadOutcome> {
         let wanted = self.index.wanted(points);
         let mut outcome = ReadOutcome { n_repeated: points.len() - wanted.len(), ..ReadOutcome::default() };
-        let mut picture = Mat::default();
+        let mut picture = Picture::new(&self.stream, size);
+        let mut incoming = Mat::default();
         let mut next = 0;
         let mut wanted = wanted.into_iter().peekable();
         // Grabbing decodes; only what is wanted is also converted.
@@ -69,11 +78,11 @@ impl FrameReader for FileReader<'_> {
             let got = self.number(next);
             next = got + 1;
             while let Some((number, point)) = wanted.next_if(|(number, _)| *number <= got) {
-                if number < got || !retrieve(&mut self.capture, &mut picture) {
+                if number < got || !retrieve(&mut self.capture, &mut incoming) {
                     outcome.missing.push(point);
                     continue;
                 }
-                let rgb = upright_rgb(&picture, self.stream, size).map_err(|e| broken(self.path.display(), e))?;
+                let rgb = picture.upright_rgb(&incoming).map_err(|e| broken(self.path.display(), &e))?;
                 let (pts, time) = (self.index.pts(number), self.index.time(number));
                 sink(Frame { frame_idx: outcome.n_frames, pts, time, width: size.0, height: size.1, rgb })?;
                 outcome.n_frames += 1;
@@ -111,6 +120,7 @@ impl FrameReader for LiveReader<'_> {
         let mut outcome = ReadOutcome::default();
         let began = Instant::now();
         let (mut incoming, mut shown) = (Mat::default(), Mat::default());
+        let mut picture = Picture::new(self.stream, size);
         let mut shown_at: Option<Timestamp> = None;
         let mut first = None;
         let mut points = points.iter().copied().peekable();
@@ -133,7 +143,7 @@ impl FrameReader for LiveReader<'_> {
                     is_wanted = true;
                 }
                 if is_wanted {
-                    let rgb = upright_rgb(&shown, self.stream, size).map_err(|e| broken(&self.name, e))?;
+                    let rgb = picture.upright_rgb(&shown).map_err(|e| broken(&self.name, &e))?;
                     sink(Frame { frame_idx: outcome.n_frames, pts: at, time: at, width: size.0, height: size.1, rgb })?;
                     outcome.n_frames += 1;
                 }
@@ -171,6 +181,8 @@ pub(crate) fn probe_live(source: &Source) -> Result<MediaInfo> {
         is_mirrored: false,
         frame_rate: rate.map(|fps| Ratio { num: (fps * 1000.0).round() as u32, den: 1000 }),
         pixel_format: None,
+        color: ColorTags::default(),
+        field_order: None,
         time_base: TimeBase::NANOS,
         start: None,
         duration: None,
@@ -227,35 +239,63 @@ fn retrieve(capture: &mut VideoCapture, picture: &mut Mat) -> bool {
     capture.retrieve(picture, 0).unwrap_or(false) && !picture.empty()
 }
 
-/// BGR as stored to RGB as shown: scaled before it is turned, since the scaled picture is the smaller one.
-fn upright_rgb(stored: &Mat, stream: &VideoStream, (width, height): (u32, u32)) -> opencv::Result<Vec<u8>> {
-    let (w, h) = if stream.rotation.swaps_sides() { (height, width) } else { (width, height) };
-    let mut scaled = Mat::default();
-    let mode = if (w as i32) < stored.cols() { imgproc::INTER_AREA } else { imgproc::INTER_LINEAR };
-    imgproc::resize(stored, &mut scaled, Size::new(w as i32, h as i32), 0.0, 0.0, mode)?;
-    if stream.is_mirrored {
-        let mut flipped = Mat::default();
-        core::flip(&scaled, &mut flipped, 0)?;
-        scaled = flipped;
-    }
-    let turn = match stream.rotation {
-        Rotation::None => None,
-        Rotation::Quarter => Some(core::ROTATE_90_CLOCKWISE),
-        Rotation::Half => Some(core::ROTATE_180),
-        Rotation::ThreeQuarters => Some(core::ROTATE_90_COUNTERCLOCKWISE),
-    };
-    if let Some(turn) = turn {
-        let mut turned = Mat::default();
-        core::rotate(&scaled, &mut turned, turn)?;
-        scaled = turned;
-    }
-    let mut rgb = Mat::default();
-    imgproc::cvt_color_def(&scaled, &mut rgb, imgproc::COLOR_BGR2RGB)?;
-    rgb.data_bytes().map(<[u8]>::to_vec)
+/// Whether OpenCV gives all that a picture of this stream needs. It drops transparency, leaves 8 bits of high dynamic range,
+/// and cuts off the ends of a full range that is not part of the pixel format's name (as it is in `yuvj420p`).
+pub(super) fn can_show(stream: &VideoStream) -> bool {
+    let format = stream.pixel_format.as_deref().unwrap_or_default();
+    let is_transparent = ["yuva", "rgba", "bgra", "argb", "abgr", "gbrap", "ya8", "ya16", "pal8"];
+    let is_cut =
+        format.starts_with("yuv") && !format.starts_with("yuvj") && stream.color.range.as_deref() == Some("pc");
+    let is_hdr = matches!(stream.color.transfer.as_deref(), Some("smpte2084" | "arib-std-b67"));
+    !is_cut && !is_hdr && !is_transparent.iter().any(|name| format.starts_with(name))
 }
 
-fn broken(name: impl std::fmt::Display, error: opencv::Error) -> Error {
-    Error::malformed(name, format!("OpenCV could not convert a frame: {}", error.message), "").because(error)
+/// What the first frame says of its colours: some codecs (VP8) tell them there alone.
+fn decoded_tags(path: &Path, stream: &VideoStream, limits: &Limits) -> Result<ColorTags> {
+    /// Packets before the first frame comes out, at most.
+    const MAX_PACKETS: usize = 200;
+    let mut demuxer = Demuxer::open(path, limits)?;
+    demuxer.keep_only(&[stream.stream_idx]);
+    let mut decoder = demuxer.video_decoder(stream.stream_idx, 1)?;
+    for _ in 0..MAX_PACKETS {
+        let packet = demuxer.next_packet()?;
+        if packet.as_ref().is_none_or(|packet| packet.stream_idx() == stream.stream_idx) {
+            decoder.send(packet.as_ref());
+        }
+        if let Some(frame) = decoder.receive() {
+            return Ok(color_tags(frame, &stream.color));
+        }
+        if packet.is_none() {
+            break;
+        }
+    }
+    Ok(stream.color.clone())
+}
+
+/// What OpenCV gives, on its way to RGB as shown.
+struct Picture {
+    source: yuv::Source,
+    scaler: Scaler,
+}
+
+impl Picture {
+    fn new(stream: &VideoStream, size: (u32, u32)) -> Self {
+        Self { source: yuv::Source::new(stream), scaler: Scaler::new(stream, size) }
+    }
+
+    fn upright_rgb(&mut self, stored: &Mat) -> std::result::Result<Vec<u8>, String> {
+        let (width, height) = (stored.cols().max(1) as u32, stored.rows().max(1) as u32);
+        if stored.typ() != core::CV_8UC3 || !stored.is_continuous() {
+            return Err("it is not of 8 bits and three channels".to_owned());
+        }
+        let bgr = stored.data_bytes().map_err(|e| e.message)?;
+        let frame = self.source.frame(bgr, width, height);
+        self.scaler.upright_rgb(frame).map_err(|e: ffmpeg::Error| e.to_string())
+    }
+}
+
+fn broken(name: impl std::fmt::Display, reason: &str) -> Error {
+    Error::malformed(name, format!("OpenCV could not convert a frame: {reason}"), "")
 }
 
 /// OpenCV writes to stderr by itself; what matters is returned instead.

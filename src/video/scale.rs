@@ -1,21 +1,69 @@
-//! A decoded libav frame to RGB24 as shown: scaled straight from its own pixel format, then turned.
+//! A decoded frame to RGB24 as shown: scaled straight from its own pixel format, its colours made SDR of full range,
+//! then turned. Both libav's and OpenCV's frames come through here.
+//!
+//! Transparent pictures lie on white, as `video/stills.rs` has them. Of an interlaced picture in which something moves, the
+//! earlier field alone is taken: the two together would show it twice, as a comb.
+
+use std::ffi::CStr;
 
 use ffmpeg_the_third as ffmpeg;
 use ffmpeg_the_third::ffi;
 use ffmpeg_the_third::format::Pixel;
 use ffmpeg_the_third::software::scaling;
 
-use crate::media::{Rotation, VideoStream};
+use super::color::{ToSdr, Transfer};
+use super::fields;
+use crate::media::{ColorTags, FieldOrder, Rotation, VideoStream};
 
 /// Scales frames of one stream to one size; keeps its tables between frames.
 pub(super) struct Scaler {
     context: Option<scaling::Context>,
     scaled: ffmpeg::frame::Video,
+    to_sdr: Option<(Transfer, ToSdr)>,
+    /// Rows of `scaled` as RGB24, where libswscale does not give them so.
+    flat: Vec<u8>,
+    /// What the container says, where a frame says nothing.
+    tags: ColorTags,
+    field_order: Option<FieldOrder>,
     rotation: Rotation,
     is_mirrored: bool,
     /// Size before turning.
     width: u32,
     height: u32,
+}
+
+/// What comes out of libswscale, and what is then done with it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// RGB24, ready.
+    Plain,
+    /// RGBA, to be laid on white.
+    Transparent,
+    /// 16 bits a channel in BT.2020, to be mapped to SDR.
+    Wide(Transfer),
+}
+
+impl Kind {
+    fn of(has_alpha: bool, tags: &Tags<'_>) -> Self {
+        match (tags.transfer, tags.primaries) {
+            (Some("smpte2084"), _) => Self::Wide(Transfer::Pq),
+            (Some("arib-std-b67"), _) => Self::Wide(Transfer::Hlg),
+            (_, Some("bt2020")) => Self::Wide(Transfer::Sdr),
+            _ if has_alpha => Self::Transparent,
+            _ => Self::Plain,
+        }
+    }
+
+    fn format(self) -> Pixel {
+        match self {
+            Self::Plain => Pixel::RGB24,
+            Self::Transparent => Pixel::RGBA,
+            #[cfg(target_endian = "little")]
+            Self::Wide(_) => Pixel::RGB48LE,
+            #[cfg(target_endian = "big")]
+            Self::Wide(_) => Pixel::RGB48BE,
+        }
+    }
 }
 
 impl Scaler {
@@ -25,6 +73,10 @@ impl Scaler {
         Self {
             context: None,
             scaled: ffmpeg::frame::Video::empty(),
+            to_sdr: None,
+            flat: Vec::new(),
+            tags: stream.color.clone(),
+            field_order: stream.field_order,
             rotation: stream.rotation,
             is_mirrored: stream.is_mirrored,
             width,
@@ -34,25 +86,53 @@ impl Scaler {
 
     /// RGB24 rows from the top without padding.
     pub(super) fn upright_rgb(&mut self, frame: &ffmpeg::frame::Video) -> Result<Vec<u8>, ffmpeg::Error> {
+        let tags = Tags::of(frame, &self.tags);
+        let kind = Kind::of(has_flag(frame, ffi::AV_PIX_FMT_FLAG_ALPHA), &tags);
         let format = plain(frame.format());
+        // First line, distance of lines and number of lines that are looked at.
+        let (first, step, n_lines) = match self.field_order {
+            Some(order @ (FieldOrder::TopFirst | FieldOrder::BottomFirst)) if fields::is_combed(frame) => {
+                (usize::from(order == FieldOrder::BottomFirst), 2, frame.height() / 2)
+            }
+            _ => (0, 1, frame.height()),
+        };
         let fits = |context: &scaling::Context| {
-            let input = context.input();
-            (input.format, input.width, input.height) == (format, frame.width(), frame.height())
+            let (input, output) = (context.input(), context.output());
+            (input.format, input.width, input.height) == (format, frame.width(), n_lines)
+                && output.format == kind.format()
         };
         if !self.context.as_ref().is_some_and(fits) {
-            self.context = Some(self.make(frame, format)?);
+            self.context = Some(context(frame, n_lines, kind, &tags, (self.width, self.height))?);
+            self.scaled = ffmpeg::frame::Video::new(kind.format(), self.width, self.height);
+        }
+        if let Kind::Wide(transfer) = kind
+            && self.to_sdr.as_ref().is_none_or(|(made_for, _)| *made_for != transfer)
+        {
+            self.to_sdr = Some((transfer, ToSdr::new(transfer)));
         }
         let Some(context) = self.context.as_mut() else { return Err(ffmpeg::Error::Bug) };
-        // SAFETY: both frames are valid for the call; sws_scale reads `frame`'s planes and fills `scaled`, whose buffers
-        // were allocated for the context's output. The wrapper's `run` refuses the formats that `plain` renames.
-        #[expect(unsafe_code, reason = "the wrapper compares pixel formats by name")]
+        // SAFETY: both frames are valid for the call; sws_scale reads `n_lines` lines of `frame`'s planes, `step` apart, none
+        // of which lies beyond them (`is_combed` says so of fields), and fills `scaled`, whose buffers were allocated for the
+        // context's output. The wrapper's `run` refuses the formats that `plain` renames.
+        #[expect(unsafe_code, reason = "the wrapper compares pixel formats by name, and knows no fields")]
         let code = unsafe {
+            let source = &*frame.as_ptr();
+            let mut lines = [std::ptr::null::<u8>(); 4];
+            let mut distances = [0; 4];
+            for plane in 0..4 {
+                let distance = source.linesize[plane];
+                // The second plane of a picture with a palette has no lines.
+                let is_plane = distance != 0 && !source.data[plane].is_null();
+                let skip = if is_plane { first as isize * distance as isize } else { 0 };
+                lines[plane] = source.data[plane].cast_const().wrapping_offset(skip);
+                distances[plane] = distance * step;
+            }
             ffi::sws_scale(
                 context.as_mut_ptr(),
-                (*frame.as_ptr()).data.as_ptr().cast::<*const u8>(),
-                (*frame.as_ptr()).linesize.as_ptr(),
+                lines.as_ptr(),
+                distances.as_ptr(),
                 0,
-                (*frame.as_ptr()).height,
+                n_lines as i32,
                 (*self.scaled.as_mut_ptr()).data.as_ptr(),
                 (*self.scaled.as_mut_ptr()).linesize.as_ptr(),
             )
@@ -60,42 +140,37 @@ impl Scaler {
         if code <= 0 {
             return Err(ffmpeg::Error::InvalidData);
         }
-        Ok(self.turned())
+        Ok(self.finished(kind))
     }
 
-    fn make(&mut self, frame: &ffmpeg::frame::Video, format: Pixel) -> Result<scaling::Context, ffmpeg::Error> {
-        // Area averaging, full chroma and exact rounding: plain settings come out two levels dark.
-        let flags = scaling::Flags::AREA
-            | scaling::Flags::FULL_CHR_H_INT
-            | scaling::Flags::FULL_CHR_H_INP
-            | scaling::Flags::ACCURATE_RND;
-        let mut context =
-            scaling::Context::get(format, frame.width(), frame.height(), Pixel::RGB24, self.width, self.height, flags)?;
-        let is_full = frame.color_range() == ffmpeg::color::Range::JPEG || format != frame.format();
-        // SAFETY: the context is ours; the tables are libswscale's own and static.
-        #[expect(unsafe_code, reason = "the wrapper does not set matrix and range")]
-        unsafe {
-            let matrix = ffi::sws_getCoefficients(matrix(frame));
-            let rgb = ffi::sws_getCoefficients(ffi::SWS_CS_DEFAULT);
-            ffi::sws_setColorspaceDetails(
-                context.as_mut_ptr(),
-                matrix,
-                i32::from(is_full),
-                rgb,
-                1,
-                0,
-                1 << 16,
-                1 << 16,
-            );
+    /// The scaled rows in SDR, opaque, upright.
+    fn finished(&mut self, kind: Kind) -> Vec<u8> {
+        let (rows, stride, row_bytes) = (self.scaled.data(0), self.scaled.stride(0), self.width as usize * 3);
+        self.flat.resize(if kind == Kind::Plain { 0 } else { row_bytes * self.height as usize }, 0);
+        for (flat, row) in self.flat.chunks_exact_mut(row_bytes).zip(rows.chunks(stride)) {
+            match (&self.to_sdr, kind) {
+                (Some((_, to_sdr)), Kind::Wide(_)) => {
+                    for (to, from) in flat.chunks_exact_mut(3).zip(row.chunks_exact(6)) {
+                        let channel = |i: usize| u16::from_ne_bytes([from[2 * i], from[2 * i + 1]]);
+                        to.copy_from_slice(&to_sdr.pixel([channel(0), channel(1), channel(2)]));
+                    }
+                }
+                _ => {
+                    for (to, from) in flat.chunks_exact_mut(3).zip(row.chunks_exact(4)) {
+                        let alpha = u32::from(from[3]);
+                        for (to, from) in to.iter_mut().zip(from) {
+                            *to = ((u32::from(*from) * alpha + 255 * (255 - alpha) + 127) / 255) as u8;
+                        }
+                    }
+                }
+            }
         }
-        self.scaled = ffmpeg::frame::Video::new(Pixel::RGB24, self.width, self.height);
-        Ok(context)
+        if kind == Kind::Plain { self.turned(rows, stride) } else { self.turned(&self.flat, row_bytes) }
     }
 
     /// Copies the scaled rows where they belong when the picture is flipped and turned.
-    fn turned(&self) -> Vec<u8> {
+    fn turned(&self, rows: &[u8], stride: usize) -> Vec<u8> {
         let (w, h) = (self.width as usize, self.height as usize);
-        let (rows, stride) = (self.scaled.data(0), self.scaled.stride(0));
         let row = |y: usize| {
             let y = if self.is_mirrored { h - 1 - y } else { y };
             &rows[y * stride..y * stride + w * 3]
@@ -130,6 +205,33 @@ impl Scaler {
     }
 }
 
+/// A conversion of `n_lines` lines of such frames to `size`.
+fn context(
+    frame: &ffmpeg::frame::Video,
+    n_lines: u32,
+    kind: Kind,
+    tags: &Tags<'_>,
+    (width, height): (u32, u32),
+) -> Result<scaling::Context, ffmpeg::Error> {
+    // Area averaging, full chroma and exact rounding: plain settings come out two levels dark.
+    let flags = scaling::Flags::AREA
+        | scaling::Flags::FULL_CHR_H_INT
+        | scaling::Flags::FULL_CHR_H_INP
+        | scaling::Flags::ACCURATE_RND;
+    let format = plain(frame.format());
+    let mut context = scaling::Context::get(format, frame.width(), n_lines, kind.format(), width, height, flags)?;
+    let is_full = tags.range == Some("pc") || format != frame.format();
+    // SAFETY: the context is ours; the tables are libswscale's own and static.
+    #[expect(unsafe_code, reason = "the wrapper does not set matrix and range")]
+    unsafe {
+        // Both ways: RGB that is scaled goes through luma and chroma and back.
+        let matrix = ffi::sws_getCoefficients(matrix(frame.height(), tags, kind));
+        let (full, one) = (i32::from(is_full), 1 << 16);
+        ffi::sws_setColorspaceDetails(context.as_mut_ptr(), matrix, full, matrix, 1, 0, one, one);
+    }
+    Ok(context)
+}
+
 /// The formats "with JPEG range" under their plain names: libswscale warns about them; the range is set apart.
 fn plain(format: Pixel) -> Pixel {
     match format {
@@ -141,16 +243,84 @@ fn plain(format: Pixel) -> Pixel {
     }
 }
 
-/// The matrix that the frame names; where it names none, BT.709 for high definition and BT.601 below, as players do.
-fn matrix(frame: &ffmpeg::frame::Video) -> i32 {
-    use ffmpeg::color::Space;
-    match frame.color_space() {
-        Space::BT709 => ffi::SWS_CS_ITU709,
-        Space::FCC => ffi::SWS_CS_FCC,
-        Space::SMPTE240M => ffi::SWS_CS_SMPTE240M,
-        Space::BT2020NCL | Space::BT2020CL => ffi::SWS_CS_BT2020,
-        Space::BT470BG | Space::SMPTE170M => ffi::SWS_CS_ITU601,
-        _ if frame.height() >= 720 => ffi::SWS_CS_ITU709,
+/// A frame's colour tags as libav names them; the container's where the frame has none.
+struct Tags<'a> {
+    matrix: Option<&'a str>,
+    range: Option<&'a str>,
+    transfer: Option<&'a str>,
+    primaries: Option<&'a str>,
+}
+
+impl<'a> Tags<'a> {
+    fn of(frame: &ffmpeg::frame::Video, container: &'a ColorTags) -> Self {
+        let or = |name: *const std::ffi::c_char, other: &'a Option<String>| {
+            // SAFETY: libav's names are static strings that end in NUL; null for a number without one.
+            #[expect(unsafe_code, reason = "the wrapper panics at numbers that it does not know")]
+            let name: Option<&'static CStr> = (!name.is_null()).then(|| unsafe { CStr::from_ptr(name) });
+            let known =
+                name.and_then(|name| name.to_str().ok()).filter(|name| !matches!(*name, "unknown" | "reserved"));
+            known.or(other.as_deref())
+        };
+        // SAFETY: `frame` is valid while it is borrowed; the functions take any number.
+        #[expect(unsafe_code, reason = "the wrapper panics at numbers that it does not know")]
+        unsafe {
+            let frame = &*frame.as_ptr();
+            Self {
+                matrix: or(ffi::av_color_space_name(frame.colorspace), &container.matrix),
+                range: or(ffi::av_color_range_name(frame.color_range), &container.range),
+                transfer: or(ffi::av_color_transfer_name(frame.color_trc), &container.transfer),
+                primaries: or(ffi::av_color_primaries_name(frame.color_primaries), &container.primaries),
+            }
+        }
+    }
+}
+
+/// What a decoded frame says of its colours; `container` where it says nothing.
+pub(super) fn color_tags(frame: &ffmpeg::frame::Video, container: &ColorTags) -> ColorTags {
+    let tags = Tags::of(frame, container);
+    let [matrix, range, transfer, primaries] =
+        [tags.matrix, tags.range, tags.transfer, tags.primaries].map(|tag| tag.map(str::to_owned));
+    ColorTags { matrix, range, transfer, primaries }
+}
+
+/// The share of red and of blue in the luma of a stream.
+pub(super) fn luma_shares(stream: &VideoStream) -> (f32, f32) {
+    let tags = Tags {
+        matrix: stream.color.matrix.as_deref(),
+        range: None,
+        transfer: stream.color.transfer.as_deref(),
+        primaries: stream.color.primaries.as_deref(),
+    };
+    match matrix(stream.height, &tags, Kind::of(false, &tags)) {
+        ffi::SWS_CS_ITU709 => (0.2126, 0.0722),
+        ffi::SWS_CS_FCC => (0.3, 0.11),
+        ffi::SWS_CS_SMPTE240M => (0.212, 0.087),
+        ffi::SWS_CS_BT2020 => (0.2627, 0.0593),
+        _ => (0.299, 0.114),
+    }
+}
+
+/// Whether the frame's pixel format has one of libav's `AV_PIX_FMT_FLAG_*`.
+fn has_flag(frame: &ffmpeg::frame::Video, flag: std::ffi::c_int) -> bool {
+    // SAFETY: `frame` is valid while it is borrowed; the descriptor is static, or null for a number that is no format.
+    #[expect(unsafe_code, reason = "the wrapper's descriptor has no flags")]
+    unsafe {
+        let descriptor = ffi::av_pix_fmt_desc_get(ffi::AVPixelFormat((*frame.as_ptr()).format));
+        !descriptor.is_null() && (*descriptor).flags & flag as u64 != 0
+    }
+}
+
+/// The matrix that the tags name; where they name none, BT.2020 for high dynamic range, BT.709 for high definition and
+/// BT.601 below, as players do.
+fn matrix(height: u32, tags: &Tags<'_>, kind: Kind) -> i32 {
+    match tags.matrix {
+        Some("bt709") => ffi::SWS_CS_ITU709,
+        Some("fcc") => ffi::SWS_CS_FCC,
+        Some("smpte240m") => ffi::SWS_CS_SMPTE240M,
+        Some("bt2020nc" | "bt2020c") => ffi::SWS_CS_BT2020,
+        Some("bt470bg" | "smpte170m") => ffi::SWS_CS_ITU601,
+        _ if matches!(kind, Kind::Wide(_)) => ffi::SWS_CS_BT2020,
+        _ if height >= 720 => ffi::SWS_CS_ITU709,
         _ => ffi::SWS_CS_ITU601,
     }
 }

@@ -3,7 +3,10 @@
 
 use bytes::Bytes;
 use vidgist::change::FrameScore;
-use vidgist::media::{AudioStream, EncodedImage, ImageFormat, MediaInfo, Ratio, Rotation, SubtitleStream, VideoStream};
+use vidgist::media::{
+    AudioStream, ColorTags, EncodedImage, FieldOrder, ImageFormat, MediaInfo, Ratio, Rotation, SubtitleStream,
+    VideoStream,
+};
 use vidgist::message::{Alternative, Answer, Finish, Usage};
 use vidgist::model::ModelDescription;
 use vidgist::report::{Dropped, MadeWith, Report, Sampling, StageTime};
@@ -33,6 +36,8 @@ pub fn media() -> MediaInfo {
             is_mirrored: false,
             frame_rate: Some(Ratio { num: 30_000, den: 1001 }),
             pixel_format: Some("yuv420p".into()),
+            color: ColorTags { matrix: Some("bt709".into()), range: Some("tv".into()), ..ColorTags::default() },
+            field_order: Some(FieldOrder::Progressive),
             time_base: TimeBase::new(1, 30_000).expect("a base"),
             start: Some(at(0)),
             duration: Some(at(95_500)),
