@@ -39,6 +39,7 @@
 //!     needs_words: false,
 //!     ask: Some(Ask { model, prompt: prompt::PromptOptions::default(), fence: 0x5eed_1234 }),
 //!     output: None,
+//!     cache: None,
 //!     limits,
 //! };
 //! let mut events = run(job, Stop::default());

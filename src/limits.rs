@@ -7,6 +7,9 @@ pub struct Limits {
     pub max_pixels: u64,
     /// Streams of one container.
     pub max_streams: usize,
+    /// Bytes of a file that are read through to learn where its frames are; of a longer one the container's own index
+    /// is asked, where it has one.
+    pub max_scan_bytes: u64,
     /// Frames of one plan.
     pub max_frames: usize,
     /// Frames sent in one request.
@@ -25,6 +28,7 @@ impl Default for Limits {
             // Two 8K pictures.
             max_pixels: 67_108_864,
             max_streams: 256,
+            max_scan_bytes: 4 << 30,
             max_frames: 200_000,
             // OpenAI takes 500 pictures and about 50 MB of them in one request.
             max_request_frames: 500,

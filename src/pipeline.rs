@@ -1,6 +1,7 @@
 //! The whole job, top to bottom: source, probe, plan, frames and words at the same time, timeline, prompt, model,
 //! report. A run is a stream of events, the last of which is its result.
 
+mod draft;
 mod event;
 mod look;
 mod stages;
@@ -57,6 +58,8 @@ pub struct Job {
     pub ask: Option<Ask>,
     /// Folder for the report, the pictures and the words; None keeps everything in the report.
     pub output: Option<PathBuf>,
+    /// Folder for what need not be found out again in the next run; None keeps nothing.
+    pub cache: Option<PathBuf>,
     /// How much is accepted.
     pub limits: Limits,
 }
@@ -102,7 +105,7 @@ async fn work(job: &Job, events: &mpsc::Sender<Event>, stop: &Stop) -> Result<Re
     let (info, video) = clock.time("probe", stages::open(job)).await?;
     let _ = events.send(Event::Probed(Box::new(info.clone()))).await;
     // What cannot be planned is said before words are looked for, which may cost money.
-    let video = video.map(|video| look::draft(job, &video).map(|draft| (video, draft))).transpose()?;
+    let video = video.map(|mut video| draft::draft(job, &mut video).map(|draft| (video, draft))).transpose()?;
     let (looked, words) = tokio::join!(
         clock.measure(look::look(job, video, events, stop)),
         clock.measure(stages::find_words(job, &info, events)),

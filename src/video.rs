@@ -77,11 +77,18 @@ pub struct Video {
 }
 
 impl Video {
-    /// Chooses the stream and scans where its frames are. None where the source has no picture.
+    /// Chooses the stream and scans where its frames are; `cache` is a folder in which that is kept for the next run.
+    /// None where the source has no picture.
     ///
     /// # Errors
     /// As [`FrameIndex::scan`]; [`Error::Limit`] and [`Error::Malformed`] for pictures of impossible size.
-    pub fn open(source: &Source, info: &MediaInfo, decoder: Decoder, limits: &Limits) -> Result<Option<Self>> {
+    pub fn open(
+        source: &Source,
+        info: &MediaInfo,
+        decoder: Decoder,
+        limits: &Limits,
+        cache: Option<&Path>,
+    ) -> Result<Option<Self>> {
         let stream = match decoder {
             Decoder::Auto => info.main_video(),
             // OpenCV reads the first video stream of a container, even a cover.
@@ -92,12 +99,31 @@ impl Video {
         };
         crate::probe::check_pixels(&info.input, stream.width, stream.height, limits)?;
         let index = match source {
-            Source::Media(path) => Some(FrameIndex::scan(path, stream, info.start, limits)?),
+            Source::Media(path) => Some(match decoder {
+                Decoder::Auto => match FrameIndex::outline(path, info, stream, limits)? {
+                    Some(outline) => outline,
+                    None => FrameIndex::scan_cached(path, stream, info.start, limits, cache)?,
+                },
+                Decoder::OpenCv => FrameIndex::scan_cached(path, stream, info.start, limits, cache)?,
+            }),
             Source::Picture(_) => Some(FrameIndex::regular(1, stream.time_base)),
             Source::Sequence { pictures, .. } => Some(FrameIndex::regular(pictures.len(), stream.time_base)),
             Source::Stream(_) | Source::Camera(_) => None,
         };
         Ok(Some(Self { stream: stream.clone(), index, source: source.clone(), decoder, limits: *limits }))
+    }
+
+    /// Puts every frame into the index, at the cost of reading all of the file, however long it is.
+    ///
+    /// # Errors
+    /// As [`FrameIndex::scan`].
+    pub fn index_all(&mut self) -> Result<()> {
+        if let (Source::Media(path), Some(index)) = (&self.source, &mut self.index)
+            && index.is_outline
+        {
+            *index = FrameIndex::scan(path, &self.stream, index.container_start(), &self.limits)?;
+        }
+        Ok(())
     }
 
     /// The reader for this source.

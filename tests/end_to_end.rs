@@ -92,6 +92,7 @@ fn job(oracle: &Oracle, name: &str, interval_ms: i64, words: Vec<Box<dyn Transcr
             fence: 0x00c0_ffee,
         }),
         output: None,
+        cache: None,
         limits: Limits::default(),
     }
 }

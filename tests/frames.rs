@@ -56,11 +56,11 @@ fn read(
     path: &Path,
     sampling: Sampling,
     decoder: Decoder,
+    limits: Limits,
 ) -> vidgist::Result<(Vec<Timestamp>, Vec<Frame>, ReadOutcome)> {
-    let limits = Limits::default();
     let source = Source::identify(path.to_str().expect("UTF-8"))?;
     let info = vidgist::probe::probe(&source, Ratio::ONE, &limits)?;
-    let video = Video::open(&source, &info, decoder, &limits)?.expect("a video");
+    let video = Video::open(&source, &info, decoder, &limits, None)?.expect("a video");
     let options = PlanOptions { sampling, start: None, end: None, max_frames: None };
     let plan = plan(&options, video.index.as_ref().map(vidgist::video::index::FrameIndex::range), &limits)?;
     let mut frames = Vec::new();
@@ -90,21 +90,26 @@ fn displayed(truth: &Truth, point: Timestamp) -> (i64, u32) {
 
 #[test]
 fn every_sample_point_gets_the_frame_on_the_screen_through_opencv() {
-    check(Decoder::OpenCv);
+    check(Decoder::OpenCv, Limits::default());
 }
 
 #[test]
 fn every_sample_point_gets_the_frame_on_the_screen_through_libav() {
-    check(Decoder::Auto);
+    check(Decoder::Auto, Limits::default());
 }
 
-fn check(decoder: Decoder) {
+#[test]
+fn every_sample_point_gets_the_frame_on_the_screen_of_a_file_too_long_to_be_read_through() {
+    check(Decoder::Auto, Limits { max_scan_bytes: 0, ..Limits::default() });
+}
+
+fn check(decoder: Decoder, limits: Limits) {
     let mut wrong = Vec::new();
     for truth in truths(decoder) {
         // 0.37 s is in step with no frame rate of the fixtures.
-        for interval in ["1s", "0.37s", "40ms"] {
+        for interval in ["1s", "0.37s", "40ms", "1.7s"] {
             let sampling = Sampling::Interval(interval.parse().expect("a time"));
-            let (points, frames, outcome) = match read(&fixtures().join(&truth.name), sampling, decoder) {
+            let (points, frames, outcome) = match read(&fixtures().join(&truth.name), sampling, decoder, limits) {
                 Ok(read) => read,
                 Err(error) => {
                     wrong.push(format!("{} every {interval}: {error}", truth.name));
@@ -139,7 +144,7 @@ fn frames_lost_to_damage_are_named_and_the_others_are_right() {
     let path = fixtures().join("broken/wiped-packets.mp4");
     for (decoder, n_least) in [(Decoder::OpenCv, 10), (Decoder::Auto, 68)] {
         let every_frame = Sampling::Interval("40ms".parse().expect("a time"));
-        let (points, frames, outcome) = read(&path, every_frame, decoder).expect("what is left");
+        let (points, frames, outcome) = read(&path, every_frame, decoder, Limits::default()).expect("what is left");
         assert_eq!(frames.len() + outcome.missing.len() + outcome.n_repeated, points.len(), "{decoder:?}");
         assert!(frames.len() >= n_least && !outcome.missing.is_empty(), "{decoder:?}: {} came", frames.len());
         // 25 frames a second from 0 on. Until the next keyframe decoders smear what refers to a damaged frame (no mark is

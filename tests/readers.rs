@@ -61,7 +61,7 @@ fn read(path: &Path, decoder: Decoder, width: u32, step: usize) -> vidgist::Resu
     let mut info = vidgist::probe::probe(&source, Ratio::ONE, &limits)?;
     // OpenCV reads the first stream, whatever is meant: both read that one.
     info.video.truncate(1);
-    let video = Video::open(&source, &info, decoder, &limits)?.expect("a video");
+    let video = Video::open(&source, &info, decoder, &limits, None)?.expect("a video");
     let index = video.index.as_ref().expect("an index");
     let points: Vec<Timestamp> = (0..index.n_frames()).step_by(step).map(|number| index.time(number)).collect();
     let size = fit(video.stream.display_size(), width);

@@ -176,6 +176,46 @@ fn a_contact_sheet_shows_every_frame_in_its_place() {
 }
 
 #[test]
+fn where_frames_are_is_found_out_once_for_each_content() {
+    let user = User::new();
+    let cache = user.home.path().join(".cache/vidgist/index");
+    let run = |path: &str| {
+        let printed = user.run(&["frames", path, "--interval", "0.37s", "-o", &user.path("out")]).complete();
+        printed.lines().count()
+    };
+    for (i, name) in ["vfr.mp4", "edit-list.mp4"].into_iter().enumerate() {
+        // Made long by a box that means nothing.
+        let mut bytes = std::fs::read(project().join("fixtures").join(name)).expect("a fixture");
+        bytes.extend(&(9u32 << 20).to_be_bytes());
+        bytes.extend(b"free");
+        bytes.resize(bytes.len() + (9 << 20) - 8, 0);
+        let [path, copy] = ["", "copy-"].map(|prefix| user.path(&format!("{prefix}{name}")));
+        std::fs::write(&path, &bytes).expect("written");
+        std::fs::write(&copy, &bytes).expect("written");
+        let hashes = |path: &str| {
+            let n_frames = run(path);
+            let text = std::fs::read(user.home.path().join("out/frames.json")).expect("frames.json");
+            let index: Value = serde_json::from_slice(&text).expect("JSON");
+            let hashes: Vec<Value> = list(&index, "sha256").into_iter().cloned().collect();
+            assert_eq!(hashes.len(), n_frames);
+            hashes
+        };
+        let before = hashes(&path);
+        assert_eq!(command::names(&cache).len(), i + 1);
+        // Another name, the same content.
+        assert_eq!(hashes(&copy), before, "{name}");
+        assert_eq!(command::names(&cache).len(), i + 1);
+        // A cache that somebody spoilt is made anew.
+        for kept in command::names(&cache) {
+            std::fs::write(cache.join(kept), b"{\"pts\":[3,2,1]}").expect("written");
+        }
+        assert_eq!(hashes(&path), before, "{name}");
+    }
+    run("fixtures/talk.mp4");
+    assert_eq!(command::names(&cache).len(), 2, "a short file is not worth it");
+}
+
+#[test]
 fn what_cannot_be_chosen_is_said() {
     let user = User::new();
     let out = user.path("out");

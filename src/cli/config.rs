@@ -74,3 +74,9 @@ pub fn default_path() -> Option<PathBuf> {
     use etcetera::BaseStrategy as _;
     etcetera::choose_base_strategy().ok().map(|dirs| dirs.config_dir().join("vidgist").join("config.toml"))
 }
+
+/// `$XDG_CACHE_HOME/vidgist`, by default `~/.cache/vidgist`.
+pub fn cache_folder() -> Option<PathBuf> {
+    use etcetera::BaseStrategy as _;
+    etcetera::choose_base_strategy().ok().map(|dirs| dirs.cache_dir().join("vidgist"))
+}

@@ -8,7 +8,7 @@ use vidgist::pipeline::Job;
 use vidgist::source::Source;
 
 use super::args::FramesArgs;
-use super::config::Config;
+use super::config::{self, Config};
 use super::{code_for, follow, print, wishes};
 
 pub async fn run(args: &FramesArgs, config: &Config, quiet: bool) -> Result<ExitCode> {
@@ -25,6 +25,7 @@ pub async fn run(args: &FramesArgs, config: &Config, quiet: bool) -> Result<Exit
         needs_words: false,
         ask: None,
         output: Some(args.output.clone()),
+        cache: config::cache_folder(),
         limits: Limits::default(),
     };
     let report = follow(job, quiet).await?;

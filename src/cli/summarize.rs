@@ -11,7 +11,7 @@ use vidgist::report::{Format, render};
 use vidgist::source::Source;
 
 use super::args::{ImageTransport, ReportFormat, SummarizeArgs};
-use super::config::Config;
+use super::config::{self, Config};
 use super::{code_for, follow, model, print, wishes};
 
 pub async fn run(args: &SummarizeArgs, config: &Config, quiet: bool) -> Result<ExitCode> {
@@ -52,6 +52,7 @@ pub async fn run(args: &SummarizeArgs, config: &Config, quiet: bool) -> Result<E
             fence: fastrand::u32(..),
         }),
         output: args.output.clone(),
+        cache: config::cache_folder(),
         limits: Limits::default(),
     };
     let report = follow(job, quiet).await?;

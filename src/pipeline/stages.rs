@@ -33,9 +33,10 @@ pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T>
 /// The source's facts, and its video where it has one.
 pub(super) async fn open(job: &Job) -> Result<(MediaInfo, Option<Video>)> {
     let (source, rate, decoder, limits) = (job.source.clone(), job.sequence_rate, job.decoder, job.limits);
+    let cache = job.cache.as_ref().map(|folder| folder.join("index"));
     blocking(move || {
         let info = probe::probe(&source, rate, &limits)?;
-        let video = Video::open(&source, &info, decoder, &limits)?;
+        let video = Video::open(&source, &info, decoder, &limits, cache.as_deref())?;
         Ok((info, video))
     })
     .await

@@ -1,15 +1,22 @@
 //! Where the frames of a video are: their times, read from the packets without decoding one.
 
+mod around;
+mod cache;
+
 use std::path::Path;
 
+pub(super) use around::is_same;
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, Result};
-use crate::libav::Demuxer;
+use crate::libav::{Demuxer, Packet};
 use crate::limits::Limits;
 use crate::media::VideoStream;
 use crate::time::{TimeBase, TimeRange, Timestamp};
 
 /// One packet of the video stream.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(into = "Row", from = "Row")]
 pub(super) struct PacketEntry {
     /// Presentation time in ticks.
     pub(super) pts: i64,
@@ -19,6 +26,35 @@ pub(super) struct PacketEntry {
     pub(super) n_bytes: u32,
     /// Whether decoding can begin here.
     pub(super) is_key: bool,
+    /// Whether packets that are not in the index lie between the entry before and this one.
+    pub(super) follows_gap: bool,
+}
+
+/// A packet as it is kept in a file: pts, dts, bytes, 1 for a keyframe.
+type Row = (i64, i64, u32, u8);
+
+impl From<PacketEntry> for Row {
+    fn from(entry: PacketEntry) -> Self {
+        (entry.pts, entry.dts, entry.n_bytes, u8::from(entry.is_key))
+    }
+}
+
+impl From<Row> for PacketEntry {
+    fn from((pts, dts, n_bytes, is_key): Row) -> Self {
+        Self { pts, dts, n_bytes, is_key: is_key != 0, follows_gap: false }
+    }
+}
+
+impl PacketEntry {
+    fn new(packet: &Packet, pts: i64) -> Self {
+        Self {
+            pts,
+            dts: packet.dts().unwrap_or(pts),
+            n_bytes: u32::try_from(packet.data().len()).unwrap_or(u32::MAX),
+            is_key: packet.is_key(),
+            follows_gap: false,
+        }
+    }
 }
 
 /// The frames of one video stream in presentation order.
@@ -28,7 +64,8 @@ pub struct FrameIndex {
     pts: Vec<i64>,
     /// Presentation times of those that can be decoded by themselves, sorted.
     keys: Vec<i64>,
-    /// Every packet in decoding order, those that are not shown included; empty where `is_exact` is false.
+    /// Every packet in decoding order, those that are not shown included; empty where `is_exact` is false. Of a very
+    /// long file the packets around the wanted moments alone.
     pub(super) packets: Vec<PacketEntry>,
     /// First tick after the last frame.
     end: i64,
@@ -38,8 +75,10 @@ pub struct FrameIndex {
     /// Whether the packets carry presentation times; else the times are the decoder's own, and only the frames' order
     /// can be relied on.
     pub is_exact: bool,
-    /// Packets of the stream, those that are not shown included.
-    pub n_packets: u64,
+    /// Whether only the first and last frames of a very long file are in here yet; the reader looks for the others.
+    pub(super) is_outline: bool,
+    /// Packets of the stream, those that are not shown included; None where not all were read.
+    pub n_packets: Option<u64>,
     /// Places of the file that could not be read.
     pub n_read_errors: u32,
 }
@@ -62,12 +101,7 @@ impl FrameIndex {
             n_packets += 1;
             n_without_pts += usize::from(packet.pts().is_none());
             let Some(time) = packet.pts().or(packet.dts()) else { continue };
-            packets.push(PacketEntry {
-                pts: time,
-                dts: packet.dts().unwrap_or(time),
-                n_bytes: u32::try_from(packet.data().len()).unwrap_or(u32::MAX),
-                is_key: packet.is_key(),
-            });
+            packets.push(PacketEntry::new(&packet, time));
             if packet.is_discard() {
                 continue;
             }
@@ -100,7 +134,8 @@ impl FrameIndex {
             base: stream.time_base,
             start,
             is_exact,
-            n_packets,
+            is_outline: false,
+            n_packets: Some(n_packets),
             n_read_errors: demuxer.n_read_errors(),
         })
     }
@@ -116,9 +151,20 @@ impl FrameIndex {
             base,
             start: Timestamp::ZERO,
             is_exact: true,
-            n_packets: n as u64,
+            is_outline: false,
+            n_packets: Some(n as u64),
             n_read_errors: 0,
         }
+    }
+
+    /// Whether packets of the stream are missing from [`FrameIndex::packets`].
+    pub(super) fn has_gaps(&self) -> bool {
+        self.packets.first().is_some_and(|packet| packet.follows_gap)
+    }
+
+    /// The container's zero, on the stream's own clock.
+    pub(super) fn container_start(&self) -> Timestamp {
+        self.start
     }
 
     /// Number of frames.
@@ -250,7 +296,8 @@ mod tests {
             base,
             start,
             is_exact: true,
-            n_packets: 0,
+            is_outline: false,
+            n_packets: None,
             n_read_errors: 0,
         }
     }

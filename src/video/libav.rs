@@ -231,6 +231,14 @@ impl FrameReader for PlannedReader<'_> {
     }
 
     fn read(&mut self, points: &[Timestamp], size: (u32, u32), sink: &mut FrameSink<'_>) -> Result<ReadOutcome> {
+        if self.index.is_outline {
+            let start = self.index.container_start();
+            let index = match FrameIndex::around(self.path, self.stream, start, points, &self.limits)? {
+                Some(index) => index,
+                None => FrameIndex::scan(self.path, self.stream, start, &self.limits)?,
+            };
+            return PlannedReader { index: &index, ..*self }.read(points, size, sink);
+        }
         let wanted = self.index.wanted(points);
         let mut outcome = ReadOutcome { n_repeated: points.len() - wanted.len(), ..ReadOutcome::default() };
         let times: Vec<i64> = wanted.iter().map(|(number, _)| self.index.pts(*number).ticks()).collect();

@@ -3,7 +3,7 @@
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex};
 
-use super::super::index::FrameIndex;
+use super::super::index::{FrameIndex, is_same};
 use super::super::spans::Span;
 use crate::error::Result;
 use crate::libav::{Demuxer, Packet};
@@ -91,6 +91,13 @@ impl<'a> Feeder<'a> {
 
     /// Makes packet number `target` the next one.
     pub(super) fn go_to(&mut self, target: usize) -> Result<()> {
+        if self.index.has_gaps() {
+            let way = self.index.packets.get(self.position..=target);
+            if !way.is_some_and(|way| way.iter().all(|packet| !packet.follows_gap)) {
+                return self.find(target);
+            }
+            return self.skip_to(target);
+        }
         let skipped = self.index.packets.get(self.position..target).unwrap_or_default();
         let n_bytes: u64 = skipped.iter().map(|packet| u64::from(packet.n_bytes)).sum();
         if self.can_seek && (n_bytes > WORTH_SEEKING_BYTES || target < self.position) && !self.seek(target)? {
@@ -99,6 +106,10 @@ impl<'a> Feeder<'a> {
             self.can_seek = false;
             self.rewind()?;
         }
+        self.skip_to(target)
+    }
+
+    fn skip_to(&mut self, target: usize) -> Result<()> {
         while self.position < target {
             if self.next()?.is_none() {
                 break;
@@ -144,6 +155,37 @@ impl<'a> Feeder<'a> {
             }
         }
         Ok(false)
+    }
+
+    /// Seeks to `target` in a file of which not every packet is in the index, so that counting does not help: the
+    /// packet is known by its looks.
+    fn find(&mut self, target: usize) -> Result<()> {
+        let entry = self.index.packets[target];
+        for attempt in [Some(entry.pts), Some(entry.dts), None] {
+            match attempt {
+                Some(ticks) if !self.demuxer.seek(self.stream_idx, ticks) => continue,
+                Some(_) => {}
+                None => {
+                    tracing::debug!(target, "seeking does not find the packet: reading from the start");
+                    self.rewind()?;
+                }
+            }
+            while let Some(packet) = self.read()? {
+                if is_same(&entry, &packet) {
+                    self.landed = Some(packet);
+                    break;
+                }
+                // Landed behind it: its time is past.
+                if attempt.is_some() && packet.dts().is_some_and(|dts| dts > entry.pts) {
+                    break;
+                }
+            }
+            if self.landed.is_some() {
+                break;
+            }
+        }
+        self.position = target;
+        Ok(())
     }
 
     /// The packet's number, where it is at most `target` and no other packet near it looks the same.

@@ -1,0 +1,179 @@
+//! The index of a very long file: its ends, and then the packets around the wanted moments, found by the container's
+//! own index instead of reading all of it.
+
+use std::path::Path;
+
+use super::{FrameIndex, PacketEntry, last_duration};
+use crate::error::Result;
+use crate::libav::{Demuxer, Packet};
+use crate::limits::Limits;
+use crate::media::{MediaInfo, VideoStream};
+use crate::time::Timestamp;
+
+/// Packets read past a moment: decoding times, where a container has none, are behind by less than this.
+const MARGIN_PACKETS: usize = 32;
+
+impl FrameIndex {
+    /// The first and the last frames alone, for a file that is too long to be read through; None where it is not, or
+    /// where its container has no index of its own that says where keyframes are.
+    ///
+    /// # Errors
+    /// As [`FrameIndex::scan`].
+    pub(in crate::video) fn outline(
+        path: &Path,
+        info: &MediaInfo,
+        stream: &VideoStream,
+        limits: &Limits,
+    ) -> Result<Option<Self>> {
+        let is_long = info.size_bytes.is_some_and(|n| n > limits.max_scan_bytes);
+        let has_index = ["mov", "matroska"].iter().any(|format| info.format.starts_with(format));
+        if !is_long || !has_index || info.duration.is_none() || !info.damage.is_empty() {
+            return Ok(None);
+        }
+        let outline = Self::around(path, stream, info.start, &[Timestamp::ZERO], limits)?;
+        if outline.is_some() {
+            let name = path.display();
+            tracing::info!("{name}: long; packets are found by the container's own index, around what is wanted");
+        }
+        Ok(outline.map(|index| Self { is_outline: true, ..index }))
+    }
+
+    /// The packets around `points` (sorted, on the shared clock) and those of the end. None where the container does
+    /// not land before its keyframes, or its packets carry no times.
+    ///
+    /// # Errors
+    /// As [`FrameIndex::scan`].
+    pub(in crate::video) fn around(
+        path: &Path,
+        stream: &VideoStream,
+        start: Timestamp,
+        points: &[Timestamp],
+        limits: &Limits,
+    ) -> Result<Option<Self>> {
+        let mut demuxer = Demuxer::open(path, limits)?;
+        demuxer.keep_only(&[stream.stream_idx]);
+        let mut reading = Reading { demuxer, stream, packets: Vec::new(), pts: Vec::new(), last: (i64::MIN, 0) };
+        let end = stream.start.or(Some(start)).zip(stream.duration).map(|(start, length)| start.plus(length));
+        let moments = points.iter().map(|point| point.plus(start)).chain(end);
+        let mut reached = i64::MIN;
+        let n_moments = points.len() + usize::from(end.is_some());
+        for (i, moment) in moments.enumerate() {
+            let ticks = moment.floor_to(stream.time_base);
+            let is_end = i + 1 == n_moments && end.is_some();
+            if ticks <= reached && !is_end {
+                continue;
+            }
+            match reading.region(ticks, is_end)? {
+                Some(read_until) => reached = read_until,
+                None => return Ok(None),
+            }
+        }
+        let Reading { demuxer, packets, mut pts, last, .. } = reading;
+        if pts.is_empty() || end.is_none() {
+            return Ok(None);
+        }
+        pts.sort_unstable();
+        pts.dedup();
+        let mut keys: Vec<i64> = packets.iter().filter(|packet| packet.is_key).map(|packet| packet.pts).collect();
+        keys.retain(|key| pts.binary_search(key).is_ok());
+        keys.sort_unstable();
+        Ok(Some(Self {
+            keys,
+            end: last.0.saturating_add(last_duration(last.1, &pts, stream)),
+            pts,
+            packets,
+            base: stream.time_base,
+            start,
+            is_exact: true,
+            is_outline: false,
+            n_packets: None,
+            n_read_errors: demuxer.n_read_errors(),
+        }))
+    }
+}
+
+struct Reading<'a> {
+    demuxer: Demuxer,
+    stream: &'a VideoStream,
+    packets: Vec<PacketEntry>,
+    pts: Vec<i64>,
+    /// The frame shown last, and its packet's duration.
+    last: (i64, i64),
+}
+
+impl Reading<'_> {
+    /// Reads from the keyframe before `ticks` on until the frame shown then is decided, or, for the end, everything.
+    /// Returns until when all frames are known; None where the container did not land before a keyframe.
+    fn region(&mut self, ticks: i64, is_end: bool) -> Result<Option<i64>> {
+        let Some(mut packet) = self.land(ticks)? else { return Ok(None) };
+        // Landed in what was read already: what follows is new, and no packet is left out between.
+        let known = self.packets.iter().rposition(|entry| is_same(entry, &packet));
+        let mut is_known = known.is_some();
+        let mut follows_gap = !is_known;
+        let mut n_after = 0;
+        loop {
+            let Some(pts) = packet.pts() else { return Ok(None) };
+            if is_known {
+                // The last known packet ends what is known.
+                is_known = !self.packets.last().is_some_and(|last| is_same(last, &packet));
+            } else {
+                self.packets.push(PacketEntry { follows_gap, ..PacketEntry::new(&packet, pts) });
+                follows_gap = false;
+                if !packet.is_discard() {
+                    self.pts.push(pts);
+                    self.last = self.last.max((pts, packet.duration()));
+                }
+            }
+            let decoded_at = packet.dts().unwrap_or(pts);
+            n_after += usize::from(decoded_at > ticks);
+            if n_after > MARGIN_PACKETS && !is_known && !is_end {
+                return Ok(Some(ticks));
+            }
+            match self.next()? {
+                Some(next) => packet = next,
+                None => return Ok(Some(i64::MAX)),
+            }
+        }
+    }
+
+    /// The keyframe to decode from for the frame shown at `ticks`: the first packet after seeking there, or further
+    /// back where that one is shown later than `ticks` (containers look times up in decoding order).
+    fn land(&mut self, ticks: i64) -> Result<Option<Packet>> {
+        let mut target = ticks;
+        let mut before: Option<Packet> = None;
+        for _ in 0..4 {
+            if !self.demuxer.seek(self.stream.stream_idx, target) {
+                break;
+            }
+            let Some(packet) = self.next()? else { break };
+            let Some(pts) = packet.pts().filter(|_| packet.is_key()) else { return Ok(None) };
+            // Nothing lies before the first keyframe.
+            if pts <= ticks || before.as_ref().is_some_and(|before| before.pts() == Some(pts)) {
+                return Ok(Some(packet));
+            }
+            target = packet.dts().unwrap_or(pts).min(pts).saturating_sub(1);
+            before = Some(packet);
+        }
+        // Before its first keyframe a container may refuse to go: that keyframe is what there is.
+        match before {
+            Some(first) if self.demuxer.seek(self.stream.stream_idx, first.dts().or(first.pts()).unwrap_or(0)) => {
+                self.next()
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn next(&mut self) -> Result<Option<Packet>> {
+        while let Some(packet) = self.demuxer.next_packet()? {
+            if packet.stream_idx() == self.stream.stream_idx && !packet.data().is_empty() {
+                return Ok(Some(packet));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Whether the entry is this packet's. Decoding times are left out: libav guesses some, other ones after a seek.
+pub(in crate::video) fn is_same(entry: &PacketEntry, packet: &Packet) -> bool {
+    Some(entry.pts) == packet.pts() && entry.n_bytes as usize == packet.data().len()
+}
