@@ -70,6 +70,87 @@ fn a_budget_sees_each_shot_both_ends_and_leaves_no_long_stretch() {
     }
 }
 
+/// A film of pieces of real clips, each from another clip than the one before; where the pieces begin and the film
+/// ends, in seconds. None, with the reason printed, where the clips are not there.
+fn film_of_real_clips(folder: &Path) -> Option<(String, Vec<f64>)> {
+    let media = project().join("../shared/media");
+    let clips =
+        [("bbb_webm/big_buck_bunny_0_30.webm", 25.0), ("nasa/nasa_13013.mp4", 8.0), ("bbb_mp4/bigbuckbunny.mp4", 3.0)];
+    if let Some((missing, _)) = clips.iter().find(|(clip, _)| !media.join(clip).exists()) {
+        eprintln!("skipped: {missing} of the shared clips is not there");
+        return None;
+    }
+    let (mut list, mut begins, mut at, mut seed) = (String::new(), Vec::new(), 0.0, 7u32);
+    for i in 0..40 {
+        let (clip, longest) = clips[[0, 1, 0, 2][i % 4]];
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let length = 1.2 + f64::from(seed >> 24) / 255.0 * 2.8;
+        let offset = f64::from(seed >> 16 & 0xff) / 255.0 * (longest - length).max(0.0);
+        let piece = folder.join(format!("{i:02}.mp4"));
+        let made = std::process::Command::new("ffmpeg")
+            .args(["-v", "error", "-y", "-ss", &format!("{offset:.2}"), "-t", &format!("{length:.2}"), "-i"])
+            .arg(media.join(clip))
+            .args([
+                "-map",
+                "0:v:0",
+                "-vf",
+                "scale=320:180,fps=25,setsar=1",
+                "-c:v",
+                "libx264",
+                "-preset",
+                "ultrafast",
+                "-an",
+            ])
+            .arg(&piece)
+            .status();
+        assert!(made.expect("ffmpeg").success());
+        let shown = std::process::Command::new("ffprobe")
+            .args(["-v", "error", "-count_packets", "-show_entries", "stream=nb_read_packets", "-of", "csv=p=0"])
+            .arg(&piece)
+            .output()
+            .expect("ffprobe");
+        let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+        let n_frames: f64 = shown.trim().parse().unwrap_or_else(|e| panic!("{}: {shown:?}: {e}", piece.display()));
+        begins.push(at);
+        at += n_frames / 25.0;
+        list += &format!("file '{}'\n", piece.display());
+    }
+    begins.push(at);
+    let (listed, film) = (folder.join("list.txt"), folder.join("film.mp4"));
+    std::fs::write(&listed, list).expect("written");
+    // Coded anew as one film, so that cuts lie where the encoder does not expect them: no keyframe is put at a cut.
+    let made = std::process::Command::new("ffmpeg")
+        .args(["-v", "error", "-y", "-f", "concat", "-safe", "0", "-i"])
+        .arg(&listed)
+        .args(["-c:v", "libx264", "-crf", "28", "-sc_threshold", "0", "-g", "125"])
+        .arg(&film)
+        .status();
+    assert!(made.expect("ffmpeg").success());
+    Some((film.to_str().expect("UTF-8").to_owned(), begins))
+}
+
+#[test]
+fn cuts_between_real_pictures_are_found() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let Some((film, begins)) = film_of_real_clips(folder.path()) else { return };
+    let n_pieces = begins.len() - 1;
+    let n_seen = |index: &Value| {
+        let times = seconds(index);
+        begins.windows(2).filter(|piece| times.iter().any(|t| (piece[0] - 0.001..piece[1] - 0.001).contains(t))).count()
+    };
+    let (scenes, _user) = frames(&[&film, "--sampling", "scene"]);
+    let (budget, _user) = frames(&[&film, "--sampling", "budget", "--max-frames", "70"]);
+    eprintln!(
+        "{} of {n_pieces} pieces seen by {} scene frames, {} by a budget of 70",
+        n_seen(&scenes),
+        seconds(&scenes).len(),
+        n_seen(&budget)
+    );
+    // The clips have cuts of their own, so more frames than pieces are right.
+    assert!(n_seen(&scenes) * 100 >= n_pieces * 95 && seconds(&scenes).len() <= n_pieces * 3 / 2);
+    assert!(n_seen(&budget) * 100 >= n_pieces * 95);
+}
+
 #[test]
 fn keyframes_are_those_of_the_container() {
     for name in ["talk.mp4", "open-gop.mp4", "open-gop.ts", "edit-list.mp4", "vfr.mkv", "mpeg4.avi", "interlaced.ts"] {
