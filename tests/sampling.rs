@@ -5,6 +5,7 @@ mod command;
 #[path = "support/marks.rs"]
 mod marks;
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use command::{User, project};
@@ -113,7 +114,7 @@ fn film_of_real_clips(folder: &Path) -> Option<(String, Vec<f64>)> {
         let n_frames: f64 = shown.trim().parse().unwrap_or_else(|e| panic!("{}: {shown:?}: {e}", piece.display()));
         begins.push(at);
         at += n_frames / 25.0;
-        list += &format!("file '{}'\n", piece.display());
+        writeln!(list, "file '{}'", piece.display()).expect("a line");
     }
     begins.push(at);
     let (listed, film) = (folder.join("list.txt"), folder.join("film.mp4"));
