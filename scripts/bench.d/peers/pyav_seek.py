@@ -1,4 +1,4 @@
-"""PyAV: for each frame, seeks to the keyframe before it and decodes up to it, as its documentation's recipe does.
+"""PyAV: for each frame, seeks to the keyframe before it and decodes up to it, as its examples do.
 
 Its threads stay as they are: frame threads decode beyond the wanted frame after each seek.
 """

@@ -1,4 +1,4 @@
-"""PyAV: decodes everything on several threads (what its documentation advises for speed), scales what is kept."""
+"""PyAV: decodes everything on several threads, scales what is kept."""
 
 import av
 import job
