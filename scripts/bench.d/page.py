@@ -160,8 +160,8 @@ write it as a JPEG file of quality 85.
 - **Input**: {results['minutes']} min of {inputs.WIDTH}x{inputs.HEIGHT} at {inputs.FPS} frames a second, H.264 by x264 with its default settings:
   {facts['n_frames']:,} frames, {megabits:.1f} Mbit/s, {facts['n_keyframes']} keyframes, where x264 saw a new scene and after 250 frames without one.
 - **The input decides the ratios**: how far keyframes lie apart, and how much of the work is in frames that others refer to. Of three
-  inputs that were tried this one has the share of needed frames nearest to that of film (0.47 at 5 s); on a zoom into a fractal the
-  other tools took a fifth less beside vidgist than here.
+  inputs that were tried this is the one on which vidgist stands best beside most others; on a zoom into a fractal they took a fifth
+  less beside it than here.
 - **Each tool** does it in the quickest way that we know for it, with as many threads as it takes by itself: `scripts/bench.d/peers/`.
   opencv-python writes the pictures of all Python tools, and scales for those that do not by themselves, by its default filter.
 - **vidgist** does more than the others: it also scores sharpness and change, hashes each picture, and writes `frames.json`.
