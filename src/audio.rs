@@ -3,6 +3,8 @@
 //! Everything streams: a reader holds one packet, one block and the resampler's window, whatever the file's length.
 
 mod decode;
+mod file;
+pub mod measure;
 mod mix;
 mod resample;
 pub mod wav;
@@ -13,8 +15,10 @@ use crate::error::{Error, Result};
 use crate::media::{AudioStream, MediaInfo};
 use crate::time::{TimeBase, Timestamp};
 
+pub use file::{AudioFormat, AudioSummary, write};
+
 use decode::{Chunk, Decoder};
-use mix::Mixer;
+use mix::{Mixer, Role};
 use resample::Resampler;
 
 /// Sample rates that are read and written, in Hz: telephone codecs to studio formats.
@@ -66,6 +70,8 @@ pub struct AudioReader {
     rate_in_hz: u32,
     rate_hz: u32,
     channels: u16,
+    /// What the channels of the blocks are for.
+    layout: Vec<Role>,
     /// Time of the first sample returned, on the shared clock.
     start: Timestamp,
     n_frames: u64,
@@ -86,7 +92,7 @@ impl AudioReader {
             return Err(Error::usage(name, problem, "ask for 1000 to 768000 Hz, 16000 for speech"));
         }
         let mut decoder = Decoder::open(path, media, stream)?;
-        let (first, n_before) = first_sound(&name, stream, &mut decoder)?;
+        let (first, n_before, first_time) = first_sound(&name, stream, &mut decoder)?;
         let (rate_in_hz, stored) = (first.rate_hz, first.layout.len() as u16);
         let channels = want.channels.unwrap_or(stored);
         if channels != stored && !matches!(channels, 1 | 2) {
@@ -99,9 +105,11 @@ impl AudioReader {
         let rate_hz = want.rate_hz.unwrap_or(rate_in_hz);
         let resampler = (rate_hz != rate_in_hz).then(|| Resampler::new(rate_in_hz, rate_hz, channels)).transpose()?;
 
-        // The clock's zero is the first stored sample; what lies before the stream's start is not to be heard.
-        let anchor = stream.first_packet.or(first.time).or(stream.start).unwrap_or(media.start);
-        let n_skipped = stream.start.map_or(0, |start| start.minus(anchor).plus(half_tick(base)).floor_to(base)).max(0);
+        // The clock's zero is the first stored sample; what lies before the stream's start is not to be heard, and
+        // a decoder that tells times has left it out already, unless it stands for damage.
+        let anchor = first_time.or(stream.first_packet).or(stream.start).unwrap_or(media.start);
+        let n_early = stream.start.map_or(0, |start| start.minus(anchor).plus(half_tick(base)).floor_to(base)).max(0);
+        let n_skipped = if first_time.is_some() && n_before == 0 { 0 } else { n_early };
         let start = anchor.plus(Timestamp::new(n_skipped, base)).minus(media.start);
         let lead = n_before.saturating_mul(first.n_frames() as u64);
         Ok(Self {
@@ -113,6 +121,7 @@ impl AudioReader {
                 silence_left: max_silence(media, base),
             },
             mixer: Mixer::new(channels),
+            layout: if channels == stored { first.layout.clone() } else { Role::usual(channels.into()) },
             first: Some(first),
             decoder,
             resampler,
@@ -231,12 +240,13 @@ impl Iterator for AudioReader {
     }
 }
 
-/// The first chunk that could be decoded, and the number of damaged packets before it.
-fn first_sound(name: &str, stream: &AudioStream, decoder: &mut Decoder) -> Result<(Chunk, u64)> {
-    let mut n_before = 0;
+/// The first chunk that could be decoded, the number of damaged packets before it, and the time of the first of all.
+fn first_sound(name: &str, stream: &AudioStream, decoder: &mut Decoder) -> Result<(Chunk, u64, Option<Timestamp>)> {
+    let (mut n_before, mut time) = (0, None);
     while let Some(chunk) = decoder.next()? {
+        time = time.or(chunk.time);
         if !chunk.is_damaged {
-            return Ok((chunk, n_before));
+            return Ok((chunk, n_before, time));
         }
         n_before += 1;
         if n_before >= MAX_LEADING_DAMAGE {
@@ -289,16 +299,17 @@ impl Clock {
         self.stored = self.stored.saturating_add(chunk.n_trimmed.min(1 << 32) as i64);
         if let Some(time) = chunk.time {
             let claimed = time.minus(self.anchor).plus(half_tick(self.base)).floor_to(self.base);
-            // Containers round times to a millisecond or a 90 kHz tick: what is within 50 ms follows on.
+            // Containers round times to a millisecond or a 90 kHz tick: what is within 50 ms follows on. So does what
+            // claims to be earlier than what was heard: a clock that starts anew or stands still loses no sound.
             let tolerance = i64::from(self.base.den() / self.base.num() / 20);
-            if claimed.abs_diff(self.stored) > tolerance as u64 {
+            if claimed > self.stored.saturating_add(tolerance) {
                 self.stored = claimed;
             }
         }
         let at = self.stored;
         self.stored = self.stored.saturating_add(n);
         let end = self.stored;
-        if chunk.is_hidden || end <= self.next {
+        if end <= self.next {
             return None;
         }
         let n_cut = self.next.saturating_sub(at).max(0);

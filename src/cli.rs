@@ -3,12 +3,14 @@
 pub mod args;
 mod audio;
 mod config;
+mod describe;
 mod doctor;
 mod frames;
 mod model;
 mod probe;
 mod progress;
 mod summarize;
+mod track;
 mod transcribe;
 mod wishes;
 
@@ -52,6 +54,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
             Command::Summarize(args) => summarize::run(&args, &config, cli.quiet).await,
             Command::Frames(args) => frames::run(&args, &config, cli.quiet).await,
             Command::Audio(args) => unless_interrupted(audio::run(&args)).await,
+            Command::DescribeAudio(args) => unless_interrupted(describe::run(&args, &config)).await,
             Command::Transcribe(args) => unless_interrupted(transcribe::run(&args, &config)).await,
             Command::Probe(args) => probe::run(&args),
             Command::Doctor(args) => unless_interrupted(doctor::run(&args, cli.config.as_deref(), &config)).await,

@@ -59,6 +59,7 @@ pub mod change;
 pub mod encode;
 pub mod error;
 pub mod files;
+pub mod language;
 pub mod libav;
 pub mod limits;
 pub mod media;

@@ -1,12 +1,16 @@
-//! Containers through libav: what they hold and their packets, nothing decoded.
+//! Containers through libav: what they hold, their packets, the decoders of one stream, and FLAC files.
 //!
 //! One of the few places that touch foreign code. libav picks a demuxer by content, and some of its demuxers open
 //! other files and addresses (playlists, `concat`), so only plain media containers and local files are let in.
 
 mod decode;
 mod facts;
+mod flac;
+mod sound;
 
 pub(crate) use decode::VideoDecoder;
+pub(crate) use flac::FlacWriter;
+pub(crate) use sound::{SoundBlock, SoundReader};
 
 use std::ffi::{CStr, c_int};
 use std::os::unix::ffi::OsStrExt;
@@ -173,6 +177,10 @@ impl Demuxer {
     pub(crate) fn time_base(&self, stream_idx: usize) -> TimeBase {
         self.input.stream(stream_idx).and_then(|s| rational(s.time_base())).unwrap_or(TimeBase::NANOS)
     }
+}
+
+fn known(ticks: i64) -> Option<i64> {
+    (ticks != ffi::AV_NOPTS_VALUE).then_some(ticks)
 }
 
 fn rational(r: ffmpeg::Rational) -> Option<TimeBase> {

@@ -4,6 +4,7 @@
 
 pub mod json;
 pub mod markdown;
+pub mod sound;
 pub mod subtitles;
 pub mod write;
 

@@ -5,8 +5,19 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// What every module may use: it knows nothing of the stages.
-const VOCABULARY: &[&str] =
-    &["change", "error", "files", "limits", "media", "message", "time", "timeline", "transcript", "untrusted"];
+const VOCABULARY: &[&str] = &[
+    "change",
+    "error",
+    "files",
+    "language",
+    "limits",
+    "media",
+    "message",
+    "time",
+    "timeline",
+    "transcript",
+    "untrusted",
+];
 
 /// Which module uses which other, besides the vocabulary, and why. All else is refused.
 const ALLOWED: &[(&str, &str, &str)] = &[
@@ -21,6 +32,8 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("transcribe", "audio", "speech is sent as sound"),
     ("transcribe", "service", "the endpoint is a server"),
     ("model", "service", "the model is a server"),
+    ("model", "audio", "the built-in one puts what was measured into words"),
+    ("report", "audio", "what was measured of a sound"),
     ("report", "model", "it names who answered"),
     ("report", "plan", "it names why each frame was looked at"),
 ];

@@ -34,6 +34,35 @@ impl Role {
         }
     }
 
+    /// The role of a speaker by its number: the bit in the channel mask of WAVE files, which libav and Symphonia
+    /// count on from. None where it has no number.
+    pub(super) fn of_speaker(number: i32) -> Option<Self> {
+        Some(match number {
+            ..0 => return None,
+            // 29 and 30: a stereo downmix that the stream carries.
+            0 | 29 => Self::Left,
+            1 | 30 => Self::Right,
+            2 => Self::Centre,
+            // 18 is Symphonia's second one, 35 libav's.
+            3 | 18 | 35 => Self::Lfe,
+            4 | 9 => Self::SurroundLeft,
+            5 | 10 => Self::SurroundRight,
+            8 => Self::SurroundCentre,
+            _ => Self::Other,
+        })
+    }
+
+    /// The roles of a whole layout; the usual ones where it names none.
+    pub(super) fn of_layout(numbers: &[i32]) -> Vec<Self> {
+        match numbers {
+            [_] => vec![Self::Centre],
+            numbers => {
+                let known: Option<Vec<_>> = numbers.iter().map(|number| Self::of_speaker(*number)).collect();
+                known.unwrap_or_else(|| Self::usual(numbers.len()))
+            }
+        }
+    }
+
     /// Weights in left and right of a stereo downmix: centre and surrounds at -3 dB (ITU-R BS.775-3, table 2).
     fn stereo(self) -> (f32, f32) {
         match self {

@@ -1,153 +1,159 @@
-//! WAV files: 16-bit PCM, streamed.
+//! WAV files: 16-bit PCM, streamed; past 4 GiB they become RF64 (EBU Tech 3306), whose lengths are 64 bits.
 
-use std::io::{BufWriter, Seek, Write};
+use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 
-use serde::Serialize;
-
-use super::{AudioBlock, AudioReader};
+use super::AudioBlock;
 use crate::error::{Error, Result};
-use crate::time::{TimeBase, Timestamp};
 
-/// Bytes of samples that a WAV file can hold: its lengths are 32 bits, and its head is counted in one of them.
-const MAX_DATA_BYTES: u64 = u32::MAX as u64 - 1024;
+/// Room for the chunk of 64-bit lengths: its content, held free by a `JUNK` chunk until it is needed.
+const WIDE_BYTES: u32 = 28;
 
-/// What was written.
-#[derive(Clone, Debug, Serialize)]
-pub struct AudioSummary {
-    /// Samples in one channel.
-    pub n_samples: u64,
-    /// Samples a second in one channel.
-    pub rate_hz: u32,
-    /// Number of channels.
-    pub channels: u16,
-    /// Time of the first sample on the shared clock: add it to a time in the sound to get one in the media.
-    pub start: Timestamp,
-    /// Length of the sound.
-    pub duration: Timestamp,
-    /// Packets that could not be decoded, silence in their place.
-    pub n_damaged: u64,
-}
+/// What stands in a 32-bit length whose truth is in the chunk of 64-bit ones.
+const SEE_WIDE: u32 = u32::MAX;
 
 /// Writes blocks as 16-bit PCM to anything that can seek.
 pub struct WavSink<W: Write + Seek> {
-    inner: hound::WavWriter<W>,
+    writer: W,
     channels: u16,
     rate_hz: u32,
     n_samples: u64,
+    /// Largest count that a 32-bit length may hold; only the test has another.
+    max_narrow: u64,
+    buffer: Vec<u8>,
 }
 
 impl<W: Write + Seek> WavSink<W> {
-    /// Begins a file at the writer's position.
+    /// Begins a file; the writer stands at the start of an empty one.
     ///
     /// # Errors
     /// [`Error::Io`] where the head cannot be written.
     pub fn new(writer: W, rate_hz: u32, channels: u16) -> Result<Self> {
-        let spec = hound::WavSpec {
-            channels,
-            sample_rate: rate_hz,
-            bits_per_sample: 16,
-            sample_format: hound::SampleFormat::Int,
-        };
-        let inner = hound::WavWriter::new(writer, spec).map_err(broken)?;
-        Ok(Self { inner, channels, rate_hz, n_samples: 0 })
+        let max_narrow = u64::from(u32::MAX) - 1;
+        let buffer = Vec::new();
+        let mut sink = Self { writer, channels, rate_hz, n_samples: 0, max_narrow, buffer };
+        let head = sink.head();
+        sink.writer.write_all(&head).map_err(broken)?;
+        Ok(sink)
     }
 
     /// Appends a block. Samples beyond full scale are clipped.
     ///
     /// # Errors
-    /// [`Error::Limit`] before the file would pass 4 GiB, [`Error::Usage`] for a block of another rate or channel
-    /// count, [`Error::Io`].
+    /// [`Error::Usage`] for a block of another rate or channel count, [`Error::Io`].
     pub fn write(&mut self, block: &AudioBlock) -> Result<()> {
         if (block.rate_hz, block.channels) != (self.rate_hz, self.channels) {
             let problem = format!("a block of {} Hz and {} channels does not fit", block.rate_hz, block.channels);
             return Err(Error::usage("wav", problem, ""));
         }
-        let n_bytes = (self.n_samples * u64::from(self.channels) + block.samples.len() as u64) * 2;
-        if n_bytes > MAX_DATA_BYTES {
-            let advice = "ask for fewer channels or a lower rate, such as --channels 1 --rate 16000";
-            return Err(Error::limit("wav", "a WAV file holds at most 4 GiB", advice));
-        }
-        // hound's fast writer asserts that the whole block is written, which it is here.
-        let mut writer = self.inner.get_i16_writer(block.samples.len() as u32);
-        for sample in &block.samples {
-            writer.write_sample(to_i16(*sample));
-        }
-        writer.flush().map_err(broken)?;
+        self.buffer.clear();
+        self.buffer.extend(block.samples.iter().flat_map(|sample| to_i16(*sample).to_le_bytes()));
+        self.writer.write_all(&self.buffer).map_err(broken)?;
         self.n_samples += block.samples.len() as u64 / u64::from(self.channels);
         Ok(())
+    }
+
+    /// Samples in one channel so far.
+    #[must_use]
+    pub fn n_samples(&self) -> u64 {
+        self.n_samples
+    }
+
+    /// Whether what was written so far needs 64-bit lengths: more than 4 GiB.
+    #[must_use]
+    pub fn is_rf64(&self) -> bool {
+        self.riff_bytes() > self.max_narrow
     }
 
     /// Completes the head with the lengths and flushes.
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn finish(self) -> Result<()> {
-        self.inner.finalize().map_err(broken)
+    pub fn finish(mut self) -> Result<()> {
+        self.writer.seek(SeekFrom::Start(0)).map_err(broken)?;
+        let head = self.head();
+        self.writer.write_all(&head).map_err(broken)?;
+        self.writer.flush().map_err(broken)
     }
-}
 
-/// Writes all that `reader` still has to `path`: to a temporary name beside it, synced, then renamed, so that a
-/// failure leaves no half file behind.
-///
-/// # Errors
-/// The reader's own, and those of [`WavSink`].
-pub fn write(reader: &mut AudioReader, path: &Path) -> Result<AudioSummary> {
-    let io = |e: std::io::Error| Error::io(path, e);
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".vidgist-").suffix(".wav");
-    // As any new file: what the user's umask leaves, not the private mode of temporary files.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let file = builder.tempfile_in(folder).map_err(io)?;
-    let summary = write_to(reader, BufWriter::with_capacity(1 << 16, file.as_file()))?;
-    file.as_file().sync_all().map_err(io)?;
-    file.persist(path).map_err(|e| io(e.error))?;
-    Ok(summary)
-}
-
-/// Writes all that `reader` still has to `writer`.
-///
-/// # Errors
-/// As for [`write()`].
-pub fn write_to<W: Write + Seek>(reader: &mut AudioReader, writer: W) -> Result<AudioSummary> {
-    let (rate_hz, channels) = (reader.rate_hz(), reader.channels());
-    let mut sink = WavSink::new(writer, rate_hz, channels)?;
-    let mut start = None;
-    for block in reader.by_ref() {
-        let block = block?;
-        start.get_or_insert(block.time);
-        sink.write(&block)?;
+    fn data_bytes(&self) -> u64 {
+        self.n_samples * u64::from(self.channels) * 2
     }
-    let n_samples = sink.n_samples;
-    sink.finish()?;
-    let base = TimeBase::of_rate(rate_hz).unwrap_or(TimeBase::NANOS);
-    Ok(AudioSummary {
-        n_samples,
-        rate_hz,
-        channels,
-        start: start.unwrap_or(reader.start()),
-        duration: Timestamp::new(n_samples as i64, base),
-        n_damaged: reader.n_damaged(),
-    })
+
+    /// `WAVE_FORMAT_EXTENSIBLE` is what more than two channels ask for.
+    fn format_bytes(&self) -> u32 {
+        if self.channels > 2 { 40 } else { 16 }
+    }
+
+    /// All but the file's first eight bytes.
+    fn riff_bytes(&self) -> u64 {
+        self.data_bytes() + u64::from(4 + 8 + WIDE_BYTES + 8 + self.format_bytes() + 8)
+    }
+
+    /// All that stands before the samples, with the lengths as they are now.
+    fn head(&self) -> Vec<u8> {
+        let (riff, data, is_wide) = (self.riff_bytes(), self.data_bytes(), self.is_rf64());
+        let format_bytes = self.format_bytes();
+        let is_extensible = format_bytes > 16;
+        let narrow = |n: u64| if is_wide { SEE_WIDE } else { n as u32 }.to_le_bytes();
+        let mut head = Vec::with_capacity(104);
+        head.extend(if is_wide { b"RF64" } else { b"RIFF" });
+        head.extend(narrow(riff));
+        head.extend(b"WAVE");
+        head.extend(if is_wide { b"ds64" } else { b"JUNK" });
+        head.extend(WIDE_BYTES.to_le_bytes());
+        if is_wide {
+            head.extend([riff, data, self.n_samples].iter().flat_map(|n| n.to_le_bytes()));
+            // No further lengths follow.
+            head.extend([0; 4]);
+        } else {
+            head.extend([0; WIDE_BYTES as usize]);
+        }
+        head.extend(b"fmt ");
+        head.extend(format_bytes.to_le_bytes());
+        let frame_bytes = self.channels.saturating_mul(2);
+        head.extend(if is_extensible { 0xfffe_u16 } else { 1 }.to_le_bytes());
+        head.extend(self.channels.to_le_bytes());
+        head.extend(self.rate_hz.to_le_bytes());
+        head.extend(self.rate_hz.saturating_mul(u32::from(frame_bytes)).to_le_bytes());
+        head.extend(frame_bytes.to_le_bytes());
+        head.extend(16_u16.to_le_bytes());
+        if is_extensible {
+            // 5.1 and 7.1 in the order that decoders give; for other counts no speaker is claimed.
+            let speakers: u32 = match self.channels {
+                6 => 0x3f,
+                8 => 0x63f,
+                _ => 0,
+            };
+            head.extend(22_u16.to_le_bytes());
+            head.extend(16_u16.to_le_bytes());
+            head.extend(speakers.to_le_bytes());
+            // KSDATAFORMAT_SUBTYPE_PCM.
+            head.extend(b"\x01\x00\x00\x00\x00\x00\x10\x00\x80\x00\x00\xaa\x00\x38\x9b\x71");
+        }
+        head.extend(b"data");
+        head.extend(narrow(data));
+        head
+    }
 }
 
 /// The nearest 16-bit value; beyond full scale the ends.
-fn to_i16(sample: f32) -> i16 {
+pub(super) fn to_i16(sample: f32) -> i16 {
     (sample * 32_768.0).round() as i16
 }
 
-fn broken(error: hound::Error) -> Error {
-    match error {
-        hound::Error::IoError(e) => Error::io(Path::new("wav"), e),
-        e => Error::malformed("wav", e.to_string(), ""),
-    }
+fn broken(error: std::io::Error) -> Error {
+    Error::io(Path::new("wav"), error)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audio::{AudioReader, AudioWant};
+    use crate::limits::Limits;
+    use crate::media::Ratio;
+    use crate::source::Source;
+    use crate::time::Timestamp;
 
     #[test]
     fn samples_round_and_clip() {
@@ -161,14 +167,33 @@ mod tests {
         }
     }
 
+    /// Writes `n` blocks of 100 frames with a smaller limit of 32-bit lengths, and reads the file back.
+    fn written_and_read(channels: u16, n: usize, max_narrow: u64) -> (bool, Vec<f32>, Vec<f32>) {
+        let file = tempfile::NamedTempFile::with_suffix(".wav").unwrap();
+        let mut sink = WavSink::new(file.as_file(), 8000, channels).unwrap();
+        sink.max_narrow = max_narrow;
+        let samples: Vec<f32> = (0..100 * usize::from(channels)).map(|i| i as f32 / 1024.0).collect();
+        for _ in 0..n {
+            let block = AudioBlock { time: Timestamp::ZERO, samples: samples.clone(), rate_hz: 8000, channels };
+            sink.write(&block).unwrap();
+        }
+        let is_rf64 = sink.is_rf64();
+        sink.finish().unwrap();
+        let source = Source::Media(file.path().to_owned());
+        let media = crate::probe::probe(&source, Ratio::ONE, &Limits::default()).unwrap();
+        let reader = AudioReader::open(file.path(), &media, &media.audio[0], &AudioWant::default()).unwrap();
+        assert_eq!((reader.rate_hz(), reader.channels()), (8000, channels));
+        let read = reader.flat_map(|block| block.unwrap().samples).collect();
+        (is_rf64, samples.repeat(n), read)
+    }
+
     #[test]
-    fn four_gibibytes_are_refused_before_the_lengths_wrap() {
-        let mut sink = WavSink::new(std::io::Cursor::new(Vec::new()), 16_000, 1).unwrap();
-        let block = AudioBlock { time: Timestamp::ZERO, samples: vec![0.5; 100], rate_hz: 16_000, channels: 1 };
-        sink.write(&block).unwrap();
-        sink.n_samples = MAX_DATA_BYTES / 2 - 100;
-        sink.write(&block).unwrap();
-        let error = sink.write(&block).unwrap_err();
-        assert!(matches!(error, Error::Limit(_)), "{error}");
+    fn past_four_gibibytes_the_lengths_have_64_bits() {
+        for channels in [1, 2, 6, 8] {
+            let (is_rf64, wrote, read) = written_and_read(channels, 20, 3000);
+            assert!(is_rf64 && wrote == read, "{channels} channels: {} samples read", read.len());
+            let (is_rf64, wrote, read) = written_and_read(channels, 20, u64::from(u32::MAX) - 1);
+            assert!(!is_rf64 && wrote == read, "{channels} channels: {} samples read", read.len());
+        }
     }
 }

@@ -41,8 +41,11 @@ pub enum Command {
     Summarize(Box<SummarizeArgs>),
     /// Write the frames of a video as pictures
     Frames(FramesArgs),
-    /// Write the sound of a video as a WAV file
+    /// Write the sound of a video as a WAV or FLAC file
     Audio(AudioArgs),
+    /// Describe a sound: loudness, silences, where is speech and where music
+    #[command(visible_alias = "listen")]
+    DescribeAudio(Box<DescribeArgs>),
     /// Write what is said, with times
     Transcribe(TranscribeArgs),
     /// Show what a file holds
@@ -267,22 +270,86 @@ pub struct FramesArgs {
     pub output: PathBuf,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:
   vidgist audio talk.mp4 -o talk.wav
-  vidgist audio talk.mkv --rate 16000 --channels 1 -o speech.wav")]
+  vidgist audio talk.mkv --rate 16000 --channels 1 -o speech.wav
+  vidgist audio film.mkv --audio-language fr -o film.flac
+  vidgist audio film.mkv --all-tracks -o film.wav    film.1.wav, film.2.wav and so on")]
 pub struct AudioArgs {
     /// A media file
     pub input: String,
+    #[command(flatten)]
+    pub track: TrackArgs,
+    /// Every sound that the file holds, each into a file with its number before the ending
+    #[arg(long, conflicts_with_all = ["track", "audio_language"], help_heading = "Which sound")]
+    pub all_tracks: bool,
     /// Samples a second [default: as stored]
-    #[arg(long, value_name = "HZ", value_parser = clap::value_parser!(u32).range(1000..=768_000))]
+    #[arg(long, value_name = "HZ", help_heading = "Output",
+        value_parser = clap::value_parser!(u32).range(1000..=768_000))]
     pub rate: Option<u32>,
     /// 1 or 2 [default: as stored]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=2))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=2), help_heading = "Output")]
     pub channels: Option<u16>,
-    /// The WAV file to write
-    #[arg(short, long, value_name = "FILE")]
+    /// How it is written, 16 bits a sample [default: as the file's name ends, else wav]
+    #[arg(long, value_name = "FORMAT", help_heading = "Output")]
+    pub format: Option<SoundFormat>,
+    /// The file to write
+    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     pub output: PathBuf,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Which sound")]
+pub struct TrackArgs {
+    /// The N-th sound of the file, counted from 1 [default: the one marked default, else the first]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), conflicts_with = "audio_language")]
+    pub track: Option<u16>,
+    /// The sound in this language, as the file's tags say: en, fr
+    #[arg(long, value_name = "CODE")]
+    pub audio_language: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SoundFormat {
+    /// PCM; RF64 where it is longer than 4 GiB
+    Wav,
+    /// Lossless, about half of the bytes
+    Flac,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  vidgist describe-audio talk.mp4
+  vidgist describe-audio *.mp3 --format json | jq '.[].sound.loudness_lufs'")]
+pub struct DescribeArgs {
+    /// Media files
+    #[arg(required = true, value_name = "INPUT")]
+    pub inputs: Vec<String>,
+    #[command(flatten)]
+    pub track: TrackArgs,
+    #[command(flatten)]
+    pub transcript: TranscriptArgs,
+    /// Address of an OpenAI-compatible server
+    #[arg(long, value_name = "URL", env = "OPENAI_BASE_URL", hide_env_values = true, help_heading = "Words")]
+    pub base_url: Option<String>,
+    /// Longest wait for an answer, for each try anew [default: 10m]
+    #[arg(long, value_name = "TIME", help_heading = "Words")]
+    pub timeout: Option<Timestamp>,
+    /// How it is written
+    #[arg(long, value_name = "FORMAT", default_value = "markdown", help_heading = "Output")]
+    pub format: DescriptionFormat,
+    /// File to write in place of stdout
+    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum DescriptionFormat {
+    /// For people
+    Markdown,
+    /// For programs: a list with one object for each file
+    Json,
 }
 
 #[derive(Debug, Args)]

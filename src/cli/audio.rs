@@ -1,68 +1,124 @@
 //! `vidgist audio`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
-use vidgist::audio::{AudioReader, AudioWant, wav};
+use vidgist::audio::{self, AudioFormat, AudioReader, AudioWant};
 use vidgist::error::{Error, Fault};
 use vidgist::limits::Limits;
-use vidgist::media::Ratio;
+use vidgist::media::{AudioStream, MediaInfo, Ratio};
 use vidgist::source::Source;
 
-use super::args::AudioArgs;
-use super::{PARTIAL, print, warn};
+use super::args::{AudioArgs, SoundFormat};
+use super::{PARTIAL, print, track, warn};
 
 /// Sound that is shorter than the container claims by more than this is told: encoders round to packets.
 const TOLERATED_LOSS_SECONDS: f64 = 0.25;
 
 pub async fn run(args: &AudioArgs) -> Result<ExitCode> {
-    let (input, output) = (args.input.clone(), args.output.clone());
-    let want = AudioWant { rate_hz: args.rate, channels: args.channels };
+    let args = args.clone();
     let io = |error| Error::io(&args.output, error);
-    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = args.output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Held here, not on the thread that writes: where an interrupt drops this future, the half file goes with it.
     let unfinished = tempfile::Builder::new().prefix(".vidgist-").tempdir_in(folder).map_err(io)?;
-    let written = unfinished.path().join("sound.wav");
+    let written = unfinished.path().join("sound");
     tokio::task::spawn_blocking(move || {
-        let source = Source::identify(&input)?;
+        let source = Source::identify(&args.input)?;
         let Source::Media(path) = &source else {
-            return Err(Error::usage(&input, "holds no sound", "name a media file").into());
+            return Err(Error::usage(&args.input, "holds no sound", "name a media file").into());
         };
         let info = vidgist::probe::probe(&source, Ratio::ONE, &Limits::default())?;
-        let Some(stream) = info.main_audio() else {
-            return Err(Error::unsupported(&input, "holds no sound", "see what it holds with: vidgist probe").into());
-        };
-        let mut reader = AudioReader::open(path, &info, stream, &want)?;
-        let summary = wav::write(&mut reader, &written).map_err(|error| match error {
-            // The user knows the file by the name that was given.
-            Error::Io(fault) if fault.input == written.display().to_string() => {
-                Error::Io(Fault { input: output.display().to_string(), ..fault })
-            }
-            error => error,
-        })?;
-        std::fs::rename(&written, &output).map_err(|error| Error::io(&output, error))?;
-        print(&format!(
-            "{}\t{} Hz, {} channel{}, {}, begins at {}\n",
-            output.display(),
-            summary.rate_hz,
-            summary.channels,
-            if summary.channels == 1 { "" } else { "s" },
-            summary.duration,
-            summary.start,
-        ))?;
+        let main = track::choose(&info, &args.track)?;
+        let streams = if args.all_tracks { info.audio.iter().collect() } else { vec![main] };
         let mut missing = info.damage.clone();
-        if summary.n_damaged > 0 {
-            missing.push(format!("{} damaged packets are silent", summary.n_damaged));
-        }
-        let lost = reader.claimed().map_or(0.0, |claimed| claimed.secs_f64() - reader.seconds_read());
-        if lost > TOLERATED_LOSS_SECONDS {
-            missing.push(format!("{lost:.2} s of the sound that the file claims did not come"));
+        let mut n_written = 0;
+        for stream in &streams {
+            let output = if args.all_tracks { numbered(&args.output, &info, stream) } else { args.output.clone() };
+            match write(&args, path, &info, stream, &written, &output) {
+                Ok(lost) => {
+                    n_written += 1;
+                    missing.extend(lost);
+                }
+                // One sound that cannot be read does not keep the others from being written.
+                Err(error) if streams.len() > 1 => missing.push(error.to_string()),
+                Err(error) => return Err(error),
+            }
         }
         for what in &missing {
-            warn(&format!("{input}: {what}"));
+            warn(&format!("{}: {what}", args.input));
+        }
+        if n_written == 0 {
+            return Err(Error::unsupported(&args.input, "none of its sounds can be read", "").into());
         }
         Ok(if missing.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(PARTIAL) })
     })
     .await?
+}
+
+/// Writes one sound and a line about it; gives what is missing in it.
+fn write(
+    args: &AudioArgs,
+    path: &Path,
+    info: &MediaInfo,
+    stream: &AudioStream,
+    written: &Path,
+    output: &Path,
+) -> Result<Vec<String>> {
+    let want = AudioWant { rate_hz: args.rate, channels: args.channels };
+    let mut reader = AudioReader::open(path, info, stream, &want)?;
+    let summary = audio::write(&mut reader, written, format(args)).map_err(|error| match error {
+        // The user knows the file by the name that was given.
+        Error::Io(fault) if Path::new(&fault.input).parent() == written.parent() => {
+            Error::Io(Fault { input: output.display().to_string(), ..fault })
+        }
+        error => error,
+    })?;
+    std::fs::rename(written, output).map_err(|error| Error::io(output, error))?;
+    let language = stream.language.as_ref().filter(|_| args.all_tracks).map(|tag| format!(", {tag}"));
+    print(&format!(
+        "{}\t{} Hz, {} channel{}, {}, begins at {}{}\n",
+        output.display(),
+        summary.rate_hz,
+        summary.channels,
+        if summary.channels == 1 { "" } else { "s" },
+        summary.duration,
+        summary.start,
+        vidgist::untrusted::clean_line(&language.unwrap_or_default()),
+    ))?;
+    if summary.is_rf64 {
+        let why = "more than 4 GiB, written as RF64, which old programs do not read; --format flac is smaller";
+        warn(&format!("{}: {why}", output.display()));
+    }
+    let mut missing = Vec::new();
+    if summary.n_damaged > 0 {
+        missing.push(format!("{} damaged packets are silent", summary.n_damaged));
+    }
+    let lost = reader.claimed().map_or(0.0, |claimed| claimed.secs_f64() - reader.seconds_read());
+    if lost > TOLERATED_LOSS_SECONDS {
+        missing.push(format!("{lost:.2} s of the sound that the file claims did not come"));
+    }
+    Ok(missing)
+}
+
+/// What the flag says, else what the file's name does.
+fn format(args: &AudioArgs) -> AudioFormat {
+    let is_named_flac = args.output.extension().is_some_and(|end| end.eq_ignore_ascii_case("flac"));
+    match args.format {
+        Some(SoundFormat::Flac) => AudioFormat::Flac,
+        None if is_named_flac => AudioFormat::Flac,
+        Some(SoundFormat::Wav) | None => AudioFormat::Wav,
+    }
+}
+
+/// `talk.wav` as `talk.2.wav` for the second sound.
+fn numbered(output: &Path, info: &MediaInfo, stream: &AudioStream) -> PathBuf {
+    let number = info.audio.iter().position(|a| a.stream_idx == stream.stream_idx).map_or(0, |idx| idx + 1);
+    let mut name = output.file_stem().unwrap_or_default().to_owned();
+    name.push(format!(".{number}"));
+    if let Some(end) = output.extension() {
+        name.push(".");
+        name.push(end);
+    }
+    output.with_file_name(name)
 }

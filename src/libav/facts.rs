@@ -7,7 +7,7 @@ use ffmpeg_the_third::codec::packet::side_data::Type as SideData;
 use ffmpeg_the_third::ffi;
 use ffmpeg_the_third::format::stream::{Disposition, Stream};
 
-use super::{Demuxer, lossy, rational};
+use super::{Demuxer, known, lossy, rational};
 use crate::media::{AudioStream, ColorTags, FieldOrder, MediaInfo, Ratio, Rotation, SubtitleStream, VideoStream};
 use crate::time::{TimeBase, Timestamp};
 
@@ -37,9 +37,9 @@ impl Demuxer {
                 _ => {}
             }
         }
+        self.find_first_sound(&mut info.audio);
         let starts = info.video.iter().filter(|v| !v.is_cover).filter_map(|v| v.start);
         info.start = starts.chain(info.audio.iter().filter_map(|a| a.start)).min().unwrap_or(Timestamp::ZERO);
-        self.find_first_sound(&mut info.audio);
         info
     }
 
@@ -112,6 +112,11 @@ impl Demuxer {
                 audio.iter_mut().find(|a| a.stream_idx == packet.stream_idx() && a.first_packet.is_none())
             {
                 stream.first_packet = packet.pts().map(|t| Timestamp::new(t, self.time_base(stream.stream_idx)));
+                // Some containers' start is that of the stored sound, the encoder's delay in it (WebM).
+                let delay = stream.sample_rate_hz.and_then(TimeBase::of_rate);
+                let delay = delay.map(|base| Timestamp::new(i64::from(packet.n_leading()), base));
+                let heard = stream.first_packet.zip(delay).map(|(first, delay)| first.plus(delay));
+                stream.start = stream.start.max(heard);
             }
             if audio.iter().all(|a| a.first_packet.is_some()) {
                 break;
@@ -197,8 +202,4 @@ fn field_order(stream: &Stream<'_>) -> Option<FieldOrder> {
 fn ratio(r: ffmpeg::Rational) -> Option<Ratio> {
     let (num, den) = (u32::try_from(r.numerator()).ok()?, u32::try_from(r.denominator()).ok()?);
     (num > 0 && den > 0).then_some(Ratio { num, den })
-}
-
-fn known(ticks: i64) -> Option<i64> {
-    (ticks != ffi::AV_NOPTS_VALUE).then_some(ticks)
 }

@@ -6,6 +6,7 @@
 mod rank;
 mod sentences;
 mod shots;
+mod sound;
 
 use std::fmt::Write as _;
 
@@ -16,6 +17,8 @@ use crate::error::Result;
 use crate::message::{Alternative, Answer, Finish};
 use crate::timeline::Timeline;
 use crate::untrusted::markdown_line;
+
+pub use sound::describe;
 
 /// A quoted sentence is cut after this many characters.
 const MAX_QUOTE_CHARS: usize = 400;

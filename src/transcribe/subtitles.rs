@@ -3,7 +3,6 @@
 mod ass;
 mod embedded;
 mod encoding;
-mod language;
 mod markup;
 mod sidecar;
 mod srt;
@@ -16,6 +15,7 @@ use futures_util::future::BoxFuture;
 
 use super::Transcriber;
 use crate::error::{Error, Result};
+use crate::language;
 use crate::limits::Limits;
 use crate::media::MediaInfo;
 use crate::time::{TimeRange, Timestamp};

@@ -49,12 +49,14 @@ const CODES: [(&str, &[&str]); 44] = [
 ];
 
 /// Whether two tags name one language: `en`, `eng` and `en-US` do.
-pub(super) fn is_same(a: &str, b: &str) -> bool {
+#[must_use]
+pub fn is_same(a: &str, b: &str) -> bool {
     primary(a) == primary(b)
 }
 
 /// Whether `text` looks like a BCP 47 tag: two or three letters, then parts of two to eight letters and digits.
-pub(super) fn is_tag(text: &str) -> bool {
+#[must_use]
+pub fn is_tag(text: &str) -> bool {
     let mut parts = text.split(['-', '_']);
     let first = parts.next().unwrap_or_default();
     (2..=3).contains(&first.len())
