@@ -13,6 +13,7 @@ Examples:
   vidgist summarize talk.mp4 --base-url http://localhost:11434/v1 --model qwen2.5vl
   vidgist frames talk.mp4 --interval 5s -o frames/ one picture every five seconds
   vidgist audio talk.mp4 -o talk.wav --rate 16000 --channels 1
+  vidgist describe-audio talk.mp4                  how loud, where silence, speech and music are
   vidgist transcribe talk.mp4 --format srt
   vidgist doctor                                   what is installed, which model would answer
 
@@ -43,7 +44,7 @@ pub enum Command {
     Frames(FramesArgs),
     /// Write the sound of a video as a WAV or FLAC file
     Audio(AudioArgs),
-    /// Describe a sound: loudness, silences, where is speech and where music
+    /// Describe a sound: loudness, silences, speech, music
     #[command(visible_alias = "listen")]
     DescribeAudio(Box<DescribeArgs>),
     /// Write what is said, with times
