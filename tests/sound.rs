@@ -1,4 +1,4 @@
-//! Tracks, FLAC and descriptions of sound through the command, against what ffmpeg measures.
+//! Tracks and descriptions of sound through the command, against what ffmpeg measures.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its input stops")]
 
@@ -65,29 +65,6 @@ fn a_track_is_chosen_by_number_or_language() {
 }
 
 #[test]
-fn flac_holds_the_samples_that_wav_does() {
-    let user = User::new();
-    ffmpeg(user.home.path(), "-f lavfi -i aevalsrc=sin(1000*t*t)|0.3*sin(700*t):d=3.3:s=44100 -c:a pcm_s16le a.wav");
-    for channels in ["1", "2"] {
-        let (flac, back) = (user.path("a.flac"), user.path("back.wav"));
-        let want = ["--channels", channels, "--rate", "16000"];
-        user.run(&[&["audio", &user.path("a.wav"), "-o", &flac], &want[..]].concat()).complete();
-        assert_eq!(&std::fs::read(&flac).unwrap()[..4], b"fLaC");
-        // Its head says how long it is, which only a completed file can.
-        ffmpeg(user.home.path(), "-v error -xerror -i a.flac -c:a pcm_s16le back.wav");
-        user.run(&[&["audio", &user.path("a.wav"), "-o", &user.path("b.wav")], &want[..]].concat()).complete();
-        assert_eq!(wav(&back), wav(&user.path("b.wav")));
-        // The flag goes before the name.
-        user.run(&[&["audio", &flac, "--format", "wav", "-o", &user.path("c.flac")], &want[..]].concat()).complete();
-        assert_eq!(wav(&user.path("c.flac")), wav(&back));
-    }
-    ffmpeg(user.home.path(), "-f lavfi -i sine=d=1:r=8000 -af pan=10c|c0=c0|c9=c0 -c:a pcm_s16le ten.wav");
-    let ran = user.run(&["audio", &user.path("ten.wav"), "-o", &user.path("ten.flac")]);
-    assert!(ran.code == Some(2) && ran.err.contains("FLAC does not hold 10 channels"), "{ran:?}");
-    assert!(!names(user.home.path()).contains(&"ten.flac".to_owned()));
-}
-
-#[test]
 fn verbose_says_who_decodes_and_why() {
     let user = User::new();
     let file = two_tracks(&user);
@@ -137,7 +114,8 @@ fn loudness_is_that_of_ffmpeg() {
         println!("{file}: {got:.2?}, ffmpeg {wanted:?}");
         // ffmpeg prints one decimal, which is worth 0.05 of the 0.1 LU.
         assert!((got[0] - wanted[0]).abs() <= 0.1, "{file}: {got:?}, ffmpeg {wanted:?}");
-        assert!((got[1] - wanted[1]).abs() <= 0.3, "{file}: {got:?}, ffmpeg {wanted:?}");
+        // The range is taken every second here, every tenth there: on a short clip that is half a unit.
+        assert!((got[1] - wanted[1]).abs() <= 1.0, "{file}: {got:?}, ffmpeg {wanted:?}");
         // Two filters oversample: BS.1770-4 allows them to differ by half a decibel.
         assert!((got[2] - wanted[2]).abs() <= 0.5, "{file}: {got:?}, ffmpeg {wanted:?}");
     }
