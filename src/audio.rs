@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::media::{AudioStream, MediaInfo};
 use crate::time::{TimeBase, Timestamp};
 
-pub use file::{AudioFormat, AudioSummary, write};
+pub use file::{AudioSummary, write};
 
 use decode::{Chunk, Decoder};
 use mix::{Mixer, Role};

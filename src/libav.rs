@@ -1,15 +1,13 @@
-//! Containers through libav: what they hold, their packets, the decoders of one stream, and FLAC files.
+//! Containers through libav: what they hold, their packets, the decoders of one stream.
 //!
 //! One of the few places that touch foreign code. libav picks a demuxer by content, and some of its demuxers open
 //! other files and addresses (playlists, `concat`), so only plain media containers and local files are let in.
 
 mod decode;
 mod facts;
-mod flac;
 mod sound;
 
 pub(crate) use decode::VideoDecoder;
-pub(crate) use flac::FlacWriter;
 pub(crate) use sound::{SoundBlock, SoundReader};
 
 use std::ffi::{CStr, c_int};

@@ -6,21 +6,9 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::AudioReader;
-use super::wav::{WavSink, to_i16};
+use super::wav::WavSink;
 use crate::error::{Error, Result};
-use crate::libav::FlacWriter;
 use crate::time::{TimeBase, Timestamp};
-
-/// How sound is written: 16 bits a sample, either way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum AudioFormat {
-    /// PCM as it is; RF64 where it is longer than 4 GiB.
-    #[default]
-    Wav,
-    /// The same samples in about half of the bytes; up to eight channels.
-    Flac,
-}
 
 /// What was written.
 #[derive(Clone, Debug, Serialize)]
@@ -45,8 +33,8 @@ pub struct AudioSummary {
 /// failure leaves no half file behind.
 ///
 /// # Errors
-/// The reader's own, [`Error::Unsupported`] for channels or a rate that FLAC does not have, [`Error::Io`].
-pub fn write(reader: &mut AudioReader, path: &Path, format: AudioFormat) -> Result<AudioSummary> {
+/// The reader's own, and [`Error::Io`].
+pub fn write(reader: &mut AudioReader, path: &Path) -> Result<AudioSummary> {
     let io = |e: std::io::Error| Error::io(path, e);
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
@@ -57,29 +45,14 @@ pub fn write(reader: &mut AudioReader, path: &Path, format: AudioFormat) -> Resu
     let file = builder.tempfile_in(folder).map_err(io)?;
     let (rate_hz, channels) = (reader.rate_hz(), reader.channels());
     let mut start = None;
-    let (n_samples, is_rf64) = match format {
-        AudioFormat::Wav => {
-            let writer = BufWriter::with_capacity(1 << 16, file.as_file());
-            let mut sink = WavSink::new(writer, rate_hz, channels)?;
-            for block in reader.by_ref() {
-                let block = block?;
-                start.get_or_insert(block.time);
-                sink.write(&block)?;
-            }
-            let written = (sink.n_samples(), sink.is_rf64());
-            sink.finish()?;
-            written
-        }
-        AudioFormat::Flac => {
-            let mut sink = FlacWriter::create(file.path(), rate_hz, channels)?;
-            for block in reader.by_ref() {
-                let block = block?;
-                start.get_or_insert(block.time);
-                sink.write(block.samples.iter().map(|sample| to_i16(*sample)))?;
-            }
-            (sink.finish()?, false)
-        }
-    };
+    let mut sink = WavSink::new(BufWriter::with_capacity(1 << 16, file.as_file()), rate_hz, channels)?;
+    for block in reader.by_ref() {
+        let block = block?;
+        start.get_or_insert(block.time);
+        sink.write(&block)?;
+    }
+    let (n_samples, is_rf64) = (sink.n_samples(), sink.is_rf64());
+    sink.finish()?;
     file.as_file().sync_all().map_err(io)?;
     file.persist(path).map_err(|e| io(e.error))?;
     let base = TimeBase::of_rate(rate_hz).unwrap_or(TimeBase::NANOS);

@@ -13,6 +13,7 @@ Examples:
   vidgist summarize talk.mp4 --base-url http://localhost:11434/v1 --model qwen2.5vl
   vidgist frames talk.mp4 --interval 5s -o frames/ one picture every five seconds
   vidgist audio talk.mp4 -o talk.wav --rate 16000 --channels 1
+  vidgist describe-audio talk.mp4                  how loud, where silence, speech and music are
   vidgist transcribe talk.mp4 --format srt
   vidgist doctor                                   what is installed, which model would answer
 
@@ -41,9 +42,9 @@ pub enum Command {
     Summarize(Box<SummarizeArgs>),
     /// Write the frames of a video as pictures
     Frames(FramesArgs),
-    /// Write the sound of a video as a WAV or FLAC file
+    /// Write the sound of a video as a WAV file
     Audio(AudioArgs),
-    /// Describe a sound: loudness, silences, where is speech and where music
+    /// Describe a sound: loudness, silences, speech, music
     #[command(visible_alias = "listen")]
     DescribeAudio(Box<DescribeArgs>),
     /// Write what is said, with times
@@ -274,7 +275,7 @@ pub struct FramesArgs {
 #[command(after_help = "Examples:
   vidgist audio talk.mp4 -o talk.wav
   vidgist audio talk.mkv --rate 16000 --channels 1 -o speech.wav
-  vidgist audio film.mkv --audio-language fr -o film.flac
+  vidgist audio film.mkv --audio-language fr -o film.wav
   vidgist audio film.mkv --all-tracks -o film.wav    film.1.wav, film.2.wav and so on")]
 pub struct AudioArgs {
     /// A media file
@@ -291,10 +292,7 @@ pub struct AudioArgs {
     /// 1 or 2 [default: as stored]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=2), help_heading = "Output")]
     pub channels: Option<u16>,
-    /// How it is written, 16 bits a sample [default: as the file's name ends, else wav]
-    #[arg(long, value_name = "FORMAT", help_heading = "Output")]
-    pub format: Option<SoundFormat>,
-    /// The file to write
+    /// The WAV file to write, 16 bits a sample; RF64 past 4 GiB
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     pub output: PathBuf,
 }
@@ -308,14 +306,6 @@ pub struct TrackArgs {
     /// The sound in this language, as the file's tags say: en, fr
     #[arg(long, value_name = "CODE")]
     pub audio_language: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum SoundFormat {
-    /// PCM; RF64 where it is longer than 4 GiB
-    Wav,
-    /// Lossless, about half of the bytes
-    Flac,
 }
 
 #[derive(Debug, Args)]

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
-use vidgist::audio::{self, AudioFormat, AudioReader, AudioWant};
+use vidgist::audio::{self, AudioReader, AudioWant};
 use vidgist::error::{Error, Fault};
 use vidgist::limits::Limits;
 use vidgist::media::{AudioStream, MediaInfo, Ratio};
 use vidgist::source::Source;
 
-use super::args::{AudioArgs, SoundFormat};
+use super::args::AudioArgs;
 use super::{PARTIAL, print, track, warn};
 
 /// Sound that is shorter than the container claims by more than this is told: encoders round to packets.
@@ -67,7 +67,7 @@ fn write(
 ) -> Result<Vec<String>> {
     let want = AudioWant { rate_hz: args.rate, channels: args.channels };
     let mut reader = AudioReader::open(path, info, stream, &want)?;
-    let summary = audio::write(&mut reader, written, format(args)).map_err(|error| match error {
+    let summary = audio::write(&mut reader, written).map_err(|error| match error {
         // The user knows the file by the name that was given.
         Error::Io(fault) if Path::new(&fault.input).parent() == written.parent() => {
             Error::Io(Fault { input: output.display().to_string(), ..fault })
@@ -87,7 +87,7 @@ fn write(
         vidgist::untrusted::clean_line(&language.unwrap_or_default()),
     ))?;
     if summary.is_rf64 {
-        let why = "more than 4 GiB, written as RF64, which old programs do not read; --format flac is smaller";
+        let why = "more than 4 GiB, written as RF64, which old programs do not read";
         warn(&format!("{}: {why}", output.display()));
     }
     let mut missing = Vec::new();
@@ -99,16 +99,6 @@ fn write(
         missing.push(format!("{lost:.2} s of the sound that the file claims did not come"));
     }
     Ok(missing)
-}
-
-/// What the flag says, else what the file's name does.
-fn format(args: &AudioArgs) -> AudioFormat {
-    let is_named_flac = args.output.extension().is_some_and(|end| end.eq_ignore_ascii_case("flac"));
-    match args.format {
-        Some(SoundFormat::Flac) => AudioFormat::Flac,
-        None if is_named_flac => AudioFormat::Flac,
-        Some(SoundFormat::Wav) | None => AudioFormat::Wav,
-    }
 }
 
 /// `talk.wav` as `talk.2.wav` for the second sound.

@@ -201,7 +201,7 @@ impl Features {
     fn kind(&self) -> SoundKind {
         if self.heard < 0.1 {
             SoundKind::Silence
-        } else if self.low > 0.25 && self.syllables > 0.25 && self.crossings > 0.04 {
+        } else if self.low > 0.15 && self.syllables > 0.3 && self.crossings > 0.03 {
             SoundKind::Speech
         } else if self.flatness < 0.12 && self.flux > 0.03 {
             SoundKind::Music
