@@ -57,7 +57,7 @@ fn planning(criterion: &mut Criterion) {
         ("budget of 50, of 7,200 seen", options(Sampling::Budget, Some(50))),
     ] {
         group.bench_function(name, |b| {
-            b.iter(|| choose(black_box(&options), range, &scanned, &limits).expect("a choice"))
+            b.iter(|| choose(black_box(&options), range, &scanned, &limits).expect("a choice"));
         });
     }
     group.finish();
@@ -82,7 +82,7 @@ fn pictures(criterion: &mut Criterion) {
     for format in [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::Webp] {
         let options = EncodeOptions { format, quality: 85 };
         group.bench_function(format!("{format:?}, 768x432"), |b| {
-            b.iter(|| encode(black_box(&frame), &options).expect("a picture"))
+            b.iter(|| encode(black_box(&frame), &options).expect("a picture"));
         });
     }
     group.finish();
