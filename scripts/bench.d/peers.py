@@ -47,6 +47,8 @@ FFMPEG = ["ffmpeg", "-nostdin", "-v", "error"]
 VIDGIST = Peer("vidgist", "vidgist", ["{vidgist}", "frames", "-q", "{input}", "-o", "{out}", "--interval", "{decimal}s"])
 PEERS = [
     VIDGIST,
+    # Where two "cores" are two threads of one, both take more CPU time for the same work while both are busy.
+    Peer("vidgist-one-core", "vidgist, held to one core", ["taskset", "-c", "0", *VIDGIST.command]),
     Peer("ffmpeg", "ffmpeg, fps filter",
          [*FFMPEG, "-i", "{input}", "-vf", "fps={rate}:round=up,scale=768:-2", *FFMPEG_PICTURES, "{out}/%06d.jpg"]),
     python("opencv-read", "opencv-python, read loop", "opencv_read.py", []),
