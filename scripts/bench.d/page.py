@@ -142,7 +142,9 @@ def about(results):
     machine, versions = results["machine"], results["versions"]
     busy = f"; a load of {machine['load']:.1f} when it began, so that other work may have made the times longer" if machine["load"] > 0.5 else ""
     tools = ", ".join(f"{name} {version}" for name, version in versions.items())
-    return (f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB; {machine['system']}; {machine['date']}{busy}.\n\n{tools}.")
+    # Written into the results by hand, where a run was not as it should be.
+    remark = f"\n\n{results['remark']}" if "remark" in results else ""
+    return (f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB; {machine['system']}; {machine['date']}{busy}.{remark}\n\n{tools}.")
 
 
 def write(folder, results, no_cuts, grown):
