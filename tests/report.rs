@@ -99,6 +99,8 @@ fn every_key_is_documented_and_every_documented_key_is_there() {
     report.transcript = TranscriptOutcome::None { reason: "none".into() };
     paths(&json(&report), "", &mut keys);
     let docs = include_str!("../docs/output.md");
+    // The first part is the report's; the rest describes other documents.
+    let docs = docs.split("\n## Descriptions of sound").next().expect("a first part");
     let documented: BTreeSet<String> = docs
         .lines()
         .filter_map(|line| line.strip_prefix("| `")?.split_once("` |").map(|(key, _)| key.to_owned()))
