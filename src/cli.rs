@@ -7,12 +7,14 @@ mod describe;
 mod doctor;
 mod frames;
 mod model;
+mod models;
 mod probe;
 mod progress;
 mod summarize;
 mod track;
 mod transcribe;
 mod wishes;
+mod words;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
@@ -55,8 +57,9 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
             Command::Frames(args) => frames::run(&args, &config, cli.quiet).await,
             Command::Audio(args) => unless_interrupted(audio::run(&args)).await,
             Command::DescribeAudio(args) => unless_interrupted(describe::run(&args, &config)).await,
-            Command::Transcribe(args) => unless_interrupted(transcribe::run(&args, &config)).await,
+            Command::Transcribe(args) => unless_interrupted(transcribe::run(&args, &config, cli.quiet)).await,
             Command::Probe(args) => probe::run(&args),
+            Command::Models { action } => unless_interrupted(models::run(&action, cli.quiet)).await,
             Command::Doctor(args) => unless_interrupted(doctor::run(&args, cli.config.as_deref(), &config)).await,
             Command::Completions { .. } => Ok(ExitCode::SUCCESS),
         }

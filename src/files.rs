@@ -1,5 +1,6 @@
 //! Writing files so that a reader never meets half of one.
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -33,6 +34,16 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
         tracing::debug!(folder = %folder.display(), %error, "the folder could not be synced");
     }
     Ok(())
+}
+
+/// Bytes in hexadecimal, as checksums are written.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a String does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// The name of a frame's file: `frame_000007_t00-04-12.480.jpg`, its index from 0 and its time on the shared clock.

@@ -145,7 +145,9 @@ fn facts(timeline: &Timeline, media: &MediaInfo, options: &PromptOptions, fence:
                 let source = match &transcript.source {
                     TranscriptSource::Sidecar { .. } => "from a subtitle file",
                     TranscriptSource::Embedded { .. } => "from a subtitle stream in the file",
-                    TranscriptSource::Api { .. } => "transcribed by a speech model, which may mishear",
+                    TranscriptSource::Whisper { .. } | TranscriptSource::Api { .. } => {
+                        "transcribed by a speech model, which may mishear"
+                    }
                 };
                 match transcript.language.as_deref().map(|language| fence.line(language)) {
                     Some(language) => format!("{source}, language {}", fence.wrap(&language)),

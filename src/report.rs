@@ -8,7 +8,7 @@ pub mod sound;
 pub mod subtitles;
 pub mod write;
 
-use std::fmt::Write as _;
+use crate::files::hex;
 
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -21,7 +21,7 @@ use crate::model::ModelDescription;
 use crate::plan::Reason;
 use crate::time::{TimeBase, TimeRange, Timestamp};
 use crate::timeline::Timeline;
-use crate::transcript::{Segment, Transcript};
+use crate::transcript::{Segment, Transcript, TranscriptSource};
 
 /// Version of the JSON document: counts up whenever a key changes its meaning or goes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -197,11 +197,6 @@ impl ReportFrame {
     /// The frame's facts; not written to a file, no words.
     #[must_use]
     pub fn new(image: &EncodedImage, score: Option<FrameScore>) -> Self {
-        let mut sha256 = String::with_capacity(64);
-        for byte in Sha256::digest(&image.bytes) {
-            // Writing to a String does not fail.
-            let _ = write!(sha256, "{byte:02x}");
-        }
         Self {
             frame_idx: image.frame_idx,
             pts: image.pts.ticks(),
@@ -213,7 +208,7 @@ impl ReportFrame {
             height: image.height,
             format: image.format,
             size_bytes: image.bytes.len(),
-            sha256,
+            sha256: hex(&Sha256::digest(&image.bytes)),
             sharpness: score.map(|score| score.sharpness),
             change: score.map(|score| score.change),
             file: None,
@@ -229,9 +224,14 @@ impl ReportFrame {
 pub enum TranscriptOutcome {
     /// There is a transcript.
     Found(Transcript),
+    /// Somebody listened, and nobody speaks.
+    NoSpeech {
+        /// Who listened.
+        source: TranscriptSource,
+    },
     /// There is none.
     None {
-        /// Why, as a phrase: `no subtitles were found, and no transcription endpoint is set`.
+        /// Why, as a phrase: `no subtitles were found, and there is no sound`.
         reason: String,
     },
 }
@@ -290,6 +290,9 @@ impl Report {
             contact_sheets: Vec::new(),
             words_before_frames: words(timeline.words_before_frames()),
             transcript: match &timeline.transcript {
+                Some(transcript) if transcript.segments.is_empty() => {
+                    TranscriptOutcome::NoSpeech { source: transcript.source.clone() }
+                }
                 Some(transcript) => TranscriptOutcome::Found(transcript.clone()),
                 None => TranscriptOutcome::None { reason: no_words.to_owned() },
             },

@@ -31,6 +31,11 @@ pub enum TranscriptSource {
         /// Codec name as libav has it.
         codec: String,
     },
+    /// Whisper on this machine.
+    Whisper {
+        /// The model's name: `base`, or the name of its file.
+        model: String,
+    },
     /// A transcription endpoint.
     Api {
         /// The model that was asked.

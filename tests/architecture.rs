@@ -157,7 +157,7 @@ fn foreign_code_is_called_in_its_places_alone() {
     let mut n_places = 0;
     for file in sources() {
         let code = file.code();
-        let is_place = matches!(&*file.module, "libav" | "video");
+        let is_place = matches!(&*file.module, "libav" | "video") || file.path == "transcribe/whisper/ear.rs";
         // The command names `video::opencv` to print the version; the crate itself it may not touch.
         let words = code.replace("video::opencv::", "").replace("mod opencv", "").replace("opencv::FileReader", "");
         let words = words.replace("opencv::LiveReader", "");

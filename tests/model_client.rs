@@ -22,8 +22,8 @@ use vidgist::service::{ServerConfig, parse_base_url};
 use vidgist::source::Source;
 use vidgist::time::{TimeRange, Timestamp};
 use vidgist::timeline::Timeline;
-use vidgist::transcribe::Transcriber as _;
 use vidgist::transcribe::api::{ApiTranscriber, ApiTranscriberConfig};
+use vidgist::transcribe::{Transcriber as _, Words};
 use vidgist::transcript::TranscriptSource;
 
 /// In no text that leaves the process but the header.
@@ -368,7 +368,8 @@ fn probe(name: &str) -> MediaInfo {
 /// The segments in seconds, and the language.
 async fn hear(config: ApiTranscriberConfig, name: &str) -> vidgist::Result<(Vec<(f64, f64, String)>, Option<String>)> {
     let model = config.model.clone();
-    let transcript = ApiTranscriber::new(config)?.transcribe(&fixture(name), &probe(name)).await?.expect("sound");
+    let found = ApiTranscriber::new(config)?.transcribe(&fixture(name), &probe(name), &|_| {}).await?;
+    let Words::Found(transcript) = found else { panic!("there is sound: {found:?}") };
     assert_eq!(transcript.source, TranscriptSource::Api { model });
     let segments = transcript.segments.into_iter();
     let segments = segments.map(|s| (s.range.start.secs_f64(), s.range.end.secs_f64(), s.text)).collect();

@@ -11,8 +11,8 @@ use vidgist::probe::probe;
 use vidgist::report::subtitles::{to_srt, to_vtt};
 use vidgist::source::Source;
 use vidgist::time::{TimeRange, Timestamp};
-use vidgist::transcribe::Transcriber;
 use vidgist::transcribe::subtitles::{Subtitles, parse, read_file, unread_reason};
+use vidgist::transcribe::{Transcriber, Words};
 use vidgist::transcript::{Segment, Transcript, TranscriptSource};
 use vidgist::{Error, Result};
 
@@ -43,7 +43,10 @@ fn facts(path: &Path) -> MediaInfo {
 }
 
 async fn words(subtitles: Subtitles, path: &Path) -> Result<Option<Transcript>> {
-    subtitles.transcribe(path, &facts(path)).await
+    match subtitles.transcribe(path, &facts(path), &|_| {}).await? {
+        Words::Found(transcript) => Ok(Some(transcript)),
+        Words::None { .. } => Ok(None),
+    }
 }
 
 /// A folder with `talk.mp4` (two seconds of picture, no subtitles).
@@ -141,7 +144,8 @@ async fn pictures_of_text_are_no_words_but_a_reason() {
         is_default: true,
         is_forced: false,
     });
-    assert!(Subtitles::default().transcribe(&path, &media).await.unwrap().is_none());
+    let found = Subtitles::default().transcribe(&path, &media, &|_| {}).await.unwrap();
+    assert!(matches!(found, Words::None { reason } if reason.contains("dvd_subtitle")));
     assert!(unread_reason(&media).unwrap().contains("dvd_subtitle"));
 }
 

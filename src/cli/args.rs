@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use vidgist::time::Timestamp;
+use vidgist::transcribe::whisper::weights::Hub;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -51,6 +52,11 @@ pub enum Command {
     Transcribe(TranscribeArgs),
     /// Show what a file holds
     Probe(ProbeArgs),
+    /// The speech models that listen on this machine: list, fetch, remove
+    Models {
+        #[command(subcommand)]
+        action: ModelsAction,
+    },
     /// Check what is installed, which model would answer, and what is missing
     Doctor(DoctorArgs),
     /// Print a completion script for a shell
@@ -178,9 +184,21 @@ pub struct TranscriptArgs {
     /// Subtitle file (SRT or WebVTT) with what is said
     #[arg(long, value_name = "FILE", conflicts_with = "no_transcript")]
     pub transcript: Option<PathBuf>,
-    /// Do not look for what is said
-    #[arg(long)]
+    /// Do not look for what is said; the same as --stt none
+    #[arg(long, conflicts_with = "stt")]
     pub no_transcript: bool,
+    /// Where the words come from [default: auto]
+    #[arg(long, value_name = "HOW", conflicts_with = "transcript")]
+    pub stt: Option<Stt>,
+    /// Model that listens on this machine: tiny.en, tiny, base, small, large-v3-turbo or a file [default: base]
+    #[arg(long, value_name = "NAME|FILE")]
+    pub whisper_model: Option<String>,
+    /// Have Whisper translate what is said to English; subtitles are not looked at
+    #[arg(long, conflicts_with_all = ["transcript", "no_transcript"])]
+    pub translate: bool,
+    /// Have Whisper time each word; subtitles are not looked at
+    #[arg(long, conflicts_with_all = ["transcript", "no_transcript"])]
+    pub words: bool,
     /// Language to prefer among subtitles, and to expect in speech: en, fr
     #[arg(long, value_name = "CODE")]
     pub language: Option<String>,
@@ -190,6 +208,21 @@ pub struct TranscriptArgs {
     /// Address of the transcription endpoint [default: that of --base-url]
     #[arg(long, value_name = "URL", requires = "stt_model")]
     pub stt_base_url: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stt {
+    /// Subtitles; else the endpoint where --stt-model is set; else Whisper where its model is on this machine
+    Auto,
+    /// Subtitles alone
+    Subtitles,
+    /// Whisper on this machine
+    Whisper,
+    /// The transcription endpoint
+    Api,
+    /// Nowhere: no words are wanted
+    None,
 }
 
 #[derive(Debug, Args)]
@@ -345,23 +378,28 @@ pub enum DescriptionFormat {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   vidgist transcribe talk.mp4 --format vtt -o talk.vtt
+  vidgist transcribe talk.mp4 --stt whisper --language de --translate
+  vidgist transcribe *.mp3 --format txt -o texts/
   vidgist transcribe talk.mp4 --stt-model whisper-1")]
 pub struct TranscribeArgs {
-    /// A media file
-    pub input: String,
+    /// Media files
+    #[arg(required = true, value_name = "INPUT")]
+    pub inputs: Vec<String>,
+    #[command(flatten)]
+    pub track: TrackArgs,
     #[command(flatten)]
     pub transcript: TranscriptArgs,
     /// Address of an OpenAI-compatible server
-    #[arg(long, value_name = "URL", env = "OPENAI_BASE_URL", hide_env_values = true)]
+    #[arg(long, value_name = "URL", env = "OPENAI_BASE_URL", hide_env_values = true, help_heading = "Words")]
     pub base_url: Option<String>,
     /// Longest wait for an answer, for each try anew [default: 10m]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", help_heading = "Words")]
     pub timeout: Option<Timestamp>,
     /// How it is written
-    #[arg(long, value_name = "FORMAT", default_value = "srt")]
+    #[arg(long, value_name = "FORMAT", default_value = "srt", help_heading = "Output")]
     pub format: TranscriptFormat,
-    /// File to write in place of stdout
-    #[arg(short, long, value_name = "FILE")]
+    /// File to write in place of stdout; for several inputs a folder
+    #[arg(short, long, value_name = "FILE|DIR", help_heading = "Output")]
     pub output: Option<PathBuf>,
 }
 
@@ -373,8 +411,35 @@ pub enum TranscriptFormat {
     Vtt,
     /// The words alone
     Txt,
-    /// For programs
+    /// Markdown: each segment with its time
+    Md,
+    /// For programs: segments, words, confidence, language, source
     Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ModelsAction {
+    /// Show which there are, and which are on this machine
+    List,
+    /// Fetch models from the public hub, with silero, which all need; nothing is fetched twice
+    Pull {
+        /// tiny.en, tiny, base, small, large-v3-turbo [default: base]
+        names: Vec<String>,
+        /// Address of the hub or a mirror of it
+        #[arg(long, value_name = "URL", env = "HF_ENDPOINT", default_value = Hub::PUBLIC)]
+        hub: String,
+    },
+    /// Print where a model's file lies
+    Path {
+        /// The model [default: base]
+        name: Option<String>,
+    },
+    /// Delete models from this machine
+    Remove {
+        /// The models
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
 }
 
 #[derive(Debug, Args)]

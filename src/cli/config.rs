@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use vidgist::error::{Error, Result};
 
-use super::args::PictureFormat;
+use super::args::{PictureFormat, Stt};
 
 /// `config.toml`. Keys never stand in it.
 #[derive(Debug, Default, Deserialize)]
@@ -34,6 +34,10 @@ pub struct FramesConfig {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TranscriptionConfig {
+    /// Where words come from: as `--stt`.
+    pub stt: Option<Stt>,
+    /// As `--whisper-model`.
+    pub whisper_model: Option<String>,
     pub model: Option<String>,
     pub base_url: Option<String>,
     pub language: Option<String>,
@@ -73,6 +77,11 @@ impl Config {
 pub fn default_path() -> Option<PathBuf> {
     use etcetera::BaseStrategy as _;
     etcetera::choose_base_strategy().ok().map(|dirs| dirs.config_dir().join("vidgist").join("config.toml"))
+}
+
+/// Where the speech models lie, unless there is no home folder.
+pub fn models_folder() -> Option<PathBuf> {
+    cache_folder().map(|folder| folder.join("models"))
 }
 
 /// `$XDG_CACHE_HOME/vidgist`, by default `~/.cache/vidgist`.

@@ -12,10 +12,12 @@ use vidgist::media::Ratio;
 use vidgist::report::json;
 use vidgist::report::sound::SoundReport;
 use vidgist::source::Source;
+use vidgist::transcribe::Words;
 
 use super::args::{DescribeArgs, DescriptionFormat};
 use super::config::Config;
-use super::{PARTIAL, model, print, track, warn};
+use super::words::{self, WordsContext};
+use super::{PARTIAL, print, track, warn};
 
 pub async fn run(args: &DescribeArgs, config: &Config) -> Result<ExitCode> {
     let mut reports = Vec::new();
@@ -59,9 +61,12 @@ async fn describe(input: &str, args: &DescribeArgs, config: &Config) -> Result<S
     let info = vidgist::probe::probe(&source, Ratio::ONE, &Limits::default())?;
     let stream = track::choose(&info, &args.track)?.clone();
     let mut transcript = None;
-    for way in model::words(&args.transcript, args.base_url.as_deref(), args.timeout, config)? {
-        match way.transcribe(path, &info).await {
-            Ok(found) => transcript = found,
+    let context =
+        WordsContext { base_url: args.base_url.as_deref(), timeout: args.timeout, stream_idx: Some(stream.stream_idx) };
+    for way in words::ways(&args.transcript, context, config)? {
+        match way.transcribe(path, &info, &|_| {}).await {
+            Ok(Words::Found(found)) => transcript = Some(found),
+            Ok(Words::None { reason }) => tracing::info!("{input}: {reason}"),
             // Words are an extra here, unless the user named them.
             Err(error) if args.transcript.transcript.is_none() => warn(&error.to_string()),
             Err(error) => return Err(error.into()),

@@ -1,6 +1,5 @@
-//! Which model answers: flags, environment and configuration to a [`ChatModel`], and to a way to hear words.
+//! Which model answers: flags, environment and configuration to a [`ChatModel`].
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,11 +12,8 @@ use vidgist::model::builtin::Builtin;
 use vidgist::model::openai::{OpenAi, OpenAiConfig, SamplingParams, list_models};
 use vidgist::service::{ServerConfig, parse_base_url};
 use vidgist::time::Timestamp;
-use vidgist::transcribe::Transcriber;
-use vidgist::transcribe::api::{ApiTranscriber, ApiTranscriberConfig};
-use vidgist::transcribe::subtitles::Subtitles;
 
-use super::args::{ModelArgs, TranscriptArgs};
+use super::args::ModelArgs;
 use super::config::Config;
 
 /// The environment variable that holds the key.
@@ -25,7 +21,7 @@ pub const KEY_VARIABLE: &str = "OPENAI_API_KEY";
 /// The name of the model that needs no network.
 pub const BUILT_IN: &str = "built-in";
 
-const OPENAI: &str = "https://api.openai.com/v1";
+pub const OPENAI: &str = "https://api.openai.com/v1";
 /// Asked at api.openai.com where no model is named: takes pictures, and no end of it was announced (checked 2026-11).
 const OPENAI_MODEL: &str = "gpt-5.4-mini";
 
@@ -88,44 +84,11 @@ pub async fn chat_model(args: &ModelArgs, config: &Config) -> Result<Arc<dyn Cha
     Ok(Arc::new(OpenAi::new(OpenAiConfig { server: *server, model, params, limits: Limits::default() })?))
 }
 
-/// The ways to get at the words, in the order in which they are tried.
-pub fn words(
-    args: &TranscriptArgs,
-    base_url: Option<&str>,
-    timeout: Option<Timestamp>,
-    config: &Config,
-) -> Result<Vec<Box<dyn Transcriber>>> {
-    if args.no_transcript {
-        return Ok(Vec::new());
-    }
-    let language = args.language.clone().or_else(|| config.transcription.language.clone());
-    let subtitles =
-        Subtitles { explicit: args.transcript.clone(), language: language.clone(), limits: Limits::default() };
-    let mut words: Vec<Box<dyn Transcriber>> = vec![Box::new(subtitles)];
-    if let Some(model) =
-        args.stt_model.as_ref().or(config.transcription.model.as_ref()).filter(|_| args.transcript.is_none())
-    {
-        let address = args.stt_base_url.as_deref().or(config.transcription.base_url.as_deref());
-        let address = address.or(base_url).or(config.base_url.as_deref()).unwrap_or(OPENAI);
-        let server = server(parse_base_url(address)?, key(), timeout, config)?;
-        words.push(Box::new(ApiTranscriber::new(ApiTranscriberConfig {
-            language,
-            ..ApiTranscriberConfig::new(server, model)
-        })?));
-    }
-    Ok(words)
-}
-
-/// A subtitle file that the user names must be there, whatever else fails.
-pub fn named_words(args: &TranscriptArgs) -> Option<&PathBuf> {
-    args.transcript.as_ref()
-}
-
-fn key() -> Option<SecretString> {
+pub fn key() -> Option<SecretString> {
     std::env::var(KEY_VARIABLE).ok().filter(|key| !key.trim().is_empty()).map(SecretString::from)
 }
 
-fn server(
+pub fn server(
     base_url: Url,
     api_key: Option<SecretString>,
     timeout: Option<Timestamp>,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use vidgist::pipeline::Event;
+use vidgist::time::Timestamp;
 
 /// A bar that follows the events of a run.
 pub struct Progress {
@@ -27,9 +28,29 @@ impl Progress {
             Event::Planned { n_points } => self.count(*n_points, "looking"),
             Event::Frame { n_done, .. } => self.bar.set_position(*n_done as u64),
             Event::Listening => self.say("listening".to_owned()),
+            Event::Heard { until } if self.bar.length().is_none() => self.heard(*until),
             Event::Asking { model } => self.say(format!("asking {model}")),
             _ => {}
         }
+    }
+
+    /// The sound was heard up to here.
+    pub fn heard(&self, until: Timestamp) {
+        self.say(format!("listening, {until} heard"));
+    }
+
+    /// A file of so many bytes comes.
+    pub fn bytes(&self, name: &str, n_bytes: u64) {
+        let style = "{spinner} {msg} {wide_bar} {binary_bytes}/{binary_total_bytes}, {eta} left";
+        let style = ProgressStyle::with_template(style);
+        self.bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        self.bar.set_length(n_bytes);
+        self.bar.set_message(name.to_owned());
+    }
+
+    /// So many are done.
+    pub fn at(&self, n: u64) {
+        self.bar.set_position(n);
     }
 
     /// Takes the bar away: a result or an error follows.

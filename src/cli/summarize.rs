@@ -12,6 +12,7 @@ use vidgist::source::Source;
 
 use super::args::{ImageTransport, ReportFormat, SummarizeArgs};
 use super::config::{self, Config};
+use super::words::{self, WordsContext};
 use super::{code_for, follow, model, print, wishes};
 
 pub async fn run(args: &SummarizeArgs, config: &Config, quiet: bool) -> Result<ExitCode> {
@@ -34,7 +35,11 @@ pub async fn run(args: &SummarizeArgs, config: &Config, quiet: bool) -> Result<E
             return Err(Error::usage("--image-transport url", "needs a language model", "set --base-url").into());
         }
     }
-    let base_url = args.model.base_url.as_deref();
+    let context = WordsContext {
+        base_url: args.model.base_url.as_deref(),
+        timeout: args.model.timeout,
+        ..WordsContext::default()
+    };
     let job = Job {
         source,
         sampling,
@@ -44,8 +49,8 @@ pub async fn run(args: &SummarizeArgs, config: &Config, quiet: bool) -> Result<E
         contact_sheet: false,
         max_width: wishes::max_width(&args.picture, config),
         encode: wishes::encode(&args.picture, config),
-        words: model::words(&args.transcript, base_url, args.model.timeout, config)?,
-        needs_words: model::named_words(&args.transcript).is_some(),
+        words: words::ways(&args.transcript, context, config)?,
+        needs_words: args.transcript.transcript.is_some(),
         ask: Some(Ask {
             model,
             prompt: PromptOptions { system: args.prompt.system.clone(), task, language: None, image_url },

@@ -32,6 +32,11 @@ pub enum Event {
     },
     /// Words are being looked for.
     Listening,
+    /// The sound was heard up to this time on the shared clock.
+    Heard {
+        /// The time.
+        until: Timestamp,
+    },
     /// The model is being asked.
     Asking {
         /// Its name.

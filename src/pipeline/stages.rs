@@ -12,7 +12,7 @@ use crate::probe;
 use crate::report::StageTime;
 use crate::source::Source;
 use crate::time::{TimeRange, Timestamp};
-use crate::transcribe::subtitles;
+use crate::transcribe::Words as Found;
 use crate::transcript::Transcript;
 use crate::video::Video;
 
@@ -59,24 +59,21 @@ pub(super) async fn find_words(job: &Job, info: &MediaInfo, events: &mpsc::Sende
         return Ok(words);
     };
     let _ = events.send(Event::Listening).await;
+    // A reader of events that is slow misses one of these, not a frame.
+    let heard = |until| drop(events.try_send(Event::Heard { until }));
+    let mut reasons: Vec<String> = Vec::new();
     for way in &job.words {
-        match way.transcribe(path, info).await {
-            Ok(Some(transcript)) => {
+        match way.transcribe(path, info, &heard).await {
+            Ok(Found::Found(transcript)) => {
                 words.transcript = Some(transcript);
                 return Ok(words);
             }
-            Ok(None) => {}
+            Ok(Found::None { reason }) => reasons.push(reason),
             Err(error) if job.needs_words => return Err(error),
             Err(error) => words.problems.push(("the transcript".to_owned(), error.to_string())),
         }
     }
-    words.reason = subtitles::unread_reason(info).unwrap_or_else(|| {
-        let no_sound = if info.audio.is_empty() { " and there is no sound" } else { "" };
-        match job.words.len() {
-            1 if no_sound.is_empty() => "no subtitles were found, and no transcription endpoint is set".to_owned(),
-            _ => format!("no subtitles were found{no_sound}"),
-        }
-    });
+    words.reason = reasons.join(", and ");
     Ok(words)
 }
 

@@ -70,6 +70,9 @@ fn facts(out: &mut String, report: &Report) {
         TranscriptOutcome::Found(transcript) => {
             put!(out, "- Transcript: {}", words_from(transcript));
         }
+        TranscriptOutcome::NoSpeech { source } => {
+            put!(out, "- Transcript: nobody speaks; heard by {}", listener(source));
+        }
         TranscriptOutcome::None { reason } => {
             put!(out, "- Transcript: none; {}", markdown_line(reason));
         }
@@ -130,17 +133,28 @@ fn with_language(text: String, language: Option<&str>) -> String {
     }
 }
 
-fn words_from(transcript: &Transcript) -> String {
+pub(super) fn words_from(transcript: &Transcript) -> String {
     let n = transcript.segments.len();
     let source = match &transcript.source {
         TranscriptSource::Sidecar { path } => format!("from {}", markdown_line(path)),
         TranscriptSource::Embedded { stream_idx, codec } => {
             format!("from subtitle stream {stream_idx} ({}) of the file", markdown_line(codec))
         }
-        TranscriptSource::Api { model } => format!("transcribed by {}", markdown_line(model)),
+        TranscriptSource::Whisper { .. } | TranscriptSource::Api { .. } => {
+            format!("transcribed by {}", listener(&transcript.source))
+        }
     };
     let segments = counted(n, "segment");
     with_language(format!("{source}, {segments}"), transcript.language.as_deref())
+}
+
+/// Who listened to the sound.
+fn listener(source: &TranscriptSource) -> String {
+    match source {
+        TranscriptSource::Whisper { model } => format!("Whisper ({})", markdown_line(model)),
+        TranscriptSource::Api { model } => markdown_line(model),
+        TranscriptSource::Sidecar { .. } | TranscriptSource::Embedded { .. } => "nobody".to_owned(),
+    }
 }
 
 fn summary(out: &mut String, answer: &Answer) {

@@ -2,8 +2,11 @@
 
 use std::fmt::Write as _;
 
+use super::markdown::words_from;
+use crate::media::MediaInfo;
 use crate::time::Timestamp;
 use crate::transcript::{Segment, Transcript};
+use crate::untrusted::{markdown_line, short_name};
 
 /// The transcript as `SubRip`: numbers from 1, times as `HH:MM:SS,mmm`, a speaker as `Name: words`.
 ///
@@ -42,6 +45,20 @@ pub fn to_vtt(transcript: &Transcript) -> String {
             let _ = write!(out, "<v {}>", escaped(&speaker));
         }
         let _ = write!(out, "{}\n\n", escaped(&text));
+    }
+    out
+}
+
+/// The transcript as Markdown: the file's name, who listened or wrote, then each segment with its time.
+#[must_use]
+pub fn to_markdown(transcript: &Transcript, media: &MediaInfo) -> String {
+    let mut out = format!("# {}\n\n", markdown_line(&short_name(&media.input)));
+    let _ = writeln!(out, "*{}*\n", words_from(transcript));
+    for segment in &transcript.segments {
+        let Some(text) = one_line(&segment.text) else { continue };
+        let speaker = segment.speaker.as_deref().and_then(one_line);
+        let speaker = speaker.map(|name| format!("**{}:** ", markdown_line(&name))).unwrap_or_default();
+        let _ = writeln!(out, "- {} {speaker}{}", segment.range.start.label(), markdown_line(&text));
     }
     out
 }

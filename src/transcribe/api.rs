@@ -16,12 +16,12 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::multipart::{Form, Part};
 
 use self::pieces::{Piece, Pieces};
-use self::reply::Heard;
+
 use crate::audio::{AudioReader, AudioWant};
 use crate::error::{Error, Result};
 use crate::media::MediaInfo;
 use crate::service::{Failure, Kind, Server, ServerConfig};
-use crate::transcribe::Transcriber;
+use crate::transcribe::{Heard, Transcriber, Words};
 use crate::transcript::{Transcript, TranscriptSource};
 
 /// What speech models hear at; more would only be sent.
@@ -75,14 +75,16 @@ impl ApiTranscriber {
         Ok(Self { server: Server::new(config.server.clone())?, config })
     }
 
-    async fn hear(&self, path: &Path, media: &MediaInfo) -> Result<Option<Transcript>> {
+    async fn hear(&self, path: &Path, media: &MediaInfo, heard: Heard<'_>) -> Result<Words> {
         let stream = match self.config.stream_idx {
             Some(idx) => Some(media.audio.iter().find(|stream| stream.stream_idx == idx).ok_or_else(|| {
                 Error::usage(path.display(), format!("stream {idx} is not an audio stream"), "vidgist probe lists them")
             })?),
             None => media.main_audio(),
         };
-        let Some(stream) = stream.cloned() else { return Ok(None) };
+        let Some(stream) = stream.cloned() else {
+            return Ok(Words::None { reason: "there is no sound".to_owned() });
+        };
         let (owned_path, owned_media) = (path.to_owned(), media.clone());
         let want = AudioWant { rate_hz: Some(RATE_HZ), channels: Some(1) };
         let blocks = blocking(move || AudioReader::open(&owned_path, &owned_media, &stream, &want)).await?;
@@ -99,20 +101,21 @@ impl ApiTranscriber {
             .await;
             pieces = rest;
             let Some(piece) = piece.transpose()? else { break };
+            heard(piece.range.start);
             // Models make words up where there are none; and it is not free.
             if piece.is_silent {
                 continue;
             }
-            let heard = self.hear_piece(&piece, &mut has_times).await?;
-            transcript.segments.extend(heard.segments);
-            transcript.language = transcript.language.or(heard.language);
+            let found = self.hear_piece(&piece, &mut has_times).await?;
+            transcript.segments.extend(found.segments);
+            transcript.language = transcript.language.or(found.language);
         }
         transcript.segments.sort_by_key(|segment| segment.range.start);
-        Ok(Some(transcript))
+        Ok(Words::Found(transcript))
     }
 
     /// Sends one piece; `has_times` becomes false where the model turns out to have none.
-    async fn hear_piece(&self, piece: &Piece, has_times: &mut bool) -> Result<Heard> {
+    async fn hear_piece(&self, piece: &Piece, has_times: &mut bool) -> Result<reply::HeardPiece> {
         loop {
             let fill = |request: RequestBuilder| request.multipart(self.form(piece, *has_times));
             let read = |reply: serde_json::Value| reply::read(&reply, piece.range);
@@ -155,8 +158,13 @@ impl Transcriber for ApiTranscriber {
     /// # Errors
     /// [`Error::Service`] naming the time range that could not be heard; the errors of [`AudioReader`];
     /// [`Error::Usage`] where the stream asked for is no audio stream.
-    fn transcribe<'a>(&'a self, path: &'a Path, media: &'a MediaInfo) -> BoxFuture<'a, Result<Option<Transcript>>> {
-        self.hear(path, media).boxed()
+    fn transcribe<'a>(
+        &'a self,
+        path: &'a Path,
+        media: &'a MediaInfo,
+        heard: Heard<'a>,
+    ) -> BoxFuture<'a, Result<Words>> {
+        self.hear(path, media, heard).boxed()
     }
 }
 

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use futures_util::future::BoxFuture;
 
-use super::Transcriber;
+use super::{Heard, Transcriber, Words};
 use crate::error::{Error, Result};
 use crate::language;
 use crate::limits::Limits;
@@ -38,13 +38,19 @@ pub struct Subtitles {
 impl Transcriber for Subtitles {
     /// # Errors
     /// A named file that is missing or holds no cue; a file or stream that cannot be read or is over the limit.
-    fn transcribe<'a>(&'a self, path: &'a Path, media: &'a MediaInfo) -> BoxFuture<'a, Result<Option<Transcript>>> {
+    fn transcribe<'a>(&'a self, path: &'a Path, media: &'a MediaInfo, _: Heard<'a>) -> BoxFuture<'a, Result<Words>> {
         let (this, path, media) = (self.clone(), path.to_owned(), media.clone());
         Box::pin(async move {
             let name = path.display().to_string();
-            tokio::task::spawn_blocking(move || this.read(&path, &media)).await.unwrap_or_else(|e| {
+            let none = || embedded::unread_reason(&media).unwrap_or_else(|| "no subtitles were found".to_owned());
+            let found = tokio::task::spawn_blocking({
+                let media = media.clone();
+                move || this.read(&path, &media)
+            });
+            let found = found.await.unwrap_or_else(|e| {
                 Err(Error::malformed(name, "its subtitles made the reader fail in itself", "").because(e))
-            })
+            })?;
+            Ok(found.map_or_else(|| Words::None { reason: none() }, Words::Found))
         })
     }
 }

@@ -8,14 +8,14 @@ use crate::transcript::Segment;
 
 /// What was heard in one piece.
 #[derive(Debug)]
-pub(super) struct Heard {
+pub(super) struct HeardPiece {
     pub segments: Vec<Segment>,
     pub language: Option<String>,
 }
 
 /// Reads a reply about the piece at `range`. Segments past its end are dropped (models go on talking in silence); a
 /// reply of text alone becomes one segment of the whole piece.
-pub(super) fn read(reply: &Value, range: TimeRange) -> Result<Heard, Failure> {
+pub(super) fn read(reply: &Value, range: TimeRange) -> Result<HeardPiece, Failure> {
     let text = reply.get("text").and_then(Value::as_str).map(str::trim);
     let segments = match reply.get("segments").and_then(Value::as_array) {
         Some(segments) if !segments.is_empty() => segments.iter().filter_map(|s| read_segment(s, range)).collect(),
@@ -29,7 +29,7 @@ pub(super) fn read(reply: &Value, range: TimeRange) -> Result<Heard, Failure> {
         },
     };
     let language = reply.get("language").and_then(Value::as_str).map(str::trim).filter(|language| !language.is_empty());
-    Ok(Heard { segments, language: language.map(|language| language.chars().take(64).collect()) })
+    Ok(HeardPiece { segments, language: language.map(|language| language.chars().take(64).collect()) })
 }
 
 /// A segment, held to `range`; None where it has no text, no start, or lies past the end.

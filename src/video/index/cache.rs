@@ -1,6 +1,5 @@
 //! Indexes of files that were read through before, kept in a folder of the user's.
 
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -10,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{FrameIndex, PacketEntry};
 use crate::error::Result;
-use crate::files::write_file;
+use crate::files::{hex, write_file};
 use crate::limits::Limits;
 use crate::media::VideoStream;
 use crate::time::Timestamp;
@@ -96,12 +95,7 @@ fn content_name(path: &Path, stream: &VideoStream) -> Option<String> {
         (&mut file).take(PLACE_BYTES).read_to_end(&mut bytes).ok()?;
         hash.update(&bytes);
     }
-    let mut name = String::new();
-    for byte in hash.finalize() {
-        // Writing to a String does not fail.
-        let _ = write!(name, "{byte:02x}");
-    }
-    Some(name + ".json")
+    Some(hex(&hash.finalize()) + ".json")
 }
 
 fn read(place: &Path) -> Option<Kept> {
