@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use vidgist::model::openai::list_models;
+use vidgist::transcribe::whisper::weights::{self, Weights};
 use vidgist::{libav, video};
 
 use super::args::DoctorArgs;
@@ -67,9 +68,20 @@ pub async fn run(args: &DoctorArgs, config_path: Option<&Path>, config: &Config)
     if let Some(model) = &config.transcription.model {
         lines.push(ok("words", &format!("subtitles, else {model}")));
     } else {
-        lines.push(ok("words", "subtitles beside the file or inside it; sound is not sent anywhere"));
-        let how = "--stt-model whisper-1, or [transcription] model in the config";
-        lines.push(hint(&format!("to have speech transcribed: {how}")));
+        let name = config.transcription.whisper_model.as_deref().unwrap_or(weights::DEFAULT);
+        let is_here = |name| {
+            let weights = Weights::named(name).zip(config::models_folder());
+            weights.is_none_or(|(weights, folder)| weights.is_in(&folder))
+        };
+        if is_here(name) && is_here(weights::VOICE) {
+            lines.push(ok(
+                "words",
+                &format!("subtitles, else Whisper ({name}) on this machine; sound is not sent anywhere"),
+            ));
+        } else {
+            lines.push(ok("words", "subtitles beside the file or inside it; sound is not sent anywhere"));
+            lines.push(hint("to have speech transcribed on this machine: vidgist models pull"));
+        }
     }
     print(&vidgist::untrusted::clean_text(&lines.join("\n")))?;
     print("\n")?;
