@@ -4,6 +4,7 @@
 
 mod decode;
 mod file;
+pub mod flac;
 pub mod measure;
 mod mix;
 mod resample;
@@ -15,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::media::{AudioStream, MediaInfo};
 use crate::time::{TimeBase, Timestamp};
 
-pub use file::{AudioSummary, write};
+pub use file::{AudioSummary, SoundFormat, write};
 
 use decode::{Chunk, Decoder};
 use mix::{Mixer, Role};
@@ -132,7 +133,8 @@ impl AudioReader {
             channels,
             start,
             n_frames: 0,
-            claimed: stream.duration.or(media.duration),
+            // The file lasts from its zero, at which this sound need not have begun.
+            claimed: stream.duration.or(media.duration.map(|duration| duration.minus(start))),
             is_done: false,
             name,
         })

@@ -42,7 +42,7 @@ pub enum Command {
     Summarize(Box<SummarizeArgs>),
     /// Write the frames of a video as pictures
     Frames(FramesArgs),
-    /// Write the sound of a video as a WAV file
+    /// Write the sound of a video as a WAV or FLAC file
     Audio(AudioArgs),
     /// Describe a sound: loudness, silences, speech, music
     #[command(visible_alias = "listen")]
@@ -275,7 +275,7 @@ pub struct FramesArgs {
 #[command(after_help = "Examples:
   vidgist audio talk.mp4 -o talk.wav
   vidgist audio talk.mkv --rate 16000 --channels 1 -o speech.wav
-  vidgist audio film.mkv --audio-language fr -o film.wav
+  vidgist audio film.mkv --audio-language fr -o film.flac
   vidgist audio film.mkv --all-tracks -o film.wav    film.1.wav, film.2.wav and so on")]
 pub struct AudioArgs {
     /// A media file
@@ -292,9 +292,20 @@ pub struct AudioArgs {
     /// 1 or 2 [default: as stored]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=2), help_heading = "Output")]
     pub channels: Option<u16>,
-    /// The WAV file to write, 16 bits a sample; RF64 past 4 GiB
+    /// What is written, 16 bits a sample [default: flac for a name that ends so, else wav]
+    #[arg(long, value_name = "FORMAT", help_heading = "Output")]
+    pub format: Option<SoundFileFormat>,
+    /// The file to write
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     pub output: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum SoundFileFormat {
+    /// As it is; RF64 past 4 GiB
+    Wav,
+    /// Compressed without loss, up to 8 channels
+    Flac,
 }
 
 #[derive(Clone, Debug, Args)]
