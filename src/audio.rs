@@ -7,6 +7,7 @@ mod file;
 pub mod flac;
 pub mod measure;
 mod mix;
+pub mod picture;
 mod resample;
 pub mod wav;
 

@@ -8,9 +8,9 @@ use serde::Serialize;
 
 pub use kind::SoundKind;
 
-use super::AudioReader;
 use super::mix::{Mixer, Role};
 use super::resample::Resampler;
+use super::{AudioBlock, AudioReader};
 use crate::error::{Error, Result};
 use crate::time::{TimeBase, TimeRange, Timestamp};
 use kind::{Listener, RATE_HZ};
@@ -73,6 +73,14 @@ pub struct Stretch {
 /// # Errors
 /// The reader's own, and [`Error::Unsupported`] for a number of channels that has no measure.
 pub fn measure(reader: &mut AudioReader) -> Result<SoundFacts> {
+    measure_with(reader, |_| ())
+}
+
+/// As [`measure`], and hands each block to `also` on the way: one decoding is enough for pictures too.
+///
+/// # Errors
+/// As [`measure`].
+pub fn measure_with(reader: &mut AudioReader, mut also: impl FnMut(&AudioBlock)) -> Result<SoundFacts> {
     let (rate_hz, channels, start) = (reader.rate_hz(), reader.channels(), reader.start());
     let (layout, name) = (reader.layout.clone(), reader.name.clone());
     let mut meter = meter(&name, rate_hz, &layout)?;
@@ -85,6 +93,7 @@ pub fn measure(reader: &mut AudioReader) -> Result<SoundFacts> {
         let block = block?;
         meter.add_frames_f32(&block.samples).map_err(|e| unmeasured(&name, e))?;
         silence.hear(&block.samples);
+        also(&block);
         let mono = mixer.mix(&block.samples, &layout);
         n_samples += mono.len() as i64;
         match &mut resampler {

@@ -322,6 +322,7 @@ pub struct TrackArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   vidgist describe-audio talk.mp4
+  vidgist describe-audio talk.mp4 --waveform talk.png --spectrogram talk-spectrum.png
   vidgist describe-audio *.mp3 --format json | jq '.[].sound.loudness_lufs'")]
 pub struct DescribeArgs {
     /// Media files
@@ -340,6 +341,12 @@ pub struct DescribeArgs {
     /// How it is written
     #[arg(long, value_name = "FORMAT", default_value = "markdown", help_heading = "Output")]
     pub format: DescriptionFormat,
+    /// Draw the level over time into this PNG file
+    #[arg(long, value_name = "FILE.png", help_heading = "Output")]
+    pub waveform: Option<PathBuf>,
+    /// Draw the level over time and frequency into this PNG file
+    #[arg(long, value_name = "FILE.png", help_heading = "Output")]
+    pub spectrogram: Option<PathBuf>,
     /// File to write in place of stdout
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     pub output: Option<PathBuf>,

@@ -106,9 +106,8 @@ fn format_of(args: &AudioArgs) -> SoundFormat {
     let is_flac = args.output.extension().is_some_and(|end| end.eq_ignore_ascii_case("flac"));
     match args.format {
         Some(SoundFileFormat::Flac) => SoundFormat::Flac,
-        Some(SoundFileFormat::Wav) => SoundFormat::Wav,
         None if is_flac => SoundFormat::Flac,
-        None => SoundFormat::Wav,
+        Some(SoundFileFormat::Wav) | None => SoundFormat::Wav,
     }
 }
 

@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use vidgist::audio::measure::measure;
+use vidgist::audio::measure::measure_with;
+use vidgist::audio::picture::{Spectrogram, Waveform, to_png};
 use vidgist::audio::{AudioReader, AudioWant};
 use vidgist::error::Error;
 use vidgist::files::write_file;
@@ -18,6 +19,7 @@ use super::config::Config;
 use super::{PARTIAL, model, print, track, warn};
 
 pub async fn run(args: &DescribeArgs, config: &Config) -> Result<ExitCode> {
+    check_pictures(args)?;
     let mut reports = Vec::new();
     let mut is_partial = false;
     for input in &args.inputs {
@@ -51,6 +53,25 @@ pub async fn run(args: &DescribeArgs, config: &Config) -> Result<ExitCode> {
     Ok(if is_partial { ExitCode::from(PARTIAL) } else { ExitCode::SUCCESS })
 }
 
+/// One picture shows one sound.
+fn check_pictures(args: &DescribeArgs) -> Result<()> {
+    for (flag, file) in [("--waveform", &args.waveform), ("--spectrogram", &args.spectrogram)] {
+        let Some(file) = file else { continue };
+        if args.inputs.len() > 1 {
+            let problem = format!("names one picture, and there are {} sounds", args.inputs.len());
+            return Err(Error::usage(flag, problem, "describe them one by one").into());
+        }
+        if !file.extension().is_some_and(|end| end.eq_ignore_ascii_case("png")) {
+            let problem = format!("writes a PNG file, which {} is not called", file.display());
+            return Err(Error::usage(flag, problem, "name it FILE.png").into());
+        }
+    }
+    if args.waveform.is_some() && args.waveform == args.spectrogram {
+        return Err(Error::usage("--spectrogram", "names the same file as --waveform", "name another").into());
+    }
+    Ok(())
+}
+
 async fn describe(input: &str, args: &DescribeArgs, config: &Config) -> Result<SoundReport> {
     let source = Source::identify(input)?;
     let Source::Media(path) = &source else {
@@ -71,9 +92,25 @@ async fn describe(input: &str, args: &DescribeArgs, config: &Config) -> Result<S
         }
     }
     let path = path.clone();
+    let (waveform, spectrogram) = (args.waveform.clone(), args.spectrogram.clone());
     tokio::task::spawn_blocking(move || {
         let mut reader = AudioReader::open(&path, &info, &stream, &AudioWant::default())?;
-        let sound = measure(&mut reader)?;
+        let mut waveform = waveform.map(|file| (file, Waveform::new(&reader)));
+        let mut spectrogram = spectrogram.map(|file| (file, Spectrogram::new(&reader)));
+        let sound = measure_with(&mut reader, |block| {
+            if let Some((_, waveform)) = &mut waveform {
+                waveform.hear(block);
+            }
+            if let Some((_, spectrogram)) = &mut spectrogram {
+                spectrogram.hear(block);
+            }
+        })?;
+        if let Some((file, waveform)) = waveform {
+            write_file(&file, &to_png(&waveform.draw())?)?;
+        }
+        if let Some((file, spectrogram)) = spectrogram {
+            write_file(&file, &to_png(&spectrogram.draw())?)?;
+        }
         Ok(SoundReport::new(&info, &stream, sound, transcript.as_ref()))
     })
     .await?

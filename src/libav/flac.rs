@@ -39,7 +39,7 @@ impl FlacEncoder {
                 let problem = format!("{rate_hz} Hz cannot be written as FLAC");
                 Error::unsupported("flac", problem, "pass --format wav or --rate 48000")
             }
-            other => failed(&other),
+            other => failed(other),
         };
         let codec = ffmpeg::encoder::find(ffmpeg::codec::Id::FLAC)
             .ok_or_else(|| Error::unsupported("flac", "this FFmpeg has no encoder for it", "pass --format wav"))?;
@@ -76,7 +76,7 @@ impl FlacEncoder {
         if !pending.is_empty() {
             self.encode(&pending, out)?;
         }
-        self.encoder.send_eof().map_err(|e| failed(&e))?;
+        self.encoder.send_eof().map_err(failed)?;
         self.receive(out)?;
         self.stream_info.ok_or_else(|| Error::unsupported("flac", "the encoder does not say what it wrote", ""))
     }
@@ -96,7 +96,7 @@ impl FlacEncoder {
             place.copy_from_slice(&sample.to_ne_bytes());
         }
         self.n_samples += n_samples as i64;
-        self.encoder.send_frame(&frame).map_err(|e| failed(&e))?;
+        self.encoder.send_frame(&frame).map_err(failed)?;
         self.receive(out)
     }
 
@@ -112,13 +112,13 @@ impl FlacEncoder {
                     }
                 }
                 Err(ffmpeg::Error::Eof | ffmpeg::Error::Other { errno: errno::EAGAIN }) => return Ok(()),
-                Err(error) => return Err(failed(&error)),
+                Err(error) => return Err(failed(error)),
             }
         }
     }
 }
 
-fn failed(error: &ffmpeg::Error) -> Error {
+fn failed(error: ffmpeg::Error) -> Error {
     let problem = format!("the encoder failed: {}", lower_first(&error.to_string()));
     Error::unsupported("flac", problem, "pass --format wav")
 }
