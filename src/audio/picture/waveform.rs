@@ -11,7 +11,7 @@ use crate::audio::{AudioBlock, AudioReader};
 const MAX_LANES: usize = 8;
 const MAX_COLUMNS: usize = 8 * PLOT_WIDTH as usize;
 /// Space between lanes in pixels.
-const GAP: u32 = 10;
+const GAP: u32 = 18;
 
 const PEAK: Colour = [126, 166, 216];
 const MEAN: Colour = [32, 86, 158];
@@ -138,7 +138,7 @@ fn grid(canvas: &mut Canvas, middle: u32, half: u32, start: f64, end: f64) {
         // In low lanes the labels would touch each other.
         if half >= 60 || share > 0.4 {
             canvas.text(PLOT_LEFT - 8, middle - away, Align::Right, label);
-            if half >= 90 && share > 0.4 {
+            if half >= 120 {
                 canvas.text(PLOT_LEFT - 8, middle + away, Align::Right, label);
             }
         }
