@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::media::{AudioStream, MediaInfo};
 use crate::time::{TimeBase, Timestamp};
 
-pub use file::{AudioSummary, SoundFormat, write};
+pub use file::{AudioSummary, SoundFormat, wav_bytes, write};
 
 use decode::{Chunk, Decoder};
 use mix::{Mixer, Role};

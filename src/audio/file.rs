@@ -1,16 +1,17 @@
 //! Sound files, written as they are read, whole or not at all.
 
 use std::fs::File;
-use std::io::BufWriter;
+use std::io::{BufWriter, Cursor};
 use std::path::Path;
 
+use bytes::Bytes;
 use serde::Serialize;
 
 use super::flac::FlacSink;
 use super::wav::WavSink;
 use super::{AudioBlock, AudioReader};
 use crate::error::{Error, Result};
-use crate::time::{TimeBase, Timestamp};
+use crate::time::{TimeBase, TimeRange, Timestamp};
 
 /// What a sound file is. Both hold 16 bits a sample, and the same samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +76,33 @@ pub fn write(reader: &mut AudioReader, path: &Path, format: SoundFormat) -> Resu
         n_damaged: reader.n_damaged(),
         is_rf64,
     })
+}
+
+/// What `reader` still has as the bytes of a WAV file, cut after `max_seconds`; the range on the shared clock that it
+/// holds. Open the reader with the rate and channels that are wanted.
+///
+/// # Errors
+/// The reader's own.
+pub fn wav_bytes(reader: &mut AudioReader, max_seconds: u32) -> Result<(Bytes, TimeRange)> {
+    let (rate_hz, channels) = (reader.rate_hz(), reader.channels());
+    let base = TimeBase::of_rate(rate_hz).unwrap_or(TimeBase::NANOS);
+    let mut left = max_seconds as usize * rate_hz as usize * usize::from(channels);
+    let (mut start, mut n_samples) = (reader.start(), 0);
+    let mut wav = Cursor::new(Vec::new());
+    let mut sink = WavSink::new(&mut wav, rate_hz, channels)?;
+    while left > 0 {
+        let Some(mut block) = reader.next().transpose()? else { break };
+        block.samples.truncate(left);
+        left -= block.samples.len();
+        if n_samples == 0 {
+            start = block.time;
+        }
+        sink.write(&block)?;
+        n_samples = sink.n_samples();
+    }
+    sink.finish()?;
+    let end = start.plus(Timestamp::new(n_samples as i64, base));
+    Ok((wav.into_inner().into(), TimeRange::new(start, end)))
 }
 
 /// A file that is being written.

@@ -79,6 +79,9 @@ pub struct SummarizeArgs {
     pub prompt: PromptArgs,
     #[command(flatten)]
     pub model: ModelArgs,
+    /// Send pictures as data, or, where the input is an image's address, as that address
+    #[arg(long, value_name = "HOW", default_value = "data", hide_short_help = true, help_heading = "Model")]
+    pub image_transport: ImageTransport,
     /// What is written to stdout
     #[arg(long, value_name = "FORMAT", default_value = "markdown", help_heading = "Output")]
     pub format: ReportFormat,
@@ -236,9 +239,6 @@ pub struct ModelArgs {
     /// Longest wait for an answer, for each try anew [default: 10m]
     #[arg(long, value_name = "TIME")]
     pub timeout: Option<Timestamp>,
-    /// Send pictures as data, or, where the input is an image's address, as that address
-    #[arg(long, value_name = "HOW", default_value = "data", hide_short_help = true)]
-    pub image_transport: ImageTransport,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -322,6 +322,7 @@ pub struct TrackArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   vidgist describe-audio talk.mp4
+  vidgist describe-audio talk.mp4 --model gpt-audio --send-audio
   vidgist describe-audio talk.mp4 --waveform talk.png --spectrogram talk-spectrum.png
   vidgist describe-audio *.mp3 --format json | jq '.[].sound.loudness_lufs'")]
 pub struct DescribeArgs {
@@ -332,12 +333,11 @@ pub struct DescribeArgs {
     pub track: TrackArgs,
     #[command(flatten)]
     pub transcript: TranscriptArgs,
-    /// Address of an OpenAI-compatible server
-    #[arg(long, value_name = "URL", env = "OPENAI_BASE_URL", hide_env_values = true, help_heading = "Words")]
-    pub base_url: Option<String>,
-    /// Longest wait for an answer, for each try anew [default: 10m]
-    #[arg(long, value_name = "TIME", help_heading = "Words")]
-    pub timeout: Option<Timestamp>,
+    #[command(flatten)]
+    pub model: ModelArgs,
+    /// Let the model hear the sound, its first five minutes at most, as 16 kHz mono: few models can
+    #[arg(long, help_heading = "Model")]
+    pub send_audio: bool,
     /// How it is written
     #[arg(long, value_name = "FORMAT", default_value = "markdown", help_heading = "Output")]
     pub format: DescriptionFormat,
