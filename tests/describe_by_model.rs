@@ -8,6 +8,8 @@ mod command;
 mod oracle;
 mod sample;
 
+use std::fmt::Write as _;
+
 use bytes::Bytes;
 use command::{Ran, User};
 use oracle::{CHAT_MODEL, Chat, Fault, Oracle};
@@ -46,7 +48,7 @@ fn shown(messages: &[Message]) -> String {
         for part in &message.parts {
             match part {
                 Part::Text(text) => out.push_str(text),
-                Part::Audio(wav) => out.push_str(&format!("<sound of {} bytes>", wav.len())),
+                Part::Audio(wav) => write!(out, "<sound of {} bytes>", wav.len()).unwrap(),
                 other => panic!("{other:?}"),
             }
             out.push('\n');

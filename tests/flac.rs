@@ -51,8 +51,8 @@ fn same(user: &User, file: &str, options: &[&str]) -> (u32, u32, u64) {
 fn flac_holds_what_the_wav_holds() {
     let user = User::new();
     let noise = "aevalsrc='0.4*sin(900*t*t)+0.2*random(0)";
-    let six = (1..6).map(|i| format!("|0.3*sin({}*t)", 300 * i)).collect::<String>();
-    let eight = (1..8).map(|i| format!("|0.3*sin({}*t)", 300 * i)).collect::<String>();
+    let more = |n: u32| (1..n).map(|i| format!("|0.3*sin({}*t)", 300 * i)).collect::<Vec<_>>().concat();
+    let (six, eight) = (more(6), more(8));
     // A block has 4096 or 4608 samples at most rates: one below, one whole, one above, and one alone.
     for (rate, more, n_channels, n) in [
         (44_100, "", 1, 100_001),
