@@ -64,7 +64,7 @@ mod tests {
                 "0:05.0"
             ]
         );
-        assert_eq!(labels(-0.4, 2.0).first().map(String::as_str), Some("-0:00.4"));
+        assert_eq!(labels(-0.5, 1.5).first().map(String::as_str), Some("-0:00.4"));
         assert_eq!(
             labels(3500.0, 3800.0),
             ["58:30", "59:00", "59:30", "1:00:00", "1:00:30", "1:01:00", "1:01:30", "1:02:00", "1:02:30", "1:03:00"]
