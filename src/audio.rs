@@ -4,8 +4,10 @@
 
 mod decode;
 mod file;
+pub mod flac;
 pub mod measure;
 mod mix;
+pub mod picture;
 mod resample;
 pub mod wav;
 
@@ -15,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::media::{AudioStream, MediaInfo};
 use crate::time::{TimeBase, Timestamp};
 
-pub use file::{AudioSummary, write};
+pub use file::{AudioSummary, SoundFormat, wav_bytes, write};
 
 use decode::{Chunk, Decoder};
 use mix::{Mixer, Role};
@@ -132,7 +134,8 @@ impl AudioReader {
             channels,
             start,
             n_frames: 0,
-            claimed: stream.duration.or(media.duration),
+            // The file lasts from its zero, at which this sound need not have begun.
+            claimed: stream.duration.or(media.duration.map(|duration| duration.minus(start))),
             is_done: false,
             name,
         })

@@ -5,9 +5,11 @@
 
 mod decode;
 mod facts;
+mod flac;
 mod sound;
 
 pub(crate) use decode::VideoDecoder;
+pub(crate) use flac::{FlacEncoder, STREAMINFO_BYTES};
 pub(crate) use sound::{SoundBlock, SoundReader};
 
 use std::ffi::{CStr, c_int};

@@ -16,6 +16,8 @@ pub struct Limits {
     pub max_request_frames: usize,
     /// Bytes of all encoded pictures of one request, before Base64.
     pub max_request_image_bytes: u64,
+    /// Bytes of all sound of one request, before Base64.
+    pub max_request_sound_bytes: u64,
     /// Bytes of one subtitle file or of all text of one subtitle stream.
     pub max_subtitle_bytes: u64,
     /// Bytes of one answer of a server.
@@ -33,6 +35,8 @@ impl Default for Limits {
             // OpenAI takes 500 pictures and about 50 MB of them in one request.
             max_request_frames: 500,
             max_request_image_bytes: 36_000_000,
+            // Five minutes of 16 kHz mono, and some room: Gemini takes 20 MB in one request.
+            max_request_sound_bytes: 10_000_000,
             max_subtitle_bytes: 16 << 20,
             max_reply_bytes: 16 << 20,
         }

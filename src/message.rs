@@ -1,5 +1,6 @@
 //! The vocabulary of a chat: what is sent to a model and what comes back.
 
+use bytes::Bytes;
 use serde::Serialize;
 
 use crate::media::EncodedImage;
@@ -32,6 +33,8 @@ pub enum Part {
     Image(EncodedImage),
     /// A picture that the server fetches itself: an http(s) URL, passed on untouched.
     ImageUrl(String),
+    /// A sound: a whole WAV file, sent as Base64.
+    Audio(Bytes),
 }
 
 /// What a model answered.

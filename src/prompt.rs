@@ -4,7 +4,11 @@
 //! a prefix of the request need not read the evidence twice. All text out of the media is fenced: it stands
 //! between tags that it cannot know, and is told to be data.
 
+mod sound;
+
 use std::fmt::Write as _;
+
+pub use sound::{SoundEvidence, build_sound};
 
 use crate::media::MediaInfo;
 use crate::message::{Message, Part, Role};

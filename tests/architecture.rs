@@ -33,6 +33,7 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("transcribe", "service", "the endpoint is a server"),
     ("model", "service", "the model is a server"),
     ("model", "audio", "the built-in one puts what was measured into words"),
+    ("prompt", "audio", "what was measured of a sound"),
     ("report", "audio", "what was measured of a sound"),
     ("report", "model", "it names who answered"),
     ("report", "plan", "it names why each frame was looked at"),

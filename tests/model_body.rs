@@ -59,6 +59,7 @@ fn parts() -> impl Strategy<Value = Part> {
     prop_oneof![
         any::<String>().prop_map(Part::Text),
         any::<String>().prop_map(Part::ImageUrl),
+        bytes.clone().prop_map(|bytes| Part::Audio(bytes.into())),
         (bytes, format).prop_map(|(bytes, format)| image(bytes.into(), format)),
     ]
 }
@@ -73,6 +74,9 @@ fn naive_content(parts: &[Part]) -> Value {
     let naive = |part: &Part| match part {
         Part::Text(text) => json!({"type": "text", "text": text}),
         Part::ImageUrl(url) => picture(url.clone()),
+        Part::Audio(wav) => {
+            json!({"type": "input_audio", "input_audio": {"data": STANDARD.encode(wav), "format": "wav"}})
+        }
         Part::Image(image) => picture(format!("data:{};base64,{}", image.format.mime(), STANDARD.encode(&image.bytes))),
     };
     parts.iter().map(naive).collect()

@@ -18,6 +18,7 @@ fn shown(messages: &[Message]) -> String {
                 Part::Text(text) => text.clone(),
                 Part::Image(image) => format!("<picture #{}>", image.frame_idx),
                 Part::ImageUrl(url) => format!("<picture at {url}>"),
+                Part::Audio(wav) => format!("<sound of {} bytes>", wav.len()),
             };
             out.push_str(&line);
             out.push('\n');

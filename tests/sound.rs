@@ -110,13 +110,17 @@ fn loudness_is_that_of_ffmpeg() {
     for file in files {
         let wanted = measured_by_ffmpeg(home, &file);
         let sound = described(&user, &file)["sound"].take();
-        let got = ["loudness_lufs", "loudness_range_lu", "true_peak_dbtp"].map(|key| sound[key].as_f64().unwrap());
+        let got = ["loudness_lufs", "loudness_range_lu", "true_peak_dbtp"].map(|key| sound[key].as_f64());
+        // Of less than three seconds there is no range; ffmpeg says 0.
+        assert_eq!(got[1].is_none(), sound["end"].as_f64().unwrap() < 3.0, "{file}: {got:?}");
+        let got = got.map(Option::unwrap_or_default);
         println!("{file}: {got:.2?}, ffmpeg {wanted:?}");
         // ffmpeg prints one decimal, which is worth 0.05 of the 0.1 LU.
         assert!((got[0] - wanted[0]).abs() <= 0.1, "{file}: {got:?}, ffmpeg {wanted:?}");
-        // The range is taken every second here, every tenth there: of a few seconds it says nothing.
-        let is_long = sound["end"].as_f64().unwrap() >= 29.0;
-        assert!(!is_long || (got[1] - wanted[1]).abs() <= 1.0, "{file}: {got:?}, ffmpeg {wanted:?}");
+        // ffmpeg's tenth percentile may be one window lower than that of EBU Tech 3342's own code, which we follow: of
+        // the few windows of a sound of some seconds that is a large step.
+        let tolerance = if sound["end"].as_f64().unwrap() < 15.0 { 1.0 } else { 0.1 };
+        assert!((got[1] - wanted[1]).abs() <= tolerance, "{file}: {got:?}, ffmpeg {wanted:?}");
         // Two filters oversample: BS.1770-4 allows them to differ by half a decibel.
         assert!((got[2] - wanted[2]).abs() <= 0.5, "{file}: {got:?}, ffmpeg {wanted:?}");
     }

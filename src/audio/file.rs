@@ -1,14 +1,26 @@
 //! Sound files, written as they are read, whole or not at all.
 
-use std::io::BufWriter;
+use std::fs::File;
+use std::io::{BufWriter, Cursor};
 use std::path::Path;
 
+use bytes::Bytes;
 use serde::Serialize;
 
-use super::AudioReader;
+use super::flac::FlacSink;
 use super::wav::WavSink;
+use super::{AudioBlock, AudioReader};
 use crate::error::{Error, Result};
-use crate::time::{TimeBase, Timestamp};
+use crate::time::{TimeBase, TimeRange, Timestamp};
+
+/// What a sound file is. Both hold 16 bits a sample, and the same samples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SoundFormat {
+    /// PCM as it is; RF64 past 4 GiB.
+    Wav,
+    /// Losslessly compressed; up to 8 channels.
+    Flac,
+}
 
 /// What was written.
 #[derive(Clone, Debug, Serialize)]
@@ -29,12 +41,12 @@ pub struct AudioSummary {
     pub is_rf64: bool,
 }
 
-/// Writes all that `reader` still has to `path`: to a temporary name beside it, synced, then renamed, so that a
+/// Writes all that `reader` still has to `path`, whatever its ending: to a temporary name beside it, synced, then renamed, so that a
 /// failure leaves no half file behind.
 ///
 /// # Errors
-/// The reader's own, and [`Error::Io`].
-pub fn write(reader: &mut AudioReader, path: &Path) -> Result<AudioSummary> {
+/// The reader's own, [`Error::Unsupported`] for a sound that the format cannot hold, and [`Error::Io`].
+pub fn write(reader: &mut AudioReader, path: &Path, format: SoundFormat) -> Result<AudioSummary> {
     let io = |e: std::io::Error| Error::io(path, e);
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
@@ -45,14 +57,13 @@ pub fn write(reader: &mut AudioReader, path: &Path) -> Result<AudioSummary> {
     let file = builder.tempfile_in(folder).map_err(io)?;
     let (rate_hz, channels) = (reader.rate_hz(), reader.channels());
     let mut start = None;
-    let mut sink = WavSink::new(BufWriter::with_capacity(1 << 16, file.as_file()), rate_hz, channels)?;
+    let mut sink = Sink::new(file.as_file(), format, rate_hz, channels)?;
     for block in reader.by_ref() {
         let block = block?;
         start.get_or_insert(block.time);
         sink.write(&block)?;
     }
-    let (n_samples, is_rf64) = (sink.n_samples(), sink.is_rf64());
-    sink.finish()?;
+    let (n_samples, is_rf64) = sink.finish()?;
     file.as_file().sync_all().map_err(io)?;
     file.persist(path).map_err(|e| io(e.error))?;
     let base = TimeBase::of_rate(rate_hz).unwrap_or(TimeBase::NANOS);
@@ -65,4 +76,68 @@ pub fn write(reader: &mut AudioReader, path: &Path) -> Result<AudioSummary> {
         n_damaged: reader.n_damaged(),
         is_rf64,
     })
+}
+
+/// What `reader` still has as the bytes of a WAV file, cut after `max_seconds`; the range on the shared clock that it
+/// holds. Open the reader with the rate and channels that are wanted.
+///
+/// # Errors
+/// The reader's own.
+pub fn wav_bytes(reader: &mut AudioReader, max_seconds: u32) -> Result<(Bytes, TimeRange)> {
+    let (rate_hz, channels) = (reader.rate_hz(), reader.channels());
+    let base = TimeBase::of_rate(rate_hz).unwrap_or(TimeBase::NANOS);
+    let mut left = max_seconds as usize * rate_hz as usize * usize::from(channels);
+    let (mut start, mut n_samples) = (reader.start(), 0);
+    let mut wav = Cursor::new(Vec::new());
+    let mut sink = WavSink::new(&mut wav, rate_hz, channels)?;
+    while left > 0 {
+        let Some(mut block) = reader.next().transpose()? else { break };
+        block.samples.truncate(left);
+        left -= block.samples.len();
+        if n_samples == 0 {
+            start = block.time;
+        }
+        sink.write(&block)?;
+        n_samples = sink.n_samples();
+    }
+    sink.finish()?;
+    let end = start.plus(Timestamp::new(n_samples as i64, base));
+    Ok((wav.into_inner().into(), TimeRange::new(start, end)))
+}
+
+/// A file that is being written.
+enum Sink<'a> {
+    Wav(WavSink<BufWriter<&'a File>>),
+    Flac(FlacSink<BufWriter<&'a File>>),
+}
+
+impl<'a> Sink<'a> {
+    fn new(file: &'a File, format: SoundFormat, rate_hz: u32, channels: u16) -> Result<Self> {
+        let writer = BufWriter::with_capacity(1 << 16, file);
+        Ok(match format {
+            SoundFormat::Wav => Self::Wav(WavSink::new(writer, rate_hz, channels)?),
+            SoundFormat::Flac => Self::Flac(FlacSink::new(writer, rate_hz, channels)?),
+        })
+    }
+
+    fn write(&mut self, block: &AudioBlock) -> Result<()> {
+        match self {
+            Self::Wav(sink) => sink.write(block),
+            Self::Flac(sink) => sink.write(block),
+        }
+    }
+
+    /// The samples in one channel, and whether it became RF64.
+    fn finish(self) -> Result<(u64, bool)> {
+        match self {
+            Self::Wav(sink) => {
+                let told = (sink.n_samples(), sink.is_rf64());
+                sink.finish().map(|()| told)
+            }
+            Self::Flac(sink) => {
+                let told = (sink.n_samples(), false);
+                sink.finish().map(|()| told)
+            }
+        }
+    }
 }

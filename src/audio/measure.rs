@@ -2,19 +2,21 @@
 
 mod kind;
 mod silence;
+mod spread;
 
 use ebur128::{Channel, EbuR128, Mode};
 use serde::Serialize;
 
 pub use kind::SoundKind;
 
-use super::AudioReader;
 use super::mix::{Mixer, Role};
 use super::resample::Resampler;
+use super::{AudioBlock, AudioReader};
 use crate::error::{Error, Result};
 use crate::time::{TimeBase, TimeRange, Timestamp};
 use kind::{Listener, RATE_HZ};
 use silence::Silence;
+use spread::Spread;
 
 /// Loudness at and below which the measure says nothing: its absolute gate (ITU-R BS.1770-4).
 const GATE_LUFS: f64 = -70.0;
@@ -31,7 +33,7 @@ pub struct SoundFacts {
     pub channels: u16,
     /// Integrated loudness in LUFS (EBU R128); None where nothing is louder than its gate of -70 LUFS.
     pub loudness_lufs: Option<f64>,
-    /// Loudness range in LU (EBU Tech 3342); None as above.
+    /// Loudness range in LU (EBU Tech 3342); None as above, and for a sound below three seconds.
     pub loudness_range_lu: Option<f64>,
     /// Highest true peak of any channel in dBTP (ITU-R BS.1770-4, annex 2); None where every sample is 0.
     pub true_peak_dbtp: Option<f64>,
@@ -73,9 +75,21 @@ pub struct Stretch {
 /// # Errors
 /// The reader's own, and [`Error::Unsupported`] for a number of channels that has no measure.
 pub fn measure(reader: &mut AudioReader) -> Result<SoundFacts> {
+    measure_with(reader, |_| ())
+}
+
+/// As [`measure`], and hands each block to `also` on the way: one decoding is enough for pictures too.
+///
+/// # Errors
+/// As [`measure`].
+pub fn measure_with(reader: &mut AudioReader, mut also: impl FnMut(&AudioBlock)) -> Result<SoundFacts> {
     let (rate_hz, channels, start) = (reader.rate_hz(), reader.channels(), reader.start());
     let (layout, name) = (reader.layout.clone(), reader.name.clone());
     let mut meter = meter(&name, rate_hz, &layout)?;
+    let mut spread = Spread::new();
+    // Samples of a tenth of a second over all channels.
+    let n_in_step = (rate_hz / 10) as usize * usize::from(channels);
+    let mut n_to_step = n_in_step;
     let mut silence = Silence::new(rate_hz, channels);
     let mut mixer = Mixer::new(1);
     let mut resampler = (rate_hz != RATE_HZ).then(|| Resampler::new(rate_hz, RATE_HZ, 1)).transpose()?;
@@ -83,8 +97,19 @@ pub fn measure(reader: &mut AudioReader) -> Result<SoundFacts> {
     let mut n_samples = 0;
     for block in reader.by_ref() {
         let block = block?;
-        meter.add_frames_f32(&block.samples).map_err(|e| unmeasured(&name, e))?;
+        let mut rest = block.samples.as_slice();
+        while !rest.is_empty() {
+            let part;
+            (part, rest) = rest.split_at(rest.len().min(n_to_step));
+            meter.add_frames_f32(part).map_err(|e| unmeasured(&name, e))?;
+            n_to_step -= part.len();
+            if n_to_step == 0 {
+                spread.step(meter.loudness_window(100).map_err(|e| unmeasured(&name, e))?);
+                n_to_step = n_in_step;
+            }
+        }
         silence.hear(&block.samples);
+        also(&block);
         let mono = mixer.mix(&block.samples, &layout);
         n_samples += mono.len() as i64;
         match &mut resampler {
@@ -103,7 +128,7 @@ pub fn measure(reader: &mut AudioReader) -> Result<SoundFacts> {
         rate_hz,
         channels,
         loudness_lufs,
-        loudness_range_lu: meter.loudness_range().ok().filter(|_| loudness_lufs.is_some()),
+        loudness_range_lu: spread.finish().filter(|_| loudness_lufs.is_some()),
         true_peak_dbtp: (peak > 0.0).then(|| 20.0 * peak.log10()),
         silences: silence.finish(range),
         stretches: stretches(&listener.finish(), range),
@@ -113,8 +138,8 @@ pub fn measure(reader: &mut AudioReader) -> Result<SoundFacts> {
 }
 
 fn meter(name: &str, rate_hz: u32, layout: &[Role]) -> Result<EbuR128> {
-    let mut meter = EbuR128::new(layout.len() as u32, rate_hz, Mode::I | Mode::LRA | Mode::TRUE_PEAK)
-        .map_err(|e| unmeasured(name, e))?;
+    let mut meter =
+        EbuR128::new(layout.len() as u32, rate_hz, Mode::I | Mode::TRUE_PEAK).map_err(|e| unmeasured(name, e))?;
     // Surrounds count 1.5 dB more, the low-frequency effects not at all (ITU-R BS.1770-4).
     let weighted = layout.iter().map(|role| match role {
         Role::Left => Channel::Left,

@@ -100,6 +100,11 @@ impl Mixer {
         if self.matrix.is_empty() {
             return samples.to_vec();
         }
+        // Stereo to mono is asked for most: in this form it becomes vector code.
+        if let ([weights], [_, _]) = (self.matrix.as_slice(), layout) {
+            let (left, right) = (weights[0], weights[1]);
+            return samples.chunks_exact(2).map(|frame| frame[0] * left + frame[1] * right).collect();
+        }
         let mut out = Vec::with_capacity(samples.len() / layout.len() * self.channels);
         for frame in samples.chunks_exact(layout.len()) {
             out.extend(self.matrix.iter().map(|row| row.iter().zip(frame).map(|(w, s)| w * s).sum::<f32>()));

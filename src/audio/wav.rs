@@ -138,7 +138,7 @@ impl<W: Write + Seek> WavSink<W> {
 }
 
 /// The nearest 16-bit value; beyond full scale the ends.
-fn to_i16(sample: f32) -> i16 {
+pub(super) fn to_i16(sample: f32) -> i16 {
     (sample * 32_768.0).round() as i16
 }
 

@@ -43,7 +43,7 @@ pub enum Command {
     Summarize(Box<SummarizeArgs>),
     /// Write the frames of a video as pictures
     Frames(FramesArgs),
-    /// Write the sound of a video as a WAV file
+    /// Write the sound of a video as a WAV or FLAC file
     Audio(AudioArgs),
     /// Describe a sound: loudness, silences, speech, music
     #[command(visible_alias = "listen")]
@@ -85,6 +85,9 @@ pub struct SummarizeArgs {
     pub prompt: PromptArgs,
     #[command(flatten)]
     pub model: ModelArgs,
+    /// Send pictures as data, or, where the input is an image's address, as that address
+    #[arg(long, value_name = "HOW", default_value = "data", hide_short_help = true, help_heading = "Model")]
+    pub image_transport: ImageTransport,
     /// What is written to stdout
     #[arg(long, value_name = "FORMAT", default_value = "markdown", help_heading = "Output")]
     pub format: ReportFormat,
@@ -269,9 +272,6 @@ pub struct ModelArgs {
     /// Longest wait for an answer, for each try anew [default: 10m]
     #[arg(long, value_name = "TIME")]
     pub timeout: Option<Timestamp>,
-    /// Send pictures as data, or, where the input is an image's address, as that address
-    #[arg(long, value_name = "HOW", default_value = "data", hide_short_help = true)]
-    pub image_transport: ImageTransport,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -308,7 +308,7 @@ pub struct FramesArgs {
 #[command(after_help = "Examples:
   vidgist audio talk.mp4 -o talk.wav
   vidgist audio talk.mkv --rate 16000 --channels 1 -o speech.wav
-  vidgist audio film.mkv --audio-language fr -o film.wav
+  vidgist audio film.mkv --audio-language fr -o film.flac
   vidgist audio film.mkv --all-tracks -o film.wav    film.1.wav, film.2.wav and so on")]
 pub struct AudioArgs {
     /// A media file
@@ -325,9 +325,20 @@ pub struct AudioArgs {
     /// 1 or 2 [default: as stored]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=2), help_heading = "Output")]
     pub channels: Option<u16>,
-    /// The WAV file to write, 16 bits a sample; RF64 past 4 GiB
+    /// What is written, 16 bits a sample [default: flac for a name that ends so, else wav]
+    #[arg(long, value_name = "FORMAT", help_heading = "Output")]
+    pub format: Option<SoundFileFormat>,
+    /// The file to write
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     pub output: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum SoundFileFormat {
+    /// As it is; RF64 past 4 GiB
+    Wav,
+    /// Compressed without loss, up to 8 channels
+    Flac,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -344,6 +355,8 @@ pub struct TrackArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   vidgist describe-audio talk.mp4
+  vidgist describe-audio talk.mp4 --model gpt-audio --send-audio
+  vidgist describe-audio talk.mp4 --waveform talk.png --spectrogram talk-spectrum.png
   vidgist describe-audio *.mp3 --format json | jq '.[].sound.loudness_lufs'")]
 pub struct DescribeArgs {
     /// Media files
@@ -353,15 +366,20 @@ pub struct DescribeArgs {
     pub track: TrackArgs,
     #[command(flatten)]
     pub transcript: TranscriptArgs,
-    /// Address of an OpenAI-compatible server
-    #[arg(long, value_name = "URL", env = "OPENAI_BASE_URL", hide_env_values = true, help_heading = "Words")]
-    pub base_url: Option<String>,
-    /// Longest wait for an answer, for each try anew [default: 10m]
-    #[arg(long, value_name = "TIME", help_heading = "Words")]
-    pub timeout: Option<Timestamp>,
+    #[command(flatten)]
+    pub model: ModelArgs,
+    /// Let the model hear the sound, its first five minutes at most, as 16 kHz mono: few models can
+    #[arg(long, help_heading = "Model")]
+    pub send_audio: bool,
     /// How it is written
     #[arg(long, value_name = "FORMAT", default_value = "markdown", help_heading = "Output")]
     pub format: DescriptionFormat,
+    /// Draw the level over time into this PNG file
+    #[arg(long, value_name = "FILE.png", help_heading = "Output")]
+    pub waveform: Option<PathBuf>,
+    /// Draw the level over time and frequency into this PNG file
+    #[arg(long, value_name = "FILE.png", help_heading = "Output")]
+    pub spectrogram: Option<PathBuf>,
     /// File to write in place of stdout
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     pub output: Option<PathBuf>,

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
-use vidgist::audio::{self, AudioReader, AudioWant};
+use vidgist::audio::{self, AudioReader, AudioWant, SoundFormat};
 use vidgist::error::{Error, Fault};
 use vidgist::limits::Limits;
 use vidgist::media::{AudioStream, MediaInfo, Ratio};
 use vidgist::source::Source;
 
-use super::args::AudioArgs;
+use super::args::{AudioArgs, SoundFileFormat};
 use super::{PARTIAL, print, track, warn};
 
 /// Sound that is shorter than the container claims by more than this is told: encoders round to packets.
@@ -67,7 +67,7 @@ fn write(
 ) -> Result<Vec<String>> {
     let want = AudioWant { rate_hz: args.rate, channels: args.channels };
     let mut reader = AudioReader::open(path, info, stream, &want)?;
-    let summary = audio::write(&mut reader, written).map_err(|error| match error {
+    let summary = audio::write(&mut reader, written, format_of(args)).map_err(|error| match error {
         // The user knows the file by the name that was given.
         Error::Io(fault) if Path::new(&fault.input).parent() == written.parent() => {
             Error::Io(Fault { input: output.display().to_string(), ..fault })
@@ -99,6 +99,16 @@ fn write(
         missing.push(format!("{lost:.2} s of the sound that the file claims did not come"));
     }
     Ok(missing)
+}
+
+/// The flag's word, else what the file's name says.
+fn format_of(args: &AudioArgs) -> SoundFormat {
+    let is_flac = args.output.extension().is_some_and(|end| end.eq_ignore_ascii_case("flac"));
+    match args.format {
+        Some(SoundFileFormat::Flac) => SoundFormat::Flac,
+        None if is_flac => SoundFormat::Flac,
+        Some(SoundFileFormat::Wav) | None => SoundFormat::Wav,
+    }
 }
 
 /// `talk.wav` as `talk.2.wav` for the second sound.

@@ -25,7 +25,7 @@ pub async fn run(args: &SummarizeArgs, config: &Config, quiet: bool) -> Result<E
         let advice = format!("set {} or --base-url to ask a language model", model::KEY_VARIABLE);
         return Err(Error::usage("--prompt", problem, advice).into());
     }
-    let image_url = (args.model.image_transport == ImageTransport::Url).then(|| args.input.clone());
+    let image_url = (args.image_transport == ImageTransport::Url).then(|| args.input.clone());
     if let Some(url) = &image_url {
         if !(url.starts_with("https://") || url.starts_with("http://")) {
             let problem = "--image-transport url needs an http(s) address of a picture";

@@ -1,4 +1,4 @@
-//! The body of a chat request: JSON text and pictures, turned into Base64 only while they are sent.
+//! The body of a chat request: JSON text, and pictures and sound, turned into Base64 only while they are sent.
 //!
 //! 30 pictures of 1 MB would be a string of 40 MB, and its pieces would be copied on the way there. Here they stay
 //! the shared bytes that they were; [`Body::chunks`] makes the text of one small chunk at a time, the same bytes for
@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 use crate::media::EncodedImage;
 
-/// Bytes of a picture in one chunk: a multiple of 3, so that each chunk's Base64 stands without padding; 48 KiB of text.
+/// Bytes of a picture or sound in one chunk: a multiple of 3, so that each chunk's Base64 stands without padding; 48 KiB of text.
 const RAW_CHUNK_BYTES: usize = 36 << 10;
 
 /// A request's body. Cloning costs nothing worth counting.
@@ -27,7 +27,7 @@ enum Segment {
     /// Sent as it is.
     Json(Bytes),
     /// Sent as Base64.
-    Picture(Bytes),
+    Base64(Bytes),
 }
 
 impl Body {
@@ -52,7 +52,15 @@ impl Body {
         self.raw(image.format.mime());
         self.raw(";base64,");
         self.close_text();
-        self.segments.push(Segment::Picture(image.bytes.clone()));
+        self.segments.push(Segment::Base64(image.bytes.clone()));
+        self.raw("\"");
+    }
+
+    /// Appends a sound as a JSON string of its Base64 alone.
+    pub(super) fn sound(&mut self, wav: &Bytes) {
+        self.raw("\"");
+        self.close_text();
+        self.segments.push(Segment::Base64(wav.clone()));
         self.raw("\"");
     }
 
@@ -73,22 +81,22 @@ impl Body {
     pub fn len_bytes(&self) -> u64 {
         let lengths = self.segments.iter().map(|segment| match segment {
             Segment::Json(text) => text.len() as u64,
-            Segment::Picture(bytes) => bytes.len().div_ceil(3) as u64 * 4,
+            Segment::Base64(bytes) => bytes.len().div_ceil(3) as u64 * 4,
         });
         lengths.sum()
     }
 
-    /// The bytes on the wire: JSON text whole, a picture in chunks of at most 48 KiB.
+    /// The bytes on the wire: JSON text whole, the rest in chunks of at most 48 KiB.
     pub fn chunks(&self) -> impl Iterator<Item = Bytes> + Send + 'static {
         self.clone().segments.into_iter().flat_map(|segment| {
-            let (step, is_picture) = match &segment {
+            let (step, is_base64) = match &segment {
                 Segment::Json(text) => (text.len(), false),
-                Segment::Picture(_) => (RAW_CHUNK_BYTES, true),
+                Segment::Base64(_) => (RAW_CHUNK_BYTES, true),
             };
-            let (Segment::Json(bytes) | Segment::Picture(bytes)) = segment;
+            let (Segment::Json(bytes) | Segment::Base64(bytes)) = segment;
             (0..bytes.len()).step_by(step.max(1)).map(move |from| {
                 let part = bytes.slice(from..bytes.len().min(from + step));
-                if is_picture { STANDARD.encode(part).into() } else { part }
+                if is_base64 { STANDARD.encode(part).into() } else { part }
             })
         })
     }

@@ -6,10 +6,14 @@ use serde::Serialize;
 use unicode_segmentation::UnicodeSegmentation as _;
 
 use crate::audio::measure::{SoundFacts, SoundKind};
+use crate::error::Result;
 use crate::media::{AudioStream, MediaInfo};
-use crate::model::builtin::describe;
+use crate::message::{Answer, Finish};
+use crate::model::builtin::{Builtin, describe};
+use crate::model::{ChatModel as _, ModelDescription};
+use crate::time::{TimeRange, Timestamp};
 use crate::transcript::{Transcript, TranscriptSource};
-use crate::untrusted::{markdown_line, short_name, shown_input};
+use crate::untrusted::{clean_text, markdown_block, markdown_line, short_name, shown_input};
 
 /// One sound of one file, described.
 #[derive(Clone, Debug, Serialize)]
@@ -22,8 +26,12 @@ pub struct SoundReport {
     pub sound: SoundFacts,
     /// How fast is spoken; None where there is no transcript.
     pub speech: Option<SpeechRate>,
-    /// The figures in words, by the built-in model.
+    /// The sound in words, untrusted where a language model wrote them.
     pub description: String,
+    /// Who wrote the description.
+    pub described_by: ModelDescription,
+    /// The part of the sound that the model was sent to hear; None where it read figures and words alone.
+    pub heard: Option<TimeRange>,
     /// What could not be read.
     pub missing: Vec<String>,
 }
@@ -78,9 +86,42 @@ impl SoundReport {
             input: shown_input(&media.input),
             stream: stream.clone(),
             description: describe(&sound, speech.as_ref().map(|speech| speech.words_per_minute)),
+            described_by: Builtin.description(),
+            heard: None,
             sound,
             speech,
             missing,
+        }
+    }
+
+    /// Puts a language model's answer in the place of the built-in description, or, where it gave none, tells why.
+    pub fn answered(&mut self, model: ModelDescription, answer: Result<Answer>, heard: Option<TimeRange>) {
+        let told = answer.map_err(|error| error.to_string()).and_then(|answer| {
+            let alternative = answer.alternatives.into_iter().next();
+            let text = alternative.as_ref().map(|a| clean_text(&a.text)).unwrap_or_default();
+            match alternative.map(|a| a.finish) {
+                _ if text.trim().is_empty() => Err("it answered nothing".to_owned()),
+                Some(Finish::Refusal) => Err(format!("it declined: {text}")),
+                Some(Finish::Length) => Ok((text, Some("the description is cut off at the limit of tokens"))),
+                Some(Finish::ContentFilter) => Ok((text, Some("the provider's filter withheld a part"))),
+                _ => Ok((text, None)),
+            }
+        });
+        match told {
+            Ok((text, lost)) => {
+                text.trim().clone_into(&mut self.description);
+                self.described_by = model;
+                self.heard = heard;
+                self.missing.extend(lost.map(str::to_owned));
+                let end = heard.map_or(self.sound.range.end, |heard| heard.end);
+                // A hundredth is rounding between two sample rates.
+                if self.sound.range.end.minus(end) > Timestamp::from_millis(10) {
+                    self.missing.push(format!("the model heard the sound up to {} alone", end.label()));
+                }
+            }
+            Err(why) => {
+                self.missing.push(format!("no description by {}: {why}", model.name));
+            }
         }
     }
 
@@ -92,7 +133,18 @@ impl SoundReport {
         let mut put = |line: &str| _ = writeln!(out, "{line}");
         let sound = &self.sound;
         put(&format!("# {}\n", markdown_line(&short_name(&self.input))));
-        put(&format!("{}\n", self.description));
+        if self.described_by.is_language_model {
+            put(&format!("{}\n", markdown_block(&self.description)));
+            let endpoint = self.described_by.endpoint.as_deref().map(|at| format!(" at {}", markdown_line(at)));
+            let heard = match self.heard {
+                Some(heard) => format!("the sound from {} to {}", heard.start.label(), heard.end.label()),
+                None => "the figures below, not the sound".to_owned(),
+            };
+            let (name, endpoint) = (markdown_line(&self.described_by.name), endpoint.unwrap_or_default());
+            put(&format!("Described by {name}{endpoint}, from {heard}.\n"));
+        } else {
+            put(&format!("{}\n", self.description));
+        }
         put("## Measured\n");
         let channels = match sound.channels {
             1 => "mono".to_owned(),
@@ -145,7 +197,6 @@ impl SoundReport {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::{TimeRange, Timestamp};
     use crate::transcript::Segment;
 
     #[test]

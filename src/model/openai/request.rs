@@ -12,16 +12,28 @@ pub(super) fn check(server: &str, messages: &[Message], limits: &Limits) -> Resu
     if messages.is_empty() {
         return Err(Error::usage(server, "there is no message to send", ""));
     }
-    let (mut n_pictures, mut n_bytes) = (0, 0);
+    let (mut n_pictures, mut n_bytes, mut n_sound_bytes) = (0, 0, 0);
     for message in messages {
-        let pictures = message.parts.iter().filter(|part| !matches!(part, Part::Text(_)));
-        for picture in pictures {
+        for part in message.parts.iter().filter(|part| !matches!(part, Part::Text(_))) {
             if message.role == Role::System {
-                return Err(Error::usage(server, "a system message holds a picture", "put it into a user message"));
+                let problem = "a system message holds a picture or sound";
+                return Err(Error::usage(server, problem, "put it into a user message"));
             }
-            n_pictures += 1;
-            n_bytes += if let Part::Image(image) = picture { image.bytes.len() as u64 } else { 0 };
+            match part {
+                Part::Text(_) => {}
+                Part::Image(image) => {
+                    n_pictures += 1;
+                    n_bytes += image.bytes.len() as u64;
+                }
+                Part::ImageUrl(_) => n_pictures += 1,
+                Part::Audio(wav) => n_sound_bytes += wav.len() as u64,
+            }
         }
+    }
+    if n_sound_bytes > limits.max_request_sound_bytes {
+        let most = limits.max_request_sound_bytes;
+        let problem = format!("{n_sound_bytes} bytes of sound for one request, which may hold {most}");
+        return Err(Error::limit(server, problem, "send a shorter part of it"));
     }
     if n_pictures > limits.max_request_frames {
         let problem = format!("{n_pictures} pictures for one request, which may hold {}", limits.max_request_frames);
@@ -117,6 +129,11 @@ fn write_part(body: &mut Body, part: &Part) {
             body.raw("{\"type\":\"image_url\",\"image_url\":{\"url\":");
             body.string(url);
             body.raw("}");
+        }
+        Part::Audio(wav) => {
+            body.raw("{\"type\":\"input_audio\",\"input_audio\":{\"data\":");
+            body.sound(wav);
+            body.raw(",\"format\":\"wav\"}");
         }
     }
     body.raw("}");

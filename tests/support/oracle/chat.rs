@@ -19,6 +19,8 @@ pub struct Chat {
     pub json: Value,
     /// The pictures of all messages, in order.
     pub pictures: Vec<Picture>,
+    /// The sounds of all messages, in order: samples a second, channels, samples.
+    pub sounds: Vec<(u32, u16, Vec<i16>)>,
     /// What is said before the first picture.
     pub words_before: Vec<Spoken>,
     /// Every text of a user message, in order.
@@ -99,6 +101,7 @@ pub(super) fn read(request: &Request) -> Result<Chat, Refusal> {
     let mut chat = Chat {
         json: json.clone(),
         pictures: Vec::new(),
+        sounds: Vec::new(),
         words_before: Vec::new(),
         texts: Vec::new(),
         n_bytes: request.body.len(),
@@ -240,8 +243,33 @@ fn read_part(
             chat.pictures.push(read_picture(url, label)?);
             Ok(None)
         }
+        Some("input_audio") if !is_user => {
+            Err(Refusal::field("messages.content", "Audio is only allowed for messages with role 'user'"))
+        }
+        Some("input_audio") => {
+            let part = object(part, "an audio part", &["type", "input_audio"])?;
+            let nothing = Value::Null;
+            let sound = object(part.get("input_audio").unwrap_or(&nothing), "input_audio", &["data", "format"])?;
+            if sound.get("format").and_then(Value::as_str) != Some("wav") {
+                return Err(Refusal::field("input_audio.format", "must be wav"));
+            }
+            let data = sound.get("data").and_then(Value::as_str);
+            let data = data.ok_or_else(|| Refusal::field("input_audio.data", "must be a text"))?;
+            chat.sounds.push(read_sound(data)?);
+            Ok(None)
+        }
         kind => Err(Refusal::field("messages.content.type", format!("Invalid type of a part: {kind:?}"))),
     }
+}
+
+/// A WAV file of 16-bit PCM as Base64, without the head of a data URL.
+fn read_sound(data: &str) -> Result<(u32, u16, Vec<i16>), Refusal> {
+    let invalid = |why: String| Refusal::field("input_audio.data", format!("Invalid audio: {why}"));
+    let bytes = STANDARD.decode(data).map_err(|error| invalid(error.to_string()))?;
+    let mut wav = hound::WavReader::new(bytes.as_slice()).map_err(|error| invalid(error.to_string()))?;
+    let spec = wav.spec();
+    let samples = wav.samples().collect::<Result<Vec<i16>, _>>().map_err(|error| invalid(error.to_string()))?;
+    Ok((spec.sample_rate, spec.channels, samples))
 }
 
 fn read_picture(url: &str, label: Option<(String, u64)>) -> Result<Picture, Refusal> {
