@@ -9,6 +9,7 @@ mod frames;
 mod model;
 mod probe;
 mod progress;
+mod providers;
 mod summarize;
 mod track;
 mod transcribe;
