@@ -2,14 +2,17 @@
 
 mod account;
 mod adapt;
+pub mod anthropic;
 mod body;
 pub mod builtin;
 mod check;
 pub mod known;
+pub mod ollama;
 pub mod openai;
 pub mod params;
 pub mod price;
 pub mod provider;
+mod reply;
 mod sse;
 pub mod tokens;
 mod wire;
@@ -26,8 +29,10 @@ use crate::message::{Answer, Message};
 use crate::service::ServerConfig;
 use crate::timeline::Timeline;
 
+pub use self::anthropic::Anthropic;
 pub use self::body::Body;
 use self::known::ModelFacts;
+pub use self::ollama::Ollama;
 pub use self::openai::OpenAi;
 pub use self::params::{Detail, ResponseFormat, SamplingParams};
 use self::provider::{Dialect, Provider, Providers};
@@ -130,7 +135,7 @@ impl ChatConfig {
         let model = model.into();
         Self {
             facts: ModelFacts::of(&provider.name, &model).cloned(),
-            server,
+            server: provider.prepare(server),
             model,
             provider,
             params: SamplingParams::default(),
@@ -161,6 +166,8 @@ impl ChatConfig {
 /// [`Error::Service`] where the machine has no working TLS.
 pub fn connect(config: ChatConfig) -> Result<Arc<dyn ChatModel>> {
     Ok(match config.provider.dialect {
-        Dialect::Openai | Dialect::Anthropic | Dialect::Ollama => Arc::new(OpenAi::new(config)?),
+        Dialect::Openai => Arc::new(OpenAi::new(config)?),
+        Dialect::Anthropic => Arc::new(Anthropic::new(config)?),
+        Dialect::Ollama => Arc::new(Ollama::new(config)?),
     })
 }

@@ -78,10 +78,7 @@ pub fn choose(
     } else {
         return Ok(Choice::BuiltIn);
     };
-    let mut server = server(address, key, timeout, config)?;
-    provider.key_variable().clone_into(&mut server.key_variable);
-    server.auth = provider.auth;
-    server.headers.clone_from(&provider.headers);
+    let server = provider.prepare(server(address, key, timeout, config)?);
     let model = name.or(provider.default_model.as_deref()).map(str::to_owned);
     Ok(Choice::Server { server: Box::new(server), provider: Box::new(provider.clone()), model })
 }

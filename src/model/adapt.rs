@@ -48,8 +48,8 @@ impl Param {
             Self::Detail => &["detail"],
             Self::MaxTokens => &["max_tokens", NEW_MAX_TOKENS],
             Self::N => &["n"],
-            Self::ReasoningEffort => &["reasoning_effort", "think"],
-            Self::ResponseFormat => &["response_format", "output_config", "output_format", "format"],
+            Self::ReasoningEffort => &["reasoning_effort", "output_config.effort", "effort", "think"],
+            Self::ResponseFormat => &["response_format", "output_config.format", "output_format", "format"],
             Self::Seed => &["seed", "random_seed"],
             Self::Stop => &["stop", "stop_sequences"],
             Self::Store => &["store"],
@@ -203,8 +203,8 @@ fn is_named(param: Param, failure: &Failure) -> bool {
         "invalid",
     ];
     // `image_url.detail`, `messages[1].content[0].image_url.detail`, `response_format.json_schema`.
-    let of_field =
-        |name: &str| failure.param.as_deref().is_some_and(|field| field.split(['.', '[']).any(|part| part == name));
+    let is_part = |field: &str, name: &str| field == name || field.split(['.', '[']).any(|part| part == name);
+    let of_field = |name: &str| failure.param.as_deref().is_some_and(|field| is_part(field, name));
     let text = failure.problem.to_ascii_lowercase();
     let is_about = WORDS.iter().any(|word| text.contains(word));
     let in_text = |name: &str| {

@@ -61,7 +61,6 @@ impl Body {
     }
 
     /// Appends a picture as a JSON string of Base64 alone.
-    #[expect(dead_code, reason = "next")]
     pub(super) fn base64(&mut self, image: &EncodedImage) {
         self.raw("\"");
         self.close_text();

@@ -1,6 +1,5 @@
 //! A model behind an OpenAI-compatible `/chat/completions`.
 
-mod reply;
 mod request;
 mod stream;
 
@@ -10,6 +9,7 @@ use futures_util::future::BoxFuture;
 
 use super::adapt::Adapted;
 use super::body::Body;
+use super::reply;
 use super::wire::{self, Outcome, Relay, Remote, Wire, fill};
 use super::{ChatConfig, ChatModel, ModelDescription, Question, ResponseFormat, check};
 use crate::error::Result;

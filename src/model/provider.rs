@@ -12,7 +12,7 @@ use url::Url;
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::media::ImageFormat;
-use crate::service::{Auth, parse_base_url};
+use crate::service::{Auth, ServerConfig, parse_base_url};
 
 /// The row for an address that no other row has.
 pub const GENERIC: &str = "generic";
@@ -137,7 +137,14 @@ impl Provider {
         }
     }
 
-    /// The advice that names the variable of its key.
+    /// A server as this provider wants to be spoken to: its headers, and the variable of its key for advice.
+    #[must_use]
+    pub fn prepare(&self, server: ServerConfig) -> ServerConfig {
+        let key_variable = self.key_variable().to_owned();
+        ServerConfig { auth: self.auth, headers: self.headers.clone(), key_variable, ..server }
+    }
+
+    /// The environment variable that advice names where its key is missing.
     #[must_use]
     pub fn key_variable(&self) -> &str {
         self.key_variables.first().map_or("OPENAI_API_KEY", String::as_str)

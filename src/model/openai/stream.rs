@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::reply;
 use crate::message::Answer;
+use crate::model::reply;
 use crate::model::sse::Events;
 use crate::model::wire::Relay;
 use crate::service::{Failure, Kind, ReadStream, Server, too_large};
