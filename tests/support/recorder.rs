@@ -1,5 +1,7 @@
 //! A server that answers whatever comes with one reply, and keeps what came.
 
+#![allow(dead_code, reason = "each test reads its part of what came")]
+
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::thread::JoinHandle;

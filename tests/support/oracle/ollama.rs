@@ -80,10 +80,11 @@ pub(super) fn read(request: &Request) -> Result<Chat, Refusal> {
 /// The answer, whole or in lines.
 pub(super) fn reply(chat: &Chat) -> Reply {
     let text = chat.evidence().to_string();
+    let n_tokens = text.len().div_ceil(4);
     let last = |text: &str| {
         json!({"model": CHAT_MODEL, "created_at": "2026-11-24T00:00:00Z", "done": true, "done_reason": "stop",
             "message": {"role": "assistant", "content": text}, "prompt_eval_count": chat.n_prompt(),
-            "eval_count": text.len().div_ceil(4)})
+            "eval_count": n_tokens})
     };
     if chat.json["stream"] == false {
         return Reply::json(200, &last(&text));
