@@ -142,3 +142,25 @@ fn each_row_says_when_and_how_it_was_checked() {
         }
     }
 }
+
+#[test]
+fn the_page_lists_each_provider_with_its_keys_and_each_key_of_a_row() {
+    let page = include_str!("../docs/models.md");
+    for provider in Providers::default().iter() {
+        let row = page.lines().find(|line| line.starts_with(&format!("| `{}` |", provider.name)));
+        let row = row.unwrap_or_else(|| panic!("{} is not on the page", provider.name));
+        let variables = provider.key_variables.iter().chain(&provider.base_url_variable);
+        for variable in variables {
+            assert!(row.contains(&format!("`{variable}`")), "{variable}: {row}");
+        }
+    }
+    // An unknown key is told together with all that are known.
+    let wrong = "[mine]\nno_such_key = 1".parse().expect("TOML");
+    let error = Providers::with(&wrong).expect_err("an unknown key").to_string();
+    let known = error.split("expected one of").nth(1).expect(&error);
+    let names: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
+    assert!(names.len() > 20, "{error}");
+    for name in names {
+        assert!(page.contains(name), "{name} is not on the page");
+    }
+}
