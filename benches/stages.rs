@@ -13,7 +13,7 @@ use vidgist::encode::{EncodeOptions, encode};
 use vidgist::limits::Limits;
 use vidgist::media::{Frame, ImageFormat, MediaInfo, Ratio};
 use vidgist::message::{Message, Part, Role};
-use vidgist::model::openai::{OpenAi, OpenAiConfig, SamplingParams};
+use vidgist::model::{ChatConfig, OpenAi};
 use vidgist::plan::{PlanOptions, Sampling, Scanned, choose, plan};
 use vidgist::probe::probe;
 use vidgist::service::{ServerConfig, parse_base_url};
@@ -96,17 +96,14 @@ fn base64(criterion: &mut Criterion) {
     let n_pictures = 50;
     let n_bytes = picture.bytes.len() * n_pictures;
     let messages = [Message { role: Role::User, parts: vec![Part::Image(picture); n_pictures] }];
-    let model = OpenAi::new(OpenAiConfig {
-        server: ServerConfig::new(parse_base_url("http://127.0.0.1:9/v1").expect("an address")),
-        model: "none".into(),
-        params: SamplingParams::default(),
-        limits: Limits::default(),
-    })
-    .expect("a model");
+    let model = parse_base_url("http://127.0.0.1:9/v1").map(ServerConfig::new).expect("an address");
+    let model = OpenAi::new(ChatConfig::new(model, "none")).expect("a model");
     let mut group = criterion.benchmark_group("request");
     group.throughput(Throughput::Bytes(n_bytes as u64));
     group.bench_function("Base64 of 50 pictures", |b| {
-        b.iter(|| model.body(&messages).expect("a body").chunks().map(|chunk| black_box(chunk).len()).sum::<usize>());
+        b.iter(|| {
+            model.body(&messages, None).expect("a body").chunks().map(|chunk| black_box(chunk).len()).sum::<usize>()
+        });
     });
     group.finish();
 }

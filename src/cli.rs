@@ -10,6 +10,7 @@ mod model;
 mod models;
 mod probe;
 mod progress;
+mod providers;
 mod summarize;
 mod track;
 mod transcribe;

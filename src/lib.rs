@@ -37,7 +37,7 @@
 //!     encode: encode::EncodeOptions::default(),
 //!     words: vec![Box::new(words)],
 //!     needs_words: false,
-//!     ask: Some(Ask { model, prompt: prompt::PromptOptions::default(), fence: 0x5eed_1234 }),
+//!     ask: Some(Ask { model, prompt: prompt::PromptOptions::default(), fence: 0x5eed_1234, is_live: false }),
 //!     output: None,
 //!     cache: None,
 //!     limits,
@@ -65,6 +65,7 @@ pub mod limits;
 pub mod media;
 pub mod message;
 pub mod model;
+pub mod money;
 pub mod pipeline;
 pub mod plan;
 pub mod probe;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::time::{TimeBase, Timestamp};
 
@@ -283,7 +283,7 @@ impl fmt::Debug for Frame {
 }
 
 /// The picture formats that frames are encoded to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ImageFormat {
     /// JPEG, 4:2:0: the one that every model takes.

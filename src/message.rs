@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::media::EncodedImage;
+use crate::money::Money;
 
 /// Who speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -48,6 +49,39 @@ pub struct Answer {
     pub usage: Option<Usage>,
     /// Requests made until this answer came, the successful one included; 0 where no server was asked.
     pub n_attempts: u32,
+    /// Parameters that were asked for and left out, since the model does not take them, by their names in the API.
+    pub dropped_params: Vec<String>,
+    /// What it cost by `usage` and the table of prices; None where either is not known.
+    #[serde(rename = "cost_usd")]
+    pub cost: Option<Money>,
+    /// What was expected before it was sent; None where no server was asked.
+    pub estimate: Option<Estimate>,
+}
+
+impl Answer {
+    /// An answer of which nothing is known but its text.
+    #[must_use]
+    pub fn new(alternatives: Vec<Alternative>) -> Self {
+        Self {
+            alternatives,
+            model: None,
+            usage: None,
+            n_attempts: 0,
+            dropped_params: Vec::new(),
+            cost: None,
+            estimate: None,
+        }
+    }
+}
+
+/// What a request is expected to be, by formula.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Estimate {
+    /// Tokens of the request.
+    pub prompt_tokens: u64,
+    /// What these cost; None where the price is not known.
+    #[serde(rename = "prompt_cost_usd")]
+    pub prompt_cost: Option<Money>,
 }
 
 /// One alternative of an answer.

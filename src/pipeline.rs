@@ -16,7 +16,7 @@ use crate::encode::EncodeOptions;
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::media::{MediaInfo, Ratio};
-use crate::model::{ChatModel, Question};
+use crate::model::ChatModel;
 use crate::plan::PlanOptions;
 use crate::prompt::{self, PromptOptions};
 use crate::report::{self, Report, write};
@@ -73,6 +73,8 @@ pub struct Ask {
     pub prompt: PromptOptions,
     /// A random number, new for each run: see [`prompt::build`].
     pub fence: u32,
+    /// Whether the text is asked for piece by piece, each an [`Event::Text`].
+    pub is_live: bool,
 }
 
 /// Starts a run on the current tokio runtime. The last event is [`Event::Finished`]; `stop` ends the run early.
@@ -150,8 +152,7 @@ async fn answer(
         let _ = events.send(Event::Asking { model: model.name.clone() }).await;
         report.made_with.prompt_version = model.is_language_model.then_some(prompt::VERSION);
         let messages = prompt::build(timeline, &report.media, &ask.prompt, ask.fence);
-        let question = Question { messages: &messages, timeline };
-        match clock.time("model", ask.model.answer(&question)).await {
+        match clock.time("model", stages::put_question(ask, &messages, timeline, events)).await {
             Ok(answer) => report.answer = Some(answer),
             // Frames and words are there, and are worth keeping.
             Err(error) => report.no_answer_because = Some(error.to_string()),

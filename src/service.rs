@@ -6,13 +6,16 @@
 mod fault;
 mod retry;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
+use bytes::Bytes;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
 use serde_json::Value;
 use url::{Host, Url};
 
@@ -29,8 +32,23 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const IDLE_TIMEOUT: Duration = Duration::from_mins(2);
 /// At most this much of a refusal's body is read.
 const MAX_REFUSAL_BYTES: usize = 64 << 10;
+/// A stream of pieces may be so many times larger than a whole reply.
+const STREAM_OVERHEAD: usize = 16;
 /// A shorter key is a placeholder for a server that wants none (`none`, `ollama`), and stays in texts.
 const MIN_SECRET_BYTES: usize = 8;
+
+/// The header that carries the key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Auth {
+    /// `Authorization: Bearer KEY`.
+    #[default]
+    Bearer,
+    /// `x-api-key: KEY`, Anthropic's.
+    XApiKey,
+    /// `api-key: KEY`, Azure's.
+    ApiKey,
+}
 
 /// Which server is asked, and how patiently.
 #[derive(Clone)]
@@ -41,6 +59,10 @@ pub struct ServerConfig {
     pub api_key: Option<SecretString>,
     /// The environment variable that the key is looked for in: the advice on a refusal names it.
     pub key_variable: String,
+    /// The header that carries the key.
+    pub auth: Auth,
+    /// Further headers of each request, by name; no secrets.
+    pub headers: BTreeMap<String, String>,
     /// Longest time of one try, from connecting to the last byte of the reply.
     pub timeout: Duration,
     /// Tries after the first one.
@@ -60,6 +82,8 @@ impl ServerConfig {
             base_url,
             api_key: None,
             key_variable: "OPENAI_API_KEY".into(),
+            auth: Auth::Bearer,
+            headers: BTreeMap::new(),
             timeout: Duration::from_mins(10),
             max_retries: 4,
             first_wait: Duration::from_millis(500),
@@ -75,6 +99,8 @@ impl fmt::Debug for ServerConfig {
             .field("base_url", &origin(&self.base_url))
             .field("has_api_key", &self.api_key.is_some())
             .field("key_variable", &self.key_variable)
+            .field("auth", &self.auth)
+            .field("headers", &self.headers)
             .field("timeout", &self.timeout)
             .field("max_retries", &self.max_retries)
             .field("first_wait", &self.first_wait)
@@ -114,12 +140,24 @@ pub fn parse_base_url(text: &str) -> Result<Url> {
     Ok(url)
 }
 
+/// What makes something of a reply that comes in pieces.
+pub(crate) trait ReadStream {
+    /// What it makes.
+    type Output;
+
+    /// Takes the next bytes, cut anywhere.
+    fn feed(&mut self, bytes: &[u8]) -> Result<(), Failure>;
+
+    /// The reply has ended.
+    fn finish(self) -> Result<Self::Output, Failure>;
+}
+
 /// A server, ready to be asked; cloning shares its connections.
 #[derive(Clone)]
 pub(crate) struct Server {
     client: Client,
     config: ServerConfig,
-    authorization: Option<HeaderValue>,
+    headers: HeaderMap,
     name: String,
     is_loopback: bool,
 }
@@ -133,7 +171,7 @@ impl Server {
             let advice = "use its https:// address, or give no key";
             return Err(Error::usage(name, "the key would be sent unencrypted over http://", advice));
         }
-        let authorization = config.api_key.as_ref().map(|key| bearer(key, &config.key_variable)).transpose()?;
+        let headers = headers(&config)?;
         let mut builder = Client::builder()
             .user_agent(concat!("vidgist/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
@@ -144,7 +182,7 @@ impl Server {
         let client = builder.build().map_err(|error| {
             Error::service(&name, "cannot set up TLS", "check the system's certificates").because(error)
         })?;
-        Ok(Self { client, config, authorization, name, is_loopback })
+        Ok(Self { client, config, headers, name, is_loopback })
     }
 
     /// Host, and port where it is not the usual one.
@@ -157,11 +195,6 @@ impl Server {
         origin(&self.config.base_url)
     }
 
-    /// The address as configured.
-    pub fn base_url(&self) -> &Url {
-        &self.config.base_url
-    }
-
     /// Posts to `path` beneath the base URL until `read` has made something of a JSON reply; also says in how many tries.
     ///
     /// `fill` puts the body on a request: it is called for each try.
@@ -171,19 +204,45 @@ impl Server {
         fill: impl Fn(RequestBuilder) -> RequestBuilder,
         read: impl Fn(Value) -> Result<T, Failure>,
     ) -> Result<(T, u32), Failure> {
-        self.ask(path, |client, url| fill(client.post(url)), read).await
+        let read = &read;
+        let exchange = |request| async move { read(self.whole(self.send(request).await?).await?) };
+        self.ask(path, |client, url| fill(client.post(url)), exchange).await
+    }
+
+    /// As [`Server::post`], for a reply that comes in pieces, each of which goes to a reader that `begin` makes anew
+    /// for each try. A server that answers whole JSON all the same is read by `read`.
+    pub async fn post_stream<R: ReadStream>(
+        &self,
+        path: &[&str],
+        fill: impl Fn(RequestBuilder) -> RequestBuilder,
+        begin: impl Fn() -> R,
+        read: impl Fn(Value) -> Result<R::Output, Failure>,
+    ) -> Result<(R::Output, u32), Failure> {
+        let (begin, read) = (&begin, &read);
+        let exchange = |request| async move {
+            let reader = begin();
+            let response = self.send(request).await?;
+            if is_json(&response) { read(self.whole(response).await?) } else { self.pieces(response, reader).await }
+        };
+        self.ask(path, |client, url| fill(client.post(url)), exchange).await
     }
 
     /// Gets `path` beneath the base URL, as [`Server::post`].
     pub async fn get<T>(&self, path: &[&str], read: impl Fn(Value) -> Result<T, Failure>) -> Result<(T, u32), Failure> {
-        self.ask(path, Client::get, read).await
+        let read = &read;
+        self.ask(path, Client::get, |request| async move { read(self.whole(self.send(request).await?).await?) }).await
     }
 
-    async fn ask<T>(
+    /// The failure that an `error` object in a reply of status 200 is; None where `reply` holds none.
+    pub fn failure_inside(&self, reply: &Value) -> Option<Failure> {
+        Failure::inside(reply, &self.key())
+    }
+
+    async fn ask<T, Fut: Future<Output = Result<T, Failure>>>(
         &self,
         path: &[&str],
         request: impl Fn(&Client, Url) -> RequestBuilder,
-        read: impl Fn(Value) -> Result<T, Failure>,
+        exchange: impl Fn(RequestBuilder) -> Fut,
     ) -> Result<(T, u32), Failure> {
         let mut url = self.config.base_url.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
@@ -191,20 +250,18 @@ impl Server {
         }
         let policy = Policy { max_retries: self.config.max_retries, first_wait: self.config.first_wait };
         retry::run(policy, &self.name, || async {
-            let mut headers = HeaderMap::new();
-            headers.extend(self.authorization.clone().map(|value| (AUTHORIZATION, value)));
-            let request = request(&self.client, url.clone()).headers(headers);
+            let request = request(&self.client, url.clone()).headers(self.headers.clone());
             let limit = self.config.timeout;
-            let reply = tokio::time::timeout(limit, self.exchange(request))
+            let reply = tokio::time::timeout(limit, exchange(request))
                 .await
                 .unwrap_or_else(|_| Err(Failure::timeout(limit, "no answer")));
-            reply.and_then(&read).map_err(|failure| self.without_key(failure))
+            reply.map_err(|failure| self.without_key(failure))
         })
         .await
     }
 
-    /// One try: sends the request and reads the whole reply.
-    async fn exchange(&self, request: RequestBuilder) -> Result<Value, Failure> {
+    /// One try until the reply's head, which is one of success.
+    async fn send(&self, request: RequestBuilder) -> Result<Response, Failure> {
         let response = request.send().await.map_err(|error| Failure::transport(error, self.is_loopback))?;
         let status = response.status();
         let id = ["x-request-id", "request-id"].iter().find_map(|name| response.headers().get(*name)?.to_str().ok());
@@ -213,18 +270,40 @@ impl Server {
         if status.is_redirection() {
             return Err(redirect(status, &response));
         }
-        let key = Key { variable: &self.config.key_variable, is_set: self.config.api_key.is_some() };
         if !status.is_success() {
             let hints = Hints::read(response.headers(), SystemTime::now());
             let mut body = Vec::new();
             // What has come of a refusal is told, even if its rest never comes.
             let _ = read_into(&mut body, response, MAX_REFUSAL_BYTES, self.is_loopback).await;
-            return Err(Failure::status(status, &body, hints, &key));
+            return Err(Failure::status(status, &body, hints, &self.key()));
         }
+        Ok(response)
+    }
+
+    /// The whole reply, as JSON.
+    async fn whole(&self, response: Response) -> Result<Value, Failure> {
         let mut body = Vec::new();
         read_into(&mut body, response, self.config.max_reply_bytes, self.is_loopback).await?;
         let reply = serde_json::from_slice(&body).map_err(|error| not_json(&body, &error))?;
-        Failure::inside(&reply, &key).map_or(Ok(reply), Err)
+        self.failure_inside(&reply).map_or(Ok(reply), Err)
+    }
+
+    /// The reply piece by piece. Around each word of the text there are some hundred bytes.
+    async fn pieces<R: ReadStream>(&self, mut response: Response, mut reader: R) -> Result<R::Output, Failure> {
+        let max_bytes = self.config.max_reply_bytes.saturating_mul(STREAM_OVERHEAD);
+        let mut n_bytes = 0_usize;
+        while let Some(chunk) = next_chunk(&mut response, self.is_loopback).await? {
+            n_bytes = n_bytes.saturating_add(chunk.len());
+            if n_bytes > max_bytes {
+                return Err(too_large(max_bytes));
+            }
+            reader.feed(&chunk)?;
+        }
+        reader.finish()
+    }
+
+    fn key(&self) -> Key<'_> {
+        Key { variable: &self.config.key_variable, is_set: self.config.api_key.is_some() }
     }
 
     fn without_key(&self, mut failure: Failure) -> Failure {
@@ -247,14 +326,34 @@ impl fmt::Debug for Server {
     }
 }
 
-fn bearer(key: &SecretString, variable: &str) -> Result<HeaderValue> {
+/// The headers of each request, the key's included.
+fn headers(config: &ServerConfig) -> Result<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in &config.headers {
+        let pair = name.parse::<HeaderName>().ok().zip(HeaderValue::from_str(value).ok());
+        let pair = pair.ok_or_else(|| Error::usage(format!("header {name}"), "is no header", "mend the configuration"));
+        headers.extend([pair?]);
+    }
+    if let Some(key) = &config.api_key {
+        let (name, value) = key_header(key, config.auth, &config.key_variable)?;
+        headers.insert(name, value);
+    }
+    Ok(headers)
+}
+
+fn key_header(key: &SecretString, auth: Auth, variable: &str) -> Result<(HeaderName, HeaderValue)> {
     let key = key.expose_secret().trim();
-    let value = HeaderValue::from_str(&format!("Bearer {key}")).ok().filter(|_| !key.is_empty());
+    let (name, value) = match auth {
+        Auth::Bearer => (AUTHORIZATION, format!("Bearer {key}")),
+        Auth::XApiKey => (HeaderName::from_static("x-api-key"), key.to_owned()),
+        Auth::ApiKey => (HeaderName::from_static("api-key"), key.to_owned()),
+    };
+    let value = HeaderValue::from_str(&value).ok().filter(|_| !key.is_empty());
     let mut value = value.ok_or_else(|| {
         Error::usage(variable, "is empty or holds characters that no key has", "copy the key again, without quotes")
     })?;
     value.set_sensitive(true);
-    Ok(value)
+    Ok((name, value))
 }
 
 /// Appends the body to `body`; an error where it is larger than `max_bytes`, stands still or breaks.
@@ -264,19 +363,33 @@ async fn read_into(
     max_bytes: usize,
     is_loopback: bool,
 ) -> Result<(), Failure> {
-    loop {
-        let chunk = tokio::time::timeout(IDLE_TIMEOUT, response.chunk())
-            .await
-            .map_err(|_| Failure::timeout(IDLE_TIMEOUT, "the reply stood still"))?
-            .map_err(|error| Failure::transport(error, is_loopback))?;
-        let Some(chunk) = chunk else { return Ok(()) };
+    while let Some(chunk) = next_chunk(&mut response, is_loopback).await? {
         if body.len() + chunk.len() > max_bytes {
             body.extend_from_slice(&chunk[..max_bytes - body.len()]);
-            let problem = format!("the reply is larger than {max_bytes} bytes");
-            return Err(Failure { is_limit: true, ..Failure::new(Kind::Final, problem, "") });
+            return Err(too_large(max_bytes));
         }
         body.extend_from_slice(&chunk);
     }
+    Ok(())
+}
+
+async fn next_chunk(response: &mut Response, is_loopback: bool) -> Result<Option<Bytes>, Failure> {
+    tokio::time::timeout(IDLE_TIMEOUT, response.chunk())
+        .await
+        .map_err(|_| Failure::timeout(IDLE_TIMEOUT, "the reply stood still"))?
+        .map_err(|error| Failure::transport(error, is_loopback))
+}
+
+pub(crate) fn too_large(max_bytes: usize) -> Failure {
+    let problem = format!("the reply is larger than {max_bytes} bytes");
+    Failure { is_limit: true, ..Failure::new(Kind::Final, problem, "") }
+}
+
+fn is_json(response: &Response) -> bool {
+    let kind = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    // Not `application/x-ndjson`, which is a stream.
+    kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+        || kind.starts_with("text/html")
 }
 
 fn not_json(body: &[u8], error: &serde_json::Error) -> Failure {

@@ -90,7 +90,7 @@ fn hostile_words_stay_words() {
 async fn it_names_itself_and_asks_nobody() {
     let timeline = sample::timeline();
     assert!(!Builtin.description().is_language_model && Builtin.description().endpoint.is_none());
-    let answer = Builtin.answer(&Question { messages: &[], timeline: &timeline }).await.expect("an answer");
+    let answer = Builtin.answer(&Question::new(&[], &timeline)).await.expect("an answer");
     assert_eq!((answer.alternatives.len(), answer.n_attempts), (1, 0));
     assert_eq!((&answer.alternatives[0].finish, answer.usage), (&Finish::Stop, None));
     assert_eq!(answer.alternatives[0].text, digest(&timeline));

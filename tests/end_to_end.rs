@@ -13,7 +13,7 @@ use serde_json::Value;
 use vidgist::encode::EncodeOptions;
 use vidgist::limits::Limits;
 use vidgist::media::Ratio;
-use vidgist::model::{OpenAi, OpenAiConfig, SamplingParams};
+use vidgist::model::{ChatConfig, OpenAi};
 use vidgist::pipeline::{Ask, Event, Job, Stop, run};
 use vidgist::plan::{PlanOptions, Sampling};
 use vidgist::prompt::PromptOptions;
@@ -68,12 +68,7 @@ fn server(oracle: &Oracle) -> ServerConfig {
 }
 
 fn job(oracle: &Oracle, name: &str, interval_ms: i64, words: Vec<Box<dyn Transcriber>>) -> Job {
-    let config = OpenAiConfig {
-        server: server(oracle),
-        model: CHAT_MODEL.into(),
-        params: SamplingParams::default(),
-        limits: Limits::default(),
-    };
+    let config = ChatConfig::new(server(oracle), CHAT_MODEL);
     let interval = format!("{interval_ms}ms").parse().expect("a time");
     Job {
         source: Source::identify(fixture(name).to_str().expect("UTF-8")).expect(name),
@@ -90,6 +85,7 @@ fn job(oracle: &Oracle, name: &str, interval_ms: i64, words: Vec<Box<dyn Transcr
             model: Arc::new(OpenAi::new(config).expect("a model")),
             prompt: PromptOptions::default(),
             fence: 0x00c0_ffee,
+            is_live: false,
         }),
         output: None,
         cache: None,

@@ -12,10 +12,9 @@ use oracle::{Fault, Oracle};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use vidgist::Error;
-use vidgist::limits::Limits;
 use vidgist::media::{EncodedImage, ImageFormat};
 use vidgist::message::{Answer, Message, Part, Role};
-use vidgist::model::{ChatModel as _, OpenAi, OpenAiConfig, Question, SamplingParams};
+use vidgist::model::{ChatConfig, ChatModel as _, OpenAi, Question, SamplingParams};
 use vidgist::service::{ServerConfig, parse_base_url};
 use vidgist::time::{TimeRange, Timestamp};
 use vidgist::timeline::Timeline;
@@ -23,13 +22,13 @@ use vidgist::timeline::Timeline;
 #[path = "support/oracle.rs"]
 mod oracle;
 
-fn config(base_url: &str) -> OpenAiConfig {
+fn config(base_url: &str) -> ChatConfig {
     let server = ServerConfig {
         timeout: Duration::from_secs(20),
         first_wait: Duration::from_millis(1),
         ..ServerConfig::new(parse_base_url(base_url).expect("an address"))
     };
-    OpenAiConfig { server, model: "oracle-chat".into(), params: SamplingParams::default(), limits: Limits::default() }
+    ChatConfig::new(server, "oracle-chat")
 }
 
 fn image(bytes: Bytes, format: ImageFormat) -> Part {
@@ -41,11 +40,11 @@ fn user(parts: Vec<Part>) -> Vec<Message> {
     vec![Message { role: Role::User, parts }]
 }
 
-async fn ask(config: OpenAiConfig, messages: &[Message]) -> Result<Answer, Error> {
+async fn ask(config: ChatConfig, messages: &[Message]) -> Result<Answer, Error> {
     let range = TimeRange::new(Timestamp::ZERO, Timestamp::ZERO);
     let timeline = Timeline { range, frames: Vec::new(), transcript: None };
     let model = OpenAi::new(config).expect("a right configuration");
-    model.answer(&Question { messages, timeline: &timeline }).await
+    model.answer(&Question::new(messages, &timeline)).await
 }
 
 fn parts() -> impl Strategy<Value = Part> {
@@ -104,8 +103,8 @@ proptest! {
             naive["stop"] = stop.clone().into();
         }
         let params = SamplingParams { temperature, seed, stop, ..SamplingParams::default() };
-        let client = OpenAi::new(OpenAiConfig { model, params, ..config("http://localhost:1") }).expect("right");
-        let body = client.body(&user(parts)).expect("within the limits");
+        let client = OpenAi::new(ChatConfig { model, params, ..config("http://localhost:1") }).expect("right");
+        let body = client.body(&user(parts), None).expect("within the limits");
         let chunks: Vec<Bytes> = body.chunks().collect();
         let bytes = chunks.concat();
         prop_assert_eq!(bytes.len() as u64, body.len_bytes());

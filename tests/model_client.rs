@@ -17,7 +17,7 @@ use vidgist::Error;
 use vidgist::limits::Limits;
 use vidgist::media::{EncodedImage, ImageFormat, MediaInfo, Ratio};
 use vidgist::message::{Answer, Finish, Message, Part, Role};
-use vidgist::model::{ChatModel as _, OpenAi, OpenAiConfig, Question, SamplingParams};
+use vidgist::model::{ChatConfig, ChatModel as _, OpenAi, Question, SamplingParams};
 use vidgist::service::{ServerConfig, parse_base_url};
 use vidgist::source::Source;
 use vidgist::time::{TimeRange, Timestamp};
@@ -42,9 +42,8 @@ fn server(oracle: &Oracle, key: Option<&str>) -> ServerConfig {
     }
 }
 
-fn config(server: ServerConfig) -> OpenAiConfig {
-    let (params, limits) = (SamplingParams::default(), Limits::default());
-    OpenAiConfig { server, model: CHAT_MODEL.into(), params, limits }
+fn config(server: ServerConfig) -> ChatConfig {
+    ChatConfig::new(server, CHAT_MODEL)
 }
 
 fn picture(name: &str, format: ImageFormat) -> Part {
@@ -76,10 +75,10 @@ fn messages() -> Vec<Message> {
     ]
 }
 
-async fn ask(config: OpenAiConfig) -> vidgist::Result<Answer> {
+async fn ask(config: ChatConfig) -> vidgist::Result<Answer> {
     let range = TimeRange::new(Timestamp::ZERO, Timestamp::ZERO);
     let (messages, timeline) = (messages(), Timeline::new(range, Vec::new(), None));
-    OpenAi::new(config)?.answer(&Question { messages: &messages, timeline: &timeline }).await
+    OpenAi::new(config)?.answer(&Question::new(&messages, &timeline)).await
 }
 
 fn data_url(mime: &str, name: &str) -> String {
@@ -273,7 +272,7 @@ async fn a_redirect_is_not_followed() {
 #[tokio::test]
 async fn a_refused_request_is_told_in_the_servers_words() {
     let oracle = Oracle::start_with_key(KEY);
-    let unknown = OpenAiConfig { model: "gpt-99".into(), ..config(server(&oracle, Some(KEY))) };
+    let unknown = ChatConfig { model: "gpt-99".into(), ..config(server(&oracle, Some(KEY))) };
     let error = ask(unknown).await.expect_err("no such model").to_string();
     assert!(error.contains("The model `gpt-99` does not exist") && error.ends_with("check --base-url and --model"));
     let error = ask(config(server(&oracle, None))).await.expect_err("no key").to_string();

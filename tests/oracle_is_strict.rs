@@ -79,7 +79,14 @@ async fn a_bad_body_is_refused() {
         *at(body, "/messages/1/content/2/image_url/url") = json!(url);
     }
     #[rustfmt::skip]
-    let table: [Bad; 40] = [
+    let table: [Bad; 47] = [
+        ("store as a text", |b| b["store"] = json!("no"), "store"),
+        ("an unknown effort", |b| b["reasoning_effort"] = json!("hard"), "reasoning_effort"),
+        ("options of a stream that is none", |b| b["stream_options"] = json!({"include_usage": true}), "stream_options"),
+        ("a schema without a name", |b| b["response_format"] = json!({"type": "json_schema", "json_schema": {"strict": true, "schema": {}}}), "response_format"),
+        ("a schema with a blank in its name", |b| b["response_format"] = json!({"type": "json_schema", "json_schema": {"name": "a b", "strict": true, "schema": {}}}), "response_format"),
+        ("a schema that is not strict", |b| b["response_format"] = json!({"type": "json_schema", "json_schema": {"name": "a", "strict": false, "schema": {}}}), "response_format"),
+        ("a schema at the wrong depth", |b| b["response_format"] = json!({"type": "json_schema", "schema": {}}), "response_format"),
         ("no model", |b| { b.as_object_mut().expect("an object").remove("model"); }, "model"),
         ("an unknown model", |b| b["model"] = json!("gpt-99"), "gpt-99"),
         ("a model that cannot chat", |b| b["model"] = json!(HEARING_MODEL), "not a chat model"),
@@ -132,6 +139,106 @@ async fn a_bad_body_is_refused() {
         assert_eq!(keys.len(), 4, "{what}: {keys:?}");
         assert!(reply.to_string().contains(expected), "{what}: {reply}");
         assert_eq!(oracle.refusals().len(), n_before + 1, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_bad_body_of_anthropics_is_refused() {
+    const SOURCE: &str = "/messages/0/content/1/source";
+    let source =
+        || json!({"type": "base64", "media_type": "image/jpeg", "data": STANDARD.encode(fixture("picture.jpg"))});
+    let good = || {
+        json!({
+            "model": CHAT_MODEL, "max_tokens": 5, "system": "Rules",
+            "messages": [{"role": "user", "content": [
+                {"type": "text", "text": "[t=00:01.5 #3]"}, {"type": "image", "source": source()},
+            ]}],
+            "stop_sequences": ["END"], "temperature": 0.5,
+            "output_config": {"effort": "low", "format": {"type": "json_schema", "schema": {}}},
+        })
+    };
+    let oracle = Oracle::start_with_key(KEY);
+    let url = format!("{}/messages", oracle.base_url());
+    let send = async |body: &Value, headers: &[(&str, &str)]| {
+        let mut request = reqwest::Client::new().post(&url).json(body);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = request.send().await.expect("a reply");
+        (response.status().as_u16(), response.json::<Value>().await.expect("JSON"))
+    };
+    let usual = [("x-api-key", KEY), ("anthropic-version", "2023-06-01")];
+    let (status, reply) = send(&good(), &usual).await;
+    assert_eq!(status, 200, "{reply}");
+    assert_eq!((&reply["stop_reason"], &reply["content"][1]["type"]), (&json!("end_turn"), &json!("text")));
+    for (what, headers, expected) in [
+        ("no key", &[("anthropic-version", "2023-06-01")][..], 401),
+        ("a bearer token", &[usual[0], usual[1], ("authorization", "Bearer x")], 401),
+        ("another key", &[("x-api-key", "sk-other"), usual[1]], 401),
+        ("no version", &[usual[0]], 400),
+    ] {
+        let (status, reply) = send(&good(), headers).await;
+        assert_eq!((status, &reply["type"]), (expected, &json!("error")), "{what}: {reply}");
+    }
+    #[rustfmt::skip]
+    let table: [Bad; 16] = [
+        ("no limit", |b| { b.as_object_mut().expect("an object").remove("max_tokens"); }, "max_tokens"),
+        ("a limit of 0", |b| b["max_tokens"] = json!(0), "max_tokens"),
+        ("OpenAI's stop", |b| b["stop"] = json!(["END"]), "stop"),
+        ("n", |b| b["n"] = json!(1), "n"),
+        ("a seed", |b| b["seed"] = json!(1), "seed"),
+        ("a hot temperature", |b| b["temperature"] = json!(1.5), "temperature"),
+        ("a system message", |b| b["messages"][0]["role"] = json!("system"), "role"),
+        ("an empty system", |b| b["system"] = json!(""), "system"),
+        ("an unknown effort", |b| b["output_config"]["effort"] = json!("minimal"), "output_config"),
+        ("an empty text", |b| b["messages"][0]["content"][0]["text"] = json!(" "), "non-empty"),
+        ("an image_url", |b| b["messages"][0]["content"][1] = json!({"type": "image_url"}), "image_url"),
+        ("a data URL as data", |b| *b.pointer_mut(SOURCE).expect(SOURCE) = json!({"type": "base64", "media_type": "image/jpeg", "data": "data:image/jpeg;base64,/9j/"}), "source"),
+        ("no media type", |b| *b.pointer_mut(SOURCE).expect(SOURCE) = json!({"type": "base64", "data": ""}), "source"),
+        ("a type that is not the picture's", |b| b["messages"][0]["content"][1]["source"]["media_type"] = json!("image/png"), "MIME"),
+        ("no messages", |b| b["messages"] = json!([]), "messages"),
+        ("an unknown model", |b| b["model"] = json!("claude-0"), "claude-0"),
+    ];
+    for (what, spoil, expected) in table {
+        let mut body = good();
+        spoil(&mut body);
+        let (status, reply) = send(&body, &usual).await;
+        assert!(
+            (400..500).contains(&status) && reply["error"]["message"].to_string().contains(expected),
+            "{what}: {reply}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_bad_body_of_ollamas_is_refused() {
+    let good = || {
+        json!({"model": CHAT_MODEL, "stream": false, "options": {"num_ctx": 8192},
+            "messages": [{"role": "user", "content": "", "images": [STANDARD.encode(fixture("picture.jpg"))]}]})
+    };
+    let oracle = Oracle::start();
+    let url = format!("http://{}/api/chat", oracle.address());
+    let send = async |body: &Value| {
+        let response = reqwest::Client::new().post(&url).json(body).send().await.expect("a reply");
+        (response.status().as_u16(), response.json::<Value>().await.expect("JSON"))
+    };
+    let (status, reply) = send(&good()).await;
+    assert_eq!((status, &reply["done"]), (200, &json!(true)), "{reply}");
+    #[rustfmt::skip]
+    let table: [Bad; 7] = [
+        ("no word on streaming", |b| { b.as_object_mut().expect("an object").remove("stream"); }, "stream"),
+        ("a limit at the top", |b| b["max_tokens"] = json!(5), "max_tokens"),
+        ("OpenAI's name among the options", |b| b["options"]["max_tokens"] = json!(5), "max_tokens"),
+        ("a longer context than there is", |b| b["options"]["num_ctx"] = json!(65_536), "num_ctx"),
+        ("a data URL", |b| b["messages"][0]["images"][0] = json!("data:image/jpeg;base64,/9j/"), "base64"),
+        ("parts", |b| b["messages"][0]["content"] = json!([]), "content"),
+        ("a format that is none", |b| b["format"] = json!("xml"), "format"),
+    ];
+    for (what, spoil, expected) in table {
+        let mut body = good();
+        spoil(&mut body);
+        let (status, reply) = send(&body).await;
+        assert!(status == 400 && reply["error"].to_string().contains(expected), "{what}: {reply}");
     }
 }
 

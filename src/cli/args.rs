@@ -245,7 +245,8 @@ pub struct PromptArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Model")]
 pub struct ModelArgs {
-    /// The model's name, or "built-in" for the one that needs no network
+    /// The model's name, its provider before it where that is not told by the address (openai:gpt-4o,
+    /// ollama:qwen2.5vl), or "built-in" for the one that needs no network
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
     /// Address of an OpenAI-compatible server, such as `http://localhost:8080/v1`
@@ -269,9 +270,44 @@ pub struct ModelArgs {
     /// Number for repeatable sampling
     #[arg(long, value_name = "N")]
     pub seed: Option<i64>,
+    /// How closely pictures are looked at
+    #[arg(long, value_name = "HOW")]
+    pub detail: Option<DetailChoice>,
+    /// How long the model reasons: none, minimal, low, medium, high, xhigh, max
+    #[arg(long, value_name = "EFFORT")]
+    pub reasoning_effort: Option<String>,
+    /// End the run where the model does not take one of these, in place of leaving it out
+    #[arg(long)]
+    pub strict_params: bool,
+    /// Ask for the answer piece by piece [default: where stderr is a terminal, which shows it being written]
+    #[arg(long, value_name = "WHEN", default_value = "auto", hide_default_value = true, num_args = 0..=1,
+        default_missing_value = "always", require_equals = true)]
+    pub stream: StreamChoice,
     /// Longest wait for an answer, for each try anew [default: 10m]
     #[arg(long, value_name = "TIME")]
     pub timeout: Option<Timestamp>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DetailChoice {
+    /// Small, for few tokens
+    Low,
+    /// Large
+    High,
+    /// As the provider likes
+    Auto,
+    /// As they are, not shrunk
+    Original,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StreamChoice {
+    /// Where a terminal shows it
+    Auto,
+    /// Always
+    Always,
+    /// In one piece
+    Never,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

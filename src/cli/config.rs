@@ -19,6 +19,8 @@ pub struct Config {
     pub timeout: Option<String>,
     pub frames: FramesConfig,
     pub transcription: TranscriptionConfig,
+    /// Put over the table of providers, key by key.
+    pub providers: toml::Table,
 }
 
 #[derive(Debug, Default, Deserialize)]

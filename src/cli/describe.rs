@@ -137,7 +137,7 @@ async fn describe(
         };
         let messages = build_sound(&evidence, fastrand::u32(..));
         let timeline = Timeline { range: report.sound.range, frames: Vec::new(), transcript };
-        let answer = asked.answer(&Question { messages: &messages, timeline: &timeline }).await;
+        let answer = asked.answer(&Question::new(&messages, &timeline)).await;
         report.answered(asked.description(), answer, heard.map(|(_, range)| range));
     }
     Ok(report)

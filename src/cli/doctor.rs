@@ -41,7 +41,7 @@ pub async fn run(args: &DoctorArgs, config_path: Option<&Path>, config: &Config)
                 model::KEY_VARIABLE
             )));
         }
-        Ok(Choice::Server { mut server, model }) => {
+        Ok(Choice::Server { mut server, provider, model }) => {
             let host = server.base_url.origin().ascii_serialization();
             let key = if server.api_key.is_some() { "with a key" } else { "without a key" };
             server.max_retries = 0;
@@ -51,7 +51,11 @@ pub async fn run(args: &DoctorArgs, config_path: Option<&Path>, config: &Config)
                 Ok(names) => {
                     lines.push(ok(
                         "model",
-                        &format!("{name} at {host}, {key}; the server answers and lists {} models", names.len()),
+                        &format!(
+                            "{name} at {host} ({}), {key}; the server answers and lists {} models",
+                            provider.name,
+                            names.len()
+                        ),
                     ));
                     if let Some(model) = model.filter(|model| !names.is_empty() && !names.contains(model)) {
                         is_well = false;

@@ -1,19 +1,20 @@
 //! Which model answers: flags, environment and configuration to a [`ChatModel`].
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use secrecy::SecretString;
 use url::Url;
 use vidgist::error::{Error, Result};
-use vidgist::limits::Limits;
-use vidgist::model::ChatModel;
 use vidgist::model::builtin::Builtin;
-use vidgist::model::openai::{OpenAi, OpenAiConfig, SamplingParams, list_models};
+use vidgist::model::known::ModelFacts;
+use vidgist::model::openai::list_models;
+use vidgist::model::provider::{Provider, Providers};
+use vidgist::model::{ChatConfig, ChatModel, Detail, SamplingParams, connect};
 use vidgist::service::{ServerConfig, parse_base_url};
 use vidgist::time::Timestamp;
 
-use super::args::ModelArgs;
+use super::args::{DetailChoice, ModelArgs};
 use super::config::Config;
 
 /// The environment variable that holds the key.
@@ -22,48 +23,84 @@ pub const KEY_VARIABLE: &str = "OPENAI_API_KEY";
 pub const BUILT_IN: &str = "built-in";
 
 pub const OPENAI: &str = "https://api.openai.com/v1";
-/// Asked at api.openai.com where no model is named: takes pictures, and no end of it was announced (checked 2026-11).
-const OPENAI_MODEL: &str = "gpt-5.4-mini";
+/// The environment variable of an address, which clap takes for `--base-url`.
+const BASE_URL_VARIABLE: &str = "OPENAI_BASE_URL";
 
 /// Where questions would go.
 pub enum Choice {
     /// Nowhere: the built-in model answers.
     BuiltIn,
     /// To this server; the model's name is None where the server is to be asked for its only one.
-    Server { server: Box<ServerConfig>, model: Option<String> },
+    Server { server: Box<ServerConfig>, provider: Box<Provider>, model: Option<String> },
 }
 
 /// Flags win over the environment, that wins over the configuration.
+///
+/// A key goes to the provider whose variable holds it, and to an address that the user named himself.
 pub fn choose(
     base_url: Option<&str>,
     model: Option<&str>,
     timeout: Option<Timestamp>,
     config: &Config,
 ) -> Result<Choice> {
-    let model = model.or(config.model.as_deref());
-    if model == Some(BUILT_IN) {
+    let providers = Providers::with(&config.providers)?;
+    let named = model.or(config.model.as_deref());
+    if named == Some(BUILT_IN) {
         return Ok(Choice::BuiltIn);
     }
-    let base_url = base_url.filter(|url| !url.is_empty()).or(config.base_url.as_deref());
-    let key = key();
-    let base_url = match (base_url, &key) {
-        (Some(url), _) => parse_base_url(url)?,
-        (None, Some(_)) => parse_base_url(OPENAI)?,
-        (None, None) if model.is_some() => {
-            let advice = format!("set {KEY_VARIABLE}, or name a server with --base-url");
-            return Err(Error::usage("--model", "no server is known to ask", advice));
+    let (prefix, name) = named.map_or((None, None), |named| providers.split(named));
+    let base_url = base_url.filter(|url| !url.is_empty());
+    let (provider, address, key) = if let Some(provider) = prefix {
+        // The configuration's address belongs to the configuration's model.
+        let configured = config.base_url.as_deref().filter(|_| model.is_none());
+        let address = named_address(provider, base_url.or(configured))?;
+        let key = provider.key_variables.iter().find_map(|name| secret(name));
+        if key.is_none() && provider.needs_key {
+            let problem = format!("no key of {} is known", provider.name);
+            return Err(Error::usage("--model", problem, format!("set {}", provider.key_variables.join(" or "))));
         }
-        (None, None) => return Ok(Choice::BuiltIn),
+        (provider, address, key)
+    } else if let Some(address) = base_url.or(config.base_url.as_deref()) {
+        let address = parse_base_url(address)?;
+        let provider = providers.at(&address);
+        let key = provider.key_variables.iter().find_map(|name| secret(name)).or_else(key);
+        (provider, address, key)
+    } else if let (Some(key), Some(provider)) = (key(), providers.get("openai")) {
+        (provider, named_address(provider, None)?, Some(key))
+    } else if named.is_some() {
+        let advice = format!("set {KEY_VARIABLE}, name a server with --base-url, or write PROVIDER:MODEL");
+        return Err(Error::usage("--model", "no server is known to ask", advice));
+    } else {
+        return Ok(Choice::BuiltIn);
     };
-    let default = (base_url.host_str() == Some("api.openai.com")).then_some(OPENAI_MODEL);
-    let model = model.or(default).map(str::to_owned);
-    Ok(Choice::Server { server: Box::new(server(base_url, key, timeout, config)?), model })
+    let server = provider.prepare(server(address, key, timeout, config)?);
+    let model = name.or(provider.default_model.as_deref()).map(str::to_owned);
+    Ok(Choice::Server { server: Box::new(server), provider: Box::new(provider.clone()), model })
+}
+
+/// The address of a provider that was named: a flag's, its own variable's, or its usual one.
+fn named_address(provider: &Provider, flag: Option<&str>) -> Result<Url> {
+    let from_variable = variable(BASE_URL_VARIABLE);
+    // OpenAI's variable is not meant for another provider.
+    let is_meant = |url: &&str| provider.name == "openai" || from_variable.as_deref() != Some(*url);
+    if let Some(url) = flag.filter(is_meant) {
+        return parse_base_url(url);
+    }
+    let own = provider.base_url_variable.as_deref();
+    match (own.and_then(variable), &provider.base_url) {
+        (Some(text), _) => provider.parse_address(&text),
+        (None, Some(url)) => parse_base_url(url),
+        (None, None) => {
+            let advice = own.map_or("use --base-url".to_owned(), |name| format!("set {name}, or use --base-url"));
+            Err(Error::usage("--model", format!("{} has no address that all share", provider.name), advice))
+        }
+    }
 }
 
 /// The model, ready to be asked.
 pub async fn chat_model(args: &ModelArgs, config: &Config) -> Result<Arc<dyn ChatModel>> {
     let choice = choose(args.base_url.as_deref(), args.model.as_deref(), args.timeout, config)?;
-    let Choice::Server { server, model } = choice else {
+    let Choice::Server { server, provider, model } = choice else {
         if let Some(flag) = unheeded(args) {
             tracing::warn!("{flag} is for a language model; the built-in model does not heed it");
         }
@@ -80,12 +117,48 @@ pub async fn chat_model(args: &ModelArgs, config: &Config) -> Result<Arc<dyn Cha
         n: args.n,
         stop: args.stop.clone(),
         seed: args.seed,
+        detail: args.detail.map(|detail| match detail {
+            DetailChoice::Low => Detail::Low,
+            DetailChoice::High => Detail::High,
+            DetailChoice::Auto => Detail::Auto,
+            DetailChoice::Original => Detail::Original,
+        }),
+        reasoning_effort: args.reasoning_effort.clone(),
     };
-    Ok(Arc::new(OpenAi::new(OpenAiConfig { server: *server, model, params, limits: Limits::default() })?))
+    let chat = ChatConfig::with_provider(*provider, *server, model);
+    say_what_is_known(&chat);
+    connect(ChatConfig { params, strict_params: args.strict_params, ..chat })
+}
+
+/// Tells of a model that ends soon, or of which nothing is known.
+fn say_what_is_known(chat: &ChatConfig) {
+    let (model, provider) = (&chat.model, &chat.provider.name);
+    let Some(facts) = &chat.facts else {
+        let assumed = "its limits and its price are not known, and nothing but what is asked for is sent";
+        if ModelFacts::knows(provider) {
+            tracing::warn!("{model} is not in the table of {provider}'s models: {assumed}");
+        } else {
+            tracing::info!("{model}: {assumed}");
+        }
+        return;
+    };
+    let today = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs() / 86_400);
+    if let Some(end) = facts.end_warning(today as i64) {
+        tracing::warn!("{model} {end}; choose another with --model");
+    }
 }
 
 pub fn key() -> Option<SecretString> {
-    std::env::var(KEY_VARIABLE).ok().filter(|key| !key.trim().is_empty()).map(SecretString::from)
+    secret(KEY_VARIABLE)
+}
+
+/// The value of an environment variable; None where it is not set, or blank.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.trim().is_empty())
+}
+
+fn secret(name: &str) -> Option<SecretString> {
+    variable(name).map(SecretString::from)
 }
 
 pub fn server(
@@ -137,6 +210,8 @@ fn unheeded(args: &ModelArgs) -> Option<&'static str> {
         ("--n", args.n.is_some()),
         ("--stop", !args.stop.is_empty()),
         ("--seed", args.seed.is_some()),
+        ("--detail", args.detail.is_some()),
+        ("--reasoning-effort", args.reasoning_effort.is_some()),
     ]
     .into_iter()
     .find_map(|(flag, is_set)| is_set.then_some(flag))

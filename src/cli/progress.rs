@@ -1,24 +1,37 @@
 //! What is shown on stderr while a run goes on, where stderr is a terminal.
 
 use std::io::IsTerminal as _;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use vidgist::pipeline::Event;
 use vidgist::time::Timestamp;
+use vidgist::untrusted::clean_text;
+
+/// Rows of the answer that are shown while it is written.
+const TAIL_ROWS: usize = 8;
+/// So much of an answer is kept to show its end.
+const TAIL_BYTES: usize = 4096;
 
 /// A bar that follows the events of a run.
 pub struct Progress {
     bar: ProgressBar,
+    /// The end of the text that the model is writing.
+    tail: Mutex<String>,
 }
 
 impl Progress {
     pub fn new(quiet: bool) -> Self {
-        let is_shown = !quiet && std::io::stderr().is_terminal();
-        let target = if is_shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let target = if Self::is_shown(quiet) { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(None, target);
         bar.enable_steady_tick(Duration::from_millis(120));
-        Self { bar }
+        Self { bar, tail: Mutex::default() }
+    }
+
+    /// Whether anybody sees it.
+    pub fn is_shown(quiet: bool) -> bool {
+        !quiet && std::io::stderr().is_terminal()
     }
 
     pub fn show(&self, event: &Event) {
@@ -30,6 +43,20 @@ impl Progress {
             Event::Listening => self.say("listening".to_owned()),
             Event::Heard { until } if self.bar.length().is_none() => self.heard(*until),
             Event::Asking { model } => self.say(format!("asking {model}")),
+            Event::Text { text } => {
+                let mut tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
+                tail.push_str(text);
+                if tail.len() > TAIL_BYTES {
+                    let from = tail.ceil_char_boundary(tail.len() - TAIL_BYTES / 2);
+                    tail.drain(..from);
+                }
+                let width = usize::from(console::Term::stderr().size().1);
+                self.bar.set_message(format!("writing\n{}", last_rows(&tail, width)));
+            }
+            Event::TextRestarted => {
+                self.tail.lock().unwrap_or_else(PoisonError::into_inner).clear();
+                self.bar.set_message("asking again");
+            }
             _ => {}
         }
     }
@@ -71,5 +98,41 @@ impl Progress {
         let style = ProgressStyle::with_template("{spinner} {msg} {elapsed}");
         self.bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
         self.bar.set_message(text);
+    }
+}
+
+/// The last rows of a text as a terminal of so many columns shows them, cleared of what it would obey.
+fn last_rows(text: &str, n_columns: usize) -> String {
+    let mut rows = Vec::new();
+    for line in clean_text(text).lines() {
+        let (mut row, mut n_used) = (String::new(), 0);
+        for c in line.chars().map(|c| if c == '\t' { ' ' } else { c }) {
+            let n_own = console::measure_text_width(c.encode_utf8(&mut [0; 4]));
+            if n_used + n_own > n_columns && !row.is_empty() {
+                rows.push(std::mem::take(&mut row));
+                n_used = 0;
+            }
+            row.push(c);
+            n_used += n_own;
+        }
+        rows.push(row);
+    }
+    rows.split_off(rows.len().saturating_sub(TAIL_ROWS)).join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_text_is_shown_in_rows() {
+        assert_eq!(last_rows("", 80), "");
+        assert_eq!(last_rows("one\ntwo", 80), "one\ntwo");
+        assert_eq!(last_rows("abcdef", 4), "abcd\nef");
+        assert_eq!(last_rows("動画動", 4), "動画\n動", "wide characters are two columns");
+        assert_eq!(last_rows("a\u{1b}[2Jb\u{202e}", 80), "ab");
+        let many: Vec<String> = (0..30).map(|n| n.to_string()).collect();
+        assert_eq!(last_rows(&many.join("\n"), 80), many[22..].join("\n"));
+        assert_eq!(last_rows("ab", 0), "a\nb", "a terminal that does not tell its size");
     }
 }

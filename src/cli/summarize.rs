@@ -10,8 +10,9 @@ use vidgist::prompt::PromptOptions;
 use vidgist::report::{Format, render};
 use vidgist::source::Source;
 
-use super::args::{ImageTransport, ReportFormat, SummarizeArgs};
+use super::args::{ImageTransport, ReportFormat, StreamChoice, SummarizeArgs};
 use super::config::{self, Config};
+use super::progress::Progress;
 use super::words::{self, WordsContext};
 use super::{code_for, follow, model, print, wishes};
 
@@ -55,6 +56,11 @@ pub async fn run(args: &SummarizeArgs, config: &Config, quiet: bool) -> Result<E
             model,
             prompt: PromptOptions { system: args.prompt.system.clone(), task, language: None, image_url },
             fence: fastrand::u32(..),
+            is_live: match args.model.stream {
+                StreamChoice::Auto => Progress::is_shown(quiet),
+                StreamChoice::Always => true,
+                StreamChoice::Never => false,
+            },
         }),
         output: args.output.clone(),
         cache: config::cache_folder(),

@@ -46,6 +46,28 @@ impl Body {
         self.text.extend_from_slice(number.into().to_string().as_bytes());
     }
 
+    /// Appends a list of JSON strings.
+    pub(super) fn strings(&mut self, texts: &[String]) {
+        for (at, text) in texts.iter().enumerate() {
+            self.raw(if at == 0 { "[" } else { "," });
+            self.string(text);
+        }
+        self.raw(if texts.is_empty() { "[]" } else { "]" });
+    }
+
+    /// Appends any JSON, compact, its keys in the order that it has.
+    pub(super) fn json(&mut self, value: &serde_json::Value) {
+        self.raw(&value.to_string());
+    }
+
+    /// Appends bytes as a JSON string of their Base64 alone.
+    pub(super) fn base64(&mut self, bytes: &Bytes) {
+        self.raw("\"");
+        self.close_text();
+        self.segments.push(Segment::Base64(bytes.clone()));
+        self.raw("\"");
+    }
+
     /// Appends a picture as a JSON string with its data URL.
     pub(super) fn picture(&mut self, image: &EncodedImage) {
         self.raw("\"data:");
@@ -53,14 +75,6 @@ impl Body {
         self.raw(";base64,");
         self.close_text();
         self.segments.push(Segment::Base64(image.bytes.clone()));
-        self.raw("\"");
-    }
-
-    /// Appends a sound as a JSON string of its Base64 alone.
-    pub(super) fn sound(&mut self, wav: &Bytes) {
-        self.raw("\"");
-        self.close_text();
-        self.segments.push(Segment::Base64(wav.clone()));
         self.raw("\"");
     }
 

@@ -36,7 +36,7 @@ impl ChatModel for Builtin {
     fn answer<'a>(&'a self, question: &'a Question<'a>) -> BoxFuture<'a, Result<Answer>> {
         Box::pin(async move {
             let alternative = Alternative { text: digest(question.timeline), finish: Finish::Stop };
-            Ok(Answer { alternatives: vec![alternative], model: None, usage: None, n_attempts: 0 })
+            Ok(Answer::new(vec![alternative]))
         })
     }
 }

@@ -42,6 +42,13 @@ pub enum Event {
         /// Its name.
         model: String,
     },
+    /// The model has written the next piece of its first alternative; the answer itself holds the whole.
+    Text {
+        /// The piece: untrusted.
+        text: String,
+    },
+    /// The connection to the model broke, and the answer begins anew: the pieces until now are void.
+    TextRestarted,
     /// The run is over: its report, or why there is none.
     Finished(Box<Result<Report>>),
 }

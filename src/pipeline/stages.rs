@@ -5,13 +5,16 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
-use super::{Event, Job};
+use super::{Ask, Event, Job};
 use crate::error::{Error, Result};
 use crate::media::MediaInfo;
+use crate::message::{Answer, Message};
+use crate::model::{Live, LiveText, Question};
 use crate::probe;
 use crate::report::StageTime;
 use crate::source::Source;
 use crate::time::{TimeRange, Timestamp};
+use crate::timeline::Timeline;
 use crate::transcribe::Words as Found;
 use crate::transcript::Transcript;
 use crate::video::Video;
@@ -75,6 +78,41 @@ pub(super) async fn find_words(job: &Job, info: &MediaInfo, events: &mpsc::Sende
     }
     words.reason = reasons.join(", and ");
     Ok(words)
+}
+
+/// Puts the question; where it is wanted live, hands on what is written until the answer is there.
+pub(super) async fn put_question(
+    ask: &Ask,
+    messages: &[Message],
+    timeline: &Timeline,
+    events: &mpsc::Sender<Event>,
+) -> Result<Answer> {
+    // As large as an answer may be at most: a model is slower than whoever reads the events.
+    let (pieces, mut written) = mpsc::unbounded_channel();
+    let hand_on = move |text: LiveText<'_>| {
+        // Nobody reads any more: the answer itself tells all.
+        let _ = pieces.send(match text {
+            LiveText::Piece(text) => Event::Text { text: text.to_owned() },
+            LiveText::Restart => Event::TextRestarted,
+        });
+    };
+    let live = ask.is_live.then_some(Live(&hand_on));
+    let question = Question { live, ..Question::new(messages, timeline) };
+    let mut answer = ask.model.answer(&question);
+    loop {
+        tokio::select! {
+            biased;
+            Some(event) = written.recv() => {
+                let _ = events.send(event).await;
+            }
+            outcome = &mut answer => {
+                while let Ok(event) = written.try_recv() {
+                    let _ = events.send(event).await;
+                }
+                return outcome;
+            }
+        }
+    }
 }
 
 /// The claimed range of a source of which no frame is looked at.

@@ -255,6 +255,16 @@ fn making(out: &mut String, report: &Report) {
         if let Some(usage) = tokens(answer) {
             put!(out, "- Tokens as the server counted them: {usage}");
         }
+        if let Some(estimate) = &answer.estimate {
+            let cost = estimate.prompt_cost.map(|cost| format!(", {cost}")).unwrap_or_default();
+            put!(out, "- Estimate of the request: {} tokens{cost}", estimate.prompt_tokens);
+        }
+        if let Some(cost) = answer.cost {
+            put!(out, "- Cost: {cost}");
+        }
+        if !answer.dropped_params.is_empty() {
+            put!(out, "- Left out, since the model does not take it: {}", answer.dropped_params.join(", "));
+        }
         if answer.n_attempts > 1 {
             put!(out, "- Requests until the answer came: {}", answer.n_attempts);
         }

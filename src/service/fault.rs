@@ -214,7 +214,7 @@ impl Said {
 
     /// The option of ours that the server names as refused.
     fn refused_flag(&self) -> Option<&'static str> {
-        const FLAGS: [(&str, &str); 7] = [
+        const FLAGS: [(&str, &str); 9] = [
             ("temperature", "--temperature"),
             ("max_tokens", "--max-tokens"),
             ("max_completion_tokens", "--max-tokens"),
@@ -222,6 +222,8 @@ impl Said {
             ("n", "--n"),
             ("stop", "--stop"),
             ("seed", "--seed"),
+            ("detail", "--detail"),
+            ("reasoning_effort", "--reasoning-effort"),
         ];
         let named = |name: &str| {
             self.param == name

@@ -7,8 +7,9 @@ use vidgist::media::{
     AudioStream, ColorTags, EncodedImage, FieldOrder, ImageFormat, MediaInfo, Ratio, Rotation, SubtitleStream,
     VideoStream,
 };
-use vidgist::message::{Alternative, Answer, Finish, Usage};
+use vidgist::message::{Alternative, Answer, Estimate, Finish, Usage};
 use vidgist::model::ModelDescription;
+use vidgist::money::Money;
 use vidgist::report::{Dropped, MadeWith, Report, Sampling, StageTime};
 use vidgist::time::{TimeBase, TimeRange, Timestamp};
 use vidgist::timeline::{Timeline, TimelineFrame};
@@ -150,6 +151,9 @@ pub fn report() -> Report {
             reasoning_tokens: Some(12),
         }),
         n_attempts: 2,
+        dropped_params: vec!["temperature".into()],
+        cost: Some(Money::from_picos(4_340_000_000)),
+        estimate: Some(Estimate { prompt_tokens: 1200, prompt_cost: Some(Money::from_picos(3_000_000_000)) }),
     });
     report.miss("the sound of stream 3", "its codec is not read");
     report.timings = vec![StageTime { stage: "decode".into(), seconds: 1.25 }];

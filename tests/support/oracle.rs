@@ -6,6 +6,8 @@
 
 #![allow(dead_code, unused_imports, reason = "each test uses a part of it")]
 
+#[path = "oracle/anthropic.rs"]
+mod anthropic;
 #[path = "oracle/chat.rs"]
 mod chat;
 #[path = "oracle/fault.rs"]
@@ -14,6 +16,8 @@ mod fault;
 mod http;
 #[path = "marks.rs"]
 mod marks;
+#[path = "oracle/ollama.rs"]
+mod ollama;
 #[path = "oracle/sound.rs"]
 mod sound;
 
@@ -40,11 +44,11 @@ pub const TEXT_ONLY_MODEL: &str = "oracle-ear-text";
 /// What a request was.
 #[derive(Clone, Debug)]
 pub enum What {
-    /// A sound `/chat/completions`.
+    /// A sound `/chat/completions`, `/messages` of Anthropic's or `/api/chat` of Ollama's.
     Chat(Chat),
     /// A sound `/audio/transcriptions`.
     Sound(Sound),
-    /// `/models`.
+    /// `/models`, and Ollama's `/api/show`.
     Models,
     /// A request that the API would refuse, with the status and the reason.
     Refused(u16, String),
@@ -204,7 +208,14 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
         };
         let (what, reply) = match judged {
             Ok((what, reply)) => (what, reply),
-            Err(refusal) => (What::Refused(refusal.status, refusal.message.clone()), refusal.reply()),
+            Err(refusal) => {
+                let reply = match request.path.as_str() {
+                    "/v1/messages" => anthropic::refuse(&refusal),
+                    path if path.starts_with("/api/") => ollama::refuse(&refusal),
+                    _ => refusal.reply(),
+                };
+                (What::Refused(refusal.status, refusal.message), reply)
+            }
         };
         let is_sound = !matches!(what, What::Refused(..));
         let fault = if is_sound { lock(&shared.faults).pop_front().flatten() } else { None };
@@ -238,7 +249,7 @@ async fn judge(request: &Request, key: Option<&str>) -> Result<(What, Reply), Re
         return Err(Refusal::new(400, "unexpected query", None, None));
     }
     let method = match path {
-        "/v1/chat/completions" | "/v1/audio/transcriptions" => "POST",
+        "/v1/chat/completions" | "/v1/audio/transcriptions" | "/v1/messages" | "/api/chat" | "/api/show" => "POST",
         "/v1/models" => "GET",
         _ => {
             let message = format!("Invalid URL ({} {path})", request.method);
@@ -248,6 +259,11 @@ async fn judge(request: &Request, key: Option<&str>) -> Result<(What, Reply), Re
     if request.method != method {
         let message = format!("Not allowed to {} on {path}", request.method);
         return Err(Refusal::new(405, message, None, Some("method_not_supported")));
+    }
+    if path == "/v1/messages" {
+        let chat = anthropic::read(request, key)?;
+        let reply = anthropic::reply(&chat);
+        return Ok((What::Chat(chat), reply));
     }
     let authorization: Vec<&str> =
         request.headers.iter().filter(|(name, _)| name == "authorization").map(|(_, value)| value.as_str()).collect();
@@ -266,7 +282,13 @@ async fn judge(request: &Request, key: Option<&str>) -> Result<(What, Reply), Re
         }
         "/v1/chat/completions" => {
             let chat = chat::read(request)?;
-            let reply = Reply::json(200, &chat.answer());
+            let reply = chat.reply();
+            Ok((What::Chat(chat), reply))
+        }
+        "/api/show" => Ok((What::Models, ollama::show(request)?)),
+        "/api/chat" => {
+            let chat = ollama::read(request)?;
+            let reply = ollama::reply(&chat);
             Ok((What::Chat(chat), reply))
         }
         _ => {

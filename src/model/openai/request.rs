@@ -1,97 +1,89 @@
 //! From messages to the request's JSON.
 
-use super::SamplingParams;
-use crate::error::{Error, Result};
-use crate::limits::Limits;
 use crate::message::{Message, Part, Role};
+use crate::model::adapt::{Adapted, Param};
 use crate::model::body::Body;
-
-/// Holds the messages against the limits of one request.
-pub(super) fn check(server: &str, messages: &[Message], limits: &Limits) -> Result<()> {
-    const ADVICE: &str = "send fewer frames (--interval, --max-frames) or smaller ones (--max-width)";
-    if messages.is_empty() {
-        return Err(Error::usage(server, "there is no message to send", ""));
-    }
-    let (mut n_pictures, mut n_bytes, mut n_sound_bytes) = (0, 0, 0);
-    for message in messages {
-        for part in message.parts.iter().filter(|part| !matches!(part, Part::Text(_))) {
-            if message.role == Role::System {
-                let problem = "a system message holds a picture or sound";
-                return Err(Error::usage(server, problem, "put it into a user message"));
-            }
-            match part {
-                Part::Text(_) => {}
-                Part::Image(image) => {
-                    n_pictures += 1;
-                    n_bytes += image.bytes.len() as u64;
-                }
-                Part::ImageUrl(_) => n_pictures += 1,
-                Part::Audio(wav) => n_sound_bytes += wav.len() as u64,
-            }
-        }
-    }
-    if n_sound_bytes > limits.max_request_sound_bytes {
-        let most = limits.max_request_sound_bytes;
-        let problem = format!("{n_sound_bytes} bytes of sound for one request, which may hold {most}");
-        return Err(Error::limit(server, problem, "send a shorter part of it"));
-    }
-    if n_pictures > limits.max_request_frames {
-        let problem = format!("{n_pictures} pictures for one request, which may hold {}", limits.max_request_frames);
-        return Err(Error::limit(server, problem, ADVICE));
-    }
-    if n_bytes > limits.max_request_image_bytes {
-        let most = limits.max_request_image_bytes;
-        let problem = format!("{n_bytes} bytes of pictures for one request, which may hold {most}");
-        return Err(Error::limit(server, problem, ADVICE));
-    }
-    Ok(())
-}
+use crate::model::{ChatConfig, Detail, ResponseFormat};
 
 /// The request. Its keys have a fixed order, what stays the same between requests first, so that the prompt caches of
 /// providers, which go by the text's beginning, hit.
-pub(super) fn body(model: &str, messages: &[Message], params: &SamplingParams, max_tokens_key: &str) -> Body {
+pub(super) fn body(
+    config: &ChatConfig,
+    sent: &Adapted,
+    messages: &[Message],
+    format: Option<&ResponseFormat>,
+    is_stream: bool,
+) -> Body {
+    let (params, provider) = (&config.params, &config.provider);
     let mut body = Body::default();
     body.raw("{\"model\":");
-    body.string(model);
+    body.string(&config.model);
     body.raw(",\"messages\":[");
+    let detail = params.detail.filter(|_| sent.takes(Param::Detail));
     for (message_idx, message) in messages.iter().enumerate() {
         body.raw(if message_idx == 0 { "" } else { "," });
-        write_message(&mut body, message);
+        write_message(&mut body, message, detail);
     }
     body.raw("]");
-    if let Some(max_tokens) = params.max_tokens {
-        body.raw(&format!(",\"{max_tokens_key}\":"));
+    if let Some(max_tokens) = params.max_tokens.filter(|_| sent.takes(Param::MaxTokens)) {
+        key(&mut body, sent.max_tokens_key.unwrap_or(&provider.max_tokens_key));
         body.number(max_tokens);
     }
-    if let Some(n) = params.n {
-        body.raw(",\"n\":");
+    if let Some(n) = params.n.filter(|_| sent.takes(Param::N)) {
+        key(&mut body, "n");
         body.number(n);
     }
-    if let Some(seed) = params.seed {
-        body.raw(",\"seed\":");
+    if let Some(effort) = params.reasoning_effort.as_ref().filter(|_| sent.takes(Param::ReasoningEffort)) {
+        key(&mut body, "reasoning_effort");
+        body.string(effort);
+    }
+    if let Some(format) = format.filter(|_| sent.takes(Param::ResponseFormat)) {
+        key(&mut body, "response_format");
+        body.raw("{\"type\":\"json_schema\",\"json_schema\":{\"name\":");
+        body.string(format.name());
+        body.raw(",\"strict\":true,\"schema\":");
+        body.json(format.schema());
+        body.raw("}}");
+    }
+    if let Some(seed) = params.seed.filter(|_| sent.takes(Param::Seed)) {
+        key(&mut body, &provider.seed_key);
         body.number(seed);
     }
-    if !params.stop.is_empty() {
-        body.raw(",\"stop\":");
-        for (stop_idx, stop) in params.stop.iter().enumerate() {
-            body.raw(if stop_idx == 0 { "[" } else { "," });
-            body.string(stop);
-        }
-        body.raw("]");
+    if !params.stop.is_empty() && sent.takes(Param::Stop) {
+        key(&mut body, "stop");
+        body.strings(&params.stop);
     }
-    if let Some(temperature) = params.temperature {
-        body.raw(",\"temperature\":");
+    if sent.takes(Param::Store) {
+        key(&mut body, "store");
+        body.raw("false");
+    }
+    if is_stream {
+        key(&mut body, "stream");
+        body.raw("true");
+        if sent.takes(Param::StreamOptions) {
+            key(&mut body, "stream_options");
+            body.raw("{\"include_usage\":true}");
+        }
+    }
+    if let Some(temperature) = params.temperature.filter(|_| sent.takes(Param::Temperature)) {
+        key(&mut body, "temperature");
         body.number(temperature);
     }
-    if let Some(top_p) = params.top_p {
-        body.raw(",\"top_p\":");
+    if let Some(top_p) = params.top_p.filter(|_| sent.takes(Param::TopP)) {
+        key(&mut body, "top_p");
         body.number(top_p);
     }
     body.raw("}");
     body.finish()
 }
 
-fn write_message(body: &mut Body, message: &Message) {
+fn key(body: &mut Body, name: &str) {
+    body.raw(",");
+    body.string(name);
+    body.raw(":");
+}
+
+fn write_message(body: &mut Body, message: &Message, detail: Option<Detail>) {
     body.raw(match message.role {
         Role::System => "{\"role\":\"system\",\"content\":",
         Role::User => "{\"role\":\"user\",\"content\":",
@@ -101,7 +93,7 @@ fn write_message(body: &mut Body, message: &Message) {
     } else {
         for (part_idx, part) in message.parts.iter().enumerate() {
             body.raw(if part_idx == 0 { "[" } else { "," });
-            write_part(body, part);
+            write_part(body, part, detail);
         }
         body.raw("]");
     }
@@ -114,7 +106,7 @@ fn only_text(message: &Message) -> Option<String> {
     Some(texts.collect::<Option<Vec<_>>>()?.join("\n"))
 }
 
-fn write_part(body: &mut Body, part: &Part) {
+fn write_part(body: &mut Body, part: &Part, detail: Option<Detail>) {
     match part {
         Part::Text(text) => {
             body.raw("{\"type\":\"text\",\"text\":");
@@ -123,18 +115,27 @@ fn write_part(body: &mut Body, part: &Part) {
         Part::Image(image) => {
             body.raw("{\"type\":\"image_url\",\"image_url\":{\"url\":");
             body.picture(image);
+            write_detail(body, detail);
             body.raw("}");
         }
         Part::ImageUrl(url) => {
             body.raw("{\"type\":\"image_url\",\"image_url\":{\"url\":");
             body.string(url);
+            write_detail(body, detail);
             body.raw("}");
         }
         Part::Audio(wav) => {
             body.raw("{\"type\":\"input_audio\",\"input_audio\":{\"data\":");
-            body.sound(wav);
+            body.base64(wav);
             body.raw(",\"format\":\"wav\"}");
         }
     }
     body.raw("}");
+}
+
+fn write_detail(body: &mut Body, detail: Option<Detail>) {
+    if let Some(detail) = detail {
+        key(body, "detail");
+        body.string(detail.word());
+    }
 }

@@ -4,13 +4,27 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use super::http::{Refusal, Request, header};
+use super::http::{Refusal, Reply, Request, header};
 use super::marks::read_mark;
 use super::{CHAT_MODEL, HEARING_MODEL, TEXT_ONLY_MODEL};
 
 /// The API has more, but nothing here sends them.
-const KEYS: [&str; 9] =
-    ["model", "messages", "max_tokens", "max_completion_tokens", "n", "seed", "stop", "temperature", "top_p"];
+const KEYS: [&str; 14] = [
+    "model",
+    "messages",
+    "max_tokens",
+    "max_completion_tokens",
+    "n",
+    "reasoning_effort",
+    "response_format",
+    "seed",
+    "stop",
+    "store",
+    "stream",
+    "stream_options",
+    "temperature",
+    "top_p",
+];
 
 /// A request.
 #[derive(Clone, Debug)]
@@ -27,6 +41,8 @@ pub struct Chat {
     pub texts: Vec<String>,
     n_bytes: usize,
     n_choices: u64,
+    is_stream: bool,
+    has_usage: bool,
 }
 
 /// A picture and what stands around it.
@@ -58,6 +74,26 @@ pub struct Spoken {
 }
 
 impl Chat {
+    /// A chat in which nothing was found yet.
+    pub(super) fn empty(json: Value, n_bytes: usize) -> Self {
+        Self {
+            n_choices: json.get("n").and_then(Value::as_u64).unwrap_or(1),
+            is_stream: json.get("stream") == Some(&Value::Bool(true)),
+            has_usage: json.pointer("/stream_options/include_usage") == Some(&Value::Bool(true)),
+            json,
+            pictures: Vec::new(),
+            sounds: Vec::new(),
+            words_before: Vec::new(),
+            texts: Vec::new(),
+            n_bytes,
+        }
+    }
+
+    /// The request's tokens, as this model counts them.
+    pub(super) fn n_prompt(&self) -> usize {
+        self.n_bytes.div_ceil(4)
+    }
+
     /// What the model answers: JSON as text.
     pub fn evidence(&self) -> Value {
         let words =
@@ -67,13 +103,47 @@ impl Chat {
         json!({"words_before": words(&self.words_before), "pictures": pictures})
     }
 
+    /// The reply: in one piece, or as events where that was asked for.
+    pub(super) fn reply(&self) -> Reply {
+        let whole = self.answer();
+        if !self.is_stream {
+            return Reply::json(200, &whole);
+        }
+        let chunk = |choices: Value, usage: &Value| {
+            let chunk = json!({"id": "chatcmpl-oracle", "object": "chat.completion.chunk", "created": 0,
+                "model": CHAT_MODEL, "choices": choices, "usage": usage});
+            format!("data: {chunk}\r\n\r\n")
+        };
+        let delta = |index: u64, delta: Value, finish: Option<&str>| {
+            chunk(json!([{"index": index, "delta": delta, "finish_reason": finish}]), &Value::Null)
+        };
+        let content: Vec<char> = self.evidence().to_string().chars().collect();
+        // A comment as gateways send it while they wait.
+        let mut body = ": PROCESSING\n\n".to_owned();
+        for index in 0..self.n_choices {
+            body += &delta(index, json!({"role": "assistant", "content": "", "refusal": null}), None);
+        }
+        for piece in content.chunks(7) {
+            for index in 0..self.n_choices {
+                body += &delta(index, json!({"content": piece.iter().collect::<String>()}), None);
+            }
+        }
+        for index in 0..self.n_choices {
+            body += &delta(index, json!({}), Some("stop"));
+        }
+        if self.has_usage {
+            body += &chunk(json!([]), &whole["usage"]);
+        }
+        Reply::events(&(body + "data: [DONE]\n\n"))
+    }
+
     pub(super) fn answer(&self) -> Value {
         let content = self.evidence().to_string();
         let n_tokens = content.len().div_ceil(4);
         let message = json!({"role": "assistant", "content": content, "refusal": null});
         let choice = |index| json!({"index": index, "message": message, "logprobs": null, "finish_reason": "stop"});
         let choices: Vec<Value> = (0..self.n_choices).map(choice).collect();
-        let n_prompt = self.n_bytes.div_ceil(4);
+        let n_prompt = self.n_prompt();
         json!({
             "id": "chatcmpl-oracle", "object": "chat.completion", "created": 0, "model": CHAT_MODEL, "choices": choices,
             "usage": {"prompt_tokens": n_prompt, "completion_tokens": n_tokens, "total_tokens": n_prompt + n_tokens,
@@ -98,15 +168,7 @@ pub(super) fn read(request: &Request) -> Result<Chat, Refusal> {
     check_params(top)?;
     let messages = top.get("messages").and_then(Value::as_array).filter(|messages| !messages.is_empty());
     let messages = messages.ok_or_else(|| Refusal::field("messages", "must be an array, not empty"))?;
-    let mut chat = Chat {
-        json: json.clone(),
-        pictures: Vec::new(),
-        sounds: Vec::new(),
-        words_before: Vec::new(),
-        texts: Vec::new(),
-        n_bytes: request.body.len(),
-        n_choices: top.get("n").and_then(Value::as_u64).unwrap_or(1),
-    };
+    let mut chat = Chat::empty(json.clone(), request.body.len());
     for message in messages {
         read_message(&mut chat, message)?;
     }
@@ -139,7 +201,7 @@ fn written_keys(json: &[u8]) -> usize {
     n_colons
 }
 
-fn object<'a>(value: &'a Value, what: &str, keys: &[&str]) -> Result<&'a Map<String, Value>, Refusal> {
+pub(super) fn object<'a>(value: &'a Value, what: &str, keys: &[&str]) -> Result<&'a Map<String, Value>, Refusal> {
     let object = value.as_object().ok_or_else(|| Refusal::field(what, format!("{what} must be an object")))?;
     match object.keys().find(|key| !keys.contains(&key.as_str())) {
         Some(key) => {
@@ -173,7 +235,14 @@ fn check_params(top: &Map<String, Value>) -> Result<(), Refusal> {
         is_text(value)
             || value.as_array().is_some_and(|texts| (1..=4).contains(&texts.len()) && texts.iter().all(is_text))
     };
-    let checks: [(&str, Check<'_>); 7] = [
+    let is_effort = |value: &Value| {
+        matches!(value.as_str(), Some("none" | "minimal" | "low" | "medium" | "high" | "xhigh" | "max"))
+    };
+    let checks: [(&str, Check<'_>); 11] = [
+        ("reasoning_effort", &is_effort),
+        ("response_format", &is_strict_schema),
+        ("store", &Value::is_boolean),
+        ("stream", &Value::is_boolean),
         ("temperature", &is_share(2.0)),
         ("top_p", &is_share(1.0)),
         ("n", &is_count(128)),
@@ -190,7 +259,31 @@ fn check_params(top: &Map<String, Value>) -> Result<(), Refusal> {
     if top.contains_key("max_tokens") && top.contains_key("max_completion_tokens") {
         return Err(Refusal::field("max_tokens", "max_tokens and max_completion_tokens at once"));
     }
+    if let Some(options) = top.get("stream_options") {
+        let options = object(options, "stream_options", &["include_usage"])?;
+        if top.get("stream") != Some(&Value::Bool(true)) || !options.values().all(Value::is_boolean) {
+            return Err(Refusal::field("stream_options", "only with stream, and include_usage a boolean"));
+        }
+    }
     Ok(())
+}
+
+/// A named schema, strict.
+fn is_strict_schema(format: &Value) -> bool {
+    let keys = |value: &Value, names: &[&str]| {
+        let object = value.as_object();
+        object.is_some_and(|object| object.len() == names.len() && names.iter().all(|name| object.contains_key(*name)))
+    };
+    let is_name = |name: &str| {
+        let is_fine = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+        (1..=64).contains(&name.len()) && name.bytes().all(is_fine)
+    };
+    keys(format, &["type", "json_schema"])
+        && format["type"] == "json_schema"
+        && keys(&format["json_schema"], &["name", "strict", "schema"])
+        && format["json_schema"]["name"].as_str().is_some_and(is_name)
+        && format["json_schema"]["strict"] == true
+        && format["json_schema"]["schema"].is_object()
 }
 
 fn read_message(chat: &mut Chat, message: &Value) -> Result<(), Refusal> {
@@ -235,7 +328,9 @@ fn read_part(
             let part = object(part, "an image part", &["type", "image_url"])?;
             let nothing = Value::Null;
             let image = object(part.get("image_url").unwrap_or(&nothing), "image_url", &["url", "detail"])?;
-            if let Some(detail) = image.get("detail").filter(|d| !matches!(d.as_str(), Some("auto" | "low" | "high"))) {
+            if let Some(detail) =
+                image.get("detail").filter(|d| !matches!(d.as_str(), Some("auto" | "low" | "high" | "original")))
+            {
                 return Err(Refusal::field("image_url.detail", format!("Invalid detail: {detail}")));
             }
             let url = image.get("url").and_then(Value::as_str);
@@ -272,7 +367,7 @@ fn read_sound(data: &str) -> Result<(u32, u16, Vec<i16>), Refusal> {
     Ok((spec.sample_rate, spec.channels, samples))
 }
 
-fn read_picture(url: &str, label: Option<(String, u64)>) -> Result<Picture, Refusal> {
+pub(super) fn read_picture(url: &str, label: Option<(String, u64)>) -> Result<Picture, Refusal> {
     let invalid = |message: &str| Refusal::new(400, message, Some("image_url.url"), Some("invalid_image_url"));
     let (time, id) = label.unzip();
     if url.starts_with("https://") || url.starts_with("http://") {
@@ -301,7 +396,7 @@ fn read_picture(url: &str, label: Option<(String, u64)>) -> Result<Picture, Refu
 }
 
 /// `[t=00:01.5 #3]`, whole.
-fn read_label(text: &str) -> Option<(String, u64)> {
+pub(super) fn read_label(text: &str) -> Option<(String, u64)> {
     let (time, id) = text.strip_prefix("[t=")?.strip_suffix(']')?.split_once(" #")?;
     Some((time.to_owned(), id.parse().ok()?))
 }

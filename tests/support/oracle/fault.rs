@@ -37,6 +37,16 @@ pub enum Fault {
     Redirect(u16, String),
     /// A sound reply with so many more bytes of JSON.
     Huge(usize),
+    /// 400 with this parameter, where there is one, and this text.
+    Param(Option<&'static str>, &'static str),
+    /// Half of a stream, then an error of this code.
+    ErrorMidStream(&'static str),
+    /// A stream that ends, soundly framed, after half of its events.
+    HalfStream,
+    /// A stream without its last event.
+    NoDone,
+    /// This reply of status 200.
+    Json(&'static str),
     /// The model declines.
     Refusal,
     /// `choices` is empty.
@@ -116,6 +126,17 @@ pub async fn answer(fault: &Fault, stream: &mut TcpStream, reply: Reply, authori
             body.extend(std::iter::repeat_n(b' ', *n_bytes));
             Reply { body, ..reply }
         }
+        Fault::Param(param, text) => Reply::json(400, &error(text, "invalid_request_error", *param, None)),
+        Fault::ErrorMidStream(code) => {
+            let body = error("The server had an error", "server_error", None, Some(code));
+            Reply { body: [half_of_events(&reply.body), format!("data: {body}\n\n").as_bytes()].concat(), ..reply }
+        }
+        Fault::HalfStream => Reply { body: half_of_events(&reply.body).to_vec(), ..reply },
+        Fault::NoDone => {
+            let body = String::from_utf8_lossy(&reply.body).replace("data: [DONE]\n\n", "").into_bytes();
+            Reply { body, ..reply }
+        }
+        Fault::Json(text) => Reply { body: text.as_bytes().to_vec(), ..Reply::json(200, &json!({})) },
         Fault::Refusal => choice(&json!({"role": "assistant", "content": null, "refusal": "I cannot."}), "stop"),
         Fault::NoChoices => Reply::json(200, &json!({"id": "x", "object": "chat.completion", "choices": []})),
         Fault::LengthEmpty => choice(&json!({"role": "assistant", "content": "", "refusal": null}), "length"),
@@ -123,6 +144,13 @@ pub async fn answer(fault: &Fault, stream: &mut TcpStream, reply: Reply, authori
         Fault::NullContent => choice(&json!({"role": "assistant", "content": null, "refusal": null}), "stop"),
     };
     write(stream, &wrong).await.is_ok()
+}
+
+/// The first events of a stream, about half of them.
+fn half_of_events(body: &[u8]) -> &[u8] {
+    let half = body.len() / 2;
+    let end = body[..half].windows(2).rposition(|pair| pair == b"\n\n" || pair == b"\r\n").map_or(0, |at| at + 2);
+    &body[..end]
 }
 
 fn choice(message: &serde_json::Value, finish: &str) -> Reply {

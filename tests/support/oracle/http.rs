@@ -64,6 +64,15 @@ impl Reply {
         Self { status, headers: vec![("content-type", "application/json".into())], body }
     }
 
+    /// Server-sent events.
+    pub fn events(body: &str) -> Self {
+        Self {
+            status: 200,
+            headers: vec![("content-type", "text/event-stream; charset=utf-8".into())],
+            body: body.into(),
+        }
+    }
+
     pub fn html(status: u16, body: &str) -> Self {
         Self { status, headers: vec![("content-type", "text/html".into())], body: body.into() }
     }

@@ -22,7 +22,7 @@ pub(super) fn read(reply: &Value) -> Result<Answer, Failure> {
         return Err(empty(&first.finish));
     }
     let model = reply.get("model").and_then(Value::as_str).map(tidy).filter(|model| !model.is_empty());
-    Ok(Answer { alternatives, model, usage: reply.get("usage").and_then(read_usage), n_attempts: 1 })
+    Ok(Answer { model, usage: reply.get("usage").and_then(read_usage), ..Answer::new(alternatives) })
 }
 
 fn empty(finish: &Finish) -> Failure {
@@ -53,7 +53,7 @@ fn read_choice(choice: &Value) -> Alternative {
 }
 
 /// Content is a text, null, or (Mistral's thinking models, some proxies) an array of parts, of which the texts count.
-fn read_content(content: &Value) -> String {
+pub(super) fn read_content(content: &Value) -> String {
     let of_part = |part: &Value| part.as_str().or_else(|| part.get("text")?.as_str()).unwrap_or_default().to_owned();
     match content {
         Value::String(text) => text.clone(),

@@ -1,0 +1,93 @@
+//! From Ollama's JSON, whole or a line for each piece, to an answer.
+
+use serde_json::{Value, json};
+
+use crate::message::Answer;
+use crate::model::reply;
+use crate::model::wire::Relay;
+use crate::service::{Failure, Kind, ReadStream, Server, too_large};
+
+/// One line may be this large.
+const MAX_LINE_BYTES: usize = 1 << 20;
+
+/// Reads a whole reply.
+pub(super) fn read(reply: &Value) -> Result<Answer, Failure> {
+    let Some(message) = reply.get("message").filter(|message| message.is_object()) else {
+        let advice = "check that --base-url is Ollama's";
+        return Err(Failure::new(Kind::Final, "the reply has no `message`", advice));
+    };
+    finish(message.get("content").and_then(Value::as_str).unwrap_or_default(), reply)
+}
+
+/// Says the same as the API that the common reader knows; `last` has the reason and the counts.
+fn finish(text: &str, last: &Value) -> Result<Answer, Failure> {
+    reply::read(&json!({
+        "choices": [{"message": {"content": text}, "finish_reason": last.get("done_reason")}],
+        "model": last.get("model"),
+        "usage": {"prompt_tokens": last.get("prompt_eval_count"), "completion_tokens": last.get("eval_count")},
+    }))
+}
+
+/// Reads one try's stream: newline-delimited JSON.
+pub(super) struct Reader<'a> {
+    server: &'a Server,
+    relay: &'a Relay<'a>,
+    line: Vec<u8>,
+    text: String,
+    last: Option<Value>,
+    max_bytes: usize,
+}
+
+impl<'a> Reader<'a> {
+    pub fn new(server: &'a Server, relay: &'a Relay<'a>, max_bytes: usize) -> Self {
+        relay.begin();
+        Self { server, relay, line: Vec::new(), text: String::new(), last: None, max_bytes }
+    }
+
+    fn end_line(&mut self) -> Result<(), Failure> {
+        let line = std::mem::take(&mut self.line);
+        if line.trim_ascii().is_empty() || self.last.is_some() {
+            return Ok(());
+        }
+        let garbled = |_| Failure::new(Kind::Garbled, "a line of the stream is not whole JSON", "");
+        let piece: Value = serde_json::from_slice(&line).map_err(garbled)?;
+        if let Some(failure) = self.server.failure_inside(&piece) {
+            return Err(failure);
+        }
+        let text = piece.pointer("/message/content").and_then(Value::as_str).unwrap_or_default();
+        self.text.push_str(text);
+        if self.text.len() > self.max_bytes {
+            return Err(too_large(self.max_bytes));
+        }
+        self.relay.piece(text);
+        if piece.get("done").and_then(Value::as_bool) == Some(true) {
+            self.last = Some(piece);
+        }
+        Ok(())
+    }
+}
+
+impl ReadStream for Reader<'_> {
+    type Output = Answer;
+
+    fn feed(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
+            self.line.extend_from_slice(part);
+            if self.line.len() > MAX_LINE_BYTES {
+                return Err(too_large(MAX_LINE_BYTES));
+            }
+            if part.ends_with(b"\n") {
+                self.end_line()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Answer, Failure> {
+        self.end_line()?;
+        match &self.last {
+            Some(last) => finish(&self.text, last),
+            None => Err(Failure::new(Kind::Broken, "the stream ended before the answer did", "try again later")),
+        }
+    }
+}
