@@ -69,7 +69,7 @@ mod tests {
             labels(3500.0, 3800.0),
             ["58:30", "59:00", "59:30", "1:00:00", "1:00:30", "1:01:00", "1:01:30", "1:02:00", "1:02:30", "1:03:00"]
         );
-        assert_eq!(labels(0.0, 86_400.0).last().map(String::as_str), Some("20:00:00"));
+        assert_eq!(labels(0.0, 86_400.0).last().map(String::as_str), Some("24:00:00"));
         for length in [1e-9, 1e-4, 0.3, 7.0, 61.0, 5000.0, 1e6, 1e12] {
             let n = labels(0.0, length).len();
             assert!((1..=13).contains(&n), "{length}: {n}");

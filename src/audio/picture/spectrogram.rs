@@ -226,7 +226,7 @@ fn draw_legend(canvas: &mut Canvas) {
         let db = TOP_DB + (FLOOR_DB - TOP_DB) * f64::from(step) / 5.0;
         canvas.text(left + 21, y, Align::Left, &format!("{db:.0}"));
     }
-    canvas.text(left + 23, PLOT_TOP + height + 17, Align::Centre, "dBFS");
+    canvas.text(WIDTH - 3, PLOT_TOP + height + 17, Align::Right, "dBFS");
 }
 
 /// From dark to bright in even steps of lightness: ten points of matplotlib's "inferno" (CC0), straight between them.
