@@ -2,6 +2,7 @@
 
 pub mod args;
 mod audio;
+mod caption;
 mod config;
 mod describe;
 mod doctor;
@@ -55,6 +56,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
     let outcome = runtime.block_on(async {
         match cli.command {
             Command::Summarize(args) => summarize::run(&args, &config, cli.quiet).await,
+            Command::Caption(args) => caption::run(&args, &config, cli.quiet).await,
             Command::Frames(args) => frames::run(&args, &config, cli.quiet).await,
             Command::Audio(args) => unless_interrupted(audio::run(&args)).await,
             Command::DescribeAudio(args) => unless_interrupted(describe::run(&args, &config)).await,

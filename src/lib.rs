@@ -35,7 +35,7 @@
 //!     contact_sheet: false,
 //!     max_width: 768,
 //!     encode: encode::EncodeOptions::default(),
-//!     words: vec![Box::new(words)],
+//!     words: vec![Arc::new(words)],
 //!     needs_words: false,
 //!     ask: Some(Ask { model, prompt: prompt::PromptOptions::default(), fence: 0x5eed_1234, is_live: false }),
 //!     output: None,

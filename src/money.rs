@@ -41,6 +41,14 @@ impl Money {
         Self { picos: self.picos.saturating_mul(n) }
     }
 
+    /// The amount in dollars, as a decimal number, exactly: `0.00015`.
+    #[must_use]
+    pub fn dollars(self) -> String {
+        let part = format!("{:012}", self.picos % PICO);
+        let part = part.trim_end_matches('0');
+        if part.is_empty() { (self.picos / PICO).to_string() } else { format!("{}.{part}", self.picos / PICO) }
+    }
+
     /// Reads dollars as a decimal number, exactly: `0.05`; None where it is none, or has more than 12 decimals.
     #[must_use]
     pub fn parse_dollars(text: &str) -> Option<Self> {

@@ -1,6 +1,7 @@
 //! The whole job, top to bottom: source, probe, plan, frames and words at the same time, timeline, prompt, model,
 //! report. A run is a stream of events, the last of which is its result.
 
+pub mod caption;
 mod draft;
 mod event;
 mod look;
@@ -33,6 +34,7 @@ use stages::Stopwatch;
 const EVENT_QUEUE: usize = 64;
 
 /// One file to be looked at.
+#[derive(Clone)]
 pub struct Job {
     /// What is read.
     pub source: Source,
@@ -51,7 +53,7 @@ pub struct Job {
     /// How pictures are encoded.
     pub encode: EncodeOptions,
     /// Where words are looked for, in this order; empty where none are wanted.
-    pub words: Vec<Box<dyn Transcriber>>,
+    pub words: Vec<Arc<dyn Transcriber>>,
     /// Whether a failure to get words ends the run: the user named their file.
     pub needs_words: bool,
     /// Who is asked what; None where the frames alone are wanted.
@@ -109,7 +111,7 @@ async fn work(job: &Job, events: &mpsc::Sender<Event>, stop: &Stop) -> Result<Re
     // What cannot be planned is said before words are looked for, which may cost money.
     let video = video.map(|mut video| draft::draft(job, &mut video).map(|draft| (video, draft))).transpose()?;
     let (looked, words) = tokio::join!(
-        clock.measure(look::look(job, video, events, stop)),
+        clock.measure(look::look(job, video, events, stop, None)),
         clock.measure(stages::find_words(job, &info, events)),
     );
     let looked = clock.note("frames", looked)?;

@@ -4,10 +4,12 @@
 //! a prefix of the request need not read the evidence twice. All text out of the media is fenced: it stands
 //! between tags that it cannot know, and is told to be data.
 
+mod caption;
 mod sound;
 
 use std::fmt::Write as _;
 
+pub use caption::{CaptionFrame, CaptionPrompt, build_captions, captions_format};
 pub use sound::{SoundEvidence, build_sound};
 
 use crate::media::MediaInfo;

@@ -2,6 +2,7 @@
 //!
 //! Its status is worked out, not set: a report in which something is missing cannot call itself complete.
 
+pub mod caption;
 pub mod json;
 pub mod markdown;
 pub mod sound;

@@ -67,7 +67,7 @@ fn server(oracle: &Oracle) -> ServerConfig {
     ServerConfig { first_wait: Duration::from_millis(1), ..ServerConfig::new(base_url) }
 }
 
-fn job(oracle: &Oracle, name: &str, interval_ms: i64, words: Vec<Box<dyn Transcriber>>) -> Job {
+fn job(oracle: &Oracle, name: &str, interval_ms: i64, words: Vec<Arc<dyn Transcriber>>) -> Job {
     let config = ChatConfig::new(server(oracle), CHAT_MODEL);
     let interval = format!("{interval_ms}ms").parse().expect("a time");
     Job {
@@ -93,13 +93,13 @@ fn job(oracle: &Oracle, name: &str, interval_ms: i64, words: Vec<Box<dyn Transcr
     }
 }
 
-fn subtitles() -> Vec<Box<dyn Transcriber>> {
-    vec![Box::new(Subtitles::default())]
+fn subtitles() -> Vec<Arc<dyn Transcriber>> {
+    vec![Arc::new(Subtitles::default())]
 }
 
-fn hearing(oracle: &Oracle) -> Vec<Box<dyn Transcriber>> {
+fn hearing(oracle: &Oracle) -> Vec<Arc<dyn Transcriber>> {
     let config = ApiTranscriberConfig::new(server(oracle), HEARING_MODEL);
-    vec![Box::new(ApiTranscriber::new(config).expect("a transcriber"))]
+    vec![Arc::new(ApiTranscriber::new(config).expect("a transcriber"))]
 }
 
 /// Runs to the end: the report, and how many frames the events told of.

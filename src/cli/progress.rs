@@ -80,6 +80,11 @@ impl Progress {
         self.bar.set_position(n);
     }
 
+    /// Runs `work`, which writes to the terminal, with the bar out of its way.
+    pub fn suspend(&self, work: impl FnOnce()) {
+        self.bar.suspend(work);
+    }
+
     /// Takes the bar away: a result or an error follows.
     pub fn clear(&self) {
         self.bar.finish_and_clear();
@@ -94,7 +99,8 @@ impl Progress {
         self.bar.set_message(message);
     }
 
-    fn say(&self, text: String) {
+    /// Shows one line in place of a bar.
+    pub fn say(&self, text: String) {
         let style = ProgressStyle::with_template("{spinner} {msg} {elapsed}");
         self.bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
         self.bar.set_message(text);

@@ -1,6 +1,7 @@
 //! Where words come from: flags and configuration to the ways that are tried, in their order.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use vidgist::error::{Error, Result};
 use vidgist::limits::Limits;
@@ -27,7 +28,7 @@ pub struct WordsContext<'a> {
 }
 
 /// The ways to get at the words, in the order in which they are tried; empty where none are wanted.
-pub fn ways(args: &TranscriptArgs, context: WordsContext<'_>, config: &Config) -> Result<Vec<Box<dyn Transcriber>>> {
+pub fn ways(args: &TranscriptArgs, context: WordsContext<'_>, config: &Config) -> Result<Vec<Arc<dyn Transcriber>>> {
     let stt = match args.stt.or(config.transcription.stt) {
         _ if args.no_transcript => Stt::None,
         _ if args.transcript.is_some() => Stt::Subtitles,
@@ -39,17 +40,17 @@ pub fn ways(args: &TranscriptArgs, context: WordsContext<'_>, config: &Config) -
         stt => stt.unwrap_or(Stt::Auto),
     };
     let api_model = args.stt_model.as_ref().or(config.transcription.model.as_ref());
-    let mut ways: Vec<Box<dyn Transcriber>> = Vec::new();
+    let mut ways: Vec<Arc<dyn Transcriber>> = Vec::new();
     if matches!(stt, Stt::Auto | Stt::Subtitles) {
         let (explicit, language) = (args.transcript.clone(), language(args, config));
-        ways.push(Box::new(Subtitles { explicit, language, limits: Limits::default() }));
+        ways.push(Arc::new(Subtitles { explicit, language, limits: Limits::default() }));
     }
     match (stt, api_model) {
         (Stt::Api, None) => {
             return Err(Error::usage("--stt api", "needs the endpoint's model", "name it with --stt-model"));
         }
-        (Stt::Api | Stt::Auto, Some(model)) => ways.push(Box::new(api(model, args, context, config)?)),
-        (Stt::Whisper | Stt::Auto, _) => ways.push(Box::new(whisper(args, context, config, stt == Stt::Whisper)?)),
+        (Stt::Api | Stt::Auto, Some(model)) => ways.push(Arc::new(api(model, args, context, config)?)),
+        (Stt::Whisper | Stt::Auto, _) => ways.push(Arc::new(whisper(args, context, config, stt == Stt::Whisper)?)),
         (Stt::Subtitles | Stt::None, _) => {}
     }
     Ok(ways)

@@ -45,12 +45,14 @@ pub(super) enum Made {
     Sheet(EncodedImage),
 }
 
-/// Decodes, scores and encodes the frames of a plan on a thread of its own, and keeps or writes them as they come.
+/// Decodes, scores and encodes the frames of a plan on a thread of its own, and keeps, writes or hands them over as they
+/// come.
 pub(super) async fn look(
     job: &Job,
     video: Option<(Video, Draft)>,
     events: &mpsc::Sender<Event>,
     stop: &Stop,
+    hand_over: Option<mpsc::Sender<EncodedImage>>,
 ) -> Result<Looked> {
     let (video, plan) = match video {
         None => return Ok(Looked::default()),
@@ -79,7 +81,7 @@ pub(super) async fn look(
         output.finish()?;
         Ok((reader.name(), outcome, dropped))
     });
-    let keeping = keep(job, &mut looked, &mut made, events);
+    let keeping = keep(job, &mut looked, &mut made, events, hand_over);
     let (read, kept) = tokio::join!(reading, keeping);
     kept?;
     let (decoder, outcome, dropped) = read?;
@@ -114,12 +116,13 @@ fn sampling(job: &Job, plan: &SamplePlan, outcome: &ReadOutcome, dropped: Vec<Dr
     }
 }
 
-/// Takes the frames as they come: into memory for the model, or onto the disk.
+/// Takes the frames as they come: to whoever wants them, into memory for the model, or onto the disk.
 async fn keep(
     job: &Job,
     looked: &mut Looked,
     made: &mut mpsc::Receiver<Made>,
     events: &mpsc::Sender<Event>,
+    hand_over: Option<mpsc::Sender<EncodedImage>>,
 ) -> Result<()> {
     let mut n_bytes = 0;
     let mut n_done = 0;
@@ -139,7 +142,12 @@ async fn keep(
         };
         n_done += 1;
         let _ = events.send(Event::Frame { n_done, time: image.time }).await;
-        if job.ask.is_some() {
+        if let Some(receiver) = &hand_over {
+            if receiver.send(image).await.is_err() {
+                made.close();
+                return Err(Error::Interrupted);
+            }
+        } else if job.ask.is_some() {
             n_bytes += image.bytes.len() as u64;
             if n_bytes > job.limits.max_request_image_bytes {
                 let problem = format!(

@@ -59,6 +59,20 @@ pub fn render(report: &Report) -> Result<String> {
 /// [`Error::Io`] where the JSON writer fails.
 pub fn to_text(value: &impl Serialize) -> Result<String> {
     let text = serde_json::to_string_pretty(value).map_err(|source| Error::io(Path::new("JSON"), source.into()))?;
+    Ok(escaped(&text))
+}
+
+/// The same on one line, for JSON Lines.
+///
+/// # Errors
+/// As [`to_text`].
+pub fn to_line(value: &impl Serialize) -> Result<String> {
+    let text = serde_json::to_string(value).map_err(|source| Error::io(Path::new("JSON"), source.into()))?;
+    Ok(escaped(&text))
+}
+
+/// The document with what a terminal would obey as escapes, and a line end behind it.
+fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 1);
     for c in text.chars() {
         // Line ends are the document's own: those of strings are escaped already, as is all below U+0020.
@@ -72,7 +86,7 @@ pub fn to_text(value: &impl Serialize) -> Result<String> {
         }
     }
     out.push('\n');
-    Ok(out)
+    out
 }
 
 #[cfg(test)]

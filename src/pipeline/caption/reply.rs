@@ -1,0 +1,62 @@
+//! The answer about several frames: captions by the frames' ids.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+/// Reads `{"captions": [{"id": 3, "caption": "…"}]}`, also where a fence or a sentence stands around it, or the list
+/// alone. What is not of that form is left out: its frames are asked for again. Of two captions for one id the first counts.
+pub(super) fn read(text: &str) -> HashMap<usize, String> {
+    let mut captions = HashMap::new();
+    for entry in entries(text) {
+        let id = match &entry["id"] {
+            Value::Number(number) => number.as_u64(),
+            Value::String(text) => text.trim_start_matches('#').parse().ok(),
+            _ => None,
+        };
+        let caption = entry["caption"].as_str().map(str::trim).filter(|caption| !caption.is_empty());
+        if let (Some(id), Some(caption)) = (id.and_then(|id| usize::try_from(id).ok()), caption) {
+            captions.entry(id).or_insert_with(|| caption.to_owned());
+        }
+    }
+    captions
+}
+
+fn entries(text: &str) -> Vec<Value> {
+    let between = |open: char, close: char| {
+        let (from, to) = (text.find(open)?, text.rfind(close)?);
+        serde_json::from_str::<Value>(text.get(from..=to)?).ok()
+    };
+    let list = |value: Value| match value {
+        Value::Array(entries) => Some(entries),
+        Value::Object(mut object) => object.remove("captions").and_then(|captions| match captions {
+            Value::Array(entries) => Some(entries),
+            _ => None,
+        }),
+        _ => None,
+    };
+    between('{', '}').and_then(list).or_else(|| between('[', ']').and_then(list)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn captions_are_found_by_id() {
+        let expected: HashMap<usize, String> = [(0, "a dog".to_owned()), (12, "a cat".to_owned())].into();
+        for text in [
+            r#"{"captions":[{"id":0,"caption":"a dog"},{"id":12,"caption":"a cat"}]}"#,
+            "```json\n{\"captions\": [{\"id\": 0, \"caption\": \" a dog \"}, {\"id\": \"#12\", \"caption\": \"a cat\"}]}\n```",
+            r#"Here they are: [{"id":0,"caption":"a dog"},{"id":12,"caption":"a cat"},{"id":0,"caption":"again"}]"#,
+            r#"{"captions":[{"id":0,"caption":"a dog"},{"id":12,"caption":"a cat"},{"id":5},{"id":7,"caption":""},3]}"#,
+        ] {
+            assert_eq!(read(text), expected, "{text}");
+        }
+        for text in
+            ["", "a dog", "{", "}{", "{\"captions\":3}", "[1,2]", "{\"captions\":[{\"id\":-1,\"caption\":\"x\"}]}"]
+        {
+            assert!(read(text).is_empty(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! One line for each captioned frame: JSON Lines and CSV.
+
+use serde::{Deserialize, Serialize};
+
+use super::json;
+use crate::error::Result;
+use crate::media::EncodedImage;
+use crate::message::Usage;
+use crate::money::Money;
+use crate::time::{TimeBase, Timestamp};
+use crate::untrusted::shown_input;
+
+/// One frame with its caption, or with the reason why it has none.
+#[derive(Clone, Debug, Serialize)]
+pub struct CaptionRow {
+    /// The file as it was named, or found in a folder.
+    pub input: String,
+    /// Index of the frame among those of this file and run, from 0; None where the file itself could not be read.
+    pub frame_idx: Option<usize>,
+    /// Presentation time on the stream's own clock, in ticks of `time_base`.
+    pub pts: Option<i64>,
+    /// Length of a tick in seconds, as `num/den`.
+    #[serde(serialize_with = "as_text")]
+    pub time_base: Option<TimeBase>,
+    /// Presentation time on the shared clock, in seconds.
+    #[serde(rename = "seconds")]
+    pub time: Option<Timestamp>,
+    /// The caption: untrusted; None where there is none.
+    pub caption: Option<String>,
+    /// Why there is none.
+    pub error: Option<String>,
+    /// The model that was asked.
+    pub model: String,
+    /// Which wording it was asked with.
+    pub prompt_version: String,
+    /// SHA-256 of the picture that was sent.
+    pub image_sha256: Option<String>,
+    /// Tokens of the request, on the first of its frames alone, so that sums are right.
+    pub usage: Option<Usage>,
+    /// Its cost, on the first of its frames alone; None where the price is not known.
+    #[serde(rename = "cost_usd")]
+    pub cost: Option<Money>,
+}
+
+#[expect(clippy::ref_option, reason = "serde's signature")]
+fn as_text<S: serde::Serializer>(base: &Option<TimeBase>, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    match base {
+        Some(base) => serializer.collect_str(&format_args!("{}/{}", base.num(), base.den())),
+        None => serializer.serialize_none(),
+    }
+}
+
+/// What names a caption: asked once with the same of these, a frame need not be asked again.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CaptionKey {
+    /// The file.
+    pub input: String,
+    /// SHA-256 of the picture.
+    pub image_sha256: String,
+    /// The model.
+    pub model: String,
+    /// The wording.
+    pub prompt_version: String,
+}
+
+/// What of a row an earlier run left, in so far as it is needed to go on.
+#[derive(Debug, Deserialize)]
+struct Kept {
+    input: String,
+    caption: Option<String>,
+    model: String,
+    prompt_version: String,
+    image_sha256: Option<String>,
+}
+
+/// The columns of the CSV form.
+pub const CSV_HEAD: &str = "input,frame_idx,pts,time_base,seconds,caption,error,model,prompt_version,image_sha256,prompt_tokens,completion_tokens,cost_usd\n";
+
+impl CaptionRow {
+    /// A row without a caption yet.
+    #[must_use]
+    pub fn new(input: &str, image: &EncodedImage, sha256: String, model: &str, prompt_version: &str) -> Self {
+        Self {
+            frame_idx: Some(image.frame_idx),
+            pts: Some(image.pts.ticks()),
+            time_base: Some(image.pts.base()),
+            time: Some(image.time),
+            image_sha256: Some(sha256),
+            ..Self::failed(input, None, model, prompt_version)
+        }
+    }
+
+    /// The row of a file of which no frame could be read.
+    #[must_use]
+    pub fn failed(input: &str, error: Option<String>, model: &str, prompt_version: &str) -> Self {
+        Self {
+            input: shown_input(input),
+            frame_idx: None,
+            pts: None,
+            time_base: None,
+            time: None,
+            caption: None,
+            error,
+            model: model.to_owned(),
+            prompt_version: prompt_version.to_owned(),
+            image_sha256: None,
+            usage: None,
+            cost: None,
+        }
+    }
+
+    /// What names its caption; None where no picture was read.
+    #[must_use]
+    pub fn key(&self) -> Option<CaptionKey> {
+        Some(CaptionKey {
+            input: self.input.clone(),
+            image_sha256: self.image_sha256.clone()?,
+            model: self.model.clone(),
+            prompt_version: self.prompt_version.clone(),
+        })
+    }
+
+    /// The row as one line of JSON.
+    ///
+    /// # Errors
+    /// As [`json::to_line`].
+    pub fn to_json(&self) -> Result<String> {
+        json::to_line(self)
+    }
+
+    /// The row as one line of CSV (RFC 4180); see [`CSV_HEAD`].
+    #[must_use]
+    pub fn to_csv(&self) -> String {
+        let number = |value: Option<String>| value.unwrap_or_default();
+        let usage = self.usage.unwrap_or_default();
+        let cells = [
+            self.input.clone(),
+            number(self.frame_idx.map(|n| n.to_string())),
+            number(self.pts.map(|n| n.to_string())),
+            number(self.time_base.map(|base| format!("{}/{}", base.num(), base.den()))),
+            number(self.time.map(|time| time.secs_f64().to_string())),
+            self.caption.clone().unwrap_or_default(),
+            self.error.clone().unwrap_or_default(),
+            self.model.clone(),
+            self.prompt_version.clone(),
+            self.image_sha256.clone().unwrap_or_default(),
+            number(usage.prompt_tokens.map(|n| n.to_string())),
+            number(usage.completion_tokens.map(|n| n.to_string())),
+            number(self.cost.map(Money::dollars)),
+        ];
+        cells.map(|cell| quoted(&cell)).join(",") + "\n"
+    }
+}
+
+/// The key of a line that an earlier run wrote, where the line is whole and holds a caption.
+#[must_use]
+pub fn kept_key(line: &str) -> Option<CaptionKey> {
+    let kept: Kept = serde_json::from_str(line).ok()?;
+    kept.caption?;
+    let (input, model, prompt_version) = (kept.input, kept.model, kept.prompt_version);
+    Some(CaptionKey { input, image_sha256: kept.image_sha256?, model, prompt_version })
+}
+
+/// A cell; text that a spreadsheet would take for a formula gets an apostrophe before it.
+fn quoted(cell: &str) -> String {
+    let cell: String = cell.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect();
+    let is_formula = cell.starts_with(['=', '+', '-', '@']) && cell.parse::<f64>().is_err();
+    let cell = if is_formula { format!("'{cell}") } else { cell };
+    if cell.contains([',', '"', '\n']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_are_quoted_and_never_formulas() {
+        for (cell, expected) in [
+            ("plain", "plain"),
+            ("a,b", "\"a,b\""),
+            ("say \"hi\"", "\"say \"\"hi\"\"\""),
+            ("=1+1", "'=1+1"),
+            ("-3.5", "-3.5"),
+            ("two\nlines\u{1b}", "\"two\nlines \""),
+        ] {
+            assert_eq!(quoted(cell), expected);
+        }
+        let row = CaptionRow::failed("a.mp4", Some("broken".into()), "m", "1");
+        assert_eq!(row.to_csv().matches(',').count(), CSV_HEAD.matches(',').count());
+    }
+
+    #[test]
+    fn only_whole_lines_with_a_caption_are_kept() {
+        let mut row = CaptionRow::failed("a.mp4", None, "m", "1");
+        row.image_sha256 = Some("00".into());
+        assert_eq!(kept_key(&row.to_json().unwrap()), None, "no caption yet");
+        row.caption = Some("a dog".into());
+        let line = row.to_json().unwrap();
+        assert_eq!(kept_key(&line), row.key());
+        assert_eq!(kept_key(&line[..line.len() - 9]), None, "cut by a crash");
+        assert_eq!(kept_key(""), None);
+    }
+}
