@@ -45,8 +45,8 @@ pub trait ChatModel: Send + Sync {
     /// Answers one question.
     ///
     /// # Errors
-    /// [`Error::Service`](crate::Error::Service) where a server refuses, fails for good or answers nonsense;
-    /// [`Error::Limit`](crate::Error::Limit) where the request is larger than may be sent.
+    /// [`Error::Service`] where a server refuses, fails for good or answers nonsense;
+    /// [`Error::Limit`] where the request is larger than may be sent.
     fn answer<'a>(&'a self, question: &'a Question<'a>) -> BoxFuture<'a, Result<Answer>>;
 }
 

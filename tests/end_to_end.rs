@@ -306,3 +306,35 @@ async fn a_server_that_never_answers_leaves_frames_and_words() {
     let reason = report.no_answer_because.expect("a reason");
     assert!(reason.contains("no credit"), "{reason}");
 }
+
+#[tokio::test]
+async fn a_live_answer_is_told_piece_by_piece_and_begun_anew_where_it_broke() {
+    let oracle = Oracle::start();
+    oracle.fail_with([Fault::HalfStream]);
+    let mut job = job(&oracle, "talk.mp4", 5000, subtitles());
+    if let Some(ask) = &mut job.ask {
+        ask.is_live = true;
+    }
+    let mut events = run(job, Stop::default());
+    let (mut text, mut n_pieces, mut n_restarts) = (String::new(), 0, 0);
+    let report = loop {
+        match events.recv().await.expect("a result") {
+            Event::Text { text: piece } => {
+                text.push_str(&piece);
+                n_pieces += 1;
+            }
+            Event::TextRestarted => {
+                text.clear();
+                n_restarts += 1;
+            }
+            Event::Finished(outcome) => break outcome.expect("a report"),
+            _ => {}
+        }
+    };
+    let answer = report.answer.as_ref().expect("an answer");
+    assert_eq!((n_restarts, answer.n_attempts), (1, 2));
+    assert_eq!(text, answer.alternatives[0].text);
+    // More than the queue of events holds: none is lost while a reader is slow.
+    assert!(n_pieces > 64, "{n_pieces}");
+    assert_eq!(oracle.refusals(), [""; 0]);
+}

@@ -190,7 +190,7 @@ fn is_refusal(failure: &Failure) -> bool {
 /// Whether a refusal is about a parameter: the server names it in a field of its own, or quotes it in a text that says
 /// that it is not taken.
 fn is_named(param: Param, failure: &Failure) -> bool {
-    const WORDS: [&str; 10] = [
+    const WORDS: [&str; 11] = [
         "unsupported",
         "not support",
         "unrecognized",
@@ -201,6 +201,7 @@ fn is_named(param: Param, failure: &Failure) -> bool {
         "extra",
         "cannot be",
         "invalid",
+        "must be",
     ];
     // `image_url.detail`, `messages[1].content[0].image_url.detail`, `response_format.json_schema`.
     let is_part = |field: &str, name: &str| field == name || field.split(['.', '[']).any(|part| part == name);
@@ -246,6 +247,8 @@ mod tests {
             (400, None, "`temperature` is deprecated for this model.", Some(Param::Temperature)),
             (422, None, r#"[{"type":"extra_forbidden","loc":["body","seed"],"msg":"Extra inputs are not permitted"}]"#, Some(Param::Seed)),
             (400, None, "Invalid JSON payload received. Unknown name \"n\": Cannot find field.", Some(Param::N)),
+            // llama.cpp with one slot.
+            (400, None, "Field 'n': Value must be between 1 <= value <= 1, but got 2", Some(Param::N)),
             (400, None, "temperature: Extra inputs are not permitted", None),
             (400, None, "body: temperature: Extra inputs are not permitted", Some(Param::Temperature)),
             // Not sent, so that leaving it out helps nothing.
