@@ -62,7 +62,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
             Command::DescribeAudio(args) => unless_interrupted(describe::run(&args, &config)).await,
             Command::Transcribe(args) => unless_interrupted(transcribe::run(&args, &config, cli.quiet)).await,
             Command::Probe(args) => probe::run(&args),
-            Command::Models { action } => unless_interrupted(models::run(&action, cli.quiet)).await,
+            Command::Models { action } => unless_interrupted(models::run(action.as_ref(), &config, cli.quiet)).await,
             Command::Doctor(args) => unless_interrupted(doctor::run(&args, cli.config.as_deref(), &config)).await,
             Command::Completions { .. } => Ok(ExitCode::SUCCESS),
         }

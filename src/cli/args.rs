@@ -54,10 +54,10 @@ pub enum Command {
     Transcribe(TranscribeArgs),
     /// Show what a file holds
     Probe(ProbeArgs),
-    /// The speech models that listen on this machine: list, fetch, remove
+    /// Which models there are; fetch and remove those that listen on this machine
     Models {
         #[command(subcommand)]
-        action: ModelsAction,
+        action: Option<ModelsAction>,
     },
     /// Check what is installed, which model would answer, and what is missing
     Doctor(DoctorArgs),
@@ -524,7 +524,7 @@ pub enum TranscriptFormat {
 
 #[derive(Debug, Subcommand)]
 pub enum ModelsAction {
-    /// Show which there are, and which are on this machine
+    /// Show speech models and providers of chat models, and what of them is here
     List,
     /// Fetch models from the public hub, with silero, which all need; nothing is fetched twice
     Pull {

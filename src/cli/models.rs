@@ -10,14 +10,15 @@ use vidgist::error::Error;
 use vidgist::transcribe::whisper::weights::{self, Hub, Weights};
 
 use super::args::ModelsAction;
+use super::config::{self, Config};
 use super::progress::Progress;
-use super::{config, print};
+use super::{print, providers};
 
-pub async fn run(action: &ModelsAction, quiet: bool) -> Result<ExitCode> {
+pub async fn run(action: Option<&ModelsAction>, config: &Config, quiet: bool) -> Result<ExitCode> {
     let folder = config::models_folder()
         .ok_or_else(|| Error::usage("the folder for models", "there is no home folder", "set XDG_CACHE_HOME"))?;
-    match action {
-        ModelsAction::List => list(&folder)?,
+    match action.unwrap_or(&ModelsAction::List) {
+        ModelsAction::List => list(&folder, config)?,
         ModelsAction::Pull { names, hub } => pull(names, &Hub::new(hub)?, &folder, quiet).await?,
         ModelsAction::Path { name } => {
             let weights = named(name.as_deref().unwrap_or(weights::DEFAULT))?;
@@ -40,8 +41,8 @@ pub async fn run(action: &ModelsAction, quiet: bool) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn list(folder: &Path) -> Result<()> {
-    let mut text = format!("{:<16}{:>10}  HERE\n", "NAME", "SIZE");
+fn list(folder: &Path, config: &Config) -> Result<()> {
+    let mut text = format!("Speech models that listen on this machine\n\n{:<16}{:>10}  HERE\n", "NAME", "SIZE");
     for weights in &weights::ALL {
         let here = if weights.is_in(folder) { "yes" } else { "-" };
         let size = HumanBytes(weights.n_bytes).to_string();
@@ -49,6 +50,7 @@ fn list(folder: &Path) -> Result<()> {
         let _ = writeln!(text, "{:<16}{size:>10}  {here:<6}{}", weights.name, weights.about);
     }
     let _ = writeln!(text, "\nThey lie in {}. Get one with: vidgist models pull NAME", folder.display());
+    let _ = write!(text, "\nServers of chat models, for --model PROVIDER:NAME\n\n{}", providers::list(config)?);
     Ok(print(&text)?)
 }
 

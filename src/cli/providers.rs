@@ -6,7 +6,6 @@ use vidgist::model::provider::Providers;
 use super::config::Config;
 
 /// Each provider with its address, whether its key is there, and the model that is asked where none is named.
-#[expect(dead_code, reason = "`vidgist models` prints it")]
 pub fn list(config: &Config) -> Result<String> {
     let is_set = |name: &str| std::env::var(name).is_ok_and(|value| !value.trim().is_empty());
     Ok(Providers::with(&config.providers)?.listing(is_set))
