@@ -25,6 +25,15 @@ impl Ran {
     }
 }
 
+impl Ran {
+    /// Asserts the exit code alone; gives stdout.
+    #[track_caller]
+    pub fn complete_but_told(self) -> String {
+        assert_eq!(self.code, Some(0), "{self:?}");
+        self.out
+    }
+}
+
 /// A user with an empty home folder.
 pub struct User {
     pub home: TempDir,

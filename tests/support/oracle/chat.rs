@@ -94,8 +94,15 @@ impl Chat {
         self.n_bytes.div_ceil(4)
     }
 
-    /// What the model answers: JSON as text.
+    /// What the model answers: JSON as text. Where the form of captions is asked for, each caption is the mark that is seen;
+    /// told to leave one out, it leaves out the last.
     pub fn evidence(&self) -> Value {
+        if self.json.pointer("/response_format/json_schema/name") == Some(&json!("captions")) {
+            let is_told = self.texts.iter().any(|text| text.contains("Leave out the last"));
+            let n = self.pictures.len() - usize::from(is_told);
+            let caption = |p: &Picture| json!({"id": p.id, "caption": format!("mark {:?}", p.mark)});
+            return json!({"captions": self.pictures[..n].iter().map(caption).collect::<Vec<_>>()});
+        }
         let words =
             |words: &[Spoken]| -> Vec<String> { words.iter().map(|w| format!("[{}] {}", w.time, w.text)).collect() };
         let picture = |p: &Picture| json!({"time": p.time, "id": p.id, "mark": p.mark, "words": words(&p.words)});

@@ -1,0 +1,214 @@
+//! `vidgist caption` against a strict server that sees the marks in the pictures: every frame has its caption at its time,
+//! nothing is asked twice, nothing that fails is lost.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use serde_json::Value;
+
+#[path = "support/command.rs"]
+mod command;
+#[path = "support/oracle.rs"]
+mod oracle;
+
+use command::{Ran, User};
+use oracle::{CHAT_MODEL, Fault, Oracle};
+
+const TALK: &str = "fixtures/talk.mp4";
+const VFR: &str = "fixtures/vfr.mp4";
+
+fn caption(user: &User, oracle: &Oracle, args: &[&str]) -> Ran {
+    let base_url = oracle.base_url();
+    user.run(&[&["caption", "--base-url", &base_url, "--model", CHAT_MODEL, "--no-transcript"], args].concat())
+}
+
+fn rows(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+}
+
+/// Seconds and mark of each frame of a fixture, from the container's start.
+fn truth(input: &str) -> Vec<(f64, u64)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    let text = std::fs::read_to_string(folder.join("truth.json")).expect("truth.json");
+    let truth: Value = serde_json::from_str(&text).expect("JSON");
+    let clip = &truth["good"][input.trim_start_matches("fixtures/")];
+    let video = clip["streams"].as_array().expect(input).iter().find(|s| s["type"] == "video").expect("a video").clone();
+    let (num, den) = video["time_base"].as_str().and_then(|base| base.split_once('/')).expect("a time base");
+    let tick = num.parse::<f64>().expect("a number") / den.parse::<f64>().expect("a number");
+    let start = clip["start_us"].as_f64().expect("a start") / 1e6;
+    let frames: Vec<(f64, u64)> = serde_json::from_value(video["frames"].clone()).expect("frames");
+    frames.into_iter().map(|(pts, mark)| (pts * tick - start, mark)).collect()
+}
+
+/// Asserts that the caption tells the mark that the file has at the row's time.
+#[track_caller]
+fn is_right(row: &Value) {
+    let input = row["input"].as_str().expect("an input");
+    let seconds = row["seconds"].as_f64().expect("seconds");
+    let (_, mark) = *truth(input).iter().find(|(time, _)| (time - seconds).abs() < 1e-6).expect("a frame at that time");
+    let caption = row["caption"].as_str().unwrap_or_else(|| panic!("no caption: {row}"));
+    let seen = if caption.starts_with('{') {
+        let seen: Value = serde_json::from_str(caption).expect("what the oracle saw");
+        seen["pictures"][0]["mark"].as_u64()
+    } else {
+        caption.trim_start_matches("mark Some(").trim_end_matches(')').parse().ok()
+    };
+    assert_eq!(seen, Some(mark), "{row}");
+}
+
+#[test]
+fn every_frame_of_every_file_is_captioned_in_order() {
+    let (user, oracle) = (User::new(), Oracle::start());
+    let broken = user.path("broken.mp4");
+    std::fs::write(&broken, b"this is no video").expect("written");
+    let ran = caption(&user, &oracle, &[TALK, &broken, VFR, "--interval", "500ms", "--concurrency", "8"]);
+    assert_eq!(ran.code, Some(1), "one file is broken: {ran:?}");
+    assert!(ran.err.contains("broken.mp4"), "{ran:?}");
+    let rows = rows(&ran.out);
+    let failed: Vec<&Value> = rows.iter().filter(|row| row["caption"].is_null()).collect();
+    assert_eq!(failed.len(), 1);
+    assert!(failed[0]["error"].as_str().expect("a reason").contains("broken.mp4") && failed[0]["frame_idx"].is_null());
+    let inputs: Vec<&str> = rows.iter().map(|row| row["input"].as_str().expect("an input")).collect();
+    let mut order = inputs.clone();
+    order.dedup();
+    assert_eq!(order, [TALK, &broken, VFR], "in the order of the inputs");
+    let captioned: Vec<&Value> = rows.iter().filter(|row| !row["caption"].is_null()).collect();
+    assert!(captioned.len() > 10, "{}", captioned.len());
+    for row in &captioned {
+        is_right(row);
+        assert_eq!(row["model"], CHAT_MODEL);
+        assert_eq!(row["prompt_version"], "1");
+        assert!(row["usage"]["prompt_tokens"].as_u64().is_some_and(|n| n > 0), "{row}");
+        assert_eq!(row["image_sha256"].as_str().map(str::len), Some(64));
+    }
+    for pair in captioned.windows(2).filter(|pair| pair[0]["input"] == pair[1]["input"]) {
+        assert!(pair[0]["seconds"].as_f64() < pair[1]["seconds"].as_f64(), "in the order of time");
+        assert_eq!(pair[0]["frame_idx"].as_u64().map(|n| n + 1), pair[1]["frame_idx"].as_u64());
+    }
+    assert_eq!(oracle.chats().len(), captioned.len(), "each frame was asked for once");
+    assert_eq!(oracle.refusals(), Vec::<String>::new());
+}
+
+#[test]
+fn several_frames_share_a_request_and_what_was_left_out_is_asked_alone() {
+    let (user, oracle) = (User::new(), Oracle::start());
+    let args = [TALK, "--interval", "500ms", "--frames-per-request", "4"];
+    let ran = caption(&user, &oracle, &args);
+    let whole = rows(&ran.complete_but_told());
+    whole.iter().for_each(is_right);
+    let n_requests = oracle.chats().len();
+    assert_eq!(n_requests, whole.len().div_ceil(4));
+    let n_paid = whole.iter().filter(|row| !row["usage"].is_null()).count();
+    assert_eq!(n_paid, n_requests, "the tokens of a request stand once");
+
+    let oracle = Oracle::start();
+    let ran = caption(&user, &oracle, &[&args[..], &["--prompt", "Leave out the last one."]].concat());
+    let patched = rows(&ran.complete_but_told());
+    patched.iter().for_each(is_right);
+    assert_eq!(patched.len(), whole.len());
+    // A group of one frame has nothing to leave out.
+    let n_groups = whole.len() / 4 + usize::from(whole.len() % 4 > 1);
+    assert_eq!(oracle.chats().len(), n_requests + n_groups);
+    assert!(patched[0]["prompt_version"].as_str().is_some_and(|version| version.starts_with("1-")), "{}", patched[0]);
+    assert_eq!(oracle.refusals(), Vec::<String>::new());
+}
+
+#[test]
+fn a_second_run_asks_for_what_the_first_one_missed_and_nothing_else() {
+    let (user, oracle) = (User::new(), Oracle::start());
+    let out = user.path("captions.jsonl");
+    let args = [TALK, VFR, "--interval", "500ms", "-o", &out, "--concurrency", "1"];
+    // The second, third and fifth question fail for good.
+    let bad = || Some(Fault::Status(403));
+    for fault in [None, bad(), bad(), None, bad()] {
+        match fault {
+            Some(fault) => oracle.fail_with([fault]),
+            None => oracle.then_succeed(),
+        }
+    }
+    let ran = caption(&user, &oracle, &args);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let first = rows(&std::fs::read_to_string(&out).expect("a file"));
+    let n_failed = first.iter().filter(|row| row["caption"].is_null()).count();
+    assert_eq!(n_failed, 3, "{first:#?}");
+    let n_asked = oracle.chats().len();
+
+    // A crash in the middle of a line.
+    let mut text = std::fs::read_to_string(&out).expect("a file");
+    text.truncate(text.len() - 30);
+    std::fs::write(&out, text).expect("written");
+    assert_eq!(caption(&user, &oracle, &args).code, Some(2), "a file that is there is not overwritten");
+    let resumed = [&args[..], &["--resume"]].concat();
+    let ran = caption(&user, &oracle, &resumed);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(oracle.chats().len() - n_asked, n_failed + 1, "those that failed, and the one that was cut");
+    let second = rows(&std::fs::read_to_string(&out).expect("a file"));
+    second.iter().for_each(is_right);
+    let key = |row: &Value| (row["input"].to_string(), row["frame_idx"].as_u64());
+    let keys: Vec<_> = second.iter().map(key).collect();
+    assert_eq!(keys, first.iter().map(key).collect::<Vec<_>>(), "all of them, in order");
+    assert_eq!(keys.iter().collect::<HashSet<_>>().len(), keys.len());
+
+    let n_asked = oracle.chats().len();
+    assert_eq!(caption(&user, &oracle, &resumed).code, Some(0));
+    assert_eq!(oracle.chats().len(), n_asked, "nothing is left to ask");
+}
+
+#[test]
+fn folders_are_walked_and_texts_lie_beside_their_pictures() {
+    let (user, oracle) = (User::new(), Oracle::start());
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    std::fs::create_dir_all(user.path("films/more")).expect("a folder");
+    for (from, to) in [("talk.mp4", "films/b.mp4"), ("vfr.mp4", "films/more/b.mp4"), ("picture.png", "films/a.png")] {
+        std::fs::copy(root.join(from), user.path(to)).expect("copied");
+    }
+    std::fs::write(user.path("films/notes.md"), "no film").expect("written");
+    std::fs::write(user.path("films/.hidden.mp4"), "no film").expect("written");
+    let out = user.path("dataset");
+    let ran = caption(&user, &oracle, &[&user.path("films"), "--max-frames", "3", "--format", "txt", "-o", &out]);
+    let listed = ran.complete_but_told();
+    assert_eq!(listed.lines().count(), 7, "one picture, twice three frames: {listed}");
+    for text in listed.lines() {
+        assert!(std::fs::read_to_string(text).expect("a text").contains("mark"), "{text}");
+        assert!(Path::new(text).with_extension("jpg").exists(), "{text}");
+    }
+    let folders: HashSet<_> = listed.lines().map(|text| Path::new(text).parent().expect("a folder").to_owned()).collect();
+    assert_eq!(folders.len(), 3, "two films of one name: {listed}");
+}
+
+#[test]
+fn a_table_has_a_row_for_each_frame() {
+    let (user, oracle) = (User::new(), Oracle::start());
+    let ran = caption(&user, &oracle, &[TALK, "--max-frames", "4", "--format", "csv"]);
+    let table = ran.complete_but_told();
+    let lines: Vec<&str> = table.lines().collect();
+    assert!(lines[0].starts_with("input,frame_idx,pts,") && lines.len() == 5, "{table}");
+    assert!(lines[1].starts_with("fixtures/talk.mp4,0,"), "{table}");
+}
+
+#[test]
+fn words_around_a_frame_are_given_along() {
+    let (user, oracle) = (User::new(), Oracle::start());
+    let base_url = oracle.base_url();
+    let ran = user.run(&["caption", "--base-url", &base_url, "--model", CHAT_MODEL, TALK, "--max-frames", "3"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(oracle.chats().iter().any(|chat| chat.pictures.iter().any(|picture| !picture.words.is_empty())));
+}
+
+#[test]
+fn what_cannot_be_done_is_told_before_anything_is_asked() {
+    let user = User::new();
+    let told = |args: &[&str]| {
+        let ran = user.run(args);
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        ran.err
+    };
+    assert!(told(&["caption", TALK]).contains("does not see"));
+    let oracle = Oracle::start();
+    let base_url = oracle.base_url();
+    let with = |more: &[&str]| told(&[&["caption", TALK, "--base-url", &base_url, "--model", CHAT_MODEL], more].concat());
+    assert!(with(&["--format", "txt"]).contains("-o DIR"));
+    assert!(with(&["--resume"]).contains("-o FILE"));
+    assert!(told(&["caption", &user.path("."), "--base-url", &base_url, "--model", CHAT_MODEL]).contains("neither videos"));
+    assert_eq!(oracle.chats().len(), 0);
+}
