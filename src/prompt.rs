@@ -9,7 +9,7 @@ mod sound;
 
 use std::fmt::Write as _;
 
-pub use caption::{CaptionFrame, CaptionPrompt, build_captions, captions_format};
+pub use caption::{CaptionFrame, CaptionPrompt, build_captions};
 pub use sound::{SoundEvidence, build_sound};
 
 use crate::media::MediaInfo;

@@ -84,7 +84,7 @@ pub async fn run(args: &DoctorArgs, config_path: Option<&Path>, config: &Config)
             ));
         } else {
             lines.push(ok("words", "subtitles beside the file or inside it; sound is not sent anywhere"));
-            lines.push(hint("to have speech transcribed on this machine: vidgist models pull"));
+            lines.push(hint("to have speech transcribed: vidgist models pull, or --stt-model whisper-1"));
         }
     }
     print(&vidgist::untrusted::clean_text(&lines.join("\n")))?;

@@ -21,7 +21,7 @@ use crate::media::EncodedImage;
 use crate::message::{Answer, Finish};
 use crate::model::{ChatModel, Question, ResponseFormat};
 use crate::money::Money;
-use crate::prompt::{CaptionFrame, CaptionPrompt, build_captions, captions_format};
+use crate::prompt::{CaptionFrame, CaptionPrompt, build_captions};
 use crate::report::ReportFrame;
 use crate::report::caption::{CaptionKey, CaptionRow};
 use crate::source::Source;
@@ -123,7 +123,7 @@ pub fn caption(job: CaptionJob, stop: Stop) -> mpsc::Receiver<CaptionEvent> {
 async fn run(job: CaptionJob, events: &mpsc::Sender<CaptionEvent>, stop: &Stop) -> Result<CaptionSummary> {
     let files = inputs::expand(&job.inputs)?;
     let _ = events.send(CaptionEvent::Files { inputs: files.clone() }).await;
-    let (job, format) = (Arc::new(job), captions_format()?);
+    let (job, format) = (Arc::new(job), reply::form()?);
     let (send, receive) = mpsc::channel(GROUP_QUEUE);
     let reading = read_all(&job, &files, send, events, stop);
     let asking = async {

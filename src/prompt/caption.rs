@@ -1,16 +1,13 @@
-//! The messages that ask for captions of single frames, and the form of the answer.
+//! The messages that ask for captions of single frames.
 
 use std::fmt::Write as _;
 
-use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use super::{Fence, spoken};
-use crate::error::Result;
 use crate::files::hex;
 use crate::media::EncodedImage;
 use crate::message::{Message, Part, Role};
-use crate::model::ResponseFormat;
 use crate::transcript::Segment;
 
 /// Counts up whenever the wording changes, so that stored captions can be told apart.
@@ -81,26 +78,4 @@ pub fn build_captions(frames: &[CaptionFrame], prompt: &CaptionPrompt, fence: u3
     let rules = prompt.system.as_deref().unwrap_or(RULES).trim_end();
     let system = format!("{rules}\n\n{}", fence.rule());
     vec![Message { role: Role::System, parts: vec![Part::Text(system)] }, Message { role: Role::User, parts }]
-}
-
-/// The form of an answer about several frames.
-///
-/// # Errors
-/// None that happens: the schema is constant.
-pub fn captions_format() -> Result<ResponseFormat> {
-    let caption = json!({
-        "type": "object",
-        "properties": {"id": {"type": "integer"}, "caption": {"type": "string"}},
-        "required": ["id", "caption"],
-        "additionalProperties": false,
-    });
-    ResponseFormat::json_schema(
-        "captions",
-        json!({
-            "type": "object",
-            "properties": {"captions": {"type": "array", "items": caption}},
-            "required": ["captions"],
-            "additionalProperties": false,
-        }),
-    )
 }

@@ -1,8 +1,30 @@
-//! The answer about several frames: captions by the frames' ids.
+//! The answer about several frames: the form that it is held to, and captions by the frames' ids out of it.
 
 use std::collections::HashMap;
 
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use crate::error::Result;
+use crate::model::ResponseFormat;
+
+/// The form of an answer about several frames.
+pub(super) fn form() -> Result<ResponseFormat> {
+    let caption = json!({
+        "type": "object",
+        "properties": {"id": {"type": "integer"}, "caption": {"type": "string"}},
+        "required": ["id", "caption"],
+        "additionalProperties": false,
+    });
+    ResponseFormat::json_schema(
+        "captions",
+        json!({
+            "type": "object",
+            "properties": {"captions": {"type": "array", "items": caption}},
+            "required": ["captions"],
+            "additionalProperties": false,
+        }),
+    )
+}
 
 /// Reads `{"captions": [{"id": 3, "caption": "…"}]}`, also where a fence or a sentence stands around it, or the list
 /// alone. What is not of that form is left out: its frames are asked for again. Of two captions for one id the first counts.
