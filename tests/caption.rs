@@ -32,7 +32,8 @@ fn truth(input: &str) -> Vec<(f64, u64)> {
     let text = std::fs::read_to_string(folder.join("truth.json")).expect("truth.json");
     let truth: Value = serde_json::from_str(&text).expect("JSON");
     let clip = &truth["good"][input.trim_start_matches("fixtures/")];
-    let video = clip["streams"].as_array().expect(input).iter().find(|s| s["type"] == "video").expect("a video").clone();
+    let video =
+        clip["streams"].as_array().expect(input).iter().find(|s| s["type"] == "video").expect("a video").clone();
     let (num, den) = video["time_base"].as_str().and_then(|base| base.split_once('/')).expect("a time base");
     let tick = num.parse::<f64>().expect("a number") / den.parse::<f64>().expect("a number");
     let start = clip["start_us"].as_f64().expect("a start") / 1e6;
@@ -172,7 +173,8 @@ fn folders_are_walked_and_texts_lie_beside_their_pictures() {
         assert!(std::fs::read_to_string(text).expect("a text").contains("mark"), "{text}");
         assert!(Path::new(text).with_extension("jpg").exists(), "{text}");
     }
-    let folders: HashSet<_> = listed.lines().map(|text| Path::new(text).parent().expect("a folder").to_owned()).collect();
+    let folders: HashSet<_> =
+        listed.lines().map(|text| Path::new(text).parent().expect("a folder").to_owned()).collect();
     assert_eq!(folders.len(), 3, "two films of one name: {listed}");
 }
 
@@ -206,9 +208,12 @@ fn what_cannot_be_done_is_told_before_anything_is_asked() {
     assert!(told(&["caption", TALK]).contains("does not see"));
     let oracle = Oracle::start();
     let base_url = oracle.base_url();
-    let with = |more: &[&str]| told(&[&["caption", TALK, "--base-url", &base_url, "--model", CHAT_MODEL], more].concat());
+    let with =
+        |more: &[&str]| told(&[&["caption", TALK, "--base-url", &base_url, "--model", CHAT_MODEL], more].concat());
     assert!(with(&["--format", "txt"]).contains("-o DIR"));
     assert!(with(&["--resume"]).contains("-o FILE"));
-    assert!(told(&["caption", &user.path("."), "--base-url", &base_url, "--model", CHAT_MODEL]).contains("neither videos"));
+    assert!(
+        told(&["caption", &user.path("."), "--base-url", &base_url, "--model", CHAT_MODEL]).contains("neither videos")
+    );
     assert_eq!(oracle.chats().len(), 0);
 }

@@ -4,6 +4,7 @@ mod ass;
 mod embedded;
 mod encoding;
 mod markup;
+mod rolling;
 mod sidecar;
 mod srt;
 mod vtt;
@@ -144,7 +145,7 @@ impl Cues {
         }
     }
 
-    /// Sorts, and makes one of cues that say the same again without a pause.
+    /// Sorts, makes one of cues that say the same again without a pause, and takes out what rolling cues repeat.
     fn tidy(mut self) -> Self {
         self.segments.sort_by_key(|s| s.range.start);
         self.segments.dedup_by(|later, kept| {
@@ -155,6 +156,7 @@ impl Cues {
             }
             is_same
         });
+        rolling::unroll(&mut self.segments);
         self
     }
 }

@@ -9,7 +9,7 @@ pub(super) fn is_vtt(text: &str) -> bool {
 pub(super) fn parse(text: &str) -> Cues {
     let mut cues = Cues::default();
     let lines: Vec<&str> = text.lines().map(|line| line.trim_end_matches('\r')).collect();
-    for (i, block) in lines.split(|line| line.trim().is_empty()).enumerate() {
+    for (i, block) in blocks(&lines).enumerate() {
         if i == 0 {
             // The head; some writers say the language here.
             let said = block.iter().find_map(|line| line.strip_prefix("Language:"));
@@ -29,6 +29,17 @@ pub(super) fn parse(text: &str) -> Cues {
         }
     }
     cues
+}
+
+/// The runs of lines between blank ones. A line of spaces alone is a part of a cue (YouTube writes such), unless another
+/// cue begins behind it.
+fn blocks<'a>(lines: &'a [&'a str]) -> impl Iterator<Item = &'a [&'a str]> {
+    let begins = |at: usize| lines.get(at).is_some_and(|line| parse_timing(line).is_some());
+    let is_end =
+        move |at: usize| lines[at].is_empty() || (lines[at].trim().is_empty() && (begins(at + 1) || begins(at + 2)));
+    let ends: Vec<usize> = (0..lines.len()).filter(|at| is_end(*at)).chain([lines.len()]).collect();
+    let starts = std::iter::once(0).chain(ends.clone().into_iter().map(|end| end + 1));
+    starts.zip(ends).map(move |(start, end)| &lines[start..end])
 }
 
 #[cfg(test)]
