@@ -1,4 +1,4 @@
-//! Rolling captions, in which each cue repeats the end of the one before (YouTube's own, live broadcasts): every word
+//! Rolling captions, in which each cue repeats the end of the one before (`YouTube`'s own, live broadcasts): every word
 //! once, at the time when it came.
 
 use crate::time::Timestamp;

@@ -31,7 +31,7 @@ pub(super) fn parse(text: &str) -> Cues {
     cues
 }
 
-/// The runs of lines between blank ones. A line of spaces alone is a part of a cue (YouTube writes such), unless another
+/// The runs of lines between blank ones. A line of spaces alone is a part of a cue (`YouTube` writes such), unless another
 /// cue begins behind it.
 fn blocks<'a>(lines: &'a [&'a str]) -> impl Iterator<Item = &'a [&'a str]> {
     let begins = |at: usize| lines.get(at).is_some_and(|line| parse_timing(line).is_some());
