@@ -17,6 +17,8 @@ const MAX_STEPS: usize = 1500;
 const MIN_STEPS: usize = 768;
 /// Silence after the sound, so that its end is heard as one.
 const SPARE_STEPS: usize = 64;
+/// The shortest sound that whisper.cpp does not refuse; it passes over it.
+const SHORTEST_MILLIS: i32 = 100;
 
 /// A loaded model; several ears share it.
 pub(super) struct Model {
@@ -87,7 +89,14 @@ pub(super) struct Ear<'a> {
 impl Ear<'_> {
     /// The language that is most likely spoken, and its probability.
     pub fn language(&mut self, samples: &[f32]) -> Result<(&'static str, f32)> {
-        let found = self.state.pcm_to_mel(samples, 1).and_then(|()| self.state.lang_detect(0, 1));
+        // `full` alone tells the encoder how many steps it is to take, for `lang_detect` too; asked for so short a sound, it
+        // takes the samples and ends before it encodes any.
+        let mut params = FullParams::new(SamplingStrategy::Greedy { best_of: 1 });
+        params.set_n_threads(1);
+        params.set_language(Some("en"));
+        params.set_audio_ctx(n_steps(samples));
+        params.set_duration_ms(SHORTEST_MILLIS);
+        let found = self.state.full(params, samples).and_then(|()| self.state.lang_detect(0, 1));
         let (id, probabilities) = found.map_err(|error| self.model.failed("cannot tell the language", error))?;
         let probability = usize::try_from(id).ok().and_then(|id| probabilities.get(id)).copied().unwrap_or_default();
         Ok((whisper_rs::get_lang_str(id).unwrap_or_default(), probability))
@@ -107,9 +116,7 @@ impl Ear<'_> {
         params.set_language(Some(language.unwrap_or("auto")));
         params.set_translate(wish.translate);
         params.set_token_timestamps(wish.times_words);
-        // The encoder hears 20 ms a step, 30 s by default, whatever there is to hear.
-        let n_steps = samples.len() / SAMPLES_PER_STEP + SPARE_STEPS;
-        params.set_audio_ctx(n_steps.clamp(MIN_STEPS, MAX_STEPS) as i32);
+        params.set_audio_ctx(n_steps(samples));
         // Each stretch stands for itself: an error must not breed the next.
         params.set_no_context(true);
         params.set_suppress_nst(true);
@@ -132,6 +139,11 @@ impl Ear<'_> {
         }
         Ok(self.state.as_iter().map(|segment| phrase(&segment, wish)).collect())
     }
+}
+
+/// Steps of the encoder for this sound: by default it hears 30 s, whatever there is to hear.
+fn n_steps(samples: &[f32]) -> i32 {
+    (samples.len() / SAMPLES_PER_STEP + SPARE_STEPS).clamp(MIN_STEPS, MAX_STEPS) as i32
 }
 
 fn phrase(segment: &whisper_rs::WhisperSegment<'_>, wish: Wish) -> Phrase {
