@@ -14,7 +14,7 @@ use vidgist::encode::EncodeOptions;
 use vidgist::limits::Limits;
 use vidgist::media::Ratio;
 use vidgist::model::{ChatConfig, OpenAi};
-use vidgist::pipeline::{Ask, Event, Job, Stop, run};
+use vidgist::pipeline::{Allowance, Ask, Event, Job, Stop, run};
 use vidgist::plan::{PlanOptions, Sampling};
 use vidgist::prompt::PromptOptions;
 use vidgist::report::Report;
@@ -86,6 +86,9 @@ fn job(oracle: &Oracle, name: &str, interval_ms: i64, words: Vec<Arc<dyn Transcr
             prompt: PromptOptions::default(),
             fence: 0x00c0_ffee,
             is_live: false,
+            concurrency: 4,
+            allowance: Allowance::default(),
+            dry_run: None,
         }),
         output: None,
         cache: None,
