@@ -166,13 +166,16 @@ async fn work(job: &Job, events: &mpsc::Sender<Event>, stop: &Stop) -> Result<Re
     answer(&job, report, &timeline, changes, events, &mut clock).await
 }
 
+/// The video, where there is one, and the moments to look at.
+type Drafted = Option<(Video, Draft)>;
+
 /// The job, and its draft, with fewer or smaller frames where its allowance asks for it; and what was changed.
 fn within_allowance(
     job: &Job,
     info: &MediaInfo,
-    video: Option<(Video, Draft)>,
+    video: Drafted,
     words: Option<&stages::Words>,
-) -> Result<(Job, Option<(Video, Draft)>, Vec<String>)> {
+) -> Result<(Job, Drafted, Vec<String>)> {
     let mut job = job.clone();
     let Some((ask, terms)) = job.ask.as_mut().and_then(|ask| ask.model.terms().map(|terms| (ask, terms))) else {
         return Ok((job, video, Vec::new()));
