@@ -129,7 +129,7 @@ async fn each_frame_and_word_is_in_exactly_one_request_and_one_makes_one_answer_
     assert_eq!(report.windows[4].range.end, report.sampling.range.end);
     let text = render(&report, Format::Markdown).expect("text");
     assert!(text.contains("- Asked about in 5 parts, and then about the answers:\n  - 00:00:00.000 to "), "{text}");
-    assert!(text.contains("- All together: 6 answers, "), "{text}");
+    assert!(text.contains("- All together: 6 answers; tokens: "), "{text}");
 }
 
 #[tokio::test]

@@ -300,14 +300,15 @@ fn windows(out: &mut String, report: &Report) {
     put!(out, "- Asked about in {}, and then about the answers:", counted(report.windows.len(), "part"));
     for window in &report.windows {
         let mut told = vec![counted(window.n_frames, "frame")];
-        told.extend(window.usage.and_then(tokens));
+        told.extend(window.usage.and_then(tokens).map(|tokens| format!("tokens: {tokens}")));
         told.extend(window.cost.map(|cost| cost.to_string()));
         told.extend(window.no_answer_because.as_ref().map(|_| "no answer".to_owned()));
-        put!(out, "  - {} to {}: {}", window.range.start, window.range.end, told.join(", "));
+        put!(out, "  - {} to {}: {}", window.range.start, window.range.end, told.join("; "));
     }
-    let usage = tokens(total.usage).unwrap_or_else(|| "tokens not counted".to_owned());
-    let cost = total.cost.map(|cost| format!(", {cost}")).unwrap_or_default();
-    put!(out, "- All together: {}, {usage}{cost}", counted(total.n_answers, "answer"));
+    let mut told = vec![counted(total.n_answers, "answer")];
+    told.extend(tokens(total.usage).map(|tokens| format!("tokens: {tokens}")));
+    told.extend(total.cost.map(|cost| cost.to_string()));
+    put!(out, "- All together: {}", told.join("; "));
 }
 
 fn tokens(usage: Usage) -> Option<String> {
