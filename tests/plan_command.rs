@@ -27,8 +27,10 @@ fn counting() -> (String, Arc<AtomicUsize>) {
     (url, n_visitors)
 }
 
-fn json(ran: Ran) -> Value {
-    serde_json::from_str(&ran.complete()).expect("JSON")
+/// The document; on stderr it may be told that a model is switched off soon.
+fn json(ran: &Ran) -> Value {
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    serde_json::from_str(&ran.out).expect("JSON")
 }
 
 #[test]
@@ -69,7 +71,7 @@ fn the_plan_of_a_known_model_has_windows_tokens_and_money() {
         command.env("OPENAI_API_KEY", "sk-x").env("GROQ_API_KEY", "x");
         command::ran(&mut command)
     };
-    let one = json(plan(&["--model", "openai:gpt-4o-mini", "--max-tokens", "500"]));
+    let one = json(&plan(&["--model", "openai:gpt-4o-mini", "--max-tokens", "500"]));
     assert_eq!((one["n_frames"].as_u64(), one["requests"].as_array().map(Vec::len)), (Some(23), Some(1)));
     // By hand: 23 frames of 640x360, each 2833 and two tiles of 5667; 0.15 and 0.60 dollars a million.
     let tokens = one["prompt_tokens"].as_u64().expect("tokens");
@@ -78,15 +80,14 @@ fn the_plan_of_a_known_model_has_windows_tokens_and_money() {
     let cost = one["cost_usd"].as_f64().expect("money");
     assert!((cost - (tokens as f64 * 0.15e-6 + 500.0 * 0.60e-6)).abs() < 1e-9, "{cost}");
 
-    let five = json(plan(&["--model", "groq:qwen/qwen3.8-27b"]));
+    let five = json(&plan(&["--model", "groq:qwen/qwen3.8-27b"]));
     let requests = five["requests"].as_array().expect("requests");
     let n_frames: Vec<u64> = requests.iter().filter_map(|request| request["n_frames"].as_u64()).collect();
     assert_eq!((n_frames.iter().sum::<u64>(), n_frames.len()), (23, 6));
     assert!(n_frames[..5].iter().all(|n| (4..=5).contains(n)) && requests[5]["is_merge"] == true, "{five}");
 
     let cheap = plan(&["--model", "openai:gpt-4o-mini", "--max-cost", "0.02"]);
-    assert_eq!(cheap.code, Some(0), "{cheap:?}");
-    let document: Value = serde_json::from_str(&cheap.out).expect("JSON");
+    let document = json(&cheap);
     assert!(document["cost_usd"].as_f64().is_some_and(|cost| cost <= 0.02), "{document}");
     let change = document["changes"][0].as_str().expect("a change");
     assert!(change.ends_with("of 23 frames are looked at") && cheap.err.contains(change), "{cheap:?}");
