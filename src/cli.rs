@@ -55,7 +55,8 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let outcome = runtime.block_on(async {
         match cli.command {
-            Command::Summarize(args) => summarize::run(&args, &config, cli.quiet).await,
+            Command::Summarize(args) => summarize::run(&args, &config, cli.quiet, args.requests.dry_run).await,
+            Command::Plan(args) => summarize::run(&args, &config, cli.quiet, true).await,
             Command::Caption(args) => caption::run(&args, &config, cli.quiet).await,
             Command::Frames(args) => frames::run(&args, &config, cli.quiet).await,
             Command::Audio(args) => unless_interrupted(audio::run(&args)).await,

@@ -17,7 +17,7 @@
 //! use std::sync::Arc;
 //! use vidgist::limits::Limits;
 //! use vidgist::media::Ratio;
-//! use vidgist::pipeline::{Ask, Event, Job, Stop, run};
+//! use vidgist::pipeline::{Allowance, Ask, Event, Job, Stop, run};
 //! use vidgist::plan::{PlanOptions, Sampling};
 //! use vidgist::{encode, model, prompt, report, source, transcribe};
 //!
@@ -37,7 +37,7 @@
 //!     encode: encode::EncodeOptions::default(),
 //!     words: vec![Arc::new(words)],
 //!     needs_words: false,
-//!     ask: Some(Ask { model, prompt: prompt::PromptOptions::default(), fence: 0x5eed_1234, is_live: false }),
+//!     ask: Some(Ask { model, prompt: prompt::PromptOptions::default(), fence: 0x5eed_1234, is_live: false, concurrency: 4, allowance: Allowance::default(), dry_run: None }),
 //!     output: None,
 //!     cache: None,
 //!     limits,

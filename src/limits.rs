@@ -12,7 +12,9 @@ pub struct Limits {
     pub max_scan_bytes: u64,
     /// Frames of one plan.
     pub max_frames: usize,
-    /// Frames sent in one request.
+    /// Bytes of all encoded pictures that are kept until a model was asked about them.
+    pub max_kept_image_bytes: u64,
+    /// Frames sent in one request; more are shared out among several.
     pub max_request_frames: usize,
     /// Bytes of all encoded pictures of one request, before Base64.
     pub max_request_image_bytes: u64,
@@ -32,6 +34,8 @@ impl Default for Limits {
             max_streams: 256,
             max_scan_bytes: 4 << 30,
             max_frames: 200_000,
+            // Some 3,000 frames of 768 by 432 pixels.
+            max_kept_image_bytes: 256 << 20,
             // OpenAI takes 500 pictures and about 50 MB of them in one request.
             max_request_frames: 500,
             max_request_image_bytes: 36_000_000,

@@ -14,6 +14,7 @@ pub mod price;
 pub mod provider;
 mod reply;
 mod sse;
+mod terms;
 pub mod tokens;
 mod wire;
 
@@ -36,6 +37,7 @@ pub use self::ollama::Ollama;
 pub use self::openai::OpenAi;
 pub use self::params::{Detail, ResponseFormat, SamplingParams};
 use self::provider::{Dialect, Provider, Providers};
+pub use self::terms::Terms;
 
 /// A model that answers about a video.
 pub trait ChatModel: Send + Sync {
@@ -46,8 +48,26 @@ pub trait ChatModel: Send + Sync {
     ///
     /// # Errors
     /// [`Error::Service`] where a server refuses, fails for good or answers nonsense;
-    /// [`Error::Limit`] where the request is larger than may be sent.
+    /// [`Error::Limit`] where the request is larger than may be sent, or than the server takes.
     fn answer<'a>(&'a self, question: &'a Question<'a>) -> BoxFuture<'a, Result<Answer>>;
+
+    /// What a request may hold and costs; None where no server is asked.
+    fn terms(&self) -> Option<Terms> {
+        None
+    }
+
+    /// The same model, asked with other parameters; None where it has none.
+    fn with_params(&self, _params: SamplingParams) -> Option<Arc<dyn ChatModel>> {
+        None
+    }
+
+    /// The request for a question, as it would be sent; nothing is. None where no server is asked.
+    ///
+    /// # Errors
+    /// As [`ChatModel::answer`], for what is seen before a byte is sent.
+    fn request(&self, _question: &Question<'_>) -> Result<Option<Body>> {
+        Ok(None)
+    }
 }
 
 /// One question: the messages that a chat model reads and the evidence behind them.

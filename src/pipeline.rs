@@ -1,12 +1,15 @@
 //! The whole job, top to bottom: source, probe, plan, frames and words at the same time, timeline, prompt, model,
 //! report. A run is a stream of events, the last of which is its result.
 
+mod ask;
 pub mod caption;
 mod draft;
+mod dry;
 mod event;
 mod look;
 mod stages;
 mod thin;
+mod thrift;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,11 +27,14 @@ use crate::report::{self, Report, write};
 use crate::source::Source;
 use crate::timeline::Timeline;
 use crate::transcribe::Transcriber;
-use crate::video::Decoder;
+use crate::video::{Decoder, Video};
 
+use ask::Asker;
+use draft::Draft;
 pub use event::{Event, Stop};
 use look::Looked;
 use stages::Stopwatch;
+pub use thrift::Allowance;
 
 /// Events that wait for a slow reader: they are small.
 const EVENT_QUEUE: usize = 64;
@@ -77,6 +83,19 @@ pub struct Ask {
     pub fence: u32,
     /// Whether the text is asked for piece by piece, each an [`Event::Text`].
     pub is_live: bool,
+    /// Requests at a time, where more than one is needed; at least 1.
+    pub concurrency: usize,
+    /// The most that is spent.
+    pub allowance: Allowance,
+    /// Where set nothing is asked, nothing is written, and the report's forecast says what would be.
+    pub dry_run: Option<DryRun>,
+}
+
+/// What a dry run shows.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DryRun {
+    /// Whether the requests themselves are shown, pictures shortened.
+    pub shows_requests: bool,
 }
 
 /// Starts a run on the current tokio runtime. The last event is [`Event::Finished`]; `stop` ends the run early.
@@ -96,24 +115,30 @@ pub fn run(job: Job, stop: Stop) -> mpsc::Receiver<Event> {
 
 async fn work(job: &Job, events: &mpsc::Sender<Event>, stop: &Stop) -> Result<Report> {
     let mut clock = Stopwatch::default();
-    if let Some(url) = job.ask.as_ref().and_then(|ask| ask.prompt.image_url.as_ref()) {
-        let timeline = Timeline::new(stages::NO_TIME, Vec::new(), None);
-        let report = Report::new(
-            MediaInfo::new(url, "picture, not opened"),
-            report::Sampling::default(),
-            &timeline,
-            "the picture was not opened here",
-        );
-        return answer(job, report, &timeline, events, &mut clock).await;
+    if let Some(ask) = &job.ask {
+        ask.model.terms().map_or(Ok(()), |terms| ask.allowance.check(&terms))?;
+        if let Some(url) = &ask.prompt.image_url {
+            let timeline = Timeline::new(stages::NO_TIME, Vec::new(), None);
+            let sampling = report::Sampling::default();
+            let media = MediaInfo::new(url, "picture, not opened");
+            let report = Report::new(media, sampling, &timeline, "the picture was not opened here");
+            return answer(job, report, &timeline, Vec::new(), events, &mut clock).await;
+        }
     }
     let (info, video) = clock.time("probe", stages::open(job)).await?;
     let _ = events.send(Event::Probed(Box::new(info.clone()))).await;
     // What cannot be planned is said before words are looked for, which may cost money.
     let video = video.map(|mut video| draft::draft(job, &mut video).map(|draft| (video, draft))).transpose()?;
-    let (looked, words) = tokio::join!(
-        clock.measure(look::look(job, video, events, stop, None)),
-        clock.measure(stages::find_words(job, &info, events)),
-    );
+    let finding = clock.measure(stages::find_words(job, &info, events));
+    let (looked, words, job, changes) = if job.ask.as_ref().is_some_and(|ask| ask.allowance.is_limited()) {
+        // How many frames may be looked at depends on the words.
+        let words = finding.await;
+        let (job, video, changes) = within_allowance(job, &info, video, words.0.as_ref().ok())?;
+        (clock.measure(look::look(&job, video, events, stop, None)).await, words, job, changes)
+    } else {
+        let (looked, words) = tokio::join!(clock.measure(look::look(job, video, events, stop, None)), finding);
+        (looked, words, job.clone(), Vec::new())
+    };
     let looked = clock.note("frames", looked)?;
     let words = clock.note("words", words)?;
     let has_pictures = !looked.frames.is_empty() || !looked.report_frames.is_empty();
@@ -138,7 +163,48 @@ async fn work(job: &Job, events: &mpsc::Sender<Event>, stop: &Stop) -> Result<Re
     for (what, why) in problems.into_iter().chain(words.problems) {
         report.miss(what, why);
     }
-    answer(job, report, &timeline, events, &mut clock).await
+    answer(&job, report, &timeline, changes, events, &mut clock).await
+}
+
+/// The video, where there is one, and the moments to look at.
+type Drafted = Option<(Video, Draft)>;
+
+/// The job, and its draft, with fewer or smaller frames where its allowance asks for it; and what was changed.
+fn within_allowance(
+    job: &Job,
+    info: &MediaInfo,
+    video: Drafted,
+    words: Option<&stages::Words>,
+) -> Result<(Job, Drafted, Vec<String>)> {
+    let mut job = job.clone();
+    let Some((ask, terms)) = job.ask.as_mut().and_then(|ask| ask.model.terms().map(|terms| (ask, terms))) else {
+        return Ok((job, video, Vec::new()));
+    };
+    let transcript = words.and_then(|words| words.transcript.clone());
+    let range = stages::whole(info);
+    let silent = Timeline::new(range, Vec::new(), transcript);
+    let parts = silent.passages().flat_map(|passage| prompt::build_passage(passage, ask.fence)).collect();
+    let wish = thrift::Wish {
+        n_frames: video.as_ref().map_or(0, |(_, draft)| draft.most_frames(&job.sampling)),
+        size: video.as_ref().map_or((1, 1), |(video, _)| video.stream.display_size()),
+        max_width: job.max_width,
+        word_tokens: terms.load(parts).n_tokens,
+        frame_tokens: ask::frame_tokens(&terms, ask, info),
+    };
+    let choice = thrift::fit_into(&wish, ask.allowance, &terms)?;
+    for change in &choice.changes {
+        tracing::warn!("to stay within {}: {change}", ask.allowance);
+    }
+    if choice.params != terms.params {
+        ask.model = ask.model.with_params(choice.params).unwrap_or_else(|| Arc::clone(&ask.model));
+    }
+    job.max_width = choice.max_width;
+    let Some((mut video, _)) = video.filter(|_| choice.n_frames > 0) else { return Ok((job, None, choice.changes)) };
+    if choice.n_frames < wish.n_frames {
+        job.sampling.max_frames = Some(choice.n_frames);
+    }
+    let draft = draft::draft(&job, &mut video)?;
+    Ok((job, Some((video, draft)), choice.changes))
 }
 
 /// Puts the question, where there is one, and writes the folder, where one is wanted.
@@ -146,18 +212,26 @@ async fn answer(
     job: &Job,
     mut report: Report,
     timeline: &Timeline,
+    changes: Vec<String>,
     events: &mpsc::Sender<Event>,
     clock: &mut Stopwatch,
 ) -> Result<Report> {
     if let Some(ask) = &job.ask {
         let model = ask.model.description();
+        let media = report.media.clone();
+        let question = Asker::new(ask, timeline, &media, events);
+        if ask.dry_run.is_some() {
+            report.forecast = Some(dry::forecast(ask, &question, timeline, &report, &changes)?);
+            return Ok(report);
+        }
         let _ = events.send(Event::Asking { model: model.name.clone() }).await;
         report.made_with.prompt_version = model.is_language_model.then_some(prompt::VERSION);
-        let messages = prompt::build(timeline, &report.media, &ask.prompt, ask.fence);
-        match clock.time("model", stages::put_question(ask, &messages, timeline, events)).await {
+        let asked = clock.time("model", question.ask()).await;
+        (report.windows, report.total, report.changes) = (asked.windows, asked.total, changes);
+        match asked.outcome {
             Ok(answer) => report.answer = Some(answer),
             // Frames and words are there, and are worth keeping.
-            Err(error) => report.no_answer_because = Some(error.to_string()),
+            Err(reason) => report.no_answer_because = Some(reason),
         }
         report.model = Some(model);
     }

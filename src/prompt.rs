@@ -5,16 +5,18 @@
 //! between tags that it cannot know, and is told to be data.
 
 mod caption;
+mod merge;
 mod sound;
 
 use std::fmt::Write as _;
 
 pub use caption::{CaptionFrame, CaptionPrompt, build_captions};
+pub use merge::{PartAnswer, Place, build_merge, build_part_answer, build_passage, build_window};
 pub use sound::{SoundEvidence, build_sound};
 
 use crate::media::MediaInfo;
 use crate::message::{Message, Part, Role};
-use crate::timeline::Timeline;
+use crate::timeline::{Passage, Timeline};
 use crate::transcript::{Segment, TranscriptSource};
 use crate::untrusted::{clean_line, short_name};
 
@@ -43,26 +45,36 @@ pub struct PromptOptions {
 /// run, that text in the media cannot have guessed.
 #[must_use]
 pub fn build(timeline: &Timeline, media: &MediaInfo, options: &PromptOptions, fence: u32) -> Vec<Message> {
-    let fence = Fence { tag: format!("{fence:08x}") };
-    let mut parts = vec![Part::Text(facts(timeline, media, options, &fence))];
-    let mut url = options.image_url.as_ref();
-    for passage in timeline.passages() {
-        if let Some(frame) = passage.frame {
-            parts.push(Part::Text(format!("[t={} #{}]", frame.image.time.label(), frame.image.frame_idx)));
-            parts.push(match url.take() {
-                Some(url) => Part::ImageUrl(url.clone()),
-                None => Part::Image(frame.image.clone()),
-            });
-        }
-        if let Some(words) = spoken(passage.words, &fence) {
-            parts.push(Part::Text(words));
+    let fence = Fence::new(fence);
+    let mut shown = vec![Part::Text(facts(timeline, media, options, &fence, None))];
+    shown.extend(timeline.passages().flat_map(|passage| parts(passage, &fence)));
+    if let Some(url) = &options.image_url {
+        let url = Part::ImageUrl(url.clone());
+        match shown.iter_mut().find(|part| matches!(part, Part::Image(_))) {
+            Some(first) => *first = url,
+            None => shown.push(url),
         }
     }
-    parts.extend(url.map(|url| Part::ImageUrl(url.clone())));
-    parts.push(Part::Text(task(timeline, options)));
-    let rules = options.system.as_deref().unwrap_or(RULES).trim_end();
-    let system = format!("{rules}\n\n{}", fence.rule());
-    vec![Message { role: Role::System, parts: vec![Part::Text(system)] }, Message { role: Role::User, parts }]
+    shown.push(Part::Text(task(timeline, options)));
+    messages(options.system.as_deref().unwrap_or(RULES), &fence, shown)
+}
+
+/// The rules, with what fenced text is, and what is shown to the model.
+fn messages(rules: &str, fence: &Fence, shown: Vec<Part>) -> Vec<Message> {
+    let system = format!("{}\n\n{}", rules.trim_end(), fence.rule());
+    let system = Message { role: Role::System, parts: vec![Part::Text(system)] };
+    vec![system, Message { role: Role::User, parts: shown }]
+}
+
+/// A frame, its label before it, and the words behind it.
+fn parts(passage: Passage<'_>, fence: &Fence) -> Vec<Part> {
+    let mut parts = Vec::with_capacity(3);
+    if let Some(frame) = passage.frame {
+        parts.push(Part::Text(format!("[t={} #{}]", frame.image.time.label(), frame.image.frame_idx)));
+        parts.push(Part::Image(frame.image.clone()));
+    }
+    parts.extend(spoken(passage.words, fence).map(Part::Text));
+    parts
 }
 
 const RULES: &str = "\
@@ -87,6 +99,10 @@ struct Fence {
 }
 
 impl Fence {
+    fn new(number: u32) -> Self {
+        Self { tag: format!("{number:08x}") }
+    }
+
     fn wrap(&self, text: &str) -> String {
         let tag = &self.tag;
         format!("<data-{tag}>{text}</data-{tag}>")
@@ -119,7 +135,14 @@ impl Fence {
     }
 }
 
-fn facts(timeline: &Timeline, media: &MediaInfo, options: &PromptOptions, fence: &Fence) -> String {
+/// What is known of the file; `n_windows` where its evidence is shared out among several requests.
+fn facts(
+    timeline: &Timeline,
+    media: &MediaInfo,
+    options: &PromptOptions,
+    fence: &Fence,
+    n_windows: Option<usize>,
+) -> String {
     let mut out = String::from("Facts of the file:\n");
     let mut fact = |name: &str, value: String| {
         // Writing to a String does not fail.
@@ -141,6 +164,11 @@ fn facts(timeline: &Timeline, media: &MediaInfo, options: &PromptOptions, fence:
             0 if options.image_url.is_some() => "the file is one picture, without a time; it has no id to cite".into(),
             0 => "none. No picture of this file is shown to you: say nothing of how it looks.".into(),
             1 => "1, with its label before it".into(),
+            n if n_windows.is_some() => {
+                format!(
+                    "{n} in all parts, in the order of time, each with its label before it and what is said until the next"
+                )
+            }
             n => format!("{n}, in the order of time, each with its label before it and what is said until the next"),
         },
     );
@@ -163,6 +191,9 @@ fn facts(timeline: &Timeline, media: &MediaInfo, options: &PromptOptions, fence:
             _ => "no transcript. You do not know what is said in this file: do not guess it.".into(),
         },
     );
+    if let Some(n_windows) = n_windows {
+        fact("parts", n_windows.to_string());
+    }
     out.truncate(out.trim_end().len());
     out
 }

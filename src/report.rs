@@ -3,10 +3,12 @@
 //! Its status is worked out, not set: a report in which something is missing cannot call itself complete.
 
 pub mod caption;
+pub mod forecast;
 pub mod json;
 pub mod markdown;
 pub mod sound;
 pub mod subtitles;
+mod windows;
 pub mod write;
 
 use crate::files::hex;
@@ -23,6 +25,8 @@ use crate::plan::Reason;
 use crate::time::{TimeBase, TimeRange, Timestamp};
 use crate::timeline::Timeline;
 use crate::transcript::{Segment, Transcript, TranscriptSource};
+use forecast::Forecast;
+pub use windows::{Total, WindowReport};
 
 /// Version of the JSON document: counts up whenever a key changes its meaning or goes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -79,6 +83,14 @@ pub struct Report {
     pub answer: Option<Answer>,
     /// Why the model that was asked gave no answer; None where it did, or none was asked.
     pub no_answer_because: Option<String>,
+    /// The parts of the file that were asked about one by one; empty where one request held all.
+    pub windows: Vec<WindowReport>,
+    /// What all requests took together; None where no server was asked.
+    pub total: Option<Total>,
+    /// What was changed so that the run stays within its limit of money or tokens, as phrases.
+    pub changes: Vec<String>,
+    /// What would be asked; None but of a dry run. Not a part of the written report.
+    pub forecast: Option<Forecast>,
     /// What was asked for and not done, besides lost frames and a missing answer, which [`Report::gaps`] adds.
     pub missing: Vec<Missing>,
     /// How long the stages took, where measured, in the order of their start.
@@ -300,6 +312,10 @@ impl Report {
             model: None,
             answer: None,
             no_answer_because: None,
+            windows: Vec::new(),
+            total: None,
+            changes: Vec::new(),
+            forecast: None,
             missing: Vec::new(),
             timings: Vec::new(),
             made_with: MadeWith::default(),
@@ -333,6 +349,17 @@ impl Report {
                 what: format!("{} of {n_planned} frames", n_planned - n_frames),
                 why: self.sampling.lost_because.clone().unwrap_or_else(|| "the decoder did not give them".into()),
             });
+        }
+        // A run of which nothing was answered has one reason, not one for each part.
+        for window in self.windows.iter().filter(|_| self.windows.iter().any(|window| window.text.is_some())) {
+            let part = format!("the part from {} to {}", window.range.start, window.range.end);
+            match (&window.no_answer_because, window.finish.as_ref().and_then(shortfall)) {
+                (Some(why), _) => gaps.push(Missing { what: format!("the answer about {part}"), why: why.clone() }),
+                (None, Some((what_of_it, why))) => {
+                    gaps.push(Missing { what: format!("{what_of_it} the answer about {part}"), why: why.into() });
+                }
+                (None, None) => {}
+            }
         }
         match &self.answer {
             None if self.model.is_some() || self.no_answer_because.is_some() => gaps.push(Missing {

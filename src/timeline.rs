@@ -1,9 +1,13 @@
 //! Frames and speech on one clock.
 
+mod windows;
+
 use crate::change::FrameScore;
 use crate::media::EncodedImage;
 use crate::time::TimeRange;
 use crate::transcript::{Segment, Transcript};
+
+pub use windows::Load;
 
 /// One frame of the timeline.
 #[derive(Clone, Debug)]
@@ -100,7 +104,7 @@ mod tests {
     use crate::transcript::TranscriptSource;
     use proptest::prelude::*;
 
-    fn frame(frame_idx: usize, time: Timestamp) -> TimelineFrame {
+    pub(super) fn frame(frame_idx: usize, time: Timestamp) -> TimelineFrame {
         let image = EncodedImage {
             frame_idx,
             pts: time,
@@ -113,7 +117,7 @@ mod tests {
         TimelineFrame { image, score: FrameScore { sharpness: 1.0, change: 0.0 } }
     }
 
-    fn transcript(spans: &[(i64, i64)]) -> Transcript {
+    pub(super) fn transcript(spans: &[(i64, i64)]) -> Transcript {
         let at = Timestamp::from_millis;
         let segments =
             spans.iter().enumerate().map(|(i, (a, b))| Segment::new(TimeRange::new(at(*a), at(*b)), i.to_string()));

@@ -36,4 +36,9 @@ pub trait Transcriber: Send + Sync {
     /// As each implementation says: a transcript that is there but cannot be had is an error, not [`Words::None`].
     fn transcribe<'a>(&'a self, path: &'a Path, media: &'a MediaInfo, heard: Heard<'a>)
     -> BoxFuture<'a, Result<Words>>;
+
+    /// Whether sound leaves this machine, so that a dry run does without.
+    fn is_remote(&self) -> bool {
+        false
+    }
 }

@@ -13,8 +13,9 @@ use serde_json::Value;
 use vidgist::encode::EncodeOptions;
 use vidgist::limits::Limits;
 use vidgist::media::Ratio;
+use vidgist::model::known::ModelFacts;
 use vidgist::model::{ChatConfig, OpenAi};
-use vidgist::pipeline::{Ask, Event, Job, Stop, run};
+use vidgist::pipeline::{Allowance, Ask, Event, Job, Stop, run};
 use vidgist::plan::{PlanOptions, Sampling};
 use vidgist::prompt::PromptOptions;
 use vidgist::report::Report;
@@ -68,7 +69,9 @@ fn server(oracle: &Oracle) -> ServerConfig {
 }
 
 fn job(oracle: &Oracle, name: &str, interval_ms: i64, words: Vec<Arc<dyn Transcriber>>) -> Job {
-    let config = ChatConfig::new(server(oracle), CHAT_MODEL);
+    let mut config = ChatConfig::new(server(oracle), CHAT_MODEL);
+    // All in one request, however many frames there are.
+    config.facts = Some(ModelFacts { context: Some(1_000_000), ..ModelFacts::default() });
     let interval = format!("{interval_ms}ms").parse().expect("a time");
     Job {
         source: Source::identify(fixture(name).to_str().expect("UTF-8")).expect(name),
@@ -86,6 +89,9 @@ fn job(oracle: &Oracle, name: &str, interval_ms: i64, words: Vec<Arc<dyn Transcr
             prompt: PromptOptions::default(),
             fence: 0x00c0_ffee,
             is_live: false,
+            concurrency: 4,
+            allowance: Allowance::default(),
+            dry_run: None,
         }),
         output: None,
         cache: None,

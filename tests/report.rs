@@ -26,6 +26,8 @@ type Harm = fn(&mut Report);
 fn complete() -> Report {
     let mut report = sample::report();
     report.missing.clear();
+    report.windows.clear();
+    report.changes.clear();
     report.sampling.n_planned = Some(4);
     report.answer.as_mut().expect("an answer").alternatives.truncate(1);
     report
@@ -41,7 +43,13 @@ fn the_whole_report() {
 fn nothing_missing_can_be_called_complete() {
     assert_eq!(complete().status(), Status::Complete);
     assert!(markdown(&complete()).contains("Nothing that was asked for is missing."));
-    let harms: [(&str, Harm); 8] = [
+    let harms: [(&str, Harm); 10] = [
+        ("the answer about the part from 00:01:01.000 to 00:01:35.500", |r| r.windows = sample::report().windows),
+        ("the end of the answer about the part from 00:00:00.000 to 00:01:01.000", |r| {
+            r.windows = sample::report().windows;
+            r.windows.truncate(1);
+            r.windows[0].finish = Some(Finish::Length);
+        }),
         ("part of the file", |r| r.media.damage.push("it ends after 9 of its 10 bytes".into())),
         ("the sound", |r| r.miss("the sound", "no codec")),
         ("1 of 5 frames", |r| r.sampling.n_planned = Some(5)),

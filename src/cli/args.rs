@@ -1,10 +1,15 @@
 //! The command line, as clap reads it.
 
+mod requests;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use vidgist::time::Timestamp;
 use vidgist::transcribe::whisper::weights::Hub;
+
+pub use requests::RequestArgs;
+use requests::{PLAN_EXAMPLES, SUMMARIZE_EXAMPLES};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -40,7 +45,11 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Summarise a video, a recording, a picture or a folder of pictures
+    #[command(after_help = SUMMARIZE_EXAMPLES)]
     Summarize(Box<SummarizeArgs>),
+    /// Show what summarize would ask and what that would cost; sends nothing
+    #[command(after_help = PLAN_EXAMPLES)]
+    Plan(Box<SummarizeArgs>),
     /// Caption the frames of many videos and pictures
     Caption(Box<CaptionArgs>),
     /// Write the frames of a video as pictures
@@ -69,11 +78,6 @@ pub enum Command {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  vidgist summarize talk.mp4
-  vidgist summarize talk.mp4 --start 10m --end 20m --interval 2s
-  vidgist summarize talk.mp4 --transcript talk.de.srt --prompt-file question.txt
-  vidgist summarize talk.mp4 --format json | jq .answer")]
 pub struct SummarizeArgs {
     /// A media file, a picture, a folder or pattern of pictures, an address such as rtsp://…, or camera:0
     pub input: String,
@@ -90,6 +94,8 @@ pub struct SummarizeArgs {
     /// Send pictures as data, or, where the input is an image's address, as that address
     #[arg(long, value_name = "HOW", default_value = "data", hide_short_help = true, help_heading = "Model")]
     pub image_transport: ImageTransport,
+    #[command(flatten)]
+    pub requests: RequestArgs,
     /// What is written to stdout
     #[arg(long, value_name = "FORMAT", default_value = "markdown", help_heading = "Output")]
     pub format: ReportFormat,

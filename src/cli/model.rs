@@ -99,17 +99,40 @@ fn named_address(provider: &Provider, flag: Option<&str>) -> Result<Url> {
 
 /// The model, ready to be asked.
 pub async fn chat_model(args: &ModelArgs, config: &Config) -> Result<Arc<dyn ChatModel>> {
-    let choice = choose(args.base_url.as_deref(), args.model.as_deref(), args.timeout, config)?;
-    let Choice::Server { server, provider, model } = choice else {
-        if let Some(flag) = unheeded(args) {
-            tracing::warn!("{flag} is for a language model; the built-in model does not heed it");
+    match chosen(args, config)? {
+        Choice::Server { server, provider, model: None } => {
+            let model = only_model(&server).await?;
+            connected(args, *server, *provider, model)
         }
-        return Ok(Arc::new(Builtin));
-    };
-    let model = match model {
-        Some(model) => model,
-        None => only_model(&server).await?,
-    };
+        choice => ready(args, choice),
+    }
+}
+
+/// The model for a dry run: nobody is asked, not even for the model's name.
+pub fn unasked(args: &ModelArgs, config: &Config) -> Result<Arc<dyn ChatModel>> {
+    ready(args, chosen(args, config)?)
+}
+
+fn chosen(args: &ModelArgs, config: &Config) -> Result<Choice> {
+    choose(args.base_url.as_deref(), args.model.as_deref(), args.timeout, config)
+}
+
+fn ready(args: &ModelArgs, choice: Choice) -> Result<Arc<dyn ChatModel>> {
+    match choice {
+        Choice::BuiltIn => {
+            if let Some(flag) = unheeded(args) {
+                tracing::warn!("{flag} is for a language model; the built-in model does not heed it");
+            }
+            Ok(Arc::new(Builtin))
+        }
+        Choice::Server { server, provider, model: Some(model) } => connected(args, *server, *provider, model),
+        Choice::Server { .. } => {
+            Err(Error::usage("--model", "is not set, and the server is not asked for it here", "name one with --model"))
+        }
+    }
+}
+
+fn connected(args: &ModelArgs, server: ServerConfig, provider: Provider, model: String) -> Result<Arc<dyn ChatModel>> {
     let params = SamplingParams {
         temperature: args.temperature,
         max_tokens: args.max_tokens,
@@ -125,7 +148,7 @@ pub async fn chat_model(args: &ModelArgs, config: &Config) -> Result<Arc<dyn Cha
         }),
         reasoning_effort: args.reasoning_effort.clone(),
     };
-    let chat = ChatConfig::with_provider(*provider, *server, model);
+    let chat = ChatConfig::with_provider(provider, server, model);
     say_what_is_known(&chat);
     connect(ChatConfig { params, strict_params: args.strict_params, ..chat })
 }

@@ -39,10 +39,16 @@ impl Progress {
             Event::Probed(info) => self.bar.set_message(format!("reading {}", info.input)),
             Event::Scanning { n_points } => self.count(*n_points, "choosing"),
             Event::Planned { n_points } => self.count(*n_points, "looking"),
-            Event::Frame { n_done, .. } => self.bar.set_position(*n_done as u64),
+            Event::Frame { n_done, .. } | Event::Window { n_done } => self.bar.set_position(*n_done as u64),
             Event::Listening => self.say("listening".to_owned()),
             Event::Heard { until } if self.bar.length().is_none() => self.heard(*until),
             Event::Asking { model } => self.say(format!("asking {model}")),
+            Event::Windows { n_windows } => {
+                self.count(*n_windows, "asking");
+                let style = ProgressStyle::with_template("{spinner} {msg} {wide_bar} {pos}/{len} parts, {eta} left");
+                self.bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            }
+            Event::Merging => self.say("making one answer of all".to_owned()),
             Event::Text { text } => {
                 let mut tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
                 tail.push_str(text);

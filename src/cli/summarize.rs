@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use anyhow::Result;
 use vidgist::error::Error;
 use vidgist::limits::Limits;
-use vidgist::pipeline::{Ask, Job};
+use vidgist::pipeline::{Ask, DryRun, Job};
 use vidgist::prompt::PromptOptions;
-use vidgist::report::{Format, render};
+use vidgist::report::{Format, forecast, render};
 use vidgist::source::Source;
 
 use super::args::{ImageTransport, ReportFormat, StreamChoice, SummarizeArgs};
@@ -16,11 +16,18 @@ use super::progress::Progress;
 use super::words::{self, WordsContext};
 use super::{code_for, follow, model, print, wishes};
 
-pub async fn run(args: &SummarizeArgs, config: &Config, quiet: bool) -> Result<ExitCode> {
+/// Summarises, or where `is_dry` tells what that would ask.
+pub async fn run(args: &SummarizeArgs, config: &Config, quiet: bool, is_dry: bool) -> Result<ExitCode> {
+    if args.requests.show_requests && !is_dry {
+        let advice = "add --dry-run, or use: vidgist plan";
+        return Err(Error::usage("--show-requests", "is for a dry run", advice).into());
+    }
     let source = Source::identify(&args.input)?;
     let sampling = wishes::sampling(&args.sampling, config, "1s", Some(wishes::DEFAULT_MAX_FRAMES))?;
     let task = wishes::text_or_file(args.prompt.prompt.as_ref(), args.prompt.prompt_file.as_ref())?;
-    let model = model::chat_model(&args.model, config).await?;
+    let allowance = wishes::allowance(&args.requests)?;
+    let model =
+        if is_dry { model::unasked(&args.model, config)? } else { model::chat_model(&args.model, config).await? };
     if !model.description().is_language_model && (task.is_some() || args.prompt.system.is_some()) {
         let problem = "the built-in model cannot follow a prompt";
         let advice = format!("set {} or --base-url to ask a language model", model::KEY_VARIABLE);
@@ -61,12 +68,22 @@ pub async fn run(args: &SummarizeArgs, config: &Config, quiet: bool) -> Result<E
                 StreamChoice::Always => true,
                 StreamChoice::Never => false,
             },
+            concurrency: args.requests.concurrency.into(),
+            allowance,
+            dry_run: is_dry.then_some(DryRun { shows_requests: args.requests.show_requests }),
         }),
         output: args.output.clone(),
         cache: config::cache_folder(),
         limits: Limits::default(),
     };
     let report = follow(job, quiet).await?;
+    if let Some(forecast) = &report.forecast {
+        print(&match args.format {
+            ReportFormat::Markdown => forecast::to_markdown(forecast)?,
+            ReportFormat::Json => forecast::to_json(forecast)?,
+        })?;
+        return Ok(code_for(&report));
+    }
     let format = match args.format {
         ReportFormat::Markdown => Format::Markdown,
         ReportFormat::Json => Format::Json,

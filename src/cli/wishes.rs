@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use vidgist::encode::EncodeOptions;
 use vidgist::error::{Error, Result};
 use vidgist::media::{ImageFormat, Ratio};
+use vidgist::money::Money;
+use vidgist::pipeline::Allowance;
 use vidgist::plan::{PlanOptions, Sampling};
 use vidgist::time::{TimeBase, Timestamp};
 use vidgist::video::Decoder;
 
-use super::args::{DecoderChoice, PictureArgs, PictureFormat, SamplingArgs, SamplingMethod};
+use super::args::{DecoderChoice, PictureArgs, PictureFormat, RequestArgs, SamplingArgs, SamplingMethod};
 use super::config::Config;
 
 const DEFAULT_MAX_WIDTH: u32 = 768;
@@ -101,6 +103,16 @@ pub fn ratio(flag: &str, text: &str) -> Result<Ratio> {
     let base = parsed.and_then(|(num, den)| TimeBase::new(num, den));
     base.map(|base| Ratio { num: base.num(), den: base.den() })
         .ok_or_else(|| Error::usage(flag, format!("{text} is not a rate above 0"), "write it as 2, 0.5 or 30000/1001"))
+}
+
+/// The most that a run may spend.
+pub fn allowance(args: &RequestArgs) -> Result<Allowance> {
+    let cost = args.max_cost.as_deref().map(|text| {
+        let dollars = text.strip_prefix('$').unwrap_or(text);
+        Money::parse_dollars(dollars)
+            .ok_or_else(|| Error::usage("--max-cost", format!("{text} is no amount of dollars"), "write it as 0.05"))
+    });
+    Ok(Allowance { cost: cost.transpose()?, tokens: args.max_tokens_total })
 }
 
 /// A text given on the command line or in a file.

@@ -5,12 +5,14 @@
 mod reply;
 mod request;
 
+use std::sync::Arc;
+
 use futures_util::future::BoxFuture;
 
 use super::adapt::Adapted;
 use super::body::Body;
 use super::wire::{self, Outcome, Relay, Remote, Wire, fill};
-use super::{ChatConfig, ChatModel, ModelDescription, Question, ResponseFormat, check};
+use super::{ChatConfig, ChatModel, ModelDescription, Question, ResponseFormat, SamplingParams, Terms, check};
 use crate::error::Result;
 use crate::message::{Answer, Message};
 
@@ -74,5 +76,17 @@ impl ChatModel for Anthropic {
 
     fn answer<'a>(&'a self, question: &'a Question<'a>) -> BoxFuture<'a, Result<Answer>> {
         Box::pin(wire::answer(self, question))
+    }
+
+    fn terms(&self) -> Option<Terms> {
+        Some(Terms::of(&self.remote.config))
+    }
+
+    fn with_params(&self, params: SamplingParams) -> Option<Arc<dyn ChatModel>> {
+        Some(Arc::new(Self { remote: self.remote.with_params(params) }))
+    }
+
+    fn request(&self, question: &Question<'_>) -> Result<Option<Body>> {
+        self.body(question.messages, question.response_format).map(Some)
     }
 }

@@ -100,6 +100,16 @@ impl Body {
         lengths.sum()
     }
 
+    /// The body as text, with each picture and sound as `…(12345 bytes)` in place of its Base64.
+    #[must_use]
+    pub fn shortened(&self) -> String {
+        let pieces = self.segments.iter().map(|segment| match segment {
+            Segment::Json(text) => String::from_utf8_lossy(text).into_owned(),
+            Segment::Base64(bytes) => format!("…({} bytes)", bytes.len()),
+        });
+        pieces.collect()
+    }
+
     /// The bytes on the wire: JSON text whole, the rest in chunks of at most 48 KiB.
     pub fn chunks(&self) -> impl Iterator<Item = Bytes> + Send + 'static {
         self.clone().segments.into_iter().flat_map(|segment| {

@@ -14,7 +14,7 @@ use tokio::sync::OnceCell;
 
 use super::adapt::Adapted;
 use super::wire::{self, Outcome, Relay, Remote, Wire, fill};
-use super::{ChatConfig, ChatModel, ModelDescription, Question, account};
+use super::{Body, ChatConfig, ChatModel, ModelDescription, Question, SamplingParams, Terms, account, check};
 use crate::error::{Error, Result};
 use crate::message::Answer;
 use crate::service::{Failure, Kind};
@@ -132,5 +132,22 @@ impl ChatModel for Ollama {
             }
             wire::answer(self, question).await
         })
+    }
+
+    fn terms(&self) -> Option<Terms> {
+        Some(Terms::of(&self.remote.config))
+    }
+
+    fn with_params(&self, params: SamplingParams) -> Option<Arc<dyn ChatModel>> {
+        Some(Arc::new(Self { remote: self.remote.with_params(params), most_context: Arc::clone(&self.most_context) }))
+    }
+
+    fn request(&self, question: &Question<'_>) -> Result<Option<Body>> {
+        let Remote { server, config, taste } = &self.remote;
+        check::check(config, server.name(), question.messages)?;
+        let (_, tokens) = account::estimate(config, question.messages);
+        let answer = config.params.max_tokens.map_or(request::ANSWER_TOKENS, u64::from);
+        // The server would be asked how much it takes.
+        Ok(Some(request::body(config, &taste.now(), question, request::context(tokens.likely, answer))))
     }
 }

@@ -4,6 +4,7 @@ mod request;
 mod stream;
 
 use std::fmt;
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
@@ -11,7 +12,7 @@ use super::adapt::Adapted;
 use super::body::Body;
 use super::reply;
 use super::wire::{self, Outcome, Relay, Remote, Wire, fill};
-use super::{ChatConfig, ChatModel, ModelDescription, Question, ResponseFormat, check};
+use super::{ChatConfig, ChatModel, ModelDescription, Question, ResponseFormat, SamplingParams, Terms, check};
 use crate::error::Result;
 use crate::message::{Answer, Message};
 use crate::service::{Server, ServerConfig, tidy};
@@ -81,6 +82,18 @@ impl ChatModel for OpenAi {
 
     fn answer<'a>(&'a self, question: &'a Question<'a>) -> BoxFuture<'a, Result<Answer>> {
         Box::pin(wire::answer(self, question))
+    }
+
+    fn terms(&self) -> Option<Terms> {
+        Some(Terms::of(&self.remote.config))
+    }
+
+    fn with_params(&self, params: SamplingParams) -> Option<Arc<dyn ChatModel>> {
+        Some(Arc::new(Self { remote: self.remote.with_params(params) }))
+    }
+
+    fn request(&self, question: &Question<'_>) -> Result<Option<Body>> {
+        self.body(question.messages, question.response_format).map(Some)
     }
 }
 

@@ -24,7 +24,7 @@ const SOUND_TOKENS_PER_SECOND: u64 = 32;
 /// Tokens that stand around each message.
 const MESSAGE_TOKENS: u64 = 4;
 /// What a picture is taken to be where the model is not known: a frame of 768 by 432 pixels in cells of 28.
-const UNKNOWN_IMAGE_TOKENS: u64 = 448;
+pub(super) const UNKNOWN_IMAGE_TOKENS: u64 = 448;
 
 /// How a family of models counts the tokens of a picture. Sizes are in pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -8,7 +8,7 @@ use reqwest::RequestBuilder;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
 
 use super::adapt::{Adapted, Taste};
-use super::{Body, ChatConfig, Live, LiveText, ModelDescription, Question, account, check};
+use super::{Body, ChatConfig, Live, LiveText, ModelDescription, Question, SamplingParams, account, check};
 use crate::error::Result;
 use crate::message::Answer;
 use crate::service::{Failure, Server, tidy};
@@ -29,6 +29,11 @@ impl Remote {
     pub fn new(config: ChatConfig) -> Result<Self> {
         config.check()?;
         Ok(Self { server: Server::new(config.server.clone())?, taste: Taste::new(&config)?, config })
+    }
+
+    /// The same model asked with other parameters.
+    pub fn with_params(&self, params: SamplingParams) -> Self {
+        Self { config: ChatConfig { params, ..self.config.clone() }, ..self.clone() }
     }
 
     pub fn description(&self) -> ModelDescription {

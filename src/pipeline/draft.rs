@@ -4,8 +4,8 @@ use tokio::sync::mpsc;
 
 use super::stages::blocking;
 use super::{Event, Job, Stop};
-use crate::error::{Error, Result};
-use crate::plan::{self, SamplePlan, Sampling, Scanned};
+use crate::error::Result;
+use crate::plan::{self, PlanOptions, SamplePlan, Sampling, Scanned};
 use crate::time::{TimeRange, Timestamp};
 use crate::video::Video;
 use crate::video::index::FrameIndex;
@@ -22,7 +22,17 @@ pub(super) enum Draft {
     Scan(TimeRange, Vec<Timestamp>),
 }
 
-/// The moments to look at, checked against what one request can hold.
+impl Draft {
+    /// Frames that are looked at closely, at most.
+    pub(super) fn most_frames(&self, options: &PlanOptions) -> usize {
+        match self {
+            Self::Plan(plan) => plan.points.len(),
+            Self::Scan(_, points) => options.max_frames.map_or(points.len(), |most| most.min(points.len())),
+        }
+    }
+}
+
+/// The moments to look at.
 pub(super) fn draft(job: &Job, video: &mut Video) -> Result<Draft> {
     let options = &job.sampling;
     if matches!(options.sampling, Sampling::Keyframes) {
@@ -36,18 +46,7 @@ pub(super) fn draft(job: &Job, video: &mut Video) -> Result<Draft> {
         (Sampling::Keyframes, Some(index)) => plan::keyframes(options, index.range(), &index.keyframes(), &job.limits)?,
         (_, index) => plan::plan(options, index.as_ref().map(FrameIndex::range), &job.limits)?,
     };
-    check_request(job, &draft)?;
     Ok(Draft::Plan(draft))
-}
-
-fn check_request(job: &Job, plan: &SamplePlan) -> Result<()> {
-    let asks_server = job.ask.as_ref().is_some_and(|ask| ask.model.description().is_language_model);
-    if asks_server && plan.points.len() > job.limits.max_request_frames {
-        let problem =
-            format!("would put {} frames into one request; {} fit", plan.points.len(), job.limits.max_request_frames);
-        return Err(Error::limit("the sampling", problem, "set --max-frames, or take a longer --interval"));
-    }
-    Ok(())
 }
 
 /// Looks at the whole range in small, and chooses.
@@ -77,6 +76,5 @@ pub(super) async fn scan(
         Ok((video, plan))
     })
     .await?;
-    check_request(job, &plan)?;
     Ok((video, plan))
 }

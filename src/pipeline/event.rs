@@ -42,6 +42,18 @@ pub enum Event {
         /// Its name.
         model: String,
     },
+    /// The evidence is more than one request may hold: it is shared out among several.
+    Windows {
+        /// How many there are at first; one that the server finds too long is halved.
+        n_windows: usize,
+    },
+    /// A window was asked about.
+    Window {
+        /// Windows so far, this one included.
+        n_done: usize,
+    },
+    /// The answers about the windows are being made one.
+    Merging,
     /// The model has written the next piece of its first alternative; the answer itself holds the whole.
     Text {
         /// The piece: untrusted.

@@ -149,16 +149,17 @@ async fn keep(
             }
         } else if job.ask.is_some() {
             n_bytes += image.bytes.len() as u64;
-            if n_bytes > job.limits.max_request_image_bytes {
+            if n_bytes > job.limits.max_kept_image_bytes {
                 let problem = format!(
-                    "the pictures up to {} hold more than {} bytes",
-                    image.time, job.limits.max_request_image_bytes
+                    "the pictures up to {} take more than the {} bytes of memory that there are for them",
+                    image.time, job.limits.max_kept_image_bytes
                 );
                 made.close();
                 return Err(Error::limit(
-                    "the request",
+                    "the pictures",
                     problem,
-                    "set --max-frames, --max-width or --jpeg-quality lower",
+                    "look at fewer frames (--max-frames, --interval) or smaller ones (--max-width), or at a part \
+                     of the file at a time (--start, --end)",
                 ));
             }
             looked.frames.push(TimelineFrame { image, score });

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
-use super::{Ask, Event, Job};
+use super::{Event, Job};
 use crate::error::{Error, Result};
 use crate::media::MediaInfo;
 use crate::message::{Answer, Message};
-use crate::model::{Live, LiveText, Question};
+use crate::model::{ChatModel, Live, LiveText, Question};
 use crate::probe;
 use crate::report::StageTime;
 use crate::source::Source;
@@ -65,7 +65,12 @@ pub(super) async fn find_words(job: &Job, info: &MediaInfo, events: &mpsc::Sende
     // A reader of events that is slow misses one of these, not a frame.
     let heard = |until| drop(events.try_send(Event::Heard { until }));
     let mut reasons: Vec<String> = Vec::new();
+    let is_dry = job.ask.as_ref().is_some_and(|ask| ask.dry_run.is_some());
     for way in &job.words {
+        if is_dry && way.is_remote() {
+            reasons.push("the transcription endpoint is not asked in a dry run: its words are not counted".to_owned());
+            continue;
+        }
         match way.transcribe(path, info, &heard).await {
             Ok(Found::Found(transcript)) => {
                 words.transcript = Some(transcript);
@@ -82,9 +87,10 @@ pub(super) async fn find_words(job: &Job, info: &MediaInfo, events: &mpsc::Sende
 
 /// Puts the question; where it is wanted live, hands on what is written until the answer is there.
 pub(super) async fn put_question(
-    ask: &Ask,
+    model: &dyn ChatModel,
     messages: &[Message],
     timeline: &Timeline,
+    is_live: bool,
     events: &mpsc::Sender<Event>,
 ) -> Result<Answer> {
     // As large as an answer may be at most: a model is slower than whoever reads the events.
@@ -96,9 +102,9 @@ pub(super) async fn put_question(
             LiveText::Restart => Event::TextRestarted,
         });
     };
-    let live = ask.is_live.then_some(Live(&hand_on));
+    let live = is_live.then_some(Live(&hand_on));
     let question = Question { live, ..Question::new(messages, timeline) };
-    let mut answer = ask.model.answer(&question);
+    let mut answer = model.answer(&question);
     loop {
         tokio::select! {
             biased;

@@ -56,7 +56,7 @@ pub struct CaptionFrame {
 /// its time; `id` is its [`frame_idx`](EncodedImage::frame_idx). `fence` is a random number, new for each run.
 #[must_use]
 pub fn build_captions(frames: &[CaptionFrame], prompt: &CaptionPrompt, fence: u32) -> Vec<Message> {
-    let fence = Fence { tag: format!("{fence:08x}") };
+    let fence = Fence::new(fence);
     let mut parts = Vec::new();
     for frame in frames {
         parts.push(Part::Text(format!("[t={} #{}]", frame.image.time.label(), frame.image.frame_idx)));

@@ -47,7 +47,7 @@ notice. Answer in the language that is spoken; in English where none is.";
 /// The messages that ask for a description: one of role system, one of role user. `fence` as in [`super::build`].
 #[must_use]
 pub fn build_sound(evidence: &SoundEvidence<'_>, fence: u32) -> Vec<Message> {
-    let fence = Fence { tag: format!("{fence:08x}") };
+    let fence = Fence::new(fence);
     let mut parts = vec![Part::Text(facts(evidence, &fence))];
     let segments = evidence.transcript.map_or(&[][..], |transcript| &transcript.segments);
     parts.extend(spoken(segments, &fence).map(Part::Text));

@@ -5,7 +5,10 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::{MadeWith, Missing, Report, ReportFrame, SCHEMA_VERSION, Sampling, StageTime, Status, TranscriptOutcome};
+use super::{
+    MadeWith, Missing, Report, ReportFrame, SCHEMA_VERSION, Sampling, StageTime, Status, Total, TranscriptOutcome,
+    WindowReport,
+};
 use crate::error::{Error, Result};
 use crate::media::MediaInfo;
 use crate::message::Answer;
@@ -24,6 +27,9 @@ struct Document<'a> {
     transcript: &'a TranscriptOutcome,
     model: Option<&'a ModelDescription>,
     answer: Option<&'a Answer>,
+    windows: &'a [WindowReport],
+    total: Option<&'a Total>,
+    changes: &'a [String],
     missing: Vec<Missing>,
     timings: &'a [StageTime],
     made_with: &'a MadeWith,
@@ -45,6 +51,9 @@ pub fn render(report: &Report) -> Result<String> {
         transcript: &report.transcript,
         model: report.model.as_ref(),
         answer: report.answer.as_ref(),
+        windows: &report.windows,
+        total: report.total.as_ref(),
+        changes: &report.changes,
         missing: report.gaps(),
         timings: &report.timings,
         made_with: &report.made_with,

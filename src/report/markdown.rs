@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{Report, ReportFrame, Status, TranscriptOutcome};
 use crate::media::{AudioStream, MediaInfo, SubtitleStream, VideoStream};
-use crate::message::{Alternative, Answer, Finish};
+use crate::message::{Alternative, Answer, Finish, Usage};
 use crate::time::Timestamp;
 use crate::transcript::{Transcript, TranscriptSource};
 use crate::untrusted::{markdown_block, markdown_line, short_name, shown_input};
@@ -29,6 +29,8 @@ pub fn render(report: &Report) -> String {
     facts(&mut out, report);
     if let Some(answer) = &report.answer {
         summary(&mut out, answer);
+    } else {
+        parts(&mut out, report);
     }
     timeline(&mut out, report);
     gaps(&mut out, report);
@@ -66,16 +68,18 @@ fn facts(out: &mut String, report: &Report) {
         let _ = write!(how, "; {n_dropped} more left out that show the same");
     }
     put!(out, "- Looked at: {} from {} to {}{}", counted(report.frames.len(), "frame"), range.start, range.end, how);
+    put!(out, "- Transcript: {}", words(report));
+    for change in &report.changes {
+        put!(out, "- To stay within the limit: {}", markdown_line(change));
+    }
+}
+
+/// Where the words come from, or why there are none.
+pub(crate) fn words(report: &Report) -> String {
     match &report.transcript {
-        TranscriptOutcome::Found(transcript) => {
-            put!(out, "- Transcript: {}", words_from(transcript));
-        }
-        TranscriptOutcome::NoSpeech { source } => {
-            put!(out, "- Transcript: nobody speaks; heard by {}", listener(source));
-        }
-        TranscriptOutcome::None { reason } => {
-            put!(out, "- Transcript: none; {}", markdown_line(reason));
-        }
+        TranscriptOutcome::Found(transcript) => words_from(transcript),
+        TranscriptOutcome::NoSpeech { source } => format!("nobody speaks; heard by {}", listener(source)),
+        TranscriptOutcome::None { reason } => format!("none; {}", markdown_line(reason)),
     }
 }
 
@@ -173,6 +177,16 @@ fn summary(out: &mut String, answer: &Answer) {
     }
 }
 
+/// The answers about the parts, where no one answer was made of them.
+fn parts(out: &mut String, report: &Report) {
+    for window in &report.windows {
+        if let Some(text) = &window.text {
+            put!(out, "\n## Summary of {} to {}\n", window.range.start, window.range.end);
+            out.push_str(&markdown_block(text));
+        }
+    }
+}
+
 fn alternative(out: &mut String, alternative: &Alternative) {
     let text = markdown_block(&alternative.text);
     if text.trim().is_empty() {
@@ -252,7 +266,7 @@ fn making(out: &mut String, report: &Report) {
         if let Some(model) = &answer.model {
             put!(out, "- The server names its model: {}", markdown_line(model));
         }
-        if let Some(usage) = tokens(answer) {
+        if let Some(usage) = answer.usage.and_then(tokens) {
             put!(out, "- Tokens as the server counted them: {usage}");
         }
         if let Some(estimate) = &answer.estimate {
@@ -269,6 +283,7 @@ fn making(out: &mut String, report: &Report) {
             put!(out, "- Requests until the answer came: {}", answer.n_attempts);
         }
     }
+    windows(out, report);
     if let Some(decoder) = &report.made_with.decoder {
         put!(out, "- Decoder: {}", markdown_line(decoder));
     }
@@ -279,8 +294,24 @@ fn making(out: &mut String, report: &Report) {
     put!(out, "- Written by vidgist {}", report.made_with.vidgist);
 }
 
-fn tokens(answer: &Answer) -> Option<String> {
-    let usage = answer.usage?;
+/// The parts that were asked about one by one, and what all took.
+fn windows(out: &mut String, report: &Report) {
+    let Some(total) = report.total.as_ref().filter(|_| !report.windows.is_empty()) else { return };
+    put!(out, "- Asked about in {}, and then about the answers:", counted(report.windows.len(), "part"));
+    for window in &report.windows {
+        let mut told = vec![counted(window.n_frames, "frame")];
+        told.extend(window.usage.and_then(tokens).map(|tokens| format!("tokens: {tokens}")));
+        told.extend(window.cost.map(|cost| cost.to_string()));
+        told.extend(window.no_answer_because.as_ref().map(|_| "no answer".to_owned()));
+        put!(out, "  - {} to {}: {}", window.range.start, window.range.end, told.join("; "));
+    }
+    let mut told = vec![counted(total.n_answers, "answer")];
+    told.extend(tokens(total.usage).map(|tokens| format!("tokens: {tokens}")));
+    told.extend(total.cost.map(|cost| cost.to_string()));
+    put!(out, "- All together: {}", told.join("; "));
+}
+
+fn tokens(usage: Usage) -> Option<String> {
     let parts = [
         (usage.prompt_tokens, "in the request"),
         (usage.cached_tokens, "of them cached"),

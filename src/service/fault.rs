@@ -20,7 +20,7 @@ pub(crate) struct Failure {
     pub kind: Kind,
     /// A refusal because the account is empty.
     pub no_credit: bool,
-    /// The reply was larger than is accepted: a limit of ours, not a fault of the server.
+    /// The reply was larger than is accepted here, or the request than the server takes.
     pub is_limit: bool,
     /// The request's field that the server names as the cause.
     pub param: Option<String>,
@@ -189,6 +189,7 @@ impl Said {
         });
         let mut failure = Failure::new(Kind::Status(status), "", self.advice(status, no_credit, key));
         failure.no_credit = no_credit;
+        failure.is_limit = self.is_too_long(status);
         failure.param = Some(self.param.clone()).filter(|param| !param.is_empty());
         failure
     }
@@ -235,8 +236,17 @@ impl Said {
     }
 
     fn is_too_long(&self, status: u16) -> bool {
-        const WORDS: [&str; 5] =
-            ["context length", "context window", "context size", "maximum context", "prompt is too long"];
+        const WORDS: [&str; 9] = [
+            "context length",
+            "context window",
+            "context size",
+            "maximum context",
+            "prompt is too long",
+            "too many images",
+            "too much media",
+            "image(s) may be provided",
+            "maximum number of images",
+        ];
         let message = self.message.to_lowercase();
         status == 413
             || self.code == "context_length_exceeded"

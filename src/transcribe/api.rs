@@ -155,6 +155,10 @@ impl ApiTranscriber {
 }
 
 impl Transcriber for ApiTranscriber {
+    fn is_remote(&self) -> bool {
+        true
+    }
+
     /// # Errors
     /// [`Error::Service`] naming the time range that could not be heard; the errors of [`AudioReader`];
     /// [`Error::Usage`] where the stream asked for is no audio stream.

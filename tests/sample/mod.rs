@@ -10,7 +10,7 @@ use vidgist::media::{
 use vidgist::message::{Alternative, Answer, Estimate, Finish, Usage};
 use vidgist::model::ModelDescription;
 use vidgist::money::Money;
-use vidgist::report::{Dropped, MadeWith, Report, Sampling, StageTime};
+use vidgist::report::{Dropped, MadeWith, Report, Sampling, StageTime, Total, WindowReport};
 use vidgist::time::{TimeBase, TimeRange, Timestamp};
 use vidgist::timeline::{Timeline, TimelineFrame};
 use vidgist::transcript::{Segment, Transcript, TranscriptSource, Word};
@@ -155,6 +155,22 @@ pub fn report() -> Report {
         cost: Some(Money::from_picos(4_340_000_000)),
         estimate: Some(Estimate { prompt_tokens: 1200, prompt_cost: Some(Money::from_picos(3_000_000_000)) }),
     });
+    let window = |range, outcome: Result<&Answer, String>| {
+        let frames = timeline().frames.into_iter().filter(|frame| TimeRange::contains(range, frame.image.time));
+        WindowReport::new(&Timeline::new(range, frames.collect(), None), outcome)
+    };
+    let mut part = Answer::new(vec![Alternative { text: "Ships.".into(), finish: Finish::Other("eos".into()) }]);
+    let of = report.answer.as_ref().expect("an answer");
+    (part.usage, part.cost, part.estimate, part.n_attempts) = (of.usage, of.cost, of.estimate, 1);
+    report.windows = vec![
+        window(TimeRange::new(at(0), at(61_000)), Ok(&part)),
+        window(TimeRange::new(at(61_000), at(95_500)), Err("the server is down".into())),
+    ];
+    let mut total = Total::zero();
+    total.add(of.usage, of.cost);
+    total.add(part.usage, part.cost);
+    report.total = Some(total);
+    report.changes = vec!["5 of 9 frames are looked at".into()];
     report.miss("the sound of stream 3", "its codec is not read");
     report.timings = vec![StageTime { stage: "decode".into(), seconds: 1.25 }];
     report.made_with = MadeWith {

@@ -39,6 +39,8 @@ pub enum Fault {
     Huge(usize),
     /// 400 with this parameter, where there is one, and this text.
     Param(Option<&'static str>, &'static str),
+    /// This status with this body of JSON.
+    Refuse(u16, &'static str),
     /// Half of a stream, then an error of this code.
     ErrorMidStream(&'static str),
     /// A stream that ends, soundly framed, after half of its events.
@@ -127,6 +129,7 @@ pub async fn answer(fault: &Fault, stream: &mut TcpStream, reply: Reply, authori
             Reply { body, ..reply }
         }
         Fault::Param(param, text) => Reply::json(400, &error(text, "invalid_request_error", *param, None)),
+        Fault::Refuse(status, text) => Reply { body: text.as_bytes().to_vec(), ..Reply::json(*status, &json!({})) },
         Fault::ErrorMidStream(code) => {
             let body = error("The server had an error", "server_error", None, Some(code));
             Reply { body: [half_of_events(&reply.body), format!("data: {body}\n\n").as_bytes()].concat(), ..reply }

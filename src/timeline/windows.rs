@@ -1,0 +1,300 @@
+//! A timeline cut into consecutive windows, each small enough for one request; pure.
+
+use super::{Passage, Timeline};
+use crate::time::{TimeRange, Timestamp};
+use crate::transcript::Segment;
+
+/// How much of a request something takes, or what a request may hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Frames.
+    pub n_frames: u64,
+    /// Bytes of their pictures, before Base64.
+    pub n_bytes: u64,
+    /// Tokens of pictures and words.
+    pub n_tokens: u64,
+}
+
+impl Load {
+    /// The sum.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            n_frames: self.n_frames.saturating_add(other.n_frames),
+            n_bytes: self.n_bytes.saturating_add(other.n_bytes),
+            n_tokens: self.n_tokens.saturating_add(other.n_tokens),
+        }
+    }
+
+    fn minus(self, other: Self) -> Self {
+        Self {
+            n_frames: self.n_frames.saturating_sub(other.n_frames),
+            n_bytes: self.n_bytes.saturating_sub(other.n_bytes),
+            n_tokens: self.n_tokens.saturating_sub(other.n_tokens),
+        }
+    }
+
+    /// Whether nothing of it is more than in `most`.
+    #[must_use]
+    pub fn fits(self, most: Self) -> bool {
+        self.n_frames <= most.n_frames && self.n_bytes <= most.n_bytes && self.n_tokens <= most.n_tokens
+    }
+
+    /// The share of `most` that it takes, of what it takes most of.
+    fn share(self, most: Self) -> f64 {
+        let share = |part: u64, whole: u64| part as f64 / whole.max(1) as f64;
+        share(self.n_frames, most.n_frames)
+            .max(share(self.n_bytes, most.n_bytes))
+            .max(share(self.n_tokens, most.n_tokens))
+    }
+}
+
+/// A place between two things of a timeline: so many frames and segments stand before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Cut {
+    n_frames: usize,
+    n_segments: usize,
+}
+
+/// What is not cut: a passage, or of one that is too large a piece.
+struct Unit {
+    end: Cut,
+    load: Load,
+}
+
+impl Timeline {
+    /// Cuts the timeline into as few consecutive windows as hold at most `most` each, of about the same size; at
+    /// least one. A passage stays whole where it fits by itself; else its words are cut between segments. So a window
+    /// is over `most` where a single frame or segment is, and is then that alone.
+    ///
+    /// `weigh` tells what a passage takes; more words must not take less. The windows' ranges are the timeline's range
+    /// without gaps: each begins with its first frame or word, the first one with the timeline.
+    #[must_use]
+    pub fn windows(&self, most: Load, weigh: impl Fn(Passage<'_>) -> Load) -> Vec<Self> {
+        let units = self.units(most, weigh);
+        let mut cuts = vec![Cut::default()];
+        cuts.extend(ends(&units, most).into_iter().map(|end| units[end - 1].end));
+        if cuts.len() <= 2 {
+            return vec![self.clone()];
+        }
+        cuts.windows(2).map(|pair| self.part(pair[0], pair[1])).collect()
+    }
+
+    /// The timeline in two: by passages where there are several, else between the frame and its words, or between
+    /// words. None where it holds one thing alone.
+    #[must_use]
+    pub fn halves(&self) -> Option<(Self, Self)> {
+        let end = Cut { n_frames: self.frames.len(), n_segments: self.segments().len() };
+        let mut ends = Vec::new();
+        let mut at = Cut::default();
+        for passage in self.passages() {
+            at = at.behind(passage.frame.is_some(), passage.words.len());
+            ends.push(at);
+        }
+        let middle = if ends.len() > 1 {
+            ends[ends.len() / 2 - 1]
+        } else if end.n_frames + end.n_segments > 1 {
+            Cut { n_frames: end.n_frames, n_segments: end.n_segments / 2 }
+        } else {
+            return None;
+        };
+        Some((self.part(Cut::default(), middle), self.part(middle, end)))
+    }
+
+    fn units(&self, most: Load, weigh: impl Fn(Passage<'_>) -> Load) -> Vec<Unit> {
+        let mut units = Vec::new();
+        let mut at = Cut::default();
+        for passage in self.passages() {
+            let (mut frame, mut words) = (passage.frame, passage.words);
+            loop {
+                // The most segments that fit, one at least where there is no frame to stand by itself.
+                let fits = |n: usize| weigh(Passage { frame, words: &words[..n] }).fits(most);
+                let n = largest(words.len(), fits).max(usize::from(frame.is_none() && !words.is_empty()));
+                at = at.behind(frame.is_some(), n);
+                units.push(Unit { end: at, load: weigh(Passage { frame, words: &words[..n] }) });
+                (frame, words) = (None, &words[n..]);
+                if words.is_empty() {
+                    break;
+                }
+            }
+        }
+        units
+    }
+
+    fn part(&self, from: Cut, to: Cut) -> Self {
+        let transcript = self.transcript.as_ref().map(|transcript| crate::transcript::Transcript {
+            segments: transcript.segments[from.n_segments..to.n_segments].to_vec(),
+            source: transcript.source.clone(),
+            language: transcript.language.clone(),
+        });
+        let range = TimeRange::new(self.time_at(from), self.time_at(to));
+        Self { range, frames: self.frames[from.n_frames..to.n_frames].to_vec(), transcript }
+    }
+
+    /// When what stands behind a cut begins.
+    fn time_at(&self, cut: Cut) -> Timestamp {
+        if cut == Cut::default() {
+            return self.range.start;
+        }
+        let frame = self.frames.get(cut.n_frames).map(|frame| frame.image.time);
+        let segment: Option<&Segment> = self.segments().get(cut.n_segments);
+        let next = [frame, segment.map(|segment| segment.range.start)].into_iter().flatten().min();
+        next.map_or(self.range.end, |time| time.max(self.range.start).min(self.range.end))
+    }
+}
+
+impl Cut {
+    fn behind(self, has_frame: bool, n_words: usize) -> Self {
+        Self { n_frames: self.n_frames + usize::from(has_frame), n_segments: self.n_segments + n_words }
+    }
+}
+
+/// The largest `n` up to `most` for which `fits`, which holds for all smaller ones too; 0 where it holds for none.
+fn largest(most: usize, fits: impl Fn(usize) -> bool) -> usize {
+    if fits(most) {
+        return most;
+    }
+    let (mut low, mut high) = (0, most);
+    while high - low > 1 {
+        let middle = low.midpoint(high);
+        *(if fits(middle) { &mut low } else { &mut high }) = middle;
+    }
+    low
+}
+
+/// Where the windows end, as numbers of units: as few as can be, of about the same size.
+fn ends(units: &[Unit], most: Load) -> Vec<usize> {
+    let n = units.len();
+    let (mut sums, mut shares) = (vec![Load::default()], vec![0.0]);
+    for unit in units {
+        sums.push(sums[sums.len() - 1].plus(unit.load));
+        shares.push(shares[shares.len() - 1] + unit.load.share(most));
+    }
+    // The furthest end of a window that begins at `from`.
+    let furthest = |from: usize| from + largest(n - from, |k| sums[from + k].minus(sums[from]).fits(most)).max(1);
+    // How few windows hold the units from here on; less from a later one.
+    let mut needs = vec![0_usize; n + 1];
+    for from in (0..n).rev() {
+        needs[from] = 1 + needs[furthest(from)];
+    }
+    let mut ends = Vec::with_capacity(needs[0]);
+    let mut from = 0;
+    for left in (1..=needs[0]).rev() {
+        let even = shares[from] + (shares[n] - shares[from]) / left as f64;
+        let over = shares.partition_point(|share| *share < even).min(n);
+        let is_under_nearer = over > 0 && even - shares[over - 1] <= shares[over] - even;
+        let nearest = if is_under_nearer { over - 1 } else { over };
+        let first = needs.partition_point(|need| *need > left - 1).max(from + 1);
+        // Each of the windows that are left needs a unit.
+        let last = furthest(from).min(n - (left - 1));
+        from = nearest.min(last).max(first);
+        ends.push(from);
+    }
+    ends
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::tests::{frame, transcript};
+    use super::*;
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    fn timeline(frames: &[i64], spans: &[(i64, i64)]) -> Timeline {
+        let frames = frames.iter().enumerate().map(|(i, millis)| frame(i, at(*millis))).collect();
+        Timeline::new(TimeRange::new(at(-5000), at(100_000)), frames, Some(transcript(spans)))
+    }
+
+    /// A frame is one byte and ten tokens, each segment its own number of tokens.
+    fn weigh(passage: Passage<'_>) -> Load {
+        let n_frames = u64::from(passage.frame.is_some());
+        let words: u64 = passage.words.iter().map(|word| word.range.length().millis() as u64).sum();
+        Load { n_frames, n_bytes: n_frames, n_tokens: 10 * n_frames + words }
+    }
+
+    fn sizes(n_frames: i64, most: u64) -> Vec<usize> {
+        let frames: Vec<i64> = (0..n_frames).map(|n| n * 1000).collect();
+        let most = Load { n_frames: most, n_bytes: 1000, n_tokens: 10_000 };
+        timeline(&frames, &[]).windows(most, weigh).iter().map(|window| window.frames.len()).collect()
+    }
+
+    #[test]
+    fn no_window_is_tiny() {
+        for (n_frames, n_windows) in [(23, 5), (21, 5), (11, 3), (26, 6)] {
+            let mut sizes = sizes(n_frames, 5);
+            sizes.sort_unstable();
+            assert_eq!(sizes.len(), n_windows, "{n_frames} frames: {sizes:?}");
+            assert!(sizes[n_windows - 1] - sizes[0] <= 1, "{n_frames} frames: {sizes:?}");
+        }
+        assert_eq!(sizes(10, 5), [5, 5]);
+        assert_eq!(sizes(6, 5), [3, 3]);
+        assert_eq!(sizes(5, 5), [5]);
+        assert_eq!(sizes(0, 5), [0], "one window, though it is empty");
+        assert_eq!(sizes(3, 0), [1, 1, 1], "what fits nowhere stands alone");
+    }
+
+    #[test]
+    fn a_passage_that_is_too_long_is_cut_between_its_words() {
+        let spans: Vec<(i64, i64)> = (0..10).map(|n| (n * 100, n * 100 + 10)).collect();
+        let most = Load { n_frames: 9, n_bytes: 9, n_tokens: 45 };
+        let windows = timeline(&[0], &spans).windows(most, weigh);
+        let shape: Vec<_> = windows.iter().map(|w| (w.frames.len(), w.segments().len())).collect();
+        assert_eq!(shape, [(1, 3), (0, 4), (0, 3)]);
+        assert_eq!(windows[1].range, TimeRange::new(at(300), at(700)));
+    }
+
+    #[test]
+    fn halves_end_at_single_things() {
+        let whole = timeline(&[0, 1000, 2000], &[(1500, 1600), (2500, 2600)]);
+        let (first, second) = whole.halves().expect("two");
+        assert_eq!((first.frames.len(), second.frames.len()), (1, 2));
+        let (second, third) = second.halves().expect("two");
+        assert_eq!((second.segments().len(), third.segments().len()), (1, 1));
+        let (frame, words) = third.halves().expect("a frame and a word");
+        assert_eq!((frame.frames.len(), frame.segments().len()), (1, 0));
+        assert_eq!((words.frames.len(), words.segments().len()), (0, 1));
+        assert!(frame.halves().is_none() && words.halves().is_none());
+        assert_eq!((words.range.start, words.range.end), (at(2500), at(100_000)));
+    }
+
+    proptest! {
+        #[test]
+        fn each_thing_is_in_exactly_one_window(
+            frames in prop::collection::vec(0_i64..50_000, 0..40),
+            spans in prop::collection::vec((-2000_i64..60_000, 0_i64..40), 0..60),
+            most_frames in 1_u64..8, most_tokens in 10_u64..120,
+        ) {
+            let spans: Vec<_> = spans.into_iter().map(|(start, length)| (start, start + length)).collect();
+            let whole = timeline(&frames, &spans);
+            let most = Load { n_frames: most_frames, n_bytes: 1000, n_tokens: most_tokens };
+            let windows = whole.windows(most, weigh);
+            let ids: Vec<usize> = windows.iter().flat_map(|w| &w.frames).map(|f| f.image.frame_idx).collect();
+            let expected: Vec<usize> = whole.frames.iter().map(|f| f.image.frame_idx).collect();
+            prop_assert_eq!(ids, expected);
+            let words: Vec<&str> = windows.iter().flat_map(Timeline::segments).map(|s| s.text.as_str()).collect();
+            let expected: Vec<&str> = whole.segments().iter().map(|s| s.text.as_str()).collect();
+            prop_assert_eq!(words, expected);
+            prop_assert_eq!(windows[0].range.start, whole.range.start);
+            prop_assert_eq!(windows[windows.len() - 1].range.end, whole.range.end);
+            for pair in windows.windows(2) {
+                prop_assert_eq!(pair[0].range.end, pair[1].range.start);
+            }
+            for window in &windows {
+                let load = window.passages().map(weigh).fold(Load::default(), Load::plus);
+                let n_things = window.frames.len() + window.segments().len();
+                prop_assert!(load.fits(most) || n_things == 1, "{:?} of {} things", load, n_things);
+                prop_assert!(n_things > 0 || windows.len() == 1);
+            }
+            // A frame stays with its words where they fit together.
+            for passage in whole.passages().filter(|p| p.frame.is_some() && weigh(*p).fits(most)) {
+                let id = passage.frame.map(|f| f.image.frame_idx);
+                let kept = windows.iter().flat_map(Timeline::passages).find(|p| p.frame.map(|f| f.image.frame_idx) == id);
+                prop_assert_eq!(kept.map(|p| p.words.len()), Some(passage.words.len()));
+            }
+        }
+    }
+}
