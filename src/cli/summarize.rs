@@ -36,11 +36,8 @@ pub async fn run(args: &SummarizeArgs, config: &Config, quiet: bool) -> Result<E
             return Err(Error::usage("--image-transport url", "needs a language model", "set --base-url").into());
         }
     }
-    let context = WordsContext {
-        base_url: args.model.base_url.as_deref(),
-        timeout: args.model.timeout,
-        ..WordsContext::default()
-    };
+    let context =
+        WordsContext { base_url: args.model.base_url.as_deref(), server: &args.model.server, stream_idx: None };
     let job = Job {
         source,
         sampling,
