@@ -86,7 +86,7 @@ async fn speed_child() {
             let messages = [Message { role: Role::User, parts: vec![Part::Text("a".into()), Part::Image(image)] }];
             let timeline = Timeline::new(TimeRange::new(Timestamp::ZERO, Timestamp::ZERO), Vec::new(), None);
             model.answer(&Question::new(&messages, &timeline)).await?;
-            vidgist::Result::Ok(n_bytes)
+            Ok::<_, vidgist::Error>(n_bytes)
         }
     };
     let n_questions: usize = n_questions.parse().expect("a number");
