@@ -8,7 +8,6 @@ mod oracle;
 mod recorder;
 
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use command::{Ran, User, ran};
 use oracle::{CHAT_MODEL, Fault, Oracle};
@@ -186,14 +185,6 @@ fn the_environment_wins_over_the_command_and_each_command_is_its_providers() {
     assert!(ran.code == Some(2) && ran.err.contains("set GROQ_API_KEY"), "{ran:?}");
 }
 
-#[test]
-fn a_command_that_never_ends_is_ended() {
-    let begun = Instant::now();
-    let ran = with_command("[\"sleep\", \"600\"]");
-    assert!(ran.code == Some(2) && ran.err.contains("(sleep): has not ended after 30 s"), "{ran:?}");
-    assert!(begun.elapsed() < Duration::from_secs(45), "{:?}", begun.elapsed());
-}
-
 /// All files below a folder.
 fn files(folder: &Path, found: &mut Vec<(String, Vec<u8>)>) {
     for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
@@ -223,7 +214,7 @@ fn the_key_is_in_no_output_log_report_or_cache() {
         command.env("OPENAI_API_KEY", CANARY).env("VIDGIST_LOG", "trace").env("RUST_BACKTRACE", "full");
         let ran = ran(&mut command);
         assert_eq!(ran.code, Some(code), "{faults:?}: {}", ran.err);
-        assert!(ran.err.contains("TRACE") && ran.err.len() > 10_000, "it logs: {}", ran.err.len());
+        assert!(ran.err.contains("TRACE") && ran.err.contains("request id req-oracle"), "it logs: {}", ran.err);
         let sent = oracle.seen();
         let is_sent = |seen: &oracle::Seen| seen.header("authorization").is_some_and(|value| value.contains(CANARY));
         assert!(!sent.is_empty() && sent.iter().all(is_sent), "{faults:?}");

@@ -130,3 +130,25 @@ fn wait(child: &mut Child, until: Instant) -> Option<ExitStatus> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_that_does_not_end_is_ended() {
+        let begun = Instant::now();
+        for script in ["sleep 60", "yes", "echo sk-1; sleep 60 &"] {
+            let command = KeyCommand::List(["sh", "-c", script].map(str::to_owned).into());
+            let error = command.run_now(Duration::from_millis(300)).expect_err(script).to_string();
+            assert!(error.starts_with("api_key_command (sh): has not ended after 0.3 s"), "{script}: {error}");
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    }
+
+    #[test]
+    fn its_arguments_are_not_shown() {
+        let command = KeyCommand::Text("vault --token hunter2".into());
+        assert_eq!(format!("{command:?}"), "KeyCommand(\"vault\")");
+    }
+}
