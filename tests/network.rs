@@ -32,6 +32,8 @@ use vidgist::timeline::Timeline;
 
 /// Behind the proxy; nobody knows it otherwise.
 const HOST: &str = "llm.example";
+/// Where nobody answers, there is no waiting.
+const HASTY: [&str; 2] = ["--total-timeout", "1s"];
 const KEY: &str = "sk-canary-7f3a9b2c1d";
 
 /// An authority of our own, in a file, and what a server at `HOST` and at localhost shows of it.
@@ -147,7 +149,7 @@ async fn ask(model: &OpenAi) -> vidgist::Result<String> {
 }
 
 fn summarize(user: &User, flags: &[&str], environment: &[(&str, &str)]) -> Ran {
-    let args = ["summarize", "fixtures/talk.mp4", "--max-frames", "1", "--model", "m", "--total-timeout", "1s"];
+    let args = ["summarize", "fixtures/talk.mp4", "--max-frames", "1", "--model", "m"];
     let mut command = user.command(&[&args, flags].concat());
     ran(command.envs(environment.iter().copied()))
 }
@@ -167,7 +169,6 @@ async fn a_key_goes_through_a_proxys_tunnel_to_a_server_of_ones_own_authority() 
 
     let (url, ca_file) = (format!("https://{HOST}/v1"), ca_file.to_str().expect("UTF-8").to_owned());
     let environment = [("HTTPS_PROXY", &*proxy), ("OPENAI_API_KEY", KEY)];
-    // Slow machines get longer: this one is to come through.
     let flags = ["--base-url", &url, "--ca-file", &ca_file];
     let through = tokio::task::block_in_place(|| summarize(&user, &flags, &environment));
     assert_eq!(through.code, Some(0), "{}", through.err);
@@ -176,14 +177,14 @@ async fn a_key_goes_through_a_proxys_tunnel_to_a_server_of_ones_own_authority() 
     assert!(lines().iter().any(|line| line == &format!("CONNECT {HOST}:443 HTTP/1.1")), "{:?}", lines());
     assert!(!lines().concat().contains(KEY), "the proxy sees where to, and no more: {:?}", lines());
 
-    let untrusted = tokio::task::block_in_place(|| summarize(&user, &flags[..2], &environment));
+    let untrusted = tokio::task::block_in_place(|| summarize(&user, &[&flags[..2], &HASTY].concat(), &environment));
     assert_ne!(untrusted.code, Some(0), "{untrusted:?}");
     assert!(untrusted.err.contains("certificate"), "{}", untrusted.err);
     assert_eq!(came.keys.lock().expect("keys").len(), 1, "nothing went to a server that is not trusted");
 
     let n_before = lines().len();
     let direct = [&environment[..], &[("NO_PROXY", HOST)]].concat();
-    let direct = tokio::task::block_in_place(|| summarize(&user, &flags, &direct));
+    let direct = tokio::task::block_in_place(|| summarize(&user, &[&flags[..], &HASTY].concat(), &direct));
     assert_ne!(direct.code, Some(0), "nobody knows the host: {direct:?}");
     assert_eq!(lines().len(), n_before, "the proxy was not asked");
 }
@@ -218,6 +219,34 @@ fn a_file_without_certificates_is_told_before_anything_is_asked() {
     }
     let ran = summarize(&user, &["--base-url", "https://llm.example", "--ca-file", "/nowhere.pem"], &[]);
     assert!(ran.code == Some(2) && ran.err.contains("/nowhere.pem"), "{ran:?}");
+}
+
+#[test]
+fn how_a_server_is_asked_may_stand_in_the_configuration() {
+    let user = User::new();
+    let path = user.path("c.toml");
+    let ask = |config: &str, flags: &[&str]| {
+        let head = "model = \"m\"\nbase_url = \"http://127.0.0.1:9/v1\"\n";
+        std::fs::write(&path, format!("{head}{config}")).expect("written");
+        let args = ["--config", &path, "summarize", "fixtures/talk.mp4", "--max-frames", "1"];
+        user.run(&[&args, flags].concat())
+    };
+    let all =
+        "concurrency = 2\nmax_requests_per_minute = 60\nmax_tokens_per_minute = 100000\ntotal_timeout = \"600ms\"\n";
+    let ran = ask(all, &[]);
+    assert!(ran.err.contains("the 0.6 s for all tries leave no time for another"), "{}", ran.err);
+    let ran = ask(all, &["--total-timeout", "700ms", "--concurrency", "3"]);
+    assert!(ran.err.contains("the 0.7 s for all tries"), "the flag wins: {}", ran.err);
+    for (config, said) in [
+        ("concurrency = 0", "at least 1"),
+        ("max_requests_per_minute = 0", "at least 1"),
+        ("max_tokens_per_minute = 0", "at least 1"),
+        ("total_timeout = \"soon\"", "soon"),
+        ("ca_file = \"/nowhere.pem\"", "/nowhere.pem"),
+    ] {
+        let ran = ask(config, &[]);
+        assert!(ran.code == Some(2) && ran.err.contains(said), "{config}: {ran:?}");
+    }
 }
 
 #[tokio::test]
