@@ -11,7 +11,7 @@ use vidgist::model::known::ModelFacts;
 use vidgist::model::openai::list_models;
 use vidgist::model::provider::{Provider, Providers};
 use vidgist::model::{ChatConfig, ChatModel, Detail, SamplingParams, connect};
-use vidgist::service::{ServerConfig, parse_base_url};
+use vidgist::service::{Load, ServerConfig, parse_base_url};
 use vidgist::time::Timestamp;
 
 use super::args::{DetailChoice, ModelArgs, ServerArgs};
@@ -209,10 +209,15 @@ pub fn server(
     server.total_timeout = total.unwrap_or_else(|| server.total_timeout.max(server.timeout));
     server.ca_file = args.ca_file.clone().or_else(|| config.ca_file.clone());
     let load = &mut server.load;
-    load.concurrency = args.concurrency.or(config.concurrency).map_or(load.concurrency, usize::from);
+    load.concurrency = concurrency(args, config);
     load.max_requests_per_minute = args.max_requests_per_minute.or(config.max_requests_per_minute);
     load.max_tokens_per_minute = args.max_tokens_per_minute.or(config.max_tokens_per_minute);
     Ok(server)
+}
+
+/// How many requests are wanted at a time: more need not be prepared.
+pub fn concurrency(args: &ServerArgs, config: &Config) -> usize {
+    args.concurrency.or(config.concurrency).map_or(Load::default().concurrency, usize::from)
 }
 
 /// A flag's time, or the configuration's.
