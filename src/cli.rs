@@ -7,6 +7,7 @@ mod config;
 mod describe;
 mod doctor;
 mod frames;
+mod key;
 mod model;
 mod models;
 mod probe;

@@ -3,28 +3,36 @@
 //!
 //! No redirect is ever followed, so that the key goes to no other host; it is sent unencrypted to loopback alone.
 
+mod breaker;
+mod budget;
+mod config;
 mod fault;
+mod gate;
+mod pace;
+mod reset;
 mod retry;
+mod traffic;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
-use reqwest::{Client, RequestBuilder, Response, StatusCode};
-use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, LOCATION};
+use reqwest::{Certificate, Client, RequestBuilder, Response, StatusCode};
+use secrecy::ExposeSecret as _;
 use serde_json::Value;
 use url::{Host, Url};
 
+pub use self::config::{Auth, Load, ServerConfig, parse_base_url};
 use self::fault::Key;
 pub(crate) use self::fault::{Failure, tidy};
 pub(crate) use self::retry::Kind;
 use self::retry::{Hints, Policy};
+use self::traffic::Traffic;
 use crate::error::{Error, Result};
-use crate::limits::Limits;
 
 /// How long a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -36,109 +44,8 @@ const MAX_REFUSAL_BYTES: usize = 64 << 10;
 const STREAM_OVERHEAD: usize = 16;
 /// A shorter key is a placeholder for a server that wants none (`none`, `ollama`), and stays in texts.
 const MIN_SECRET_BYTES: usize = 8;
-
-/// The header that carries the key.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Auth {
-    /// `Authorization: Bearer KEY`.
-    #[default]
-    Bearer,
-    /// `x-api-key: KEY`, Anthropic's.
-    XApiKey,
-    /// `api-key: KEY`, Azure's.
-    ApiKey,
-}
-
-/// Which server is asked, and how patiently.
-#[derive(Clone)]
-pub struct ServerConfig {
-    /// The address of the API, as [`parse_base_url`] makes it.
-    pub base_url: Url,
-    /// The key; None for a server that wants none.
-    pub api_key: Option<SecretString>,
-    /// The environment variable that the key is looked for in: the advice on a refusal names it.
-    pub key_variable: String,
-    /// The header that carries the key.
-    pub auth: Auth,
-    /// Further headers of each request, by name; no secrets.
-    pub headers: BTreeMap<String, String>,
-    /// Longest time of one try, from connecting to the last byte of the reply.
-    pub timeout: Duration,
-    /// Tries after the first one.
-    pub max_retries: u32,
-    /// Wait before the first retry, doubled for each further one up to 8 s, and shortened by up to a quarter at random.
-    pub first_wait: Duration,
-    /// Largest reply that is read, after decompression.
-    pub max_reply_bytes: usize,
-}
-
-impl ServerConfig {
-    /// A server without a key: 600 s for each try, 4 retries, a first wait of 0.5 s, the default limit for a reply,
-    /// `OPENAI_API_KEY` in advice.
-    #[must_use]
-    pub fn new(base_url: Url) -> Self {
-        Self {
-            base_url,
-            api_key: None,
-            key_variable: "OPENAI_API_KEY".into(),
-            auth: Auth::Bearer,
-            headers: BTreeMap::new(),
-            timeout: Duration::from_mins(10),
-            max_retries: 4,
-            first_wait: Duration::from_millis(500),
-            max_reply_bytes: Limits::default().max_reply_bytes,
-        }
-    }
-}
-
-/// The address is shown as scheme, host and port, since its query may hold a key; of the key only whether there is one.
-impl fmt::Debug for ServerConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServerConfig")
-            .field("base_url", &origin(&self.base_url))
-            .field("has_api_key", &self.api_key.is_some())
-            .field("key_variable", &self.key_variable)
-            .field("auth", &self.auth)
-            .field("headers", &self.headers)
-            .field("timeout", &self.timeout)
-            .field("max_retries", &self.max_retries)
-            .field("first_wait", &self.first_wait)
-            .field("max_reply_bytes", &self.max_reply_bytes)
-            .finish()
-    }
-}
-
-/// Reads the address of an API as people write it: with or without a slash at the end, with or without `/v1` where
-/// the path is otherwise empty, and without the `/chat/completions` that manuals show behind it.
-///
-/// ```
-/// use vidgist::service::parse_base_url;
-/// assert_eq!(parse_base_url("http://localhost:11434")?.as_str(), "http://localhost:11434/v1");
-/// assert_eq!(parse_base_url("https://api.x.ai/v1/chat/completions")?.as_str(), "https://api.x.ai/v1");
-/// # Ok::<(), vidgist::Error>(())
-/// ```
-///
-/// # Errors
-/// [`Error::Usage`] where it is no http(s) URL, or holds a user name or password.
-pub fn parse_base_url(text: &str) -> Result<Url> {
-    const SHAPE: &str = "write it as https://host/v1 or http://localhost:8000/v1";
-    // What is no URL may be a key in the wrong variable: it is not shown.
-    let mut url = Url::parse(text.trim()).map_err(|error| Error::usage("base URL", error.to_string(), SHAPE))?;
-    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-        return Err(Error::usage("base URL", "is not an http or https address", SHAPE));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        let advice = "give the key in its environment variable alone";
-        return Err(Error::usage(server_name(&url), "the base URL holds a user name or password", advice));
-    }
-    url.set_fragment(None);
-    let path = url.path().trim_end_matches('/');
-    let path = path.strip_suffix("/chat/completions").unwrap_or(path).trim_end_matches('/');
-    let path = if path.is_empty() { "/v1".to_owned() } else { path.to_owned() };
-    url.set_path(&path);
-    Ok(url)
-}
+/// A larger file holds no certificates that one trusts.
+const MAX_CA_BYTES: u64 = 4 << 20;
 
 /// What makes something of a reply that comes in pieces.
 pub(crate) trait ReadStream {
@@ -152,11 +59,12 @@ pub(crate) trait ReadStream {
     fn finish(self) -> Result<Self::Output, Failure>;
 }
 
-/// A server, ready to be asked; cloning shares its connections.
+/// A server, ready to be asked; cloning shares its connections and how hard it is driven.
 #[derive(Clone)]
 pub(crate) struct Server {
     client: Client,
     config: ServerConfig,
+    traffic: Arc<Traffic>,
     headers: HeaderMap,
     name: String,
     is_loopback: bool,
@@ -171,7 +79,7 @@ impl Server {
             let advice = "use its https:// address, or give no key";
             return Err(Error::usage(name, "the key would be sent unencrypted over http://", advice));
         }
-        let headers = headers(&config)?;
+        let headers = config::headers(&config)?;
         let mut builder = Client::builder()
             .user_agent(concat!("vidgist/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
@@ -179,10 +87,14 @@ impl Server {
         if is_loopback {
             builder = builder.no_proxy();
         }
+        if let Some(path) = &config.ca_file {
+            builder = builder.tls_certs_merge(certificates(path)?);
+        }
         let client = builder.build().map_err(|error| {
             Error::service(&name, "cannot set up TLS", "check the system's certificates").because(error)
         })?;
-        Ok(Self { client, config, headers, name, is_loopback })
+        let traffic = Arc::new(Traffic::new(&config.load));
+        Ok(Self { client, config, traffic, headers, name, is_loopback })
     }
 
     /// Host, and port where it is not the usual one.
@@ -197,16 +109,19 @@ impl Server {
 
     /// Posts to `path` beneath the base URL until `read` has made something of a JSON reply; also says in how many tries.
     ///
-    /// `fill` puts the body on a request: it is called for each try.
+    /// `n_tokens` is what the request is expected to weigh (0 where it is not counted in tokens), which
+    /// [`Server::correct`] mends afterwards. `fill` puts the body on a request: it is called for each try. Each try waits
+    /// until the server's load lets it go, so that callers may ask as much at a time as they like.
     pub async fn post<T>(
         &self,
         path: &[&str],
+        n_tokens: u64,
         fill: impl Fn(RequestBuilder) -> RequestBuilder,
         read: impl Fn(Value) -> Result<T, Failure>,
     ) -> Result<(T, u32), Failure> {
         let read = &read;
         let exchange = |request| async move { read(self.whole(self.send(request).await?).await?) };
-        self.ask(path, |client, url| fill(client.post(url)), exchange).await
+        self.ask(path, n_tokens, |client, url| fill(client.post(url)), exchange).await
     }
 
     /// As [`Server::post`], for a reply that comes in pieces, each of which goes to a reader that `begin` makes anew
@@ -214,6 +129,7 @@ impl Server {
     pub async fn post_stream<R: ReadStream>(
         &self,
         path: &[&str],
+        n_tokens: u64,
         fill: impl Fn(RequestBuilder) -> RequestBuilder,
         begin: impl Fn() -> R,
         read: impl Fn(Value) -> Result<R::Output, Failure>,
@@ -224,13 +140,19 @@ impl Server {
             let response = self.send(request).await?;
             if is_json(&response) { read(self.whole(response).await?) } else { self.pieces(response, reader).await }
         };
-        self.ask(path, |client, url| fill(client.post(url)), exchange).await
+        self.ask(path, n_tokens, |client, url| fill(client.post(url)), exchange).await
     }
 
     /// Gets `path` beneath the base URL, as [`Server::post`].
     pub async fn get<T>(&self, path: &[&str], read: impl Fn(Value) -> Result<T, Failure>) -> Result<(T, u32), Failure> {
         let read = &read;
-        self.ask(path, Client::get, |request| async move { read(self.whole(self.send(request).await?).await?) }).await
+        self.ask(path, 0, Client::get, |request| async move { read(self.whole(self.send(request).await?).await?) })
+            .await
+    }
+
+    /// A request that went as `expected` tokens was `counted` by the server.
+    pub fn correct(&self, expected: u64, counted: u64) {
+        self.traffic.correct(expected, counted);
     }
 
     /// The failure that an `error` object in a reply of status 200 is; None where `reply` holds none.
@@ -241,6 +163,7 @@ impl Server {
     async fn ask<T, Fut: Future<Output = Result<T, Failure>>>(
         &self,
         path: &[&str],
+        n_tokens: u64,
         request: impl Fn(&Client, Url) -> RequestBuilder,
         exchange: impl Fn(RequestBuilder) -> Fut,
     ) -> Result<(T, u32), Failure> {
@@ -248,14 +171,15 @@ impl Server {
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(path);
         }
-        let policy = Policy { max_retries: self.config.max_retries, first_wait: self.config.first_wait };
-        retry::run(policy, &self.name, || async {
+        let ServerConfig { max_retries, first_wait, timeout, total_timeout, .. } = self.config;
+        let policy = Policy { max_retries, first_wait, timeout, total_timeout };
+        retry::run(policy, &self.traffic, n_tokens, &self.name, |limit| {
             let request = request(&self.client, url.clone()).headers(self.headers.clone());
-            let limit = self.config.timeout;
-            let reply = tokio::time::timeout(limit, exchange(request))
-                .await
-                .unwrap_or_else(|_| Err(Failure::timeout(limit, "no answer")));
-            reply.map_err(|failure| self.without_key(failure))
+            let reply = tokio::time::timeout(limit, exchange(request));
+            async move {
+                let reply = reply.await.unwrap_or_else(|_| Err(Failure::timeout(limit, "no answer")));
+                reply.map_err(|failure| self.without_key(failure))
+            }
         })
         .await
     }
@@ -264,6 +188,7 @@ impl Server {
     async fn send(&self, request: RequestBuilder) -> Result<Response, Failure> {
         let response = request.send().await.map_err(|error| Failure::transport(error, self.is_loopback))?;
         let status = response.status();
+        self.traffic.heed(response.headers());
         let id = ["x-request-id", "request-id"].iter().find_map(|name| response.headers().get(*name)?.to_str().ok());
         let id = self.hide_key(tidy(id.unwrap_or("none")));
         tracing::debug!("{}: {status}, request id {id}", self.name);
@@ -326,34 +251,23 @@ impl fmt::Debug for Server {
     }
 }
 
-/// The headers of each request, the key's included.
-fn headers(config: &ServerConfig) -> Result<HeaderMap> {
-    let mut headers = HeaderMap::new();
-    for (name, value) in &config.headers {
-        let pair = name.parse::<HeaderName>().ok().zip(HeaderValue::from_str(value).ok());
-        let pair = pair.ok_or_else(|| Error::usage(format!("header {name}"), "is no header", "mend the configuration"));
-        headers.extend([pair?]);
+/// The certificates in a PEM file.
+fn certificates(path: &Path) -> Result<Vec<Certificate>> {
+    let n_bytes = std::fs::metadata(path).map_err(|error| Error::io(path, error))?.len();
+    if n_bytes > MAX_CA_BYTES {
+        return Err(Error::limit(
+            path.display(),
+            format!("{n_bytes} bytes of certificates, at most {MAX_CA_BYTES}"),
+            "",
+        ));
     }
-    if let Some(key) = &config.api_key {
-        let (name, value) = key_header(key, config.auth, &config.key_variable)?;
-        headers.insert(name, value);
+    let pem = std::fs::read(path).map_err(|error| Error::io(path, error))?;
+    let bad = |problem: &str| Error::usage(path.display(), problem, "name a file of PEM certificates with --ca-file");
+    match Certificate::from_pem_bundle(&pem) {
+        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
+        Ok(_) => Err(bad("holds no certificate")),
+        Err(error) => Err(bad("holds no certificate that can be read").because(error)),
     }
-    Ok(headers)
-}
-
-fn key_header(key: &SecretString, auth: Auth, variable: &str) -> Result<(HeaderName, HeaderValue)> {
-    let key = key.expose_secret().trim();
-    let (name, value) = match auth {
-        Auth::Bearer => (AUTHORIZATION, format!("Bearer {key}")),
-        Auth::XApiKey => (HeaderName::from_static("x-api-key"), key.to_owned()),
-        Auth::ApiKey => (HeaderName::from_static("api-key"), key.to_owned()),
-    };
-    let value = HeaderValue::from_str(&value).ok().filter(|_| !key.is_empty());
-    let mut value = value.ok_or_else(|| {
-        Error::usage(variable, "is empty or holds characters that no key has", "copy the key again, without quotes")
-    })?;
-    value.set_sensitive(true);
-    Ok((name, value))
 }
 
 /// Appends the body to `body`; an error where it is larger than `max_bytes`, stands still or breaks.
@@ -432,33 +346,6 @@ fn is_loopback(host: &Host<&str>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_base_url_is_read_as_people_write_it() {
-        for (text, expected) in [
-            ("https://api.openai.com/v1", "https://api.openai.com/v1"),
-            ("https://api.openai.com/v1/", "https://api.openai.com/v1"),
-            (" https://api.openai.com ", "https://api.openai.com/v1"),
-            ("http://localhost:8000/", "http://localhost:8000/v1"),
-            ("https://api.groq.com/openai/v1//", "https://api.groq.com/openai/v1"),
-            ("https://host/v1beta/openai/", "https://host/v1beta/openai"),
-            ("https://host/v1/chat/completions", "https://host/v1"),
-            (
-                "https://x.openai.azure.com/openai/v1?api-version=1",
-                "https://x.openai.azure.com/openai/v1?api-version=1",
-            ),
-        ] {
-            assert_eq!(parse_base_url(text).expect(text).as_str(), expected, "{text}");
-        }
-        for text in
-            ["", "localhost:8000", "api.openai.com/v1", "file:///etc/passwd", "ftp://host", "https://", "sk-key"]
-        {
-            let error = parse_base_url(text).expect_err(text);
-            assert!(matches!(error, Error::Usage(_)), "{text}: {error:?}");
-        }
-        let error = parse_base_url("https://user:hunter22@host/v1").expect_err("a password");
-        assert!(!format!("{error} {error:?}").contains("hunter22"));
-    }
 
     #[test]
     fn a_key_goes_over_https_or_to_this_machine_alone() {

@@ -2,10 +2,15 @@
 
 #[path = "support/command.rs"]
 mod command;
+#[path = "support/oracle.rs"]
+mod oracle;
 #[path = "support/recorder.rs"]
 mod recorder;
 
+use std::path::Path;
+
 use command::{Ran, User, ran};
+use oracle::{CHAT_MODEL, Fault, Oracle};
 use recorder::{Came, recorder};
 use serde_json::{Value, json};
 
@@ -107,4 +112,118 @@ fn a_model_that_ends_is_warned_of_and_its_cost_told() {
     assert!(ran.err.contains("gpt-0 is not in the table of openai's models"), "{}", ran.err);
     let report: Value = serde_json::from_str(&ran.out).expect("JSON");
     assert_eq!(report["answer"]["cost_usd"], Value::Null, "unknown is not free");
+}
+
+const CANARY: &str = "sk-canary-7f3a9b2c1d";
+
+/// Runs with a configuration of this `api_key_command` against a server that takes the canary alone.
+fn with_command(command: &str) -> Ran {
+    let (user, oracle) = (User::new(), Oracle::start_with_key(CANARY));
+    let config = format!("api_key_command = {command}\nbase_url = \"{}\"\n", oracle.base_url());
+    std::fs::write(user.path("c.toml"), config).expect("written");
+    let path = user.path("c.toml");
+    let flags = ["--config", &path, "summarize", "fixtures/talk.mp4", "--max-frames", "1", "--model", CHAT_MODEL];
+    user.run(&flags)
+}
+
+#[test]
+fn a_key_may_be_printed_by_a_command() {
+    for command in [
+        format!("[\"echo\", \"  {CANARY} \"]"),
+        format!("\"echo '{CANARY}'\""),
+        // A shell only where it is asked for.
+        format!("[\"sh\", \"-c\", \"printf sk-; echo told >&2; echo {}\"]", &CANARY[3..]),
+    ] {
+        let ran = with_command(&command);
+        assert_eq!(ran.code, Some(0), "{command}: {}", ran.err);
+        assert!(!ran.err.contains("told") && !ran.err.contains(CANARY), "{}", ran.err);
+    }
+}
+
+#[test]
+fn a_command_that_prints_no_key_is_named_and_what_it_printed_is_not() {
+    for (command, said) in [
+        (
+            format!("[\"sh\", \"-c\", \"echo {CANARY}; echo the vault is locked >&2; exit 3\"]"),
+            "api_key_command (sh): ended with exit code 3: the vault is locked; run it yourself",
+        ),
+        (format!("[\"sh\", \"-c\", \"yes {CANARY} | head -c 100000\"]"), "(sh): printed more than 16384 bytes"),
+        (format!("[\"/nowhere/pass\", \"{CANARY}\"]"), "api_key_command (/nowhere/pass): cannot be run: "),
+        ("[\"true\"]".into(), "(true): printed nothing"),
+        ("[]".into(), "api_key_command: is no command"),
+        ("\"echo 'open\"".into(), "api_key_command: is no command"),
+        // No shell looks at it.
+        (format!("\"/nowhere/$(echo {CANARY} > /dev/stderr) x\""), "cannot be run"),
+    ] {
+        let ran = with_command(&command);
+        assert!(ran.code == Some(2) && ran.err.contains(said), "{command}: {ran:?}");
+        assert_eq!(ran.err.lines().count(), 1, "{}", ran.err);
+        let is_named = command.contains("nowhere/$");
+        assert!(is_named || !ran.err.contains(CANARY), "{command}: {}", ran.err);
+    }
+    let (user, path) = (User::new(), "c.toml");
+    std::fs::write(user.path(path), "api_key_command = 7").expect("written");
+    let ran = user.run(&["--config", &user.path(path), "probe", "fixtures/talk.mp4"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+}
+
+#[test]
+fn the_environment_wins_over_the_command_and_each_command_is_its_providers() {
+    let fails = "api_key_command = [\"false\"]\n";
+    let environment = [("OPENAI_API_KEY", OPENAI_KEY)];
+    let (ran, came) = summarize(&["--model", "some", "--base-url", "ADDRESS"], &environment, fails);
+    assert_eq!((ran.code, authorization(&came)), (Some(0), Some(&*format!("Bearer {OPENAI_KEY}"))), "{}", ran.err);
+
+    let config = "api_key_command = [\"echo\", \"sk-of-openai\"]\n[providers.groq]\nbase_url = \"ADDRESS/v1\"\n";
+    let own = format!("{config}api_key_command = \"echo {GROQ_KEY}\"\n");
+    let (ran, came) = summarize(&["--model", "groq:some"], &[], &own);
+    assert_eq!((ran.code, authorization(&came)), (Some(0), Some(&*format!("Bearer {GROQ_KEY}"))), "{}", ran.err);
+    // OpenAI's key is not tried on another.
+    let user = User::new();
+    std::fs::write(user.path("c.toml"), config.replace("ADDRESS", "http://127.0.0.1:9")).expect("written");
+    let ran = user.run(&["--config", &user.path("c.toml"), "summarize", "fixtures/talk.mp4", "--model", "groq:some"]);
+    assert!(ran.code == Some(2) && ran.err.contains("set GROQ_API_KEY"), "{ran:?}");
+}
+
+/// All files below a folder.
+fn files(folder: &Path, found: &mut Vec<(String, Vec<u8>)>) {
+    for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            files(&path, found);
+        } else {
+            found.push((path.display().to_string(), std::fs::read(&path).expect("a file")));
+        }
+    }
+}
+
+#[test]
+fn the_key_is_in_no_output_log_report_or_cache() {
+    for (faults, code) in [
+        (vec![], 0),
+        (vec![Fault::EchoKey(500), Fault::EchoKey(429), Fault::CutJson, Fault::ResetMidReply], 0),
+        (vec![Fault::EchoKey(401)], 1),
+        (vec![Fault::EchoKey(400)], 1),
+        (vec![Fault::Redirect(307, format!("http://127.0.0.1:9/?key={CANARY}"))], 1),
+    ] {
+        let (user, oracle) = (User::new(), Oracle::start_with_key(CANARY));
+        oracle.fail_with(faults.clone());
+        let (folder, url) = (user.path("report"), oracle.base_url());
+        let flags = ["-vv", "summarize", "fixtures/talk.mp4", "--max-frames", "2", "--model", CHAT_MODEL];
+        let mut command = user.command(&[&flags[..], &["--base-url", &url, "-o", &folder]].concat());
+        command.env("OPENAI_API_KEY", CANARY).env("VIDGIST_LOG", "trace").env("RUST_BACKTRACE", "full");
+        let ran = ran(&mut command);
+        assert_eq!(ran.code, Some(code), "{faults:?}: {}", ran.err);
+        assert!(ran.err.contains("TRACE") && ran.err.contains("request id req-oracle"), "it logs: {}", ran.err);
+        let sent = oracle.seen();
+        let is_sent = |seen: &oracle::Seen| seen.header("authorization").is_some_and(|value| value.contains(CANARY));
+        assert!(!sent.is_empty() && sent.iter().all(is_sent), "{faults:?}");
+        let mut all = vec![("stdout".to_owned(), ran.out.into_bytes()), ("stderr".to_owned(), ran.err.into_bytes())];
+        files(user.home.path(), &mut all);
+        assert!(all.len() > 4, "the report and the caches are among them");
+        for (name, bytes) in &all {
+            let text = String::from_utf8_lossy(bytes);
+            assert!(!text.contains(CANARY), "{faults:?}: {name}");
+        }
+    }
 }

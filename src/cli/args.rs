@@ -291,9 +291,31 @@ pub struct ModelArgs {
     #[arg(long, value_name = "WHEN", default_value = "auto", hide_default_value = true, num_args = 0..=1,
         default_missing_value = "always", require_equals = true)]
     pub stream: StreamChoice,
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Server")]
+pub struct ServerArgs {
     /// Longest wait for an answer, for each try anew [default: 10m]
     #[arg(long, value_name = "TIME")]
     pub timeout: Option<Timestamp>,
+    /// Longest time of a request over all its tries [default: 10m, or --timeout where that is longer]
+    #[arg(long, value_name = "TIME")]
+    pub total_timeout: Option<Timestamp>,
+    /// Requests at a time; fewer while the server is busy [default: 4]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub concurrency: Option<u16>,
+    /// Requests within any minute [default: as the server says of itself]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_requests_per_minute: Option<u32>,
+    /// Tokens within any minute [default: as the server says of itself]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_tokens_per_minute: Option<u64>,
+    /// PEM certificates that are trusted beside the system's
+    #[arg(long, value_name = "FILE.pem")]
+    pub ca_file: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -350,10 +372,6 @@ pub struct CaptionArgs {
     #[arg(long, value_name = "N", default_value = "1", help_heading = "Requests",
         value_parser = clap::value_parser!(u16).range(1..=64))]
     pub frames_per_request: u16,
-    /// Requests at a time
-    #[arg(long, value_name = "N", default_value = "4", help_heading = "Requests",
-        value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub concurrency: u16,
     /// How captions are written
     #[arg(long, value_name = "FORMAT", default_value = "jsonl", help_heading = "Output")]
     pub format: CaptionFormat,
@@ -503,9 +521,8 @@ pub struct TranscribeArgs {
     /// Address of an OpenAI-compatible server
     #[arg(long, value_name = "URL", env = "OPENAI_BASE_URL", hide_env_values = true, help_heading = "Words")]
     pub base_url: Option<String>,
-    /// Longest wait for an answer, for each try anew [default: 10m]
-    #[arg(long, value_name = "TIME", help_heading = "Words")]
-    pub timeout: Option<Timestamp>,
+    #[command(flatten)]
+    pub server: ServerArgs,
     /// How it is written
     #[arg(long, value_name = "FORMAT", default_value = "srt", help_heading = "Output")]
     pub format: TranscriptFormat,
@@ -570,4 +587,7 @@ pub struct DoctorArgs {
     /// The model's name
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
+    /// PEM certificates that are trusted beside the system's
+    #[arg(long, value_name = "FILE.pem")]
+    pub ca_file: Option<PathBuf>,
 }

@@ -34,8 +34,8 @@ pub async fn run(args: &CaptionArgs, config: &Config, quiet: bool) -> Result<Exi
     let (mut sink, done) = Sink::open(args)?;
     let context = WordsContext {
         base_url: args.model.base_url.as_deref(),
-        timeout: args.model.timeout,
-        ..WordsContext::default()
+        server: &args.model.server,
+        stream_idx: None,
     };
     let each = Job {
         // Each input takes this place in its turn.
@@ -61,7 +61,7 @@ pub async fn run(args: &CaptionArgs, config: &Config, quiet: bool) -> Result<Exi
         prompt: CaptionPrompt { system, task },
         fence: fastrand::u32(..),
         frames_per_request: args.frames_per_request.into(),
-        concurrency: args.concurrency.into(),
+        concurrency: model::concurrency(&args.model.server, config),
         done,
     };
     let summary = follow(job, &mut sink, quiet).await?;

@@ -1,11 +1,13 @@
 //! The configuration file: defaults for flags, in TOML, under the user's XDG folder. Flags and environment win.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use vidgist::error::{Error, Result};
 
 use super::args::{PictureFormat, Stt};
+use super::key::KeyCommand;
 
 /// `config.toml`. Keys never stand in it.
 #[derive(Debug, Default, Deserialize)]
@@ -17,10 +19,25 @@ pub struct Config {
     pub base_url: Option<String>,
     /// Longest wait for one answer.
     pub timeout: Option<String>,
+    /// Longest time of a request over all its tries.
+    pub total_timeout: Option<String>,
+    /// Requests at a time.
+    pub concurrency: Option<u16>,
+    /// Requests within any minute.
+    pub max_requests_per_minute: Option<u32>,
+    /// Tokens within any minute.
+    pub max_tokens_per_minute: Option<u64>,
+    /// PEM certificates that are trusted beside the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Prints the key on its stdout: what the environment has wins over it.
+    pub api_key_command: Option<KeyCommand>,
     pub frames: FramesConfig,
     pub transcription: TranscriptionConfig,
     /// Put over the table of providers, key by key.
     pub providers: toml::Table,
+    /// `api_key_command` of `[providers.NAME]`, by name: keys are the command's business, not the library's.
+    #[serde(skip)]
+    pub key_commands: BTreeMap<String, KeyCommand>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -56,17 +73,33 @@ impl Config {
             },
         };
         let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, e))?;
-        let config: Self = toml::from_str(&text).map_err(|e| {
+        let mut config: Self = toml::from_str(&text).map_err(|e| {
             let line = |start| text.bytes().take(start).filter(|b| *b == b'\n').count() + 1;
             let place = e.span().map_or(String::new(), |span| format!("line {}: ", line(span.start)));
             Error::usage(path.display(), format!("{place}{}", e.message()), "see the README for what may stand there")
         })?;
         config.check(&path)?;
+        config.take_key_commands(&path)?;
         Ok(config)
+    }
+
+    fn take_key_commands(&mut self, path: &Path) -> Result<()> {
+        for (name, row) in &mut self.providers {
+            let Some(command) = row.as_table_mut().and_then(|row| row.remove("api_key_command")) else { continue };
+            let problem = || format!("providers.{name}.api_key_command must be a text or a list of texts");
+            let command = command.try_into().map_err(|_| Error::usage(path.display(), problem(), ""))?;
+            self.key_commands.insert(name.clone(), command);
+        }
+        Ok(())
     }
 
     fn check(&self, path: &Path) -> Result<()> {
         let bad = |key: &str, range: &str| Err(Error::usage(path.display(), format!("{key} must be {range}"), ""));
+        match self.concurrency.map(u32::from).into_iter().chain(self.max_requests_per_minute).min() {
+            Some(0) => return bad("concurrency and max_requests_per_minute", "at least 1"),
+            _ if self.max_tokens_per_minute == Some(0) => return bad("max_tokens_per_minute", "at least 1"),
+            _ => {}
+        }
         match &self.frames {
             FramesConfig { jpeg_quality: Some(0 | 101..), .. } => bad("frames.jpeg_quality", "1 to 100"),
             FramesConfig { max_width: Some(0..16 | 16_384..), .. } => bad("frames.max_width", "16 to 16383"),

@@ -106,7 +106,7 @@ async fn describe(
     let mut transcript = None;
     let context = WordsContext {
         base_url: args.model.base_url.as_deref(),
-        timeout: args.model.timeout,
+        server: &args.model.server,
         stream_idx: Some(stream.stream_idx),
     };
     for way in words::ways(&args.transcript, context, config)? {

@@ -9,7 +9,7 @@ use vidgist::model::openai::list_models;
 use vidgist::transcribe::whisper::weights::{self, Weights};
 use vidgist::{libav, video};
 
-use super::args::DoctorArgs;
+use super::args::{DoctorArgs, ServerArgs};
 use super::config::{self, Config};
 use super::model::{self, Choice};
 use super::{PARTIAL, print};
@@ -29,7 +29,8 @@ pub async fn run(args: &DoctorArgs, config_path: Option<&Path>, config: &Config)
         None => ok("config", "none (no home folder)"),
     });
     let mut is_well = true;
-    match model::choose(args.base_url.as_deref(), args.model.as_deref(), None, config) {
+    let server_args = ServerArgs { ca_file: args.ca_file.clone(), ..ServerArgs::default() };
+    match model::choose(args.base_url.as_deref(), args.model.as_deref(), &server_args, config) {
         Err(error) => {
             is_well = false;
             lines.push(bad("model", &error.to_string()));

@@ -11,17 +11,19 @@ use vidgist::model::known::ModelFacts;
 use vidgist::model::openai::list_models;
 use vidgist::model::provider::{Provider, Providers};
 use vidgist::model::{ChatConfig, ChatModel, Detail, SamplingParams, connect};
-use vidgist::service::{ServerConfig, parse_base_url};
+use vidgist::service::{Load, ServerConfig, parse_base_url};
 use vidgist::time::Timestamp;
 
-use super::args::{DetailChoice, ModelArgs};
+use super::args::{DetailChoice, ModelArgs, ServerArgs};
 use super::config::Config;
+use super::key::KeyCommand;
 
 /// The environment variable that holds the key.
 pub const KEY_VARIABLE: &str = "OPENAI_API_KEY";
 /// The name of the model that needs no network.
 pub const BUILT_IN: &str = "built-in";
 
+const OPENAI_NAME: &str = "openai";
 pub const OPENAI: &str = "https://api.openai.com/v1";
 /// The environment variable of an address, which clap takes for `--base-url`.
 const BASE_URL_VARIABLE: &str = "OPENAI_BASE_URL";
@@ -37,12 +39,7 @@ pub enum Choice {
 /// Flags win over the environment, that wins over the configuration.
 ///
 /// A key goes to the provider whose variable holds it, and to an address that the user named himself.
-pub fn choose(
-    base_url: Option<&str>,
-    model: Option<&str>,
-    timeout: Option<Timestamp>,
-    config: &Config,
-) -> Result<Choice> {
+pub fn choose(base_url: Option<&str>, model: Option<&str>, args: &ServerArgs, config: &Config) -> Result<Choice> {
     let providers = Providers::with(&config.providers)?;
     let named = model.or(config.model.as_deref());
     if named == Some(BUILT_IN) {
@@ -54,7 +51,7 @@ pub fn choose(
         // The configuration's address belongs to the configuration's model.
         let configured = config.base_url.as_deref().filter(|_| model.is_none());
         let address = named_address(provider, base_url.or(configured))?;
-        let key = provider.key_variables.iter().find_map(|name| secret(name));
+        let key = provider_key(provider, config)?;
         if key.is_none() && provider.needs_key {
             let problem = format!("no key of {} is known", provider.name);
             return Err(Error::usage("--model", problem, format!("set {}", provider.key_variables.join(" or "))));
@@ -63,9 +60,12 @@ pub fn choose(
     } else if let Some(address) = base_url.or(config.base_url.as_deref()) {
         let address = parse_base_url(address)?;
         let provider = providers.at(&address);
-        let key = provider.key_variables.iter().find_map(|name| secret(name)).or_else(key);
+        let key = match own_key(provider, config)? {
+            Some(key) => Some(key),
+            None => key(config)?,
+        };
         (provider, address, key)
-    } else if let (Some(key), Some(provider)) = (key(), providers.get("openai")) {
+    } else if let (Some(key), Some(provider)) = (key(config)?, providers.get(OPENAI_NAME)) {
         (provider, named_address(provider, None)?, Some(key))
     } else if named.is_some() {
         let advice = format!("set {KEY_VARIABLE}, name a server with --base-url, or write PROVIDER:MODEL");
@@ -73,7 +73,7 @@ pub fn choose(
     } else {
         return Ok(Choice::BuiltIn);
     };
-    let server = provider.prepare(server(address, key, timeout, config)?);
+    let server = provider.prepare(server(address, key, args, config)?);
     let model = name.or(provider.default_model.as_deref()).map(str::to_owned);
     Ok(Choice::Server { server: Box::new(server), provider: Box::new(provider.clone()), model })
 }
@@ -82,7 +82,7 @@ pub fn choose(
 fn named_address(provider: &Provider, flag: Option<&str>) -> Result<Url> {
     let from_variable = variable(BASE_URL_VARIABLE);
     // OpenAI's variable is not meant for another provider.
-    let is_meant = |url: &&str| provider.name == "openai" || from_variable.as_deref() != Some(*url);
+    let is_meant = |url: &&str| provider.name == OPENAI_NAME || from_variable.as_deref() != Some(*url);
     if let Some(url) = flag.filter(is_meant) {
         return parse_base_url(url);
     }
@@ -114,7 +114,7 @@ pub fn unasked(args: &ModelArgs, config: &Config) -> Result<Arc<dyn ChatModel>> 
 }
 
 fn chosen(args: &ModelArgs, config: &Config) -> Result<Choice> {
-    choose(args.base_url.as_deref(), args.model.as_deref(), args.timeout, config)
+    choose(args.base_url.as_deref(), args.model.as_deref(), &args.server, config)
 }
 
 fn ready(args: &ModelArgs, choice: Choice) -> Result<Arc<dyn ChatModel>> {
@@ -171,8 +171,40 @@ fn say_what_is_known(chat: &ChatConfig) {
     }
 }
 
-pub fn key() -> Option<SecretString> {
-    secret(KEY_VARIABLE)
+/// The key of `OpenAI` or of an address that the user named: out of the environment, or of the configuration's command.
+pub fn key(config: &Config) -> Result<Option<SecretString>> {
+    if let Some(key) = secret(KEY_VARIABLE) {
+        return Ok(Some(key));
+    }
+    let is_ours = owner(config)?.is_none_or(|owner| owner == OPENAI_NAME);
+    let command = config.key_commands.get(OPENAI_NAME).or(config.api_key_command.as_ref().filter(|_| is_ours));
+    command.map(KeyCommand::run).transpose()
+}
+
+/// The key of a provider that was named.
+fn provider_key(provider: &Provider, config: &Config) -> Result<Option<SecretString>> {
+    match own_key(provider, config)? {
+        None if provider.name == OPENAI_NAME => key(config),
+        None if owner(config)?.is_some_and(|owner| owner == provider.name) => {
+            config.api_key_command.as_ref().map(KeyCommand::run).transpose()
+        }
+        own => Ok(own),
+    }
+}
+
+/// The key of a provider and of no other: out of its own variables, or of its own command.
+fn own_key(provider: &Provider, config: &Config) -> Result<Option<SecretString>> {
+    match provider.key_variables.iter().find_map(|name| secret(name)) {
+        None => config.key_commands.get(&provider.name).map(KeyCommand::run).transpose(),
+        own => Ok(own),
+    }
+}
+
+/// Whose key the configuration's `api_key_command` prints: that of the provider that its `model` names. None where it
+/// names none: then it is that of `OpenAI` or of the configuration's address.
+fn owner(config: &Config) -> Result<Option<String>> {
+    let providers = Providers::with(&config.providers)?;
+    Ok(config.model.as_deref().and_then(|model| Some(providers.split(model).0?.name.clone())))
 }
 
 /// The value of an environment variable; None where it is not set, or blank.
@@ -187,21 +219,37 @@ fn secret(name: &str) -> Option<SecretString> {
 pub fn server(
     base_url: Url,
     api_key: Option<SecretString>,
-    timeout: Option<Timestamp>,
+    args: &ServerArgs,
     config: &Config,
 ) -> Result<ServerConfig> {
-    let timeout = match (timeout, &config.timeout) {
-        (Some(timeout), _) => Some(timeout),
-        (None, Some(text)) => Some(text.parse()?),
-        (None, None) => None,
-    };
     let mut server = ServerConfig::new(base_url);
     server.api_key = api_key;
     KEY_VARIABLE.clone_into(&mut server.key_variable);
-    if let Some(timeout) = timeout {
-        server.timeout = Duration::from_millis(u64::try_from(timeout.millis()).unwrap_or_default().max(1));
+    if let Some(timeout) = time(args.timeout, config.timeout.as_deref())? {
+        server.timeout = timeout;
     }
+    let total = time(args.total_timeout, config.total_timeout.as_deref())?;
+    server.total_timeout = total.unwrap_or_else(|| server.total_timeout.max(server.timeout));
+    server.ca_file = args.ca_file.clone().or_else(|| config.ca_file.clone());
+    let load = &mut server.load;
+    load.concurrency = concurrency(args, config);
+    load.max_requests_per_minute = args.max_requests_per_minute.or(config.max_requests_per_minute);
+    load.max_tokens_per_minute = args.max_tokens_per_minute.or(config.max_tokens_per_minute);
     Ok(server)
+}
+
+/// How many requests are wanted at a time: more need not be prepared.
+pub fn concurrency(args: &ServerArgs, config: &Config) -> usize {
+    args.concurrency.or(config.concurrency).map_or(Load::default().concurrency, usize::from)
+}
+
+/// A flag's time, or the configuration's.
+fn time(flag: Option<Timestamp>, configured: Option<&str>) -> Result<Option<Duration>> {
+    let time = match (flag, configured) {
+        (None, Some(text)) => Some(text.parse::<Timestamp>()?),
+        (flag, _) => flag,
+    };
+    Ok(time.map(|time| Duration::from_millis(u64::try_from(time.millis()).unwrap_or_default().max(1))))
 }
 
 /// A server of one's own usually holds one model.

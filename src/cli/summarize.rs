@@ -43,11 +43,8 @@ pub async fn run(args: &SummarizeArgs, config: &Config, quiet: bool, is_dry: boo
             return Err(Error::usage("--image-transport url", "needs a language model", "set --base-url").into());
         }
     }
-    let context = WordsContext {
-        base_url: args.model.base_url.as_deref(),
-        timeout: args.model.timeout,
-        ..WordsContext::default()
-    };
+    let context =
+        WordsContext { base_url: args.model.base_url.as_deref(), server: &args.model.server, stream_idx: None };
     let job = Job {
         source,
         sampling,
@@ -68,7 +65,7 @@ pub async fn run(args: &SummarizeArgs, config: &Config, quiet: bool, is_dry: boo
                 StreamChoice::Always => true,
                 StreamChoice::Never => false,
             },
-            concurrency: args.requests.concurrency.into(),
+            concurrency: model::concurrency(&args.model.server, config),
             allowance,
             dry_run: is_dry.then_some(DryRun { shows_requests: args.requests.show_requests }),
         }),

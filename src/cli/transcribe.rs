@@ -87,7 +87,7 @@ async fn transcribe(input: &str, args: &TranscribeArgs, config: &Config, quiet: 
     let info = vidgist::probe::probe(&source, Ratio::ONE, &Limits::default())?;
     let is_chosen = args.track.track.is_some() || args.track.audio_language.is_some();
     let stream_idx = is_chosen.then(|| track::choose(&info, &args.track)).transpose()?.map(|stream| stream.stream_idx);
-    let context = WordsContext { base_url: args.base_url.as_deref(), timeout: args.timeout, stream_idx };
+    let context = WordsContext { base_url: args.base_url.as_deref(), server: &args.server, stream_idx };
     let progress = Progress::new(quiet);
     let (mut found, mut reasons) = (None, Vec::new());
     for way in words::ways(&args.transcript, context, config)? {

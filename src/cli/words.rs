@@ -6,23 +6,23 @@ use std::sync::Arc;
 use vidgist::error::{Error, Result};
 use vidgist::limits::Limits;
 use vidgist::service::parse_base_url;
-use vidgist::time::Timestamp;
 use vidgist::transcribe::Transcriber;
 use vidgist::transcribe::api::{ApiTranscriber, ApiTranscriberConfig};
 use vidgist::transcribe::subtitles::Subtitles;
 use vidgist::transcribe::whisper::weights::{self, Weights};
 use vidgist::transcribe::whisper::{Whisper, WhisperConfig};
 
-use super::args::{Stt, TranscriptArgs};
+use super::args::{ServerArgs, Stt, TranscriptArgs};
 use super::config::{self, Config};
 use super::model;
 
 /// What a command besides [`TranscriptArgs`] says of the words.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct WordsContext<'a> {
     /// Address of the chat model's server, where the endpoint has none of its own.
     pub base_url: Option<&'a str>,
-    pub timeout: Option<Timestamp>,
+    /// How the endpoint is asked.
+    pub server: &'a ServerArgs,
     /// The audio stream that is meant, among all streams of the container; None is the main one.
     pub stream_idx: Option<usize>,
 }
@@ -63,7 +63,7 @@ fn language(args: &TranscriptArgs, config: &Config) -> Option<String> {
 fn api(model: &str, args: &TranscriptArgs, context: WordsContext<'_>, config: &Config) -> Result<ApiTranscriber> {
     let address = args.stt_base_url.as_deref().or(config.transcription.base_url.as_deref());
     let address = address.or(context.base_url).or(config.base_url.as_deref()).unwrap_or(model::OPENAI);
-    let server = model::server(parse_base_url(address)?, model::key(), context.timeout, config)?;
+    let server = model::server(parse_base_url(address)?, model::key(config)?, context.server, config)?;
     ApiTranscriber::new(ApiTranscriberConfig {
         language: language(args, config),
         stream_idx: context.stream_idx,

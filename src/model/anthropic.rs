@@ -58,11 +58,12 @@ impl Wire for Anthropic {
         Box::pin(async move {
             let fill = |request| fill(request, &body);
             let read = |reply| reply::read(&reply);
+            let n_tokens = self.remote.n_tokens(question);
             match relay {
-                None => server.post(&["messages"], fill, read).await,
+                None => server.post(&["messages"], n_tokens, fill, read).await,
                 Some(relay) => {
                     let begin = || reply::Reader::new(server, relay, config.server.max_reply_bytes);
-                    server.post_stream(&["messages"], fill, begin, read).await
+                    server.post_stream(&["messages"], n_tokens, fill, begin, read).await
                 }
             }
         })

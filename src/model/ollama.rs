@@ -55,7 +55,7 @@ impl Ollama {
                 let found = info.and_then(|info| info.iter().find(|(key, _)| key.ends_with(".context_length")));
                 Ok(found.and_then(|(_, value)| value.as_u64()))
             };
-            match server.post(&["api", "show"], fill, read).await {
+            match server.post(&["api", "show"], 0, fill, read).await {
                 Ok((most, _)) => most,
                 Err(failure) => {
                     tracing::warn!(
@@ -107,12 +107,12 @@ impl Wire for Ollama {
             let body = request::body(config, sent, question, n_context);
             let fill = |request| fill(request, &body);
             let read = |reply| reply::read(&reply);
-            let path = &["api", "chat"];
+            let (path, n_tokens) = (&["api", "chat"], self.remote.n_tokens(question));
             match relay {
-                None => server.post(path, fill, read).await,
+                None => server.post(path, n_tokens, fill, read).await,
                 Some(relay) => {
                     let begin = || reply::Reader::new(server, relay, config.server.max_reply_bytes);
-                    server.post_stream(path, fill, begin, read).await
+                    server.post_stream(path, n_tokens, fill, begin, read).await
                 }
             }
         })

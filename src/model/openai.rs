@@ -60,15 +60,15 @@ impl Wire for OpenAi {
     ) -> BoxFuture<'a, Outcome> {
         let Remote { server, config, .. } = &self.remote;
         let body = request::body(config, sent, question.messages, question.response_format, relay.is_some());
-        let path = &["chat", "completions"];
+        let (path, n_tokens) = (&["chat", "completions"], self.remote.n_tokens(question));
         Box::pin(async move {
             let fill = |request| fill(request, &body);
             let read = |reply| reply::read(&reply);
             match relay {
-                None => server.post(path, fill, read).await,
+                None => server.post(path, n_tokens, fill, read).await,
                 Some(relay) => {
                     let begin = || stream::Reader::new(server, relay, config.server.max_reply_bytes);
-                    server.post_stream(path, fill, begin, read).await
+                    server.post_stream(path, n_tokens, fill, begin, read).await
                 }
             }
         })

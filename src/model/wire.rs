@@ -36,6 +36,12 @@ impl Remote {
         Self { config: ChatConfig { params, ..self.config.clone() }, ..self.clone() }
     }
 
+    /// What a question is expected to weigh: servers count what may be answered, too.
+    pub fn n_tokens(&self, question: &Question<'_>) -> u64 {
+        let (estimate, _) = account::estimate(&self.config, question.messages);
+        estimate.prompt_tokens.saturating_add(self.config.params.max_tokens.map_or(0, u64::from))
+    }
+
     pub fn description(&self) -> ModelDescription {
         ModelDescription {
             name: tidy(&self.config.model),
@@ -80,6 +86,10 @@ pub(super) async fn answer(wire: &dyn Wire, question: &Question<'_>) -> Result<A
             Err(failure) => return Err(failure.into_error(server.name())),
         }
     };
+    if let Some(usage) = answer.usage {
+        let counted = usage.prompt_tokens.unwrap_or_default() + usage.completion_tokens.unwrap_or_default();
+        server.correct(wire.remote().n_tokens(question), counted);
+    }
     account::settle(config, server.name(), question.messages, &mut answer)?;
     Ok(answer)
 }

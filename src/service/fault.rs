@@ -118,6 +118,25 @@ impl Failure {
         self
     }
 
+    /// Whether every further request to this server must fail alike: a wrong key, an empty account.
+    pub fn ends_run(&self) -> bool {
+        self.no_credit || matches!(self.kind, Kind::Status(401 | 402))
+    }
+
+    /// The same again, without the failure beneath.
+    pub fn echo(&self) -> Self {
+        let echo = Self::new(self.kind, self.problem.clone(), self.advice.clone());
+        Self { no_credit: self.no_credit, is_limit: self.is_limit, param: self.param.clone(), ..echo }
+    }
+
+    /// The failure where there is no time for another try.
+    pub fn with_no_time_left(mut self, total: Duration) -> Self {
+        let seconds = total.as_secs_f64();
+        self.problem = format!("{}; the {seconds} s for all tries leave no time for another", self.problem);
+        "try again later, or raise --total-timeout".clone_into(&mut self.advice);
+        self
+    }
+
     /// The failure where the server asks for a wait that is not waited.
     pub fn with_long_wait(mut self, wait: Duration) -> Self {
         let (asked, most) = (wait.as_secs(), MAX_OBEYED.as_secs());

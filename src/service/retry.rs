@@ -4,8 +4,10 @@ use std::future::Future;
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::HeaderMap;
+use tokio::time::Instant;
 
 use super::fault::Failure;
+use super::traffic::Traffic;
 
 /// A wait that a server asks for is obeyed up to this long; a longer one ends the tries (openai-python does the same).
 pub const MAX_OBEYED: Duration = Duration::from_mins(2);
@@ -104,19 +106,36 @@ pub(crate) struct Policy {
     pub max_retries: u32,
     /// The wait before the first retry, doubled for each further one.
     pub first_wait: Duration,
+    /// The longest time of one try.
+    pub timeout: Duration,
+    /// The longest time from the first try on, the waits included.
+    pub total_timeout: Duration,
 }
 
-/// Runs `attempt` until it succeeds, may not be tried again, or `policy` is used up. The number is that of the tries
+/// Runs `attempt`, which gets the time that it may take, until it succeeds, may not be tried again, or `policy` is used
+/// up; `traffic` says when each try may go, `n_tokens` is what it is expected to weigh. The number is that of the tries
 /// made, the last one included. `name` is the server's, for the log.
-pub(crate) async fn run<T, F, Fut>(policy: Policy, name: &str, mut attempt: F) -> Result<(T, u32), Failure>
+pub(crate) async fn run<T, F, Fut>(
+    policy: Policy,
+    traffic: &Traffic,
+    n_tokens: u64,
+    name: &str,
+    mut attempt: F,
+) -> Result<(T, u32), Failure>
 where
-    F: FnMut() -> Fut,
+    F: FnMut(Duration) -> Fut,
     Fut: Future<Output = Result<T, Failure>>,
 {
+    // How long it takes until the first try may go is no fault of this request: its time begins then.
+    let mut pass = traffic.enter(n_tokens).await?;
+    traffic.begin_request();
+    let deadline = Instant::now() + policy.total_timeout;
     let mut n_tries = 0;
     loop {
         n_tries += 1;
-        let failure = match attempt().await {
+        let outcome = attempt(policy.timeout.min(deadline.saturating_duration_since(Instant::now()))).await;
+        pass.settle(outcome.as_ref().err());
+        let failure = match outcome {
             Ok(value) => return Ok((value, n_tries)),
             Err(failure) => failure,
         };
@@ -127,6 +146,11 @@ where
             Verdict::AgainAfter(wait) => wait,
             Verdict::Again => backoff(policy.first_wait, n_tries, fastrand::f64().mul_add(0.25, 0.75)),
         };
+        let out_of_time = |failure: Failure| Err(failure.after(n_tries).with_no_time_left(policy.total_timeout));
+        let wait = wait.max(traffic.wait_for_retry(failure.kind));
+        if Instant::now() + wait >= deadline {
+            return out_of_time(failure);
+        }
         tracing::warn!(
             "{name}: {}; try {} of {} in {:.1} s",
             failure.problem,
@@ -135,14 +159,21 @@ where
             wait.as_secs_f64()
         );
         tokio::time::sleep(wait).await;
+        pass = match tokio::time::timeout_at(deadline, traffic.enter(n_tokens)).await {
+            Ok(Ok(pass)) => pass,
+            // What ended the run tells more than this request's own trouble.
+            Ok(Err(refusal)) if refusal.ends_run() => return Err(refusal),
+            Ok(Err(_)) => return Err(failure.after(n_tries)),
+            Err(_) => return out_of_time(failure),
+        };
     }
 }
 
 #[cfg(test)]
 mod tests {
     use reqwest::header::{HeaderName, HeaderValue};
-    use tokio::time::Instant;
 
+    use super::super::config::Load;
     use super::Kind::{Broken, Connect, Final, Garbled, Status, Timeout};
     use super::Verdict::{Again, Stop};
     use super::*;
@@ -223,31 +254,42 @@ mod tests {
         assert_eq!(backoff(first, 2, 0.75).as_millis(), 750);
     }
 
-    const POLICY: Policy = Policy { max_retries: 4, first_wait: Duration::from_millis(500) };
+    const POLICY: Policy = Policy {
+        max_retries: 4,
+        first_wait: Duration::from_millis(500),
+        timeout: Duration::from_mins(10),
+        total_timeout: Duration::from_mins(10),
+    };
 
     fn busy(wait: Option<u64>) -> Failure {
         let hints = Hints { should_retry: None, wait: wait.map(Duration::from_secs) };
         Failure { hints, ..Failure::new(Kind::Status(503), "503", "") }
     }
 
+    /// Runs a request whose tries fail with these, and then succeed; the number of tries made, and the outcome.
+    async fn tried(policy: Policy, failures: Vec<Failure>) -> (usize, Result<u32, String>) {
+        let traffic = Traffic::new(&Load::default());
+        let (mut failures, mut n_tries) = (failures.into_iter(), 0);
+        let outcome = run(policy, &traffic, 0, "host", |_| {
+            n_tries += 1;
+            std::future::ready(failures.next().map_or(Ok(()), Err))
+        });
+        let outcome = outcome.await.map(|((), n_told)| n_told).map_err(|failure| failure.problem);
+        (n_tries, outcome)
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_wait_that_the_server_asks_for_is_kept_exactly() {
-        let (begun, mut waits) = (Instant::now(), vec![Some(2), Some(120)].into_iter());
-        let done = run(POLICY, "host", || std::future::ready(waits.next().map_or(Ok(7), |wait| Err(busy(wait))))).await;
-        assert_eq!(done.map_err(|f| f.problem), Ok((7, 3)));
+        let begun = Instant::now();
+        assert_eq!(tried(POLICY, vec![busy(Some(2)), busy(Some(120))]).await, (3, Ok(3)));
         assert_eq!(begun.elapsed().as_secs(), 122);
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_tries_end_and_their_number_is_told() {
-        let (begun, mut n_tries) = (Instant::now(), 0);
-        let failure = run(POLICY, "host", || {
-            n_tries += 1;
-            std::future::ready(Err::<(), _>(busy(None)))
-        })
-        .await
-        .expect_err("every try fails");
-        assert_eq!((n_tries, failure.problem.as_str()), (5, "503 (tried 5 times)"));
+        let begun = Instant::now();
+        let failures = (0..9).map(|_| busy(None)).collect();
+        assert_eq!(tried(POLICY, failures).await, (5, Err("503 (tried 5 times)".into())));
         // 0.5 + 1 + 2 + 4 s, each times 0.75 to 1.
         assert!((5625..=7510).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
     }
@@ -255,8 +297,36 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_long_wait_is_not_waited_but_told() {
         let begun = Instant::now();
-        let failure = run(POLICY, "host", || std::future::ready(Err::<(), _>(busy(Some(600))))).await.expect_err("no");
-        assert!(failure.problem.contains("asks to wait 600 s, longer than the 120 s"), "{}", failure.problem);
+        let (n_tries, told) = tried(POLICY, vec![busy(Some(600))]).await;
+        assert_eq!(n_tries, 1);
+        assert!(told.is_err_and(|text| text.contains("asks to wait 600 s, longer than the 120 s")));
         assert!(begun.elapsed().is_zero());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_wait_goes_past_the_time_for_all_tries() {
+        let begun = Instant::now();
+        let policy = Policy { total_timeout: Duration::from_mins(3), ..POLICY };
+        let (n_tries, told) = tried(policy, vec![busy(Some(100)), busy(Some(100)), busy(None)]).await;
+        assert_eq!((n_tries, begun.elapsed().as_secs()), (2, 100));
+        assert_eq!(told.expect_err("over"), "503 (tried 2 times); the 180 s for all tries leave no time for another");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_try_gets_no_more_than_is_left_of_the_time() {
+        let traffic = Traffic::new(&Load::default());
+        let policy = Policy { timeout: Duration::from_secs(50), total_timeout: Duration::from_mins(2), ..POLICY };
+        let mut limits = Vec::new();
+        let outcome = run(policy, &traffic, 0, "host", |limit| {
+            limits.push(limit.as_secs());
+            async move {
+                tokio::time::sleep(limit).await;
+                Err::<(), _>(Failure::timeout(limit, "no answer"))
+            }
+        });
+        let failure = outcome.await.expect_err("it never answers");
+        assert_eq!(limits[..2], [50, 50]);
+        assert!(limits.len() == 3 && (17..20).contains(&limits[2]), "{limits:?}");
+        assert!(failure.advice.contains("--total-timeout"), "{failure:?}");
     }
 }

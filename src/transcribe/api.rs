@@ -119,7 +119,7 @@ impl ApiTranscriber {
         loop {
             let fill = |request: RequestBuilder| request.multipart(self.form(piece, *has_times));
             let read = |reply: serde_json::Value| reply::read(&reply, piece.range);
-            match self.server.post(&["audio", "transcriptions"], fill, read).await {
+            match self.server.post(&["audio", "transcriptions"], 0, fill, read).await {
                 Ok((heard, _)) => return Ok(heard),
                 Err(failure) if *has_times && refuses_times(&failure) => {
                     tracing::warn!("{}: {} has no times: asking for text alone", self.server.name(), self.config.model);

@@ -22,9 +22,6 @@ Frames are decoded and words are looked for as in a run, Whisper included; a tra
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Requests")]
 pub struct RequestArgs {
-    /// Requests at a time, where the file is more than one may hold
-    #[arg(long, value_name = "N", default_value = "4", value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub concurrency: u16,
     /// Spend at most so many US dollars: fewer frames, then smaller ones, then low detail
     #[arg(long, value_name = "DOLLARS")]
     pub max_cost: Option<String>,

@@ -1,0 +1,101 @@
+//! When a limit is whole again, as servers write it.
+
+use std::time::{Duration, SystemTime};
+
+use toml::value::{Datetime, Offset};
+
+/// Reads a time from now: `6m0s`, `12ms`, `1h2m3.5s` (Go's durations, as `OpenAI` and Groq write them), `60` or `0.5`
+/// (seconds: Azure), `2026-11-24T00:01:00Z` (RFC 3339: Anthropic), held against `now`. None where it is none of these,
+/// or past.
+pub(super) fn read(text: &str, now: SystemTime) -> Option<Duration> {
+    if let Ok(seconds) = text.parse::<f64>() {
+        return Duration::try_from_secs_f64(seconds).ok();
+    }
+    go_duration(text).or_else(|| instant(text)?.duration_since(now).ok())
+}
+
+fn go_duration(text: &str) -> Option<Duration> {
+    let (mut rest, mut seconds) = (text, 0.0);
+    while !rest.is_empty() {
+        let n_number = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let (number, unit_on) = rest.split_at(n_number);
+        let n_unit = unit_on.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(unit_on.len());
+        let (unit, after) = unit_on.split_at(n_unit);
+        let unit = match unit {
+            "h" => 3600.0,
+            "m" => 60.0,
+            "s" => 1.0,
+            "ms" => 1e-3,
+            "us" | "µs" | "μs" => 1e-6,
+            "ns" => 1e-9,
+            _ => return None,
+        };
+        seconds += number.parse::<f64>().ok()? * unit;
+        rest = after;
+    }
+    Duration::try_from_secs_f64(seconds).ok().filter(|_| !text.is_empty())
+}
+
+fn instant(text: &str) -> Option<SystemTime> {
+    let Datetime { date: Some(date), time: Some(time), offset: Some(offset) } = text.parse().ok()? else { return None };
+    let minutes_east = match offset {
+        Offset::Z => 0,
+        Offset::Custom { minutes } => i64::from(minutes),
+    };
+    let (hour, minute) = (i64::from(time.hour), i64::from(time.minute) - minutes_east);
+    let days = days(i64::from(date.year), i64::from(date.month), i64::from(date.day));
+    let seconds = ((days * 24 + hour) * 60 + minute) * 60 + i64::from(time.second.unwrap_or_default());
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(u64::try_from(seconds).ok()?))
+}
+
+/// Days from 1970-01-01 (proleptic Gregorian; Hinnant, "chrono-Compatible Low-Level Date Algorithms").
+fn days(year: i64, month: i64, day: i64) -> i64 {
+    // Years begin in March, so that the leap day is the last.
+    let year = if month <= 2 { year - 1 } else { year };
+    let of_era = year.rem_euclid(400);
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    year.div_euclid(400) * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn resets_are_read_as_servers_write_them() {
+        // Tue, 24 Nov 2026 00:00:00 GMT
+        let now = SystemTime::UNIX_EPOCH + Duration::from_hours(498_744);
+        for (text, expected) in [
+            ("6m0s", Some(360_000)),
+            ("12ms", Some(12)),
+            ("1s", Some(1000)),
+            ("1h2m3.5s", Some(3_723_500)),
+            ("2m59.56s", Some(179_560)),
+            ("500µs", Some(0)),
+            ("60", Some(60_000)),
+            ("0.25", Some(250)),
+            ("0", Some(0)),
+            ("0s", Some(0)),
+            ("2026-11-24T00:01:00Z", Some(60_000)),
+            ("2026-11-24T01:00:30+01:00", Some(30_000)),
+            ("2026-11-23T19:00:05-05:00", Some(5000)),
+            ("2027-03-01T00:00:00Z", Some(97 * 86_400_000)),
+            // Past, or nothing of the kind.
+            ("2026-11-23T23:59:59Z", None),
+            ("0001-01-01T00:00:00Z", None),
+            ("2026-11-24", None),
+            ("-1", None),
+            ("NaN", None),
+            ("1e300", None),
+            ("s", None),
+            ("5", Some(5000)),
+            ("5x", None),
+            ("1.2.3s", None),
+            ("m5s", None),
+            ("", None),
+        ] {
+            assert_eq!(read(text, now).map(|wait| wait.as_millis()), expected, "{text}");
+        }
+        assert_eq!((days(1970, 1, 1), days(2000, 2, 29), days(2026, 11, 24)), (0, 11_016, 20_781));
+    }
+}
