@@ -138,9 +138,9 @@ def targets(found):
             theirs = percent(rows(found, model, key, False))
             add(f"{model}, all clips: at most 2 points above {BY_KEY[key].name}", None if None in (ours, theirs) else ours - theirs, 2, " points")
     for model in MODELS:
-        for is_long in (False, True):
-            ours, theirs = (per_minute(found, rows(found, model, key, is_long)) for key in ("vidgist", "whisper.cpp"))
-            add(f"{model}, {'long recording' if is_long else 'clips'}: CPU at most {MOST}x of whisper.cpp's own library",
+        for is_long, key in ((False, "whisper.cpp"), (True, "whisper.cpp"), (True, "whisper.cpp-alone")):
+            ours, theirs = (per_minute(found, rows(found, model, its, is_long)) for its in ("vidgist", key))
+            add(f"{model}, {'long recording' if is_long else 'clips'}: CPU at most {MOST}x of {BY_KEY[key].name}",
                 None if None in (ours, theirs) else ours / theirs, MOST, "x")
     return "\n".join(lines)
 
@@ -170,7 +170,7 @@ def write(path, found):
         "{clips_minutes}": f"{sum(each['seconds'] for name, each in its.items() if name != 'long') / 60:.1f}",
         "{long_minutes}": f"{its['long']['seconds'] / 60:.1f}",
         "{rounds}": str(found["rounds"]),
-        "{tables}": tables(found), "{targets}": targets(found), "{differences}": differences(found), "{ratios}": ratios(found), "{dearer}": dearer(found), "{most}": str(MOST),
+        "{tables}": tables(found), "{targets}": targets(found), "{differences}": differences(found), "{ratios}": ratios(found), "{dearer}": dearer(found), "{most}": str(MOST), "{made_up}": made_up(found),
     }
     for place, text in places.items():
         page = page.replace(place, text)
@@ -200,3 +200,22 @@ def dearer(found):
             if ours and theirs and median(ours) > MOST * median(theirs):
                 told.append(f"{corpora.NAMES[name]} with {model} ({median(ours) / median(theirs):.2f}x)")
     return ", ".join(told) or "none"
+
+
+def made_up(found):
+    """Phrases of three words and more in the long recording that nobody said, of each engine."""
+    told = []
+    for model in MODELS:
+        for engine in BY_KEY.values():
+            if engine.key in ("vidgist-all", "vidgist-auto") or not (some := rows(found, model, engine.key, True)):
+                continue
+            phrases, run = [], []
+            for said, heard in [*some[0]["wrong"], ("end", "")]:
+                if said is None:
+                    run.append(heard)
+                    continue
+                phrases += [run] if len(run) >= 3 else []
+                run = []
+            if phrases:
+                told.append(f"{engine.name.removesuffix(', held to one core')} with {model} {len(phrases)} (such as \"{' '.join(phrases[0][:6])}\")")
+    return "; ".join(told) or "none"
