@@ -90,8 +90,8 @@ def long_table(found, model):
         if its != model:
             continue
         row = rows(found, model, engine.key, True)[0]
-        lost = sum(heard is None for _, heard in row["wrong"])
-        invented = sum(said is None for said, _ in row["wrong"])
+        lost = sum(heard is None for _, heard, _ in row["wrong"])
+        invented = sum(said is None for said, _, _ in row["wrong"])
         lines.append(f"| {engine.name} | {len(row['wrong'])} / {row['words']} | {len(row['wrong']) - lost - invented} | {lost} | {invented} | "
                      f"{row['in_gaps']} | {most_lost(row['wrong'])} | {row['on_time']} of {n_clips} |")
     return "\n".join(lines)
@@ -99,9 +99,10 @@ def long_table(found, model):
 
 def most_lost(wrong):
     """The longest run of lost words: an utterance that went missing shows here."""
+    lost = {place for _, heard, place in wrong if heard is None}
     most = run = 0
-    for _, heard in wrong:
-        run = run + 1 if heard is None else 0
+    for place in range(max(lost, default=-1) + 1):
+        run = run + 1 if place in lost else 0
         most = max(most, run)
     return most
 
@@ -150,7 +151,7 @@ def differences(found):
     lines = []
     for row in rows(found, "base", "vidgist", False):
         if row["wrong"]:
-            told = [f"{said or '(nothing)'} → {heard or '(nothing)'}" for said, heard in row["wrong"]]
+            told = [f"{said or '(nothing)'} → {heard or '(nothing)'}" for said, heard, _ in row["wrong"]]
             lines.append(f"- {corpora.NAMES[row['corpus']]}: {'; '.join(told)}.")
     return "\n".join(lines)
 
@@ -209,13 +210,12 @@ def made_up(found):
         for engine in BY_KEY.values():
             if engine.key in ("vidgist-all", "vidgist-auto") or not (some := rows(found, model, engine.key, True)):
                 continue
-            phrases, run = [], []
-            for said, heard in [*some[0]["wrong"], ("end", "")]:
+            # Words that nobody said lie at one place as long as no word that was said comes between.
+            runs = {}
+            for said, heard, place in some[0]["wrong"]:
                 if said is None:
-                    run.append(heard)
-                    continue
-                phrases += [run] if len(run) >= 3 else []
-                run = []
+                    runs.setdefault(place, []).append(heard)
+            phrases = [run for run in runs.values() if len(run) >= 3]
             if phrases:
                 told.append(f"{engine.name.removesuffix(', held to one core')} with {model} {len(phrases)} (such as \"{' '.join(phrases[0][:6])}\")")
     return "; ".join(told) or "none"
