@@ -90,8 +90,8 @@ def long_table(found, model):
         if its != model:
             continue
         row = rows(found, model, engine.key, True)[0]
-        lost = sum(heard is None for _, heard in row["wrong"])
-        invented = sum(said is None for said, _ in row["wrong"])
+        lost = sum(heard is None for _, heard, _ in row["wrong"])
+        invented = sum(said is None for said, _, _ in row["wrong"])
         lines.append(f"| {engine.name} | {len(row['wrong'])} / {row['words']} | {len(row['wrong']) - lost - invented} | {lost} | {invented} | "
                      f"{row['in_gaps']} | {most_lost(row['wrong'])} | {row['on_time']} of {n_clips} |")
     return "\n".join(lines)
@@ -99,9 +99,10 @@ def long_table(found, model):
 
 def most_lost(wrong):
     """The longest run of lost words: an utterance that went missing shows here."""
+    lost = {place for _, heard, place in wrong if heard is None}
     most = run = 0
-    for _, heard in wrong:
-        run = run + 1 if heard is None else 0
+    for place in range(max(lost, default=-1) + 1):
+        run = run + 1 if place in lost else 0
         most = max(most, run)
     return most
 
@@ -132,11 +133,11 @@ def targets(found):
 
     add("base, the default: JFK's clip without an error", of("jfk"), 0, " %")
     add("base: the NASA film at most 5 %", of("nasa"), 5, " %")
-    for model in MODELS:
-        ours = percent(rows(found, model, "vidgist", False))
+    for model, is_long in ((model, is_long) for model in MODELS for is_long in (False, True)):
+        ours = percent(rows(found, model, "vidgist", is_long))
         for key in ("fw", "fw-vad", "fw-1", "fw-1-vad"):
-            theirs = percent(rows(found, model, key, False))
-            add(f"{model}, all clips: at most 2 points above {BY_KEY[key].name}", None if None in (ours, theirs) else ours - theirs, 2, " points")
+            theirs = percent(rows(found, model, key, is_long))
+            add(f"{model}, {'long recording' if is_long else 'all clips'}: at most 2 points above {BY_KEY[key].name}", None if None in (ours, theirs) else ours - theirs, 2, " points")
     for model in MODELS:
         for is_long, key in ((False, "whisper.cpp"), (True, "whisper.cpp"), (True, "whisper.cpp-alone")):
             ours, theirs = (per_minute(found, rows(found, model, its, is_long)) for its in ("vidgist", key))
@@ -150,7 +151,7 @@ def differences(found):
     lines = []
     for row in rows(found, "base", "vidgist", False):
         if row["wrong"]:
-            told = [f"{said or '(nothing)'} → {heard or '(nothing)'}" for said, heard in row["wrong"]]
+            told = [f"{said or '(nothing)'} → {heard or '(nothing)'}" for said, heard, _ in row["wrong"]]
             lines.append(f"- {corpora.NAMES[row['corpus']]}: {'; '.join(told)}.")
     return "\n".join(lines)
 
@@ -170,7 +171,7 @@ def write(path, found):
         "{clips_minutes}": f"{sum(each['seconds'] for name, each in its.items() if name != 'long') / 60:.1f}",
         "{long_minutes}": f"{its['long']['seconds'] / 60:.1f}",
         "{rounds}": str(found["rounds"]),
-        "{tables}": tables(found), "{targets}": targets(found), "{differences}": differences(found), "{ratios}": ratios(found), "{dearer}": dearer(found), "{most}": str(MOST), "{made_up}": made_up(found),
+        "{tables}": tables(found), "{targets}": targets(found), "{differences}": differences(found), "{ratios}": ratios(found), "{dearer}": dearer(found), "{most}": str(MOST), "{made_up}": made_up(found), "{fewer}": fewer(found),
     }
     for place, text in places.items():
         page = page.replace(place, text)
@@ -209,13 +210,26 @@ def made_up(found):
         for engine in BY_KEY.values():
             if engine.key in ("vidgist-all", "vidgist-auto") or not (some := rows(found, model, engine.key, True)):
                 continue
-            phrases, run = [], []
-            for said, heard in [*some[0]["wrong"], ("end", "")]:
+            # Words that nobody said lie at one place as long as no word that was said comes between.
+            runs = {}
+            for said, heard, place in some[0]["wrong"]:
                 if said is None:
-                    run.append(heard)
-                    continue
-                phrases += [run] if len(run) >= 3 else []
-                run = []
+                    runs.setdefault(place, []).append(heard)
+            phrases = [run for run in runs.values() if len(run) >= 3]
             if phrases:
                 told.append(f"{engine.name.removesuffix(', held to one core')} with {model} {len(phrases)} (such as \"{' '.join(phrases[0][:6])}\")")
+    return "; ".join(told) or "none"
+
+
+def fewer(found):
+    """Where another engine has fewer errors than vidgist."""
+    told = []
+    for model, is_long in ((model, is_long) for model in MODELS for is_long in (False, True)):
+        if not (ours := rows(found, model, "vidgist", is_long)):
+            continue
+        better = [f"{engine.name} {n_wrong(some[:1] if is_long else some)}" for engine in BY_KEY.values() if engine.kind != "vidgist"
+                  and (some := rows(found, model, engine.key, is_long)) and percent(some) < percent(ours)]
+        if better:
+            own = n_wrong(ours[:1] if is_long else ours)
+            told.append(f"{model}, {'long recording' if is_long else 'clips'} (vidgist {own}): {', '.join(better)}")
     return "; ".join(told) or "none"

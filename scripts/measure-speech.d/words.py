@@ -40,7 +40,8 @@ def plain(text):
 
 
 def errors(said, heard):
-    """Substituted, dropped and invented words, and each difference as (said, heard) with None where nothing is."""
+    """Substituted, dropped and invented words, and each difference as (said, heard, place), with None where
+    nothing is; the place is the number of the words said before."""
     said, heard = plain(said), plain(heard)
     rows = [list(range(len(heard) + 1))]
     for i, word in enumerate(said):
@@ -52,11 +53,11 @@ def errors(said, heard):
         if i and j and rows[i][j] == rows[i - 1][j - 1] + (said[i - 1] != heard[j - 1]):
             i, j = i - 1, j - 1
             if said[i] != heard[j]:
-                found.append((said[i], heard[j]))
+                found.append((said[i], heard[j], i))
         elif i and rows[i][j] == rows[i - 1][j] + 1:
             i -= 1
-            found.append((said[i], None))
+            found.append((said[i], None, i))
         else:
             j -= 1
-            found.append((None, heard[j]))
+            found.append((None, heard[j], i))
     return len(said), found[::-1]

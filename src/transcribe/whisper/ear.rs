@@ -13,8 +13,12 @@ use crate::error::{Error, Result};
 const SAMPLES_PER_STEP: usize = 320;
 /// All steps that it can take.
 const MAX_STEPS: usize = 1500;
-/// Fewer steps are less work; below these the words were seen to get worse (tiny.en; base did not at 512).
+/// Fewer steps are less work; below these the words of tiny.en were seen to get worse, and base's guess of the language.
 const MIN_STEPS: usize = 768;
+/// base hears as well with these. Larger models were not tried.
+const MIN_STEPS_BASE: usize = 512;
+/// The width of base, by which it is known.
+const WIDTH_BASE: i32 = 512;
 /// Silence after the sound, so that its end is heard as one.
 const SPARE_STEPS: usize = 64;
 /// The shortest sound that whisper.cpp does not refuse; it passes over it.
@@ -68,6 +72,10 @@ impl Model {
         self.context.is_multilingual()
     }
 
+    fn min_steps(&self) -> usize {
+        if self.context.model_n_audio_state() == WIDTH_BASE { MIN_STEPS_BASE } else { MIN_STEPS }
+    }
+
     /// One that listens on one thread.
     pub fn ear(&self) -> Result<Ear<'_>> {
         let state = self.context.create_state().map_err(|error| self.failed("cannot be set up", error))?;
@@ -94,7 +102,7 @@ impl Ear<'_> {
         let mut params = FullParams::new(SamplingStrategy::Greedy { best_of: 1 });
         params.set_n_threads(1);
         params.set_language(Some("en"));
-        params.set_audio_ctx(n_steps(samples));
+        params.set_audio_ctx(n_steps(samples, MIN_STEPS));
         params.set_duration_ms(SHORTEST_MILLIS);
         let found = self.state.full(params, samples).and_then(|()| self.state.lang_detect(0, 1));
         let (id, probabilities) = found.map_err(|error| self.model.failed("cannot tell the language", error))?;
@@ -116,7 +124,7 @@ impl Ear<'_> {
         params.set_language(Some(language.unwrap_or("auto")));
         params.set_translate(wish.translate);
         params.set_token_timestamps(wish.times_words);
-        params.set_audio_ctx(n_steps(samples));
+        params.set_audio_ctx(n_steps(samples, self.model.min_steps()));
         // Each stretch stands for itself: an error must not breed the next.
         params.set_no_context(true);
         params.set_suppress_nst(true);
@@ -142,8 +150,8 @@ impl Ear<'_> {
 }
 
 /// Steps of the encoder for this sound: by default it hears 30 s, whatever there is to hear.
-fn n_steps(samples: &[f32]) -> i32 {
-    (samples.len() / SAMPLES_PER_STEP + SPARE_STEPS).clamp(MIN_STEPS, MAX_STEPS) as i32
+fn n_steps(samples: &[f32], least: usize) -> i32 {
+    (samples.len() / SAMPLES_PER_STEP + SPARE_STEPS).clamp(least, MAX_STEPS) as i32
 }
 
 fn phrase(segment: &whisper_rs::WhisperSegment<'_>, wish: Wish) -> Phrase {
