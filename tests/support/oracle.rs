@@ -45,6 +45,9 @@ pub const HEARING_MODEL: &str = "oracle-ear";
 /// The model that hears, but has no times: it refuses `verbose_json`.
 pub const TEXT_ONLY_MODEL: &str = "oracle-ear-text";
 
+/// The model that hears who speaks.
+pub const DIARIZING_MODEL: &str = "oracle-ear-diarize";
+
 /// What a request was.
 #[derive(Clone, Debug)]
 pub enum What {
@@ -282,7 +285,7 @@ async fn judge(request: &Request, key: Option<&str>) -> Result<(What, Reply), Re
         "/v1/models" => {
             let model = |id: &&str| json!({"id": id, "object": "model", "created": 0, "owned_by": "oracle"});
             let models: Vec<Value> =
-                [CHAT_MODEL, HEARING_MODEL, TEXT_ONLY_MODEL].iter().map(model).collect();
+                [CHAT_MODEL, HEARING_MODEL, TEXT_ONLY_MODEL, DIARIZING_MODEL].iter().map(model).collect();
             Ok((What::Models, Reply::json(200, &json!({"object": "list", "data": models}))))
         }
         "/v1/chat/completions" => {
