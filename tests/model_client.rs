@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use oracle::{CHAT_MODEL, Fault, HEARING_MODEL, Oracle, TEXT_ONLY_MODEL};
+use oracle::{CHAT_MODEL, DIARIZING_MODEL, Fault, HEARING_MODEL, Oracle, TEXT_ONLY_MODEL};
 use serde_json::Value;
 use vidgist::Error;
 use vidgist::limits::Limits;
@@ -24,7 +24,7 @@ use vidgist::time::{TimeRange, Timestamp};
 use vidgist::timeline::Timeline;
 use vidgist::transcribe::api::{ApiTranscriber, ApiTranscriberConfig};
 use vidgist::transcribe::{Transcriber as _, Words};
-use vidgist::transcript::TranscriptSource;
+use vidgist::transcript::{Transcript, TranscriptSource};
 
 /// In no text that leaves the process but the header.
 const KEY: &str = "sk-canary-7f3a9b2c1d";
@@ -360,16 +360,21 @@ async fn the_key_is_in_no_error_debug_text_or_log() {
 }
 
 fn probe(name: &str) -> MediaInfo {
-    let source = Source::identify(fixture(name).to_str().expect("UTF-8")).expect(name);
+    let source = Source::identify(name).expect(name);
     vidgist::probe::probe(&source, Ratio::ONE, &Limits::default()).expect(name)
+}
+
+async fn transcript(config: ApiTranscriberConfig, path: &Path) -> vidgist::Result<Transcript> {
+    let model = config.model.clone();
+    let found = ApiTranscriber::new(config)?.transcribe(path, &probe(path.to_str().expect("UTF-8")), &|_| {}).await?;
+    let Words::Found(transcript) = found else { panic!("there is sound: {found:?}") };
+    assert_eq!(transcript.source, TranscriptSource::Api { model });
+    Ok(transcript)
 }
 
 /// The segments in seconds, and the language.
 async fn hear(config: ApiTranscriberConfig, name: &str) -> vidgist::Result<(Vec<(f64, f64, String)>, Option<String>)> {
-    let model = config.model.clone();
-    let found = ApiTranscriber::new(config)?.transcribe(&fixture(name), &probe(name), &|_| {}).await?;
-    let Words::Found(transcript) = found else { panic!("there is sound: {found:?}") };
-    assert_eq!(transcript.source, TranscriptSource::Api { model });
+    let transcript = transcript(config, &fixture(name)).await?;
     let segments = transcript.segments.into_iter();
     let segments = segments.map(|s| (s.range.start.secs_f64(), s.range.end.secs_f64(), s.text)).collect();
     Ok((segments, transcript.language))
@@ -399,13 +404,13 @@ async fn words_come_back_at_the_time_when_they_were_said() {
     assert_eq!(oracle.sounds().len(), 1);
     assert_eq!(oracle.sounds()[0].rate_hz, 16_000);
 
-    // 5 s of 16 kHz: a pause lies in the last third of each piece, where it is looked for.
-    let small = ApiTranscriberConfig { max_piece_bytes: 44 + 5 * 32_000, ..config };
+    // A pause lies in the last third of each 5 s, where it is looked for.
+    let small = ApiTranscriberConfig { max_piece: Duration::from_secs(5), ..config };
     let (in_pieces, _) = hear(small, "talk.mp4").await.expect("words");
     assert_near(&in_pieces, &TALK, "in pieces");
     let pieces = &oracle.sounds()[1..];
     assert_eq!(pieces.len(), 5, "{pieces:?}");
-    assert!(pieces.iter().all(|piece| piece.n_bytes <= 44 + 5 * 32_000));
+    assert!(pieces.iter().all(|piece| piece.seconds <= 5.0 && piece.mime == "audio/flac"), "{pieces:?}");
     let seconds: f64 = pieces.iter().map(|piece| piece.seconds).sum();
     assert!((seconds - oracle.sounds()[0].seconds).abs() < 1e-9, "no sample is lost or sent twice");
     assert!(oracle.refusals().is_empty(), "{:?}", oracle.refusals());
@@ -432,7 +437,7 @@ async fn words_are_put_on_the_clock_of_the_picture() {
 async fn a_model_without_times_is_asked_for_text_alone() {
     let oracle = Oracle::start();
     let config = ApiTranscriberConfig::new(server(&oracle, None), TEXT_ONLY_MODEL);
-    let config = ApiTranscriberConfig { max_piece_bytes: 44 + 4 * 32_000, ..config };
+    let config = ApiTranscriberConfig { max_piece: Duration::from_secs(4), ..config };
     let (heard, _) = hear(config, "speech.wav").await.expect("words");
     assert_eq!((heard.len(), oracle.refusals().len()), (2, 1), "{heard:?} {:?}", oracle.refusals());
     assert!(heard[0].0.abs() < 1e-9 && (heard[0].1 - heard[1].0).abs() < 1e-9, "each piece is a segment: {heard:?}");
@@ -444,7 +449,7 @@ async fn a_piece_that_cannot_be_heard_is_told_with_its_time() {
     let oracle = Oracle::start();
     let config = ApiTranscriberConfig::new(server(&oracle, None), HEARING_MODEL);
     let config = ApiTranscriberConfig {
-        max_piece_bytes: 44 + 5 * 32_000,
+        max_piece: Duration::from_secs(5),
         language: Some("en".into()),
         prompt: Some("Vidgist".into()),
         ..config
@@ -465,4 +470,80 @@ async fn a_piece_that_cannot_be_heard_is_told_with_its_time() {
     let error = hear(config, "talk.mp4").await.expect_err("a refusal").to_string();
     let (_, time) = error.split_once("sound from 00:00:0").expect(&error);
     assert!(time.contains(" to 00:00:0") && time.contains("400 Bad Request"), "{error}");
+}
+
+/// The narration of `talk.mp4` so many times over, as a file, 20 s each.
+fn long_talk(folder: &Path, n_times: &str) -> PathBuf {
+    let path = folder.join("long.wav");
+    let mut ffmpeg = std::process::Command::new("ffmpeg");
+    ffmpeg.args(["-v", "error", "-nostdin", "-stream_loop", n_times, "-i"]).arg(fixture("talk.mp4"));
+    assert!(ffmpeg.args(["-vn", "-ac", "1", "-ar", "16000"]).arg(&path).status().expect("ffmpeg").success());
+    path
+}
+
+#[tokio::test]
+async fn pieces_are_long_once_the_server_has_shown_that_it_has_times() {
+    let (oracle, folder) = (Oracle::start(), tempfile::tempdir().expect("a folder"));
+    let talk = long_talk(folder.path(), "5");
+    let heard =
+        transcript(ApiTranscriberConfig::new(server(&oracle, None), HEARING_MODEL), &talk).await.expect("words");
+    assert_eq!(heard.segments.len(), 6 * TALK.len(), "{heard:?}");
+    let seconds: Vec<f64> = oracle.sounds().iter().map(|sound| sound.seconds).collect();
+    assert!(matches!(seconds[..], [20.0..=30.0, 90.0..=100.0]), "{seconds:?}");
+    let bytes: f64 = oracle.sounds().iter().map(|sound| sound.n_bytes as f64).sum();
+    let share = bytes / (seconds.iter().sum::<f64>() * 32_000.0);
+    // 0.47 of PCM was measured: 24 MB are 26 minutes.
+    assert!(share < 0.6, "{share}");
+
+    // Text alone: each piece is a segment, none longer than half a minute.
+    let before = oracle.sounds().len();
+    let heard =
+        transcript(ApiTranscriberConfig::new(server(&oracle, None), TEXT_ONLY_MODEL), &talk).await.expect("words");
+    let pieces = &oracle.sounds()[before..];
+    assert!(pieces.len() >= 4 && pieces.iter().all(|piece| piece.seconds <= 30.0), "{pieces:?}");
+    assert_eq!((heard.segments.len(), oracle.refusals().len()), (pieces.len(), 1), "{:?}", oracle.refusals());
+    let joined = heard.segments.windows(2).all(|two| two[0].range.end == two[1].range.start);
+    assert!(joined, "each piece keeps its time: {heard:?}");
+}
+
+#[tokio::test]
+async fn words_have_times_where_they_are_asked_for() {
+    let oracle = Oracle::start();
+    let config =
+        ApiTranscriberConfig { words: true, ..ApiTranscriberConfig::new(server(&oracle, None), HEARING_MODEL) };
+    let small = ApiTranscriberConfig { max_piece: Duration::from_secs(5), ..config.clone() };
+    for config in [config, small] {
+        let heard = transcript(config, &fixture("talk.mp4")).await.expect("words");
+        assert_eq!(heard.segments.len(), TALK.len());
+        for (segment, expected) in heard.segments.iter().zip(TALK) {
+            let words: Vec<&str> = segment.words.iter().map(|word| word.text.as_str()).collect();
+            assert_eq!(words.join(" "), segment.text);
+            let (first, last) = (&segment.words[0].range, &segment.words[4].range);
+            assert!((first.start.secs_f64() - expected.0).abs() < TOLERANCE_SECONDS, "{segment:?}");
+            assert!((last.end.secs_f64() - expected.1).abs() < TOLERANCE_SECONDS, "{segment:?}");
+        }
+    }
+    // A model that has none: one refusal, and text.
+    let config = ApiTranscriberConfig::new(server(&oracle, None), TEXT_ONLY_MODEL);
+    let heard =
+        transcript(ApiTranscriberConfig { words: true, ..config }, &fixture("speech.wav")).await.expect("words");
+    assert!(heard.segments.iter().all(|segment| segment.words.is_empty()), "{heard:?}");
+    assert_eq!(oracle.refusals().len(), 1, "{:?}", oracle.refusals());
+}
+
+#[tokio::test]
+async fn a_model_that_diarizes_tells_who_speaks() {
+    let oracle = Oracle::start();
+    let config = ApiTranscriberConfig::new(server(&oracle, None), DIARIZING_MODEL);
+    let speakers = async |config: ApiTranscriberConfig| {
+        let segments = transcript(config, &fixture("talk.mp4")).await.expect("words").segments;
+        segments.into_iter().map(|segment| segment.speaker.expect("a name")).collect::<Vec<_>>()
+    };
+    assert_eq!(speakers(config.clone()).await, ["A", "B", "A", "B", "A"]);
+    // The A of the second piece is another A.
+    let config = ApiTranscriberConfig { max_piece: Duration::from_secs(12), prompt: Some("x".into()), ..config };
+    let told = speakers(config).await;
+    assert_eq!(told.len(), 5);
+    assert!(told[0] == "A" && told[4].ends_with(" (part 2)"), "{told:?}");
+    assert_eq!(oracle.refusals(), [""; 0]);
 }

@@ -7,7 +7,7 @@ use std::io::{Read as _, Write as _};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use oracle::{CHAT_MODEL, HEARING_MODEL, Oracle, What};
+use oracle::{CHAT_MODEL, DIARIZING_MODEL, HEARING_MODEL, Oracle, What};
 use reqwest::multipart::{Form, Part};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -346,8 +346,12 @@ async fn a_bad_form_is_refused_and_a_good_one_heard() {
     assert_eq!(reply["segments"][0]["text"], " sound from 0.50 to 0.90", "{reply}");
     assert_eq!(reply["segments"].as_array().map(Vec::len), Some(1), "{reply}");
 
+    let times =
+        |granularity: &'static str| fields().percent_encode_noop().text("timestamp_granularities[]", granularity);
+    let speakers = |model: &'static str| Form::new().text("model", model).text("response_format", "diarized_json");
     let mut wrong_size = tone();
     wrong_size.truncate(40_000);
+    #[rustfmt::skip]
     let table = [
         ("no file", fields(), 400),
         ("two files", good().part("file", wav(tone())), 400),
@@ -363,6 +367,12 @@ async fn a_bad_form_is_refused_and_a_good_one_heard() {
         ("another type", fields().part("file", file(tone(), "a.wav", "application/octet-stream")), 400),
         ("no sound", fields().part("file", wav(fixture("picture.png"))), 400),
         ("a cut file", fields().part("file", wav(wrong_size)), 400),
+        ("WAV under FLAC's name", fields().part("file", file(tone(), "a.flac", "audio/flac")), 400),
+        ("a granularity twice", times("word").text("timestamp_granularities[]", "word").part("file", wav(tone())), 400),
+        ("an unknown granularity", times("sentence").part("file", wav(tone())), 400),
+        ("speakers of a model that knows none", speakers(HEARING_MODEL).part("file", wav(tone())), 400),
+        ("times of a model that diarizes", Form::new().text("model", DIARIZING_MODEL).text("response_format", "verbose_json").part("file", wav(tone())), 400),
+        ("a prompt for a model that diarizes", speakers(DIARIZING_MODEL).text("prompt", "x").part("file", wav(tone())), 400),
     ];
     for (what, form, expected) in table {
         let (status, reply) = send(form).await;

@@ -207,7 +207,7 @@ pub struct TranscriptArgs {
     /// Have Whisper translate what is said to English; subtitles are not looked at
     #[arg(long, conflicts_with_all = ["transcript", "no_transcript"])]
     pub translate: bool,
-    /// Have Whisper time each word; subtitles are not looked at
+    /// Have Whisper, or the endpoint with --stt api, time each word; subtitles are not looked at
     #[arg(long, conflicts_with_all = ["transcript", "no_transcript"])]
     pub words: bool,
     /// Language to prefer among subtitles, and to expect in speech: en, fr

@@ -32,11 +32,8 @@ pub async fn run(args: &CaptionArgs, config: &Config, quiet: bool) -> Result<Exi
     let system = args.prompt.system.clone();
     let task = wishes::text_or_file(args.prompt.prompt.as_ref(), args.prompt.prompt_file.as_ref())?;
     let (mut sink, done) = Sink::open(args)?;
-    let context = WordsContext {
-        base_url: args.model.base_url.as_deref(),
-        server: &args.model.server,
-        stream_idx: None,
-    };
+    let context =
+        WordsContext { base_url: args.model.base_url.as_deref(), server: &args.model.server, stream_idx: None };
     let each = Job {
         // Each input takes this place in its turn.
         source: Source::Camera(0),

@@ -32,10 +32,14 @@ pub fn ways(args: &TranscriptArgs, context: WordsContext<'_>, config: &Config) -
     let stt = match args.stt.or(config.transcription.stt) {
         _ if args.no_transcript => Stt::None,
         _ if args.transcript.is_some() => Stt::Subtitles,
-        Some(Stt::Subtitles | Stt::Api | Stt::None) if args.translate || args.words => {
-            let problem = "--translate and --words are for Whisper";
+        Some(Stt::Subtitles | Stt::None) if args.translate || args.words => {
+            let problem = "--words is for Whisper and the endpoint, --translate for Whisper";
             return Err(Error::usage("--stt", problem, "use --stt whisper, or leave it out"));
         }
+        Some(Stt::Api) if args.translate => {
+            return Err(Error::usage("--stt", "--translate is for Whisper", "use --stt whisper, or leave it out"));
+        }
+        Some(Stt::Api) => Stt::Api,
         _ if args.translate || args.words => Stt::Whisper,
         stt => stt.unwrap_or(Stt::Auto),
     };
@@ -67,6 +71,7 @@ fn api(model: &str, args: &TranscriptArgs, context: WordsContext<'_>, config: &C
     ApiTranscriber::new(ApiTranscriberConfig {
         language: language(args, config),
         stream_idx: context.stream_idx,
+        words: args.words,
         ..ApiTranscriberConfig::new(server, model)
     })
 }

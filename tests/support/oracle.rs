@@ -1,5 +1,6 @@
 //! A server of the OpenAI API on this machine's loopback that is stricter than the real one: it refuses whatever the
 //! API does not document, answers out of nothing but what it was sent, keeps every request, and misbehaves on demand.
+//! Where OpenAI's own description is at hand, that is a second judge.
 //!
 //! Of a chat it lists the pictures that came: the label before each, the mark that the picture shows, the words that
 //! follow. Of sound it tells where it is loud. So a test sees what a model would have seen, not what was meant.
@@ -10,6 +11,8 @@
 mod anthropic;
 #[path = "oracle/chat.rs"]
 mod chat;
+#[path = "oracle/description.rs"]
+mod description;
 #[path = "oracle/fault.rs"]
 mod fault;
 #[path = "oracle/http.rs"]
@@ -30,6 +33,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 pub use chat::{Chat, Picture, Spoken};
+pub use description::{By, Description, Wrong};
 pub use fault::Fault;
 use http::{Refusal, Reply, Request};
 pub use sound::Sound;
@@ -40,6 +44,9 @@ pub const CHAT_MODEL: &str = "oracle-chat";
 pub const HEARING_MODEL: &str = "oracle-ear";
 /// The model that hears, but has no times: it refuses `verbose_json`.
 pub const TEXT_ONLY_MODEL: &str = "oracle-ear-text";
+
+/// The model that hears who speaks.
+pub const DIARIZING_MODEL: &str = "oracle-ear-diarize";
 
 /// What a request was.
 #[derive(Clone, Debug)]
@@ -277,11 +284,13 @@ async fn judge(request: &Request, key: Option<&str>) -> Result<(What, Reply), Re
     match path {
         "/v1/models" => {
             let model = |id: &&str| json!({"id": id, "object": "model", "created": 0, "owned_by": "oracle"});
-            let models: Vec<Value> = [CHAT_MODEL, HEARING_MODEL, TEXT_ONLY_MODEL].iter().map(model).collect();
+            let models: Vec<Value> =
+                [CHAT_MODEL, HEARING_MODEL, TEXT_ONLY_MODEL, DIARIZING_MODEL].iter().map(model).collect();
             Ok((What::Models, Reply::json(200, &json!({"object": "list", "data": models}))))
         }
         "/v1/chat/completions" => {
             let chat = chat::read(request)?;
+            described(|judge| judge.judge_chat(&chat.json))?;
             let reply = chat.reply();
             Ok((What::Chat(chat), reply))
         }
@@ -293,8 +302,15 @@ async fn judge(request: &Request, key: Option<&str>) -> Result<(What, Reply), Re
         }
         _ => {
             let sound = sound::read(request).await?;
+            described(|judge| judge.judge_sound(&sound.fields))?;
             let reply = Reply::json(200, &sound.answer());
             Ok((What::Sound(sound), reply))
         }
     }
+}
+
+/// Asks the API's own description, where it is at hand.
+fn described(judge: impl FnOnce(&Description) -> Result<(), Wrong>) -> Result<(), Refusal> {
+    let judged = Description::get().map_or(Ok(()), judge);
+    judged.map_err(|wrong| Refusal::new(400, format!("OpenAI's description: {wrong:?}"), None, None))
 }

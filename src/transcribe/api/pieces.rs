@@ -1,25 +1,29 @@
-//! Cuts sound into WAV files that a transcription endpoint takes, in pauses where it can.
+//! Cuts sound into FLAC files that a transcription endpoint takes, in pauses where it can.
+
+use std::io::Cursor;
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::audio::AudioBlock;
+use crate::audio::flac::FlacSink;
 use crate::error::{Error, Result};
 use crate::time::{TimeBase, TimeRange, Timestamp};
 
-/// The header of a WAV file of 16-bit PCM.
-pub(super) const HEADER_BYTES: usize = 44;
 /// A pause is looked for in steps of a fiftieth of a second...
 const STEPS_PER_SECOND: u32 = 50;
 /// ...and is this many steps long: 0.3 s, the shortest that speech makes between sentences.
 const PAUSE_STEPS: usize = 15;
 /// A piece that never leaves this many steps of 16-bit PCM around zero (-80 dBFS) is digital silence with its dither.
 const SILENCE_PEAK: u16 = 3;
+/// So many samples are encoded at a time.
+const BLOCK_SAMPLES: usize = 1 << 14;
 
-/// One piece: a whole WAV file and where on the shared clock it lies.
+/// One piece: a whole FLAC file and where on the shared clock it lies.
 #[derive(Clone, Debug)]
 pub(super) struct Piece {
     pub range: TimeRange,
-    pub wav: Bytes,
+    pub flac: Bytes,
     pub is_silent: bool,
 }
 
@@ -27,14 +31,16 @@ pub(super) struct Piece {
 pub(super) struct Pieces<I> {
     blocks: I,
     input: String,
+    /// Largest file in bytes.
     max_bytes: usize,
+    /// Longest piece; may be changed between two.
+    pub max_len: Duration,
     clock: Option<Clock>,
-    /// Room for the header, then 16-bit samples.
-    buffer: Vec<u8>,
+    samples: Vec<i16>,
     is_done: bool,
 }
 
-/// Where the buffer lies.
+/// Where the samples lie.
 #[derive(Clone, Copy)]
 struct Clock {
     start: Timestamp,
@@ -45,24 +51,25 @@ struct Clock {
 }
 
 impl<I: Iterator<Item = Result<AudioBlock>>> Pieces<I> {
-    /// Pieces of at most `max_bytes`, header included, but never shorter than a second. `input` is for errors.
-    pub fn new(blocks: I, input: impl Into<String>, max_bytes: usize) -> Self {
-        Self { blocks, input: input.into(), max_bytes, clock: None, buffer: vec![0; HEADER_BYTES], is_done: false }
+    /// Pieces of at most `max_len`, as files of at most `max_bytes`, but never shorter than a second. `input` is for
+    /// errors.
+    pub fn new(blocks: I, input: impl Into<String>, max_bytes: usize, max_len: Duration) -> Self {
+        Self { blocks, input: input.into(), max_bytes, max_len, clock: None, samples: Vec::new(), is_done: false }
     }
 
     fn next_piece(&mut self) -> Result<Option<Piece>> {
         loop {
             if let Some(clock) = self.clock {
-                let max_samples = (self.max_bytes.saturating_sub(HEADER_BYTES) / 2).max(clock.rate_hz as usize);
-                if self.buffer.len() > HEADER_BYTES + max_samples * 2 {
-                    let pcm = &self.buffer[HEADER_BYTES..HEADER_BYTES + max_samples * 2];
-                    let n_samples = quietest(pcm, clock.rate_hz);
-                    return Ok(Some(self.split(clock, n_samples)));
+                let most = (self.max_len.as_secs_f64() * f64::from(clock.rate_hz)) as usize;
+                let most = most.max(clock.rate_hz as usize);
+                if self.samples.len() > most {
+                    let n_samples = quietest(&self.samples[..most], clock.rate_hz);
+                    return self.cut(clock, n_samples).map(Some);
                 }
             }
             let Some(block) = self.blocks.next() else {
-                let n_samples = (self.buffer.len() - HEADER_BYTES) / 2;
-                return Ok(self.clock.filter(|_| n_samples > 0).map(|clock| self.split(clock, n_samples)));
+                let clock = self.clock.filter(|_| !self.samples.is_empty());
+                return clock.map(|clock| self.cut(clock, self.samples.len())).transpose();
             };
             self.append(&block?)?;
         }
@@ -74,27 +81,31 @@ impl<I: Iterator<Item = Result<AudioBlock>>> Pieces<I> {
             return Err(Error::unsupported(&self.input, problem, ""));
         };
         self.clock.get_or_insert(Clock { start: block.time, rate_hz: block.rate_hz, base, n_before: 0 });
-        let samples = block.samples.iter();
         // A float that is no number becomes 0.
-        self.buffer
-            .extend(samples.flat_map(|sample| ((sample.clamp(-1.0, 1.0) * 32767.0).round() as i16).to_le_bytes()));
+        self.samples.extend(block.samples.iter().map(|sample| (sample * 32_768.0).round() as i16));
         Ok(())
     }
 
-    /// Gives away the first `n_samples` of the buffer.
-    fn split(&mut self, clock: Clock, n_samples: usize) -> Piece {
-        let at = HEADER_BYTES + n_samples * 2;
-        let mut rest = Vec::with_capacity(self.buffer.len().max(HEADER_BYTES));
-        rest.extend_from_slice(&[0; HEADER_BYTES]);
-        rest.extend_from_slice(&self.buffer[at..]);
-        let mut wav = std::mem::replace(&mut self.buffer, rest);
-        wav.truncate(at);
-        wav[..HEADER_BYTES].copy_from_slice(&header(clock.rate_hz, n_samples * 2));
-        let is_silent = samples(&wav[HEADER_BYTES..]).all(|sample| sample.unsigned_abs() <= SILENCE_PEAK);
+    /// Gives away the first `n_samples`, or fewer where their file would be too large: noise hardly shrinks.
+    fn cut(&mut self, clock: Clock, mut n_samples: usize) -> Result<Piece> {
+        let least = clock.rate_hz as usize;
+        let flac = loop {
+            let flac = encode(&self.samples[..n_samples], clock.rate_hz)?;
+            if flac.len() <= self.max_bytes || n_samples <= least {
+                break flac;
+            }
+            // A little less than what should fit: some parts shrink less than others.
+            let share = self.max_bytes as f64 / flac.len() as f64 * 0.9;
+            let most = ((n_samples as f64 * share) as usize).max(least);
+            n_samples = quietest(&self.samples[..most], clock.rate_hz);
+        };
+        let rest = self.samples.split_off(n_samples);
+        let samples = std::mem::replace(&mut self.samples, rest);
+        let is_silent = samples.iter().all(|sample| sample.unsigned_abs() <= SILENCE_PEAK);
         let time = |n: i64| clock.start.plus(Timestamp::new(n, clock.base));
         let n_after = clock.n_before + n_samples as i64;
         self.clock = Some(Clock { n_before: n_after, ..clock });
-        Piece { range: TimeRange::new(time(clock.n_before), time(n_after)), wav: wav.into(), is_silent }
+        Ok(Piece { range: TimeRange::new(time(clock.n_before), time(n_after)), flac: flac.into(), is_silent })
     }
 }
 
@@ -112,46 +123,28 @@ impl<I: Iterator<Item = Result<AudioBlock>>> Iterator for Pieces<I> {
     }
 }
 
-fn samples(pcm: &[u8]) -> impl Iterator<Item = i16> {
-    pcm.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]]))
+/// Mono samples as a FLAC file.
+fn encode(samples: &[i16], rate_hz: u32) -> Result<Vec<u8>> {
+    let mut file = Cursor::new(Vec::with_capacity(samples.len()));
+    let mut sink = FlacSink::new(&mut file, rate_hz, 1)?;
+    for samples in samples.chunks(BLOCK_SAMPLES) {
+        // Every 16-bit value comes back from its float.
+        let samples = samples.iter().map(|sample| f32::from(*sample) / 32_768.0).collect();
+        sink.write(&AudioBlock { time: Timestamp::ZERO, samples, rate_hz, channels: 1 })?;
+    }
+    sink.finish()?;
+    Ok(file.into_inner())
 }
 
-/// The number of samples before the middle of the quietest 0.3 s in the last third of `pcm`, the later of equals.
-fn quietest(pcm: &[u8], rate_hz: u32) -> usize {
-    let n_samples = pcm.len() / 2;
-    let from = n_samples * 2 / 3;
+/// The number of samples before the middle of the quietest 0.3 s in the last third, the later of equals.
+fn quietest(samples: &[i16], rate_hz: u32) -> usize {
+    let from = samples.len() * 2 / 3;
     let step = ((rate_hz / STEPS_PER_SECOND) as usize).max(1);
-    let energy = |step: &[u8]| samples(step).map(|sample| u64::from(sample.unsigned_abs()).pow(2)).sum::<u64>();
-    let energies: Vec<u64> = pcm[from * 2..].chunks_exact(step * 2).map(energy).collect();
+    let energy = |step: &[i16]| step.iter().map(|sample| u64::from(sample.unsigned_abs()).pow(2)).sum::<u64>();
+    let energies: Vec<u64> = samples[from..].chunks_exact(step).map(energy).collect();
     let n_steps = PAUSE_STEPS.min(energies.len()).max(1);
     let pauses = energies.windows(n_steps).map(|steps| steps.iter().sum::<u64>()).enumerate();
-    pauses.rev().min_by_key(|(_, energy)| *energy).map_or(n_samples, |(at, _)| from + (2 * at + n_steps) * step / 2)
-}
-
-/// The header of a mono WAV file of 16-bit PCM (Microsoft's "Multimedia Programming Interface and Data
-/// Specifications 1.0", 1991).
-fn header(rate_hz: u32, data_bytes: usize) -> [u8; HEADER_BYTES] {
-    let mut header = [0; HEADER_BYTES];
-    let data_bytes = data_bytes as u32;
-    let fields: [(usize, &[u8]); 13] = [
-        (0, b"RIFF"),
-        (4, &(data_bytes + HEADER_BYTES as u32 - 8).to_le_bytes()),
-        (8, b"WAVE"),
-        (12, b"fmt "),
-        (16, &16_u32.to_le_bytes()),
-        (20, &1_u16.to_le_bytes()),
-        (22, &1_u16.to_le_bytes()),
-        (24, &rate_hz.to_le_bytes()),
-        (28, &(rate_hz * 2).to_le_bytes()),
-        (32, &2_u16.to_le_bytes()),
-        (34, &16_u16.to_le_bytes()),
-        (36, b"data"),
-        (40, &data_bytes.to_le_bytes()),
-    ];
-    for (at, field) in fields {
-        header[at..at + field.len()].copy_from_slice(field);
-    }
-    header
+    pauses.rev().min_by_key(|(_, energy)| *energy).map_or(samples.len(), |(at, _)| from + (2 * at + n_steps) * step / 2)
 }
 
 #[cfg(test)]
@@ -159,34 +152,50 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::audio::{AudioReader, AudioWant};
+    use crate::limits::Limits;
+    use crate::media::Ratio;
+    use crate::source::Source;
 
-    const RATE_HZ: u32 = 1000;
+    const RATE_HZ: u32 = 8000;
 
     fn blocks(sound: &[f32], block_len: usize, start_millis: i64) -> Vec<Result<AudioBlock>> {
         let block = |(idx, samples): (usize, &[f32])| {
-            let time = Timestamp::from_millis(start_millis + (idx * block_len) as i64);
+            let time = Timestamp::from_millis(start_millis + (idx * block_len) as i64 * 1000 / i64::from(RATE_HZ));
             Ok(AudioBlock { time, samples: samples.to_vec(), rate_hz: RATE_HZ, channels: 1 })
         };
         sound.chunks(block_len).enumerate().map(block).collect()
     }
 
-    fn read(wav: &Bytes) -> Vec<i16> {
-        let mut reader = hound::WavReader::new(&wav[..]).expect("a WAV file");
-        let spec = reader.spec();
-        assert_eq!((spec.channels, spec.sample_rate, spec.bits_per_sample), (1, RATE_HZ, 16));
-        reader.samples().map(|sample| sample.expect("a whole file")).collect()
+    fn pieces(sound: &[f32], block_len: usize, max_bytes: usize, max_millis: u64) -> Vec<Piece> {
+        let blocks = blocks(sound, block_len, 0).into_iter();
+        let pieces = Pieces::new(blocks, "a", max_bytes, Duration::from_millis(max_millis));
+        pieces.map(|piece| piece.expect("no error")).collect()
+    }
+
+    /// The samples of a file, by another decoder than the encoder's library.
+    fn read(flac: &Bytes) -> Vec<i16> {
+        let file = tempfile::Builder::new().suffix(".flac").tempfile().expect("a file");
+        std::fs::write(file.path(), flac).expect("written");
+        let source = Source::Media(file.path().to_owned());
+        let media = crate::probe::probe(&source, Ratio::ONE, &Limits::default()).expect("a FLAC file");
+        let reader = AudioReader::open(file.path(), &media, &media.audio[0], &AudioWant::default()).expect("sound");
+        assert_eq!((reader.rate_hz(), reader.channels()), (RATE_HZ, 1));
+        reader.flat_map(|block| block.expect("whole").samples).map(|sample| (sample * 32_768.0) as i16).collect()
     }
 
     #[test]
     fn the_cut_lies_in_the_pause() {
-        let mut sound = vec![0.5; 9000];
+        // In milliseconds.
+        let mut levels = vec![0.5; 9000];
         // In the first two thirds of a piece of 6 s: too early to cut there.
-        sound[1000..2000].fill(0.0);
+        levels[1000..2000].fill(0.0);
         // Quieter than speech, but not the quietest.
-        sound[4200..4700].fill(0.1);
-        sound[5000..5400].fill(0.01);
-        let pieces = Pieces::new(blocks(&sound, 700, 250).into_iter(), "a", HEADER_BYTES + 12_000);
-        let ranges: Vec<(i64, i64)> = pieces
+        levels[4200..4700].fill(0.1);
+        levels[5000..5400].fill(0.01);
+        let sound: Vec<f32> = levels.iter().flat_map(|level| [*level; 8]).collect();
+        let cut = Pieces::new(blocks(&sound, 5600, 250).into_iter(), "a", usize::MAX, Duration::from_secs(6));
+        let ranges: Vec<(i64, i64)> = cut
             .map(|piece| piece.expect("no error").range)
             .map(|range| (range.start.millis() - 250, range.end.millis() - 250))
             .collect();
@@ -197,35 +206,49 @@ mod tests {
 
     #[test]
     fn silence_is_known_and_errors_end_the_pieces() {
-        let mut quiet = Pieces::new(blocks(&[1e-5; 500], 100, 0).into_iter(), "a", 0);
-        assert!(quiet.next().expect("a piece").expect("no error").is_silent);
+        assert!(pieces(&[1e-5; 500], 100, 1 << 20, 9000)[0].is_silent);
         let mut sound = blocks(&[0.1; 500], 100, 0);
         sound.push(Err(Error::malformed("a", "broken", "")));
-        let mut pieces = Pieces::new(sound.into_iter(), "a", 0);
+        let mut pieces = Pieces::new(sound.into_iter(), "a", 1 << 20, Duration::from_secs(9));
         assert!(pieces.next().is_some_and(|piece| piece.is_err()));
         assert!(pieces.next().is_none());
-        assert!(Pieces::new(std::iter::empty(), "a", 0).next().is_none());
+        assert!(Pieces::new(std::iter::empty(), "a", 0, Duration::ZERO).next().is_none());
+    }
+
+    #[test]
+    fn what_does_not_shrink_is_cut_shorter() {
+        let mut noise = fastrand::Rng::with_seed(1);
+        let noise: Vec<f32> = (0..10 * RATE_HZ).map(|_| noise.f32() * 2.0 - 1.0).collect();
+        let hum: Vec<f32> = (0..10 * RATE_HZ).map(|n| (n as f32 / 20.0).sin() / 4.0).collect();
+        // A piece of 10 s is 160 kB of PCM.
+        let (of_noise, of_hum) = (pieces(&noise, 999, 100_000, 10_000), pieces(&hum, 999, 100_000, 10_000));
+        assert_eq!((of_noise.len(), of_hum.len()), (2, 1));
+        assert!(of_noise.iter().all(|piece| piece.flac.len() <= 100_000), "{of_noise:?}");
+        assert_eq!(of_noise.iter().map(|piece| read(&piece.flac).len()).sum::<usize>(), noise.len());
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
         #[test]
         fn no_sample_is_lost_or_sent_twice(
-            levels in prop::collection::vec(-1.0_f32..1.0, 0..9000),
-            block_len in 1_usize..3000,
-            max_bytes in 0_usize..9000,
+            levels in prop::collection::vec(-1.0_f32..1.0, 0..40_000),
+            block_len in 1_usize..20_000,
+            max_bytes in 0_usize..60_000,
+            max_millis in 0_u64..4000,
         ) {
-            let max_samples = (max_bytes.saturating_sub(HEADER_BYTES) / 2).max(RATE_HZ as usize);
+            let max_samples = (max_millis as usize * 8).max(RATE_HZ as usize);
             let (mut sent, mut end) = (Vec::new(), Timestamp::ZERO);
-            for piece in Pieces::new(blocks(&levels, block_len, 0).into_iter(), "a", max_bytes) {
-                let piece = piece.expect("no error");
-                let samples = read(&piece.wav);
+            for piece in pieces(&levels, block_len, max_bytes, max_millis) {
+                let samples = read(&piece.flac);
                 prop_assert!(!samples.is_empty() && samples.len() <= max_samples);
+                prop_assert!(piece.flac.len() <= max_bytes || samples.len() <= RATE_HZ as usize);
                 prop_assert_eq!(piece.range.start, end);
                 end = piece.range.end;
                 sent.extend(samples);
-                prop_assert_eq!(end.millis(), sent.len() as i64);
+                let base = TimeBase::of_rate(RATE_HZ).expect("a rate");
+                prop_assert_eq!(end, Timestamp::new(sent.len() as i64, base));
             }
-            let expected: Vec<i16> = levels.iter().map(|level| (level * 32767.0).round() as i16).collect();
+            let expected: Vec<i16> = levels.iter().map(|level| (level * 32_768.0).round() as i16).collect();
             prop_assert_eq!(sent, expected);
         }
     }

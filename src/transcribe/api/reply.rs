@@ -4,52 +4,98 @@ use serde_json::Value;
 
 use crate::service::{Failure, Kind};
 use crate::time::{TimeRange, Timestamp};
-use crate::transcript::Segment;
+use crate::transcript::{Segment, Word};
+
+/// Longest name, of a language or of who speaks, in characters.
+const MAX_NAME: usize = 64;
 
 /// What was heard in one piece.
 #[derive(Debug)]
 pub(super) struct HeardPiece {
     pub segments: Vec<Segment>,
     pub language: Option<String>,
+    /// Whether the server knows when it was said; None where nothing was.
+    pub has_times: Option<bool>,
 }
 
 /// Reads a reply about the piece at `range`. Segments past its end are dropped (models go on talking in silence); a
 /// reply of text alone becomes one segment of the whole piece.
 pub(super) fn read(reply: &Value, range: TimeRange) -> Result<HeardPiece, Failure> {
     let text = reply.get("text").and_then(Value::as_str).map(str::trim);
-    let segments = match reply.get("segments").and_then(Value::as_array) {
-        Some(segments) if !segments.is_empty() => segments.iter().filter_map(|s| read_segment(s, range)).collect(),
-        _ => match text {
-            Some("") => Vec::new(),
-            Some(text) => vec![Segment::new(range, text)],
-            None => {
-                let advice = "check that --base-url has /audio/transcriptions";
-                return Err(Failure::new(Kind::Final, "the reply has neither `segments` nor `text`", advice));
-            }
-        },
+    // Some servers have segments whose times are null.
+    let has_start = |segment: &Value| segment.get("start").is_some_and(Value::is_number);
+    let timed = reply.get("segments").and_then(Value::as_array).filter(|segments| segments.iter().any(has_start));
+    let (mut segments, has_times) = match (timed, text) {
+        (Some(segments), _) => (segments.iter().filter_map(|s| read_segment(s, range)).collect(), Some(true)),
+        (None, Some("")) => (Vec::new(), None),
+        (None, Some(text)) => (vec![Segment::new(range, text)], Some(false)),
+        (None, None) => {
+            let advice = "check that --base-url has /audio/transcriptions";
+            return Err(Failure::new(Kind::Final, "the reply has neither `segments` nor `text`", advice));
+        }
     };
-    let language = reply.get("language").and_then(Value::as_str).map(str::trim).filter(|language| !language.is_empty());
-    Ok(HeardPiece { segments, language: language.map(|language| language.chars().take(64).collect()) })
+    deal_words(&mut segments, read_words(reply, range));
+    let language = name(reply, "language");
+    Ok(HeardPiece { segments, language, has_times })
 }
 
 /// A segment, held to `range`; None where it has no text, no start, or lies past the end.
 fn read_segment(segment: &Value, range: TimeRange) -> Option<Segment> {
     let text = segment.get("text")?.as_str()?.trim();
-    let time = |name: &str| {
-        let seconds = segment.get(name)?.as_f64()?.max(0.0);
-        Some(range.start.plus(Timestamp::from_secs_f64(seconds)?))
-    };
-    let start = time("start")?;
-    if text.is_empty() || start >= range.end {
-        return None;
-    }
-    let end = time("end").unwrap_or(range.end).min(range.end);
-    let mut read = Segment::new(TimeRange::new(start, end), text);
+    let when = read_range(segment, range).filter(|_| !text.is_empty())?;
+    let mut read = Segment::new(when, text);
     // The mean log-probability of the tokens.
     let log = segment.get("avg_logprob").and_then(Value::as_f64);
     read.confidence = log.map(f64::exp).filter(|p| (0.0..=1.0).contains(p));
-    read.speaker = segment.get("speaker").and_then(Value::as_str).map(|name| name.chars().take(64).collect());
+    read.speaker = name(segment, "speaker");
+    // Some servers keep them in their segment, others beside the segments.
+    read.words = read_words(segment, range);
     Some(read)
+}
+
+/// The words of an object, sorted by their start.
+fn read_words(object: &Value, range: TimeRange) -> Vec<Word> {
+    let words = object.get("words").and_then(Value::as_array).into_iter().flatten();
+    let mut words: Vec<Word> = words
+        .filter_map(|word| {
+            let text = word.get("word")?.as_str()?.trim();
+            let range = read_range(word, range).filter(|_| !text.is_empty())?;
+            Some(Word { range, text: text.to_owned() })
+        })
+        .collect();
+    words.sort_by_key(|word| word.range.start);
+    words
+}
+
+/// Gives each word to the last segment that has begun when it begins, the first where none has. Segments that have
+/// words keep theirs.
+fn deal_words(segments: &mut [Segment], words: Vec<Word>) {
+    if segments.iter().any(|segment| !segment.words.is_empty()) {
+        return;
+    }
+    segments.sort_by_key(|segment| segment.range.start);
+    for word in words {
+        let n_begun = segments.partition_point(|segment| segment.range.start <= word.range.start);
+        if let Some(segment) = segments.get_mut(n_begun.saturating_sub(1)) {
+            segment.words.push(word);
+        }
+    }
+}
+
+/// `start` and `end` in seconds from the piece's start, held to `range`; None without a start or past the end.
+fn read_range(object: &Value, range: TimeRange) -> Option<TimeRange> {
+    let time = |name: &str| {
+        let seconds = object.get(name)?.as_f64()?.max(0.0);
+        Some(range.start.plus(Timestamp::from_secs_f64(seconds)?))
+    };
+    let start = time("start").filter(|start| *start < range.end)?;
+    Some(TimeRange::new(start, time("end").unwrap_or(range.end).min(range.end)))
+}
+
+/// A short text; None where it is absent or empty.
+fn name(object: &Value, key: &str) -> Option<String> {
+    let name = object.get(key).and_then(Value::as_str).map(str::trim).filter(|name| !name.is_empty());
+    name.map(|name| name.chars().take(MAX_NAME).collect())
 }
 
 #[cfg(test)]
@@ -79,20 +125,56 @@ mod tests {
             {"start": 3.0}, 7, null,
         ]});
         let expected = [
-            (60_500, 62_250, "one"),
             (60_000, 61_000, "early"),
-            (69_000, 70_000, "late"),
+            (60_500, 62_250, "one"),
             (65_000, 65_000, "backwards"),
             (66_000, 70_000, "open"),
+            (69_000, 70_000, "late"),
         ];
         assert_eq!(heard(&reply), expected.map(|(start, end, text)| (start, end, text.to_owned())));
+    }
+
+    #[test]
+    fn words_come_to_the_segment_in_which_they_begin() {
+        let segments =
+            json!([{"start": 1.0, "end": 2.0, "text": "one two"}, {"start": 3.0, "end": 4.0, "text": "three"}]);
+        let words = json!([
+            {"word": " three ", "start": 3.0, "end": 3.5}, {"word": "one", "start": 0.9, "end": 1.4},
+            {"word": "two", "start": 2.9, "end": 3.0}, {"word": "", "start": 1.0}, {"word": "late", "start": 10.5},
+            {"word": 7, "start": 1.0}, {"start": 1.0}, null,
+        ]);
+        let range = TimeRange::new(Timestamp::from_millis(60_000), Timestamp::from_millis(70_000));
+        let told = |reply: &Value| {
+            let of_word =
+                |word: &Word| format!("{} {}-{}", word.text, word.range.start.millis(), word.range.end.millis());
+            let segments = read(reply, range).expect("readable").segments.into_iter();
+            segments.map(|s| s.words.iter().map(of_word).collect::<Vec<_>>().join(", ")).collect::<Vec<_>>()
+        };
+        let expected = ["one 60900-61400, two 62900-63000", "three 63000-63500"];
+        assert_eq!(told(&json!({"text": "all", "segments": segments, "words": words})), expected);
+        // In the segment itself, as faster-whisper's servers have them.
+        let inside =
+            json!([{"start": 1.0, "end": 2.0, "text": "one", "words": [{"word": " one", "start": 1.1, "end": 1.9}]}]);
+        assert_eq!(told(&json!({"text": "one", "segments": inside, "words": words})), ["one 61100-61900"]);
+        assert_eq!(
+            told(&json!({"text": "all", "words": words})),
+            ["one 60900-61400, two 62900-63000, three 63000-63500"]
+        );
     }
 
     #[test]
     fn text_alone_is_one_segment() {
         assert_eq!(heard(&json!({"text": " all of it "})), [(60_000, 70_000, "all of it".to_owned())]);
         assert_eq!(heard(&json!({"text": "x", "segments": []})), [(60_000, 70_000, "x".to_owned())]);
+        let null = json!({"text": "x", "segments": [{"start": null, "end": null, "text": "x"}]});
+        assert_eq!(heard(&null), [(60_000, 70_000, "x".to_owned())]);
         assert!(heard(&json!({"text": "", "segments": null})).is_empty());
+        let has_times = |reply| {
+            read(&reply, TimeRange::new(Timestamp::ZERO, Timestamp::from_millis(9000))).expect("readable").has_times
+        };
+        assert_eq!(has_times(json!({"text": "x"})), Some(false));
+        assert_eq!(has_times(json!({"text": "", "segments": []})), None, "nothing was said: who knows");
+        assert_eq!(has_times(json!({"segments": [{"start": 1, "end": 2, "text": "x"}]})), Some(true));
         assert!(read(&json!({"status": "ok"}), TimeRange::new(Timestamp::ZERO, Timestamp::ZERO)).is_err());
     }
 }

@@ -26,15 +26,15 @@ pub(super) fn refuse(refusal: &Refusal) -> Reply {
 /// Checks a request and takes out of it what a model would see.
 pub(super) fn read(request: &Request, key: Option<&str>) -> Result<Chat, Refusal> {
     let bad = |message: &str| Refusal::new(400, message, None, None);
-    if header(&request.headers, "authorization").is_some() {
-        return Err(Refusal::new(401, "a bearer token, and it is no OAuth", None, None));
-    }
-    match (key, header(&request.headers, "x-api-key")) {
-        (None, None) => {}
-        (Some(key), Some(value)) if key == value => {}
+    // The documentation has the first; the SDK of 2.13 sends the second.
+    let bearer = header(&request.headers, "authorization").map(|value| value.strip_prefix("Bearer ").unwrap_or("?"));
+    match (key, header(&request.headers, "x-api-key"), bearer) {
+        (None, None, None) => {}
+        (Some(key), Some(value), None) | (Some(key), None, Some(value)) if key == value => {}
         _ => return Err(Refusal::new(401, "invalid x-api-key", None, None)),
     }
-    if header(&request.headers, "anthropic-version") != Some("2023-06-01") {
+    // The documentation's and the SDK's.
+    if !matches!(header(&request.headers, "anthropic-version"), Some("2023-06-01" | "2026-10-21")) {
         return Err(bad("anthropic-version: header is required"));
     }
     if header(&request.headers, "content-type") != Some("application/json") {
@@ -142,7 +142,9 @@ pub(super) fn reply(chat: &Chat) -> Reply {
     }
     let event = |event: Value| format!("event: {}\ndata: {event}\n\n", event["type"].as_str().expect("a type"));
     let mut body = event(json!({"type": "message_start", "message": head(json!([]), None, &usage)}));
-    body += &event(json!({"type": "content_block_start", "index": 0, "content_block": {"type": "thinking"}}));
+    body += &event(
+        json!({"type": "content_block_start", "index": 0, "content_block": {"type": "thinking", "thinking": "", "signature": ""}}),
+    );
     body += &event(json!({"type": "content_block_delta", "index": 0,
         "delta": {"type": "thinking_delta", "thinking": "Hm."}}));
     body += &event(json!({"type": "ping"}));

@@ -1,0 +1,190 @@
+//! The same calls through the official Python SDKs and through vidgist: what reaches the server is the same, but for
+//! what is listed here. The server that both ask is the strict one, so that it is held against the SDKs as well.
+
+#[path = "support/oracle.rs"]
+mod oracle;
+#[path = "support/python.rs"]
+mod python;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use oracle::{CHAT_MODEL, HEARING_MODEL, Oracle, Seen, What};
+use serde_json::{Value, json};
+use vidgist::limits::Limits;
+use vidgist::media::{EncodedImage, ImageFormat, Ratio};
+use vidgist::message::{Message, Part, Role};
+use vidgist::model::provider::Providers;
+use vidgist::model::{ChatConfig, Detail, Live, Question, ResponseFormat, SamplingParams, connect};
+use vidgist::service::{ServerConfig, parse_base_url};
+use vidgist::source::Source;
+use vidgist::time::{TimeRange, Timestamp};
+use vidgist::timeline::Timeline;
+use vidgist::transcribe::Transcriber as _;
+use vidgist::transcribe::api::{ApiTranscriber, ApiTranscriberConfig};
+
+const KEY: &str = "sk-canary-7f3a9b2c1d";
+
+/// What vidgist alone sends: the call, the key, the value, and why.
+const OURS_ALONE: [(&str, &str, Value, &str); 2] = [
+    ("chat", "store", Value::Bool(false), "the SDK leaves it to the account's setting whether the pictures are kept"),
+    ("streamed chat", "store", Value::Bool(false), "as above"),
+];
+
+/// The calls in their order.
+const CALLS: [&str; 5] = ["chat", "streamed chat", "transcription", "message", "streamed message"];
+
+/// Headers that differ for Anthropic: the SDK's name and value, and ours. Anthropic's documentation has ours, as its SDK
+/// had before version 2.
+const OF_ANTHROPIC: [[(&str, &str); 2]; 2] = [
+    [("authorization", "Bearer sk-canary-7f3a9b2c1d"), ("x-api-key", KEY)],
+    [("anthropic-version", "2026-10-21"), ("anthropic-version", "2023-06-01")],
+];
+
+/// Headers that carry meaning. The SDKs' others name the SDK, its version and the machine (`x-stainless-*`), which is
+/// nobody's business.
+const HEADERS: [&str; 4] = ["authorization", "x-api-key", "anthropic-version", "content-type"];
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
+}
+
+fn messages() -> Vec<Message> {
+    let text = |text: &str| Part::Text(text.into());
+    let picture = |name: &str, format| {
+        let (pts, time) = (Timestamp::ZERO, Timestamp::ZERO);
+        let bytes = std::fs::read(fixture(name)).expect(name).into();
+        Part::Image(EncodedImage { frame_idx: 0, pts, time, width: 320, height: 180, format, bytes })
+    };
+    let parts = vec![
+        text("[t=00:01.5 #0]"),
+        picture("picture.jpg", ImageFormat::Jpeg),
+        picture("picture.png", ImageFormat::Png),
+        text("Says \"Über\"?\n🎞"),
+    ];
+    vec![Message { role: Role::System, parts: vec![text("Rules")] }, Message { role: Role::User, parts }]
+}
+
+fn server(oracle: &Oracle) -> ServerConfig {
+    let base_url = parse_base_url(&oracle.base_url()).expect("an address");
+    ServerConfig { api_key: Some(KEY.into()), max_retries: 0, ..ServerConfig::new(base_url) }
+}
+
+/// Asks whole, then streamed.
+async fn ask(oracle: &Oracle, provider: &str, params: SamplingParams) {
+    let provider = Providers::default().get(provider).expect("a row").clone();
+    let config = ChatConfig::with_provider(provider, server(oracle), CHAT_MODEL);
+    let model = connect(ChatConfig { params, ..config }).expect("a model");
+    let schema = json!({"type": "object", "properties": {"mark": {"type": "integer"}}, "required": ["mark"],
+        "additionalProperties": false});
+    let format = ResponseFormat::json_schema("marks", schema).expect("a schema");
+    let timeline = Timeline::new(TimeRange::new(Timestamp::ZERO, Timestamp::ZERO), Vec::new(), None);
+    for live in [None, Some(Live(&|_| {}))] {
+        let messages = messages();
+        let question = Question { response_format: Some(&format), live, ..Question::new(&messages, &timeline) };
+        let answer = model.answer(&question).await.expect("an answer");
+        assert_eq!(answer.dropped_params, [""; 0]);
+    }
+}
+
+async fn ask_all(oracle: &Oracle, sound: &Path) {
+    // This SDK of Anthropic's has neither temperature nor top_p any more.
+    let common = SamplingParams {
+        max_tokens: Some(800),
+        reasoning_effort: Some("low".into()),
+        stop: vec!["END".into()],
+        ..SamplingParams::default()
+    };
+    let of_openai = SamplingParams {
+        temperature: Some(0.25),
+        top_p: Some(0.5),
+        n: Some(2),
+        seed: Some(-7),
+        stop: vec!["END".into(), "\n\n".into()],
+        detail: Some(Detail::High),
+        ..common.clone()
+    };
+    ask(oracle, "openai", of_openai).await;
+    let config = ApiTranscriberConfig {
+        words: true,
+        language: Some("en".into()),
+        prompt: Some("Vidgist".into()),
+        ..ApiTranscriberConfig::new(server(oracle), HEARING_MODEL)
+    };
+    let source = Source::identify(sound.to_str().expect("UTF-8")).expect("sound");
+    let media = vidgist::probe::probe(&source, Ratio::ONE, &Limits::default()).expect("sound");
+    ApiTranscriber::new(config).expect("a transcriber").transcribe(sound, &media, &|_| {}).await.expect("words");
+    ask(oracle, "anthropic", common).await;
+}
+
+/// What was sent, in a form that does not depend on the order of keys or fields, without what is listed.
+fn sent(call: &str, seen: &Seen, is_ours: bool) -> Value {
+    let mut body = match &seen.what {
+        What::Chat(chat) => chat.json.clone(),
+        What::Sound(sound) => {
+            let mut fields = sound.fields.clone();
+            fields.sort();
+            json!({"fields": fields, "mime": sound.mime, "rate": sound.rate_hz, "seconds": sound.seconds})
+        }
+        other => panic!("{call}: {other:?}"),
+    };
+    for (_, key, value, why) in OURS_ALONE.iter().filter(|(of, ..)| is_ours && *of == call) {
+        assert_eq!(body.as_object_mut().expect("an object").remove(*key).as_ref(), Some(value), "{call}: {why}");
+    }
+    let mut compared = HEADERS.to_vec();
+    for pair in OF_ANTHROPIC.iter().filter(|_| call.ends_with("message")) {
+        let (name, value) = pair[usize::from(is_ours)];
+        assert_eq!(seen.header(name), Some(value), "{call}: {name}");
+        compared.retain(|name| pair.iter().all(|(listed, _)| listed != name));
+    }
+    let header = |name: &&'static str| {
+        let value = seen.header(name).map(|value| value.split("boundary=").next().unwrap_or(value).to_owned());
+        (*name, value)
+    };
+    json!({"method": seen.method, "path": seen.path, "headers": compared.iter().map(header).collect::<Vec<_>>(),
+        "body": body})
+}
+
+#[tokio::test]
+async fn what_is_sent_is_what_the_official_sdks_send() {
+    let Some(python) = python::python_for("sdk") else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let sound = folder.path().join("sound.flac");
+    let mut ffmpeg = Command::new("ffmpeg");
+    ffmpeg.args(["-v", "error", "-nostdin", "-i"]).arg(fixture("speech.wav")).args(["-ac", "1", "-ar", "16000"]);
+    let made = ffmpeg.args(["-sample_fmt", "s16"]).arg(&sound).status().expect("ffmpeg is installed");
+    assert!(made.success());
+    let oracle = Oracle::start_with_key(KEY);
+    let asked = Command::new(python)
+        .env_clear()
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdk/ask.py"))
+        .args([&format!("http://{}", oracle.address()), KEY])
+        .args([&sound, &fixture("picture.jpg"), &fixture("picture.png")])
+        .output()
+        .expect("Python");
+    assert!(asked.status.success(), "{}\n{:?}", String::from_utf8_lossy(&asked.stderr), oracle.refusals());
+    ask_all(&oracle, &sound).await;
+    assert_eq!(oracle.refusals(), [""; 0]);
+    let seen = oracle.seen();
+    let (theirs, ours) = seen.split_at(CALLS.len());
+    assert_eq!(ours.len(), CALLS.len());
+    for ((call, theirs), ours) in CALLS.iter().zip(theirs).zip(ours) {
+        assert!(sent(call, ours, true) == sent(call, theirs, false), "{}", difference(call, theirs, ours));
+    }
+}
+
+/// Both, pictures shortened.
+fn difference(call: &str, theirs: &Seen, ours: &Seen) -> String {
+    fn short(value: &mut Value) {
+        match value {
+            Value::String(text) if text.len() > 60 => *text = format!("{}…", text.chars().take(60).collect::<String>()),
+            Value::Array(values) => values.iter_mut().for_each(short),
+            Value::Object(object) => object.values_mut().for_each(short),
+            _ => {}
+        }
+    }
+    let [mut theirs, mut ours] = [sent(call, theirs, false), sent(call, ours, true)];
+    short(&mut theirs);
+    short(&mut ours);
+    format!("{call}\nSDK:     {theirs:#}\nvidgist: {ours:#}")
+}
