@@ -3,7 +3,7 @@
 use super::ChatConfig;
 use super::tokens::{self, PromptTokens};
 use crate::error::{Error, Result};
-use crate::message::{Answer, Estimate, Message};
+use crate::message::{Answer, Estimate, Message, Part};
 
 /// A request of fewer tokens is not held against its estimate: what stands around it weighs too much.
 const MIN_TOKENS: u64 = 1000;
@@ -25,7 +25,9 @@ pub(super) fn settle(config: &ChatConfig, server: &str, messages: &[Message], an
     let prices = config.facts.as_ref().map(super::known::ModelFacts::prices).unwrap_or_default();
     answer.cost = answer.usage.as_ref().and_then(|usage| prices.cost(usage));
     let Some(counted) = answer.usage.and_then(|usage| usage.prompt_tokens) else { return Ok(()) };
-    if counted > estimate.prompt_tokens.saturating_mul(2) && counted > MIN_TOKENS {
+    // How sound is counted is published by one provider alone.
+    let has_sound = messages.iter().flat_map(|message| &message.parts).any(|part| matches!(part, Part::Audio(_)));
+    if !has_sound && counted > estimate.prompt_tokens.saturating_mul(2) && counted > MIN_TOKENS {
         let expected = estimate.prompt_tokens;
         tracing::warn!("{server}: the request was {counted} tokens by the server's count, {expected} by estimate");
     }
