@@ -13,12 +13,13 @@ use vidgist::encode::{EncodeOptions, encode};
 use vidgist::limits::Limits;
 use vidgist::media::{Frame, ImageFormat, MediaInfo, Ratio};
 use vidgist::message::{Message, Part, Role};
-use vidgist::model::{ChatConfig, OpenAi};
+use vidgist::model::{ChatConfig, ChatModel as _, OpenAi, Question};
 use vidgist::plan::{PlanOptions, Sampling, Scanned, choose, plan};
 use vidgist::probe::probe;
 use vidgist::service::{ServerConfig, parse_base_url};
 use vidgist::source::Source;
 use vidgist::time::{TimeRange, Timestamp};
+use vidgist::timeline::Timeline;
 use vidgist::video::index::FrameIndex;
 use vidgist::video::score::Scorer;
 use vidgist::video::{Decoder, Video};
@@ -98,11 +99,14 @@ fn base64(criterion: &mut Criterion) {
     let messages = [Message { role: Role::User, parts: vec![Part::Image(picture); n_pictures] }];
     let model = parse_base_url("http://127.0.0.1:9/v1").map(ServerConfig::new).expect("an address");
     let model = OpenAi::new(ChatConfig::new(model, "none")).expect("a model");
+    let timeline = Timeline::new(TimeRange::new(Timestamp::ZERO, Timestamp::ZERO), Vec::new(), None);
+    let question = Question::new(&messages, &timeline);
     let mut group = criterion.benchmark_group("request");
     group.throughput(Throughput::Bytes(n_bytes as u64));
     group.bench_function("Base64 of 50 pictures", |b| {
         b.iter(|| {
-            model.body(&messages, None).expect("a body").chunks().map(|chunk| black_box(chunk).len()).sum::<usize>()
+            let body = model.request(&question).expect("within the limits").expect("a server's");
+            body.chunks().map(|chunk| black_box(chunk).len()).sum::<usize>()
         });
     });
     group.finish();

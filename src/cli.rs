@@ -99,10 +99,7 @@ async fn follow(job: Job, quiet: bool) -> Result<Report> {
                 is_stopping = true;
                 progress.clear();
                 stop.stop();
-                tokio::spawn(async {
-                    let _ = tokio::time::timeout(GRACE, tokio::signal::ctrl_c()).await;
-                    std::process::exit(INTERRUPTED.into());
-                });
+                end_at_once_on_the_next();
             }
             event = events.recv() => match event {
                 Some(Event::Finished(outcome)) => {
@@ -114,6 +111,14 @@ async fn follow(job: Job, quiet: bool) -> Result<Report> {
             },
         }
     }
+}
+
+/// Ends the process at the next ctrl-c, or when the grace is over.
+fn end_at_once_on_the_next() {
+    tokio::spawn(async {
+        let _ = tokio::time::timeout(GRACE, tokio::signal::ctrl_c()).await;
+        std::process::exit(INTERRUPTED.into());
+    });
 }
 
 /// The exit code that a report asks for; what is missing is told on stderr too.

@@ -8,8 +8,8 @@ use std::path::Path;
 
 use futures_util::future::BoxFuture;
 
-use crate::error::Result;
-use crate::media::MediaInfo;
+use crate::error::{Error, Result};
+use crate::media::{AudioStream, MediaInfo};
 use crate::time::Timestamp;
 use crate::transcript::Transcript;
 
@@ -23,6 +23,16 @@ pub enum Words {
         /// Why, as a phrase: `no subtitles were found`.
         reason: String,
     },
+}
+
+/// The audio stream to hear: the one with that index among all streams of the container, else the main one; None where
+/// the file has no sound.
+fn stream_to_hear<'a>(media: &'a MediaInfo, path: &Path, stream_idx: Option<usize>) -> Result<Option<&'a AudioStream>> {
+    let Some(idx) = stream_idx else { return Ok(media.main_audio()) };
+    let found = media.audio.iter().find(|stream| stream.stream_idx == idx);
+    found.map(Some).ok_or_else(|| {
+        Error::usage(path.display(), format!("stream {idx} is not an audio stream"), "vidgist probe lists them")
+    })
 }
 
 /// Told, from time to time, up to where on the shared clock the sound has been heard.

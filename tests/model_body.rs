@@ -40,9 +40,13 @@ fn user(parts: Vec<Part>) -> Vec<Message> {
     vec![Message { role: Role::User, parts }]
 }
 
-async fn ask(config: ChatConfig, messages: &[Message]) -> Result<Answer, Error> {
+fn no_evidence() -> Timeline {
     let range = TimeRange::new(Timestamp::ZERO, Timestamp::ZERO);
-    let timeline = Timeline { range, frames: Vec::new(), transcript: None };
+    Timeline { range, frames: Vec::new(), transcript: None }
+}
+
+async fn ask(config: ChatConfig, messages: &[Message]) -> Result<Answer, Error> {
+    let timeline = no_evidence();
     let model = OpenAi::new(config).expect("a right configuration");
     model.answer(&Question::new(messages, &timeline)).await
 }
@@ -104,7 +108,8 @@ proptest! {
         }
         let params = SamplingParams { temperature, seed, stop, ..SamplingParams::default() };
         let client = OpenAi::new(ChatConfig { model, params, ..config("http://localhost:1") }).expect("right");
-        let body = client.body(&user(parts), None).expect("within the limits");
+        let (messages, timeline) = (user(parts), no_evidence());
+        let body = client.request(&Question::new(&messages, &timeline)).expect("within the limits").expect("a server's");
         let chunks: Vec<Bytes> = body.chunks().collect();
         let bytes = chunks.concat();
         prop_assert_eq!(bytes.len() as u64, body.len_bytes());

@@ -9,7 +9,6 @@ use std::process::ExitCode;
 use anyhow::Result;
 use vidgist::error::Error;
 use vidgist::files::{frame_file_name, write_file, write_frame};
-use vidgist::limits::Limits;
 use vidgist::media::EncodedImage;
 use vidgist::pipeline::caption::{CaptionEvent, CaptionJob, CaptionSummary, caption};
 use vidgist::pipeline::{Job, Stop};
@@ -18,10 +17,10 @@ use vidgist::report::caption::{CSV_HEAD, CaptionKey, CaptionRow, kept_key};
 use vidgist::source::Source;
 
 use super::args::{CaptionArgs, CaptionFormat};
-use super::config::{self, Config};
+use super::config::Config;
 use super::progress::Progress;
 use super::words::{self, WordsContext};
-use super::{GRACE, INTERRUPTED, PARTIAL, model, print, say, wishes};
+use super::{PARTIAL, end_at_once_on_the_next, model, print, say, wishes};
 
 pub async fn run(args: &CaptionArgs, config: &Config, quiet: bool) -> Result<ExitCode> {
     let model = model::chat_model(&args.model, config).await?;
@@ -34,22 +33,12 @@ pub async fn run(args: &CaptionArgs, config: &Config, quiet: bool) -> Result<Exi
     let (mut sink, done) = Sink::open(args)?;
     let context =
         WordsContext { base_url: args.model.base_url.as_deref(), server: &args.model.server, stream_idx: None };
+    let sampling = wishes::sampling(&args.sampling, config, "5s", None)?;
     let each = Job {
-        // Each input takes this place in its turn.
-        source: Source::Camera(0),
-        sampling: wishes::sampling(&args.sampling, config, "5s", None)?,
-        sequence_rate: wishes::ratio("--sequence-fps", &args.sampling.sequence_fps)?,
-        decoder: wishes::decoder(&args.sampling),
-        dedup: args.sampling.dedup,
-        contact_sheet: false,
-        max_width: wishes::max_width(&args.picture, config),
-        encode: wishes::encode(&args.picture, config),
         words: words::ways(&args.transcript, context, config)?,
         needs_words: args.transcript.transcript.is_some(),
-        ask: None,
-        output: None,
-        cache: config::cache_folder(),
-        limits: Limits::default(),
+        // Each input takes the source's place in its turn.
+        ..wishes::job(Source::Camera(0), sampling, &args.sampling, &args.picture, config)?
     };
     let job = CaptionJob {
         inputs: args.inputs.clone(),
@@ -82,10 +71,7 @@ async fn follow(job: CaptionJob, sink: &mut Sink, quiet: bool) -> Result<Caption
                 progress.clear();
                 say("stopping: what was asked is waited for, ctrl-c again ends at once");
                 stop.stop();
-                tokio::spawn(async {
-                    let _ = tokio::time::timeout(GRACE, tokio::signal::ctrl_c()).await;
-                    std::process::exit(INTERRUPTED.into());
-                });
+                end_at_once_on_the_next();
             }
             event = events.recv() => match event {
                 Some(CaptionEvent::Files { inputs }) => sink.order = inputs,

@@ -4,14 +4,13 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use vidgist::error::Error;
-use vidgist::limits::Limits;
 use vidgist::pipeline::{Ask, DryRun, Job};
 use vidgist::prompt::PromptOptions;
 use vidgist::report::{Format, forecast, render};
 use vidgist::source::Source;
 
 use super::args::{ImageTransport, ReportFormat, StreamChoice, SummarizeArgs};
-use super::config::{self, Config};
+use super::config::Config;
 use super::progress::Progress;
 use super::words::{self, WordsContext};
 use super::{code_for, follow, model, print, wishes};
@@ -46,14 +45,6 @@ pub async fn run(args: &SummarizeArgs, config: &Config, quiet: bool, is_dry: boo
     let context =
         WordsContext { base_url: args.model.base_url.as_deref(), server: &args.model.server, stream_idx: None };
     let job = Job {
-        source,
-        sampling,
-        sequence_rate: wishes::ratio("--sequence-fps", &args.sampling.sequence_fps)?,
-        decoder: wishes::decoder(&args.sampling),
-        dedup: args.sampling.dedup,
-        contact_sheet: false,
-        max_width: wishes::max_width(&args.picture, config),
-        encode: wishes::encode(&args.picture, config),
         words: words::ways(&args.transcript, context, config)?,
         needs_words: args.transcript.transcript.is_some(),
         ask: Some(Ask {
@@ -70,8 +61,7 @@ pub async fn run(args: &SummarizeArgs, config: &Config, quiet: bool, is_dry: boo
             dry_run: is_dry.then_some(DryRun { shows_requests: args.requests.show_requests }),
         }),
         output: args.output.clone(),
-        cache: config::cache_folder(),
-        limits: Limits::default(),
+        ..wishes::job(source, sampling, &args.sampling, &args.picture, config)?
     };
     let report = follow(job, quiet).await?;
     if let Some(forecast) = &report.forecast {

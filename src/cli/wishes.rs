@@ -4,15 +4,18 @@ use std::path::PathBuf;
 
 use vidgist::encode::EncodeOptions;
 use vidgist::error::{Error, Result};
+use vidgist::limits::Limits;
 use vidgist::media::{ImageFormat, Ratio};
 use vidgist::money::Money;
 use vidgist::pipeline::Allowance;
+use vidgist::pipeline::Job;
 use vidgist::plan::{PlanOptions, Sampling};
+use vidgist::source::Source;
 use vidgist::time::{TimeBase, Timestamp};
 use vidgist::video::Decoder;
 
 use super::args::{DecoderChoice, PictureArgs, PictureFormat, RequestArgs, SamplingArgs, SamplingMethod};
-use super::config::Config;
+use super::config::{self, Config};
 
 const DEFAULT_MAX_WIDTH: u32 = 768;
 
@@ -70,18 +73,40 @@ fn chosen(args: &SamplingArgs) -> Result<Option<Sampling>> {
     Ok(Some(sampling))
 }
 
-pub fn decoder(args: &SamplingArgs) -> Decoder {
+/// The frames that are wanted: no words, nothing asked, nothing written.
+pub fn job(
+    source: Source,
+    sampling: PlanOptions,
+    args: &SamplingArgs,
+    picture: &PictureArgs,
+    config: &Config,
+) -> Result<Job> {
+    Ok(Job {
+        source,
+        sampling,
+        sequence_rate: ratio("--sequence-fps", &args.sequence_fps)?,
+        decoder: decoder(args),
+        dedup: args.dedup,
+        contact_sheet: false,
+        max_width: picture.max_width.or(config.frames.max_width).unwrap_or(DEFAULT_MAX_WIDTH),
+        encode: encode(picture, config),
+        words: Vec::new(),
+        needs_words: false,
+        ask: None,
+        output: None,
+        cache: config::cache_folder(),
+        limits: Limits::default(),
+    })
+}
+
+fn decoder(args: &SamplingArgs) -> Decoder {
     match args.decoder {
         DecoderChoice::Auto => Decoder::Auto,
         DecoderChoice::Opencv => Decoder::OpenCv,
     }
 }
 
-pub fn max_width(args: &PictureArgs, config: &Config) -> u32 {
-    args.max_width.or(config.frames.max_width).unwrap_or(DEFAULT_MAX_WIDTH)
-}
-
-pub fn encode(args: &PictureArgs, config: &Config) -> EncodeOptions {
+fn encode(args: &PictureArgs, config: &Config) -> EncodeOptions {
     let format = match args.image_format.or(config.frames.image_format) {
         None | Some(PictureFormat::Jpeg) => ImageFormat::Jpeg,
         Some(PictureFormat::Png) => ImageFormat::Png,
@@ -91,7 +116,7 @@ pub fn encode(args: &PictureArgs, config: &Config) -> EncodeOptions {
 }
 
 /// Reads `2`, `0.5`, `29.97` or `30000/1001` exactly.
-pub fn ratio(flag: &str, text: &str) -> Result<Ratio> {
+fn ratio(flag: &str, text: &str) -> Result<Ratio> {
     let parsed = if let Some((num, den)) = text.split_once('/') {
         num.parse().ok().zip(den.parse().ok())
     } else {

@@ -13,11 +13,11 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use super::adapt::Adapted;
-use super::wire::{self, Outcome, Relay, Remote, Wire, fill};
-use super::{Body, ChatConfig, ChatModel, ModelDescription, Question, SamplingParams, Terms, account, check};
+use super::wire::{Relay, Remote, Wire};
+use super::{Body, ChatConfig, Question, account};
 use crate::error::{Error, Result};
 use crate::message::Answer;
-use crate::service::{Failure, Kind};
+use crate::service::{Failure, Kind, Server};
 
 /// A model of Ollama's; cloning shares its connections and what it learnt of the model.
 #[derive(Clone, Debug)]
@@ -70,18 +70,21 @@ impl Ollama {
         *self.most_context.get_or_init(ask).await
     }
 
-    /// The context that a question needs.
-    async fn context(&self, question: &Question<'_>) -> Result<u64, Failure> {
+    /// The context that a question probably wants, and the least that it and its answer need.
+    fn wanted(&self, question: &Question<'_>) -> (u64, u64) {
         let config = &self.remote.config;
         let (_, tokens) = account::estimate(config, question.messages);
         let answer = config.params.max_tokens.map_or(request::ANSWER_TOKENS, u64::from);
-        let wanted = request::context(tokens.likely, answer);
+        (request::context(tokens.likely, answer), tokens.least.saturating_add(answer))
+    }
+
+    /// The context that is asked for.
+    async fn context(&self, question: &Question<'_>) -> Result<u64, Failure> {
+        let (wanted, least) = self.wanted(question);
         let Some(most) = self.most_context().await.filter(|most| wanted > *most) else { return Ok(wanted) };
-        if tokens.least.saturating_add(answer) > most {
+        if least > most {
             let problem = format!(
-                "a request of at least {} tokens, and {answer} for the answer, do not fit into the \
-                 model's context of {most}",
-                tokens.least
+                "a request and its answer of at least {least} tokens do not fit into the model's context of {most}"
             );
             let advice = "send fewer frames (--interval, --max-frames) or smaller ones (--max-width)";
             return Err(Failure { is_limit: true, ..Failure::new(Kind::Final, problem, advice) });
@@ -91,63 +94,42 @@ impl Ollama {
 }
 
 impl Wire for Ollama {
+    const PATH: &'static [&'static str] = &["api", "chat"];
+    type Reader<'r> = reply::Reader<'r>;
+
     fn remote(&self) -> &Remote {
         &self.remote
     }
 
-    fn put<'a>(
-        &'a self,
-        question: &'a Question<'a>,
-        sent: &'a Adapted,
-        relay: Option<&'a Relay<'a>>,
-    ) -> BoxFuture<'a, Outcome> {
-        let Remote { server, config, .. } = &self.remote;
+    fn with_remote(&self, remote: Remote) -> Self {
+        Self { remote, most_context: Arc::clone(&self.most_context) }
+    }
+
+    fn check(&self, question: &Question<'_>) -> Result<()> {
+        if question.messages.iter().flat_map(|message| &message.parts).any(request::is_address) {
+            let problem = "Ollama fetches no pictures from addresses";
+            return Err(Error::usage(self.remote.server.name(), problem, "leave out --image-transport url"));
+        }
+        Ok(())
+    }
+
+    /// With the context that the question wants: what the model has at most is asked of the server only where it is sent.
+    fn body(&self, question: &Question<'_>, sent: &Adapted) -> Body {
+        request::body(&self.remote.config, sent, question, self.wanted(question).0)
+    }
+
+    fn sent_body<'a>(&'a self, question: &'a Question<'a>, sent: &'a Adapted) -> BoxFuture<'a, Result<Body, Failure>> {
         Box::pin(async move {
             let n_context = self.context(question).await?;
-            let body = request::body(config, sent, question, n_context);
-            let fill = |request| fill(request, &body);
-            let read = |reply| reply::read(&reply);
-            let (path, n_tokens) = (&["api", "chat"], self.remote.n_tokens(question));
-            match relay {
-                None => server.post(path, n_tokens, fill, read).await,
-                Some(relay) => {
-                    let begin = || reply::Reader::new(server, relay, config.server.max_reply_bytes);
-                    server.post_stream(path, n_tokens, fill, begin, read).await
-                }
-            }
-        })
-    }
-}
-
-impl ChatModel for Ollama {
-    fn description(&self) -> ModelDescription {
-        self.remote.description()
-    }
-
-    fn answer<'a>(&'a self, question: &'a Question<'a>) -> BoxFuture<'a, Result<Answer>> {
-        Box::pin(async move {
-            if question.messages.iter().flat_map(|message| &message.parts).any(request::is_address) {
-                let problem = "Ollama fetches no pictures from addresses";
-                return Err(Error::usage(self.remote.server.name(), problem, "leave out --image-transport url"));
-            }
-            wire::answer(self, question).await
+            Ok(request::body(&self.remote.config, sent, question, n_context))
         })
     }
 
-    fn terms(&self) -> Option<Terms> {
-        Some(Terms::of(&self.remote.config))
+    fn read(reply: &Value) -> Result<Answer, Failure> {
+        reply::read(reply)
     }
 
-    fn with_params(&self, params: SamplingParams) -> Option<Arc<dyn ChatModel>> {
-        Some(Arc::new(Self { remote: self.remote.with_params(params), most_context: Arc::clone(&self.most_context) }))
-    }
-
-    fn request(&self, question: &Question<'_>) -> Result<Option<Body>> {
-        let Remote { server, config, taste } = &self.remote;
-        check::check(config, server.name(), question.messages)?;
-        let (_, tokens) = account::estimate(config, question.messages);
-        let answer = config.params.max_tokens.map_or(request::ANSWER_TOKENS, u64::from);
-        // The server would be asked how much it takes.
-        Ok(Some(request::body(config, &taste.now(), question, request::context(tokens.likely, answer))))
+    fn reader<'r>(server: &'r Server, relay: &'r Relay<'r>, max_bytes: usize) -> Self::Reader<'r> {
+        reply::Reader::new(server, relay, max_bytes)
     }
 }

@@ -1,20 +1,22 @@
 //! What all dialects share: the messages are checked, the question is put until the server takes its parameters, and
 //! the answer is held against its estimate.
 
+use std::future::ready;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::future::BoxFuture;
 use reqwest::RequestBuilder;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use serde_json::Value;
 
 use super::adapt::{Adapted, Taste};
-use super::{Body, ChatConfig, Live, LiveText, ModelDescription, Question, SamplingParams, account, check};
+use super::{
+    Body, ChatConfig, ChatModel, Live, LiveText, ModelDescription, Question, SamplingParams, Terms, account, check,
+};
 use crate::error::Result;
 use crate::message::Answer;
-use crate::service::{Failure, Server, tidy};
-
-/// An answer and the number of its requests, or why there is none.
-pub(super) type Outcome = Result<(Answer, u32), Failure>;
+use crate::service::{Failure, ReadStream, Server, tidy};
 
 /// A model on a server, and what is known of both; cloning shares connections and knowledge.
 #[derive(Clone, Debug)]
@@ -31,51 +33,87 @@ impl Remote {
         Ok(Self { server: Server::new(config.server.clone())?, taste: Taste::new(&config)?, config })
     }
 
-    /// The same model asked with other parameters.
-    pub fn with_params(&self, params: SamplingParams) -> Self {
-        Self { config: ChatConfig { params, ..self.config.clone() }, ..self.clone() }
-    }
-
     /// What a question is expected to weigh: servers count what may be answered, too.
     pub fn n_tokens(&self, question: &Question<'_>) -> u64 {
         let (estimate, _) = account::estimate(&self.config, question.messages);
         estimate.prompt_tokens.saturating_add(self.config.params.max_tokens.map_or(0, u64::from))
     }
-
-    pub fn description(&self) -> ModelDescription {
-        ModelDescription {
-            name: tidy(&self.config.model),
-            endpoint: Some(self.server.origin()),
-            is_language_model: true,
-        }
-    }
 }
 
-/// A dialect: how a question is put.
-pub(super) trait Wire: Sync {
+/// A dialect: where a question is put, in which form, and how the answer is read. All else is the same for all of them.
+pub(super) trait Wire: Clone + Send + Sync + 'static {
+    /// The path beneath the server's address.
+    const PATH: &'static [&'static str];
+    /// Reads an answer that comes in pieces.
+    type Reader<'r>: ReadStream<Output = Answer> + Send;
+
     /// The server and its model.
     fn remote(&self) -> &Remote;
 
-    /// Puts the question with the parameters that `sent` leaves, tries again where that may help, and hands what comes
-    /// to `relay` where there is one.
-    fn put<'a>(
+    /// The same with another configuration.
+    fn with_remote(&self, remote: Remote) -> Self;
+
+    /// What of a question the API has no place for, before anything is sent.
+    fn check(&self, _question: &Question<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    /// The request's body with the parameters that `sent` leaves; asks nobody.
+    fn body(&self, question: &Question<'_>, sent: &Adapted) -> Body;
+
+    /// The same as it is sent: a dialect may ask its server something before.
+    fn sent_body<'a>(
         &'a self,
         question: &'a Question<'a>,
         sent: &'a Adapted,
-        relay: Option<&'a Relay<'a>>,
-    ) -> BoxFuture<'a, Outcome>;
+    ) -> BoxFuture<'a, std::result::Result<Body, Failure>> {
+        Box::pin(ready(Ok(self.body(question, sent))))
+    }
+
+    /// An answer in one piece.
+    fn read(reply: &Value) -> std::result::Result<Answer, Failure>;
+
+    /// Begins to read an answer in pieces, of at most `max_bytes`.
+    fn reader<'r>(server: &'r Server, relay: &'r Relay<'r>, max_bytes: usize) -> Self::Reader<'r>;
+}
+
+impl<W: Wire> ChatModel for W {
+    fn description(&self) -> ModelDescription {
+        let Remote { server, config, .. } = self.remote();
+        ModelDescription { name: tidy(&config.model), endpoint: Some(server.origin()), is_language_model: true }
+    }
+
+    fn answer<'a>(&'a self, question: &'a Question<'a>) -> BoxFuture<'a, Result<Answer>> {
+        Box::pin(answer(self, question))
+    }
+
+    fn terms(&self) -> Option<Terms> {
+        Some(Terms::of(&self.remote().config))
+    }
+
+    fn with_params(&self, params: SamplingParams) -> Option<Arc<dyn ChatModel>> {
+        let remote = self.remote().clone();
+        Some(Arc::new(self.with_remote(Remote { config: ChatConfig { params, ..remote.config }, ..remote })))
+    }
+
+    fn request(&self, question: &Question<'_>) -> Result<Option<Body>> {
+        let Remote { server, config, taste } = self.remote();
+        check::check(config, server.name(), question.messages)?;
+        Ok(Some(self.body(question, &taste.now())))
+    }
 }
 
 /// Puts a question until it is answered, or refused for another reason than a parameter.
-pub(super) async fn answer(wire: &dyn Wire, question: &Question<'_>) -> Result<Answer> {
+async fn answer<W: Wire>(wire: &W, question: &Question<'_>) -> Result<Answer> {
     let Remote { server, config, taste } = wire.remote();
+    wire.check(question)?;
     check::check(config, server.name(), question.messages)?;
     let relay = question.live.map(Relay::new);
     let format = question.response_format;
     let mut n_refused = 0;
     let mut answer = loop {
         let adapted = taste.now();
-        match wire.put(question, &adapted, relay.as_ref()).await {
+        match put(wire, question, &adapted, relay.as_ref()).await {
             Ok((mut answer, n_attempts)) => {
                 answer.n_attempts = n_refused + n_attempts;
                 answer.dropped_params = adapted.dropped_names(config, format);
@@ -94,8 +132,29 @@ pub(super) async fn answer(wire: &dyn Wire, question: &Question<'_>) -> Result<A
     Ok(answer)
 }
 
+/// Puts a question with the parameters that `sent` leaves, tries again where that may help, and hands what comes to
+/// `relay` where there is one. The answer comes with the number of its requests.
+async fn put<W: Wire>(
+    wire: &W,
+    question: &Question<'_>,
+    sent: &Adapted,
+    relay: Option<&Relay<'_>>,
+) -> std::result::Result<(Answer, u32), Failure> {
+    let Remote { server, config, .. } = wire.remote();
+    let (n_tokens, body) = (wire.remote().n_tokens(question), wire.sent_body(question, sent).await?);
+    let fill = |request| fill(request, &body);
+    let read = |reply| W::read(&reply);
+    match relay {
+        None => server.post(W::PATH, n_tokens, fill, read).await,
+        Some(relay) => {
+            let begin = || W::reader(server, relay, config.server.max_reply_bytes);
+            server.post_stream(W::PATH, n_tokens, fill, begin, read).await
+        }
+    }
+}
+
 /// Puts a body on a request, with its length: many servers and proxies refuse one without.
-pub(super) fn fill(request: RequestBuilder, body: &Body) -> RequestBuilder {
+fn fill(request: RequestBuilder, body: &Body) -> RequestBuilder {
     request
         .header(CONTENT_TYPE, "application/json")
         .header(CONTENT_LENGTH, body.len_bytes())

@@ -24,7 +24,7 @@ use crate::audio::{AudioReader, AudioWant};
 use crate::error::{Error, Result};
 use crate::media::MediaInfo;
 use crate::service::{Failure, Kind, Server, ServerConfig};
-use crate::transcribe::{Heard, Transcriber, Words};
+use crate::transcribe::{Heard, Transcriber, Words, stream_to_hear};
 use crate::transcript::{Transcript, TranscriptSource};
 
 /// What speech models hear at; more would only be sent.
@@ -99,13 +99,7 @@ impl ApiTranscriber {
     }
 
     async fn hear(&self, path: &Path, media: &MediaInfo, heard: Heard<'_>) -> Result<Words> {
-        let stream = match self.config.stream_idx {
-            Some(idx) => Some(media.audio.iter().find(|stream| stream.stream_idx == idx).ok_or_else(|| {
-                Error::usage(path.display(), format!("stream {idx} is not an audio stream"), "vidgist probe lists them")
-            })?),
-            None => media.main_audio(),
-        };
-        let Some(stream) = stream.cloned() else {
+        let Some(stream) = stream_to_hear(media, path, self.config.stream_idx)?.cloned() else {
             return Ok(Words::None { reason: "there is no sound".to_owned() });
         };
         let (owned_path, owned_media) = (path.to_owned(), media.clone());

@@ -27,9 +27,9 @@ use tokio::sync::mpsc;
 
 use crate::error::{Error, Result};
 use crate::language;
-use crate::media::{AudioStream, MediaInfo};
+use crate::media::MediaInfo;
 use crate::time::Timestamp;
-use crate::transcribe::{Heard, Transcriber, Words};
+use crate::transcribe::{Heard, Transcriber, Words, stream_to_hear};
 
 /// What mends a file that is no model.
 const FETCH_AGAIN: &str = "fetch it again with: vidgist models pull";
@@ -99,7 +99,7 @@ impl Transcriber for Whisper {
         heard: Heard<'a>,
     ) -> BoxFuture<'a, Result<Words>> {
         async move {
-            let Some(stream) = choose(&self.config, path, media)?.cloned() else {
+            let Some(stream) = stream_to_hear(media, path, self.config.stream_idx)?.cloned() else {
                 return Ok(Words::None { reason: "there is no sound".to_owned() });
             };
             for file in [&self.config.model, &self.config.voice_model] {
@@ -132,15 +132,6 @@ impl Transcriber for Whisper {
         }
         .boxed()
     }
-}
-
-/// The stream to hear; None where the file has no sound.
-fn choose<'a>(config: &WhisperConfig, path: &Path, media: &'a MediaInfo) -> Result<Option<&'a AudioStream>> {
-    let Some(idx) = config.stream_idx else { return Ok(media.main_audio()) };
-    let found = media.audio.iter().find(|stream| stream.stream_idx == idx);
-    found.map(Some).ok_or_else(|| {
-        Error::usage(path.display(), format!("stream {idx} is not an audio stream"), "vidgist probe lists them")
-    })
 }
 
 /// The language as Whisper writes it; None where it does not know it.

@@ -46,7 +46,7 @@ fn finish(
 }
 
 /// Reads one try's stream.
-pub(super) struct Reader<'a> {
+pub(in crate::model) struct Reader<'a> {
     events: Events,
     whole: Whole<'a>,
 }

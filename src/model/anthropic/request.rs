@@ -1,9 +1,9 @@
 //! From messages to the JSON of `/messages`.
 
-use crate::message::{Message, Part, Role};
+use crate::message::{Part, Role};
 use crate::model::adapt::{Adapted, Param};
 use crate::model::body::Body;
-use crate::model::{ChatConfig, ResponseFormat};
+use crate::model::{ChatConfig, Question, ResponseFormat};
 
 /// The limit of tokens where none is asked for, and the model is not known: the API must have one.
 const DEFAULT_MAX_TOKENS: u64 = 4096;
@@ -11,13 +11,8 @@ const DEFAULT_MAX_TOKENS: u64 = 4096;
 const MOST_DEFAULT_TOKENS: u64 = 16_384;
 
 /// The request. Its keys have a fixed order, what stays the same between requests first.
-pub(super) fn body(
-    config: &ChatConfig,
-    sent: &Adapted,
-    messages: &[Message],
-    format: Option<&ResponseFormat>,
-    is_stream: bool,
-) -> Body {
+pub(super) fn body(config: &ChatConfig, sent: &Adapted, question: &Question<'_>) -> Body {
+    let (messages, format, is_stream) = (question.messages, question.response_format, question.live.is_some());
     let params = &config.params;
     let mut body = Body::default();
     body.raw("{\"model\":");

@@ -29,7 +29,7 @@ fn finish(text: &str, last: &Value) -> Result<Answer, Failure> {
 }
 
 /// Reads one try's stream: newline-delimited JSON.
-pub(super) struct Reader<'a> {
+pub(in crate::model) struct Reader<'a> {
     server: &'a Server,
     relay: &'a Relay<'a>,
     line: Vec<u8>,

@@ -3,17 +3,12 @@
 use crate::message::{Message, Part, Role};
 use crate::model::adapt::{Adapted, Param};
 use crate::model::body::Body;
-use crate::model::{ChatConfig, Detail, ResponseFormat};
+use crate::model::{ChatConfig, Detail, Question};
 
 /// The request. Its keys have a fixed order, what stays the same between requests first, so that the prompt caches of
 /// providers, which go by the text's beginning, hit.
-pub(super) fn body(
-    config: &ChatConfig,
-    sent: &Adapted,
-    messages: &[Message],
-    format: Option<&ResponseFormat>,
-    is_stream: bool,
-) -> Body {
+pub(super) fn body(config: &ChatConfig, sent: &Adapted, question: &Question<'_>) -> Body {
+    let (messages, format, is_stream) = (question.messages, question.response_format, question.live.is_some());
     let (params, provider) = (&config.params, &config.provider);
     let mut body = Body::default();
     body.raw("{\"model\":");

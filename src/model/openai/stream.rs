@@ -14,7 +14,7 @@ use crate::service::{Failure, Kind, ReadStream, Server, too_large};
 const MAX_CHOICES: u64 = 128;
 
 /// Reads one try's stream.
-pub(super) struct Reader<'a> {
+pub(in crate::model) struct Reader<'a> {
     events: Events,
     whole: Whole<'a>,
 }
