@@ -183,8 +183,10 @@ impl Work {
         let speech: Vec<Range<i64>> = task.stretch.speech.iter().map(|windows| task.millis(windows)).collect();
         let mut found: Vec<(Range<i64>, Phrase)> = Vec::new();
         let mut todo = vec![whole.clone()];
+        let mut heard: Vec<Range<i64>> = Vec::new();
         for round in 0..MAX_ROUNDS {
             for range in std::mem::take(&mut todo) {
+                heard.push(range.clone());
                 let samples = &task.samples[range.start as usize * SAMPLES_PER_MILLI..];
                 let n_samples = (range.end - range.start) as usize * SAMPLES_PER_MILLI;
                 let mut samples = samples[..n_samples.min(samples.len())].to_vec();
@@ -217,7 +219,9 @@ impl Work {
             };
             todo = tidy::missed(&speech, &covered).iter().map(around).collect();
             // The same again would be the same.
-            todo.retain(|range| (range.end - range.start) * 10 < (whole.end - whole.start) * 9);
+            todo.retain(|range| {
+                (range.end - range.start) * 10 < (whole.end - whole.start) * 9 && !heard.contains(range)
+            });
             if todo.is_empty() {
                 break;
             }

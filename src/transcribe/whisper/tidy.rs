@@ -12,6 +12,9 @@ const NEAR: i64 = 200;
 const LINGER: i64 = 100;
 /// Speech of this length that no phrase covers was missed: shorter ones are breaths and coughs.
 const MISSED: i64 = 400;
+/// The same for what is left of speech that a phrase covers in part: the model ends phrases early, and a voice that dies
+/// away, heard by itself, was seen to become words that nobody said.
+const MISSED_REST: i64 = 800;
 /// A run of words, said over so often, that covers this share of a phrase, is a loop of the model.
 const LOOP_REPEATS: usize = 4;
 const LOOP_WORDS: usize = 8;
@@ -43,19 +46,20 @@ pub(super) fn fit(phrase: &Range<i64>, speech: &[Range<i64>]) -> Option<Range<i6
     Some(start..end.max(start + 1))
 }
 
-/// Runs of speech that no phrase covers. What lies between two phrases, or after the last one, counts only where it is
-/// speech of its own: the model ends phrases a little early.
+/// Runs of speech that no phrase covers.
 pub(super) fn missed(speech: &[Range<i64>], phrases: &[Range<i64>]) -> Vec<Range<i64>> {
     let mut found: Vec<Range<i64>> = Vec::new();
     for spoken in speech {
+        let is_touched = phrases.iter().any(|p| p.end > spoken.start && p.start < spoken.end);
+        let least = if is_touched { MISSED_REST } else { MISSED };
         let mut at = spoken.start;
         for phrase in phrases.iter().filter(|p| p.end > spoken.start && p.start < spoken.end) {
-            if phrase.start - at >= MISSED {
+            if phrase.start - at >= least {
                 found.push(at..phrase.start);
             }
             at = at.max(phrase.end);
         }
-        if spoken.end - at >= MISSED {
+        if spoken.end - at >= least {
             found.push(at..spoken.end);
         }
     }
@@ -151,7 +155,9 @@ mod tests {
         let speech = [0..2000, 3000..4000, 5000..5300];
         assert_eq!(missed(&speech, &[0..1900, 3000..4100]), []);
         assert_eq!(missed(&speech, &[0..1900]), [3000..4000]);
-        assert_eq!(missed(&speech, &[1000..1900, 3500..4000]), [0..1000, 3000..3500]);
+        assert_eq!(missed(&speech, &[1000..1900, 3500..4000]), [0..1000], "half a second at the edge is no utterance");
+        assert_eq!(missed(&speech, &[0..1000, 3000..4100]), [1000..2000]);
+        assert_eq!(missed(&[0..500], &[]), [0..500], "a whole one is");
         assert_eq!(missed(&speech, &[]), [0..2000, 3000..4000]);
     }
 
