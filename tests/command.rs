@@ -91,7 +91,7 @@ fn what_cannot_be_done_is_one_line_on_stderr_and_code_2() {
     let out = user.path("out");
     let (empty_file, empty_folder, no_pictures) =
         (user.path("empty.mp4"), user.path("empty"), user.path("no_%03d.png"));
-    let gone = user.path("gone.mp4");
+    let (gone, song) = (user.path("gone.mp4"), user.path("song.mp3"));
     let talk = "fixtures/talk.mp4";
     for (args, said) in [
         (vec!["frames", &gone, "-o", &out], "no such file or directory"),
@@ -103,6 +103,7 @@ fn what_cannot_be_done_is_one_line_on_stderr_and_code_2() {
         (vec!["summarize", &empty_folder], "no pictures"),
         (vec!["summarize", &no_pictures], "no file fits"),
         (vec!["audio", "fixtures/no-audio.mp4", "-o", &out], "holds no sound"),
+        (vec!["audio", talk, "-o", &song], "mp3 is not written, WAV and FLAC are"),
         (vec!["transcribe", "fixtures/no-audio.mp4"], "--transcript"),
         (vec!["summarize", talk, "--transcript", &gone], "no such file or directory"),
         (vec!["summarize", talk, "--prompt", "Why?"], "cannot follow a prompt"),

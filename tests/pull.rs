@@ -167,6 +167,7 @@ async fn a_hub_without_the_file_is_told_at_once_and_a_dead_one_after_some_tries(
     let error = rig.pull().await.expect_err("not there");
     assert!(error.to_string().contains("404") && error.to_string().contains("scripts/fetch-whisper"), "{error}");
     assert_eq!(rig.ranges().len(), 1);
+    assert_eq!(std::fs::read_dir(rig.folder.path()).expect("a folder").count(), 0, "nothing is left of it");
 
     let rig = Rig::new(&vec![Act::Status(500); 20]).await;
     let error = rig.pull().await.expect_err("never works");

@@ -17,6 +17,7 @@ use super::{PARTIAL, print, track, warn};
 const TOLERATED_LOSS_SECONDS: f64 = 0.25;
 
 pub async fn run(args: &AudioArgs) -> Result<ExitCode> {
+    let format = format_of(args)?;
     let args = args.clone();
     let io = |error| Error::io(&args.output, error);
     let folder = args.output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -35,7 +36,7 @@ pub async fn run(args: &AudioArgs) -> Result<ExitCode> {
         let mut n_written = 0;
         for stream in &streams {
             let output = if args.all_tracks { numbered(&args.output, &info, stream) } else { args.output.clone() };
-            match write(&args, path, &info, stream, &written, &output) {
+            match write((&args, format), path, &info, stream, &written, &output) {
                 Ok(lost) => {
                     n_written += 1;
                     missing.extend(lost);
@@ -58,7 +59,7 @@ pub async fn run(args: &AudioArgs) -> Result<ExitCode> {
 
 /// Writes one sound and a line about it; gives what is missing in it.
 fn write(
-    args: &AudioArgs,
+    (args, format): (&AudioArgs, SoundFormat),
     path: &Path,
     info: &MediaInfo,
     stream: &AudioStream,
@@ -67,7 +68,7 @@ fn write(
 ) -> Result<Vec<String>> {
     let want = AudioWant { rate_hz: args.rate, channels: args.channels };
     let mut reader = AudioReader::open(path, info, stream, &want)?;
-    let summary = audio::write(&mut reader, written, format_of(args)).map_err(|error| match error {
+    let summary = audio::write(&mut reader, written, format).map_err(|error| match error {
         // The user knows the file by the name that was given.
         Error::Io(fault) if Path::new(&fault.input).parent() == written.parent() => {
             Error::Io(Fault { input: output.display().to_string(), ..fault })
@@ -101,13 +102,20 @@ fn write(
     Ok(missing)
 }
 
+/// Endings of formats that are not written: a file of that name would be taken for one.
+const OTHER_ENDINGS: [&str; 11] = ["mp3", "m4a", "aac", "ogg", "oga", "opus", "wma", "ac3", "aiff", "aif", "mka"];
+
 /// The flag's word, else what the file's name says.
-fn format_of(args: &AudioArgs) -> SoundFormat {
-    let is_flac = args.output.extension().is_some_and(|end| end.eq_ignore_ascii_case("flac"));
+fn format_of(args: &AudioArgs) -> Result<SoundFormat, Error> {
+    let ending = args.output.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
     match args.format {
-        Some(SoundFileFormat::Flac) => SoundFormat::Flac,
-        None if is_flac => SoundFormat::Flac,
-        Some(SoundFileFormat::Wav) | None => SoundFormat::Wav,
+        Some(SoundFileFormat::Flac) => Ok(SoundFormat::Flac),
+        None if ending == "flac" => Ok(SoundFormat::Flac),
+        None if OTHER_ENDINGS.contains(&ending.as_str()) => {
+            let advice = "name it .wav or .flac, or insist with --format";
+            Err(Error::usage(args.output.display(), format!("{ending} is not written, WAV and FLAC are"), advice))
+        }
+        Some(SoundFileFormat::Wav) | None => Ok(SoundFormat::Wav),
     }
 }
 

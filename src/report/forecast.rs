@@ -107,7 +107,12 @@ pub fn to_markdown(forecast: &Forecast) -> Result<String> {
     }
     put!(out, "- Requests: {}", f.requests.len());
     put!(out, "- Tokens: about {} in the requests, {} in the answers", f.prompt_tokens, f.answer_tokens);
-    put!(out, "- Cost: {}", f.cost_usd.map_or_else(|| "not known".into(), |cost| format!("about {cost}")));
+    let cost = match f.cost_usd {
+        _ if f.requests.is_empty() => "none".to_owned(),
+        Some(cost) => format!("about {cost}"),
+        None => "not known".to_owned(),
+    };
+    put!(out, "- Cost: {cost}");
     for note in &f.notes {
         put!(out, "- {}", markdown_line(note));
     }

@@ -112,6 +112,26 @@ pub async fn pull(weights: &Weights, folder: &Path, hub: &Hub, progress: &(dyn F
         // Not every file system can lock; the SHA-256 tells whether it went well.
         Err(TryLockError::Error(error)) => tracing::debug!(%error, "no lock"),
     }
+    let fetched = complete(weights, hub, &part, &mut file, progress).await;
+    if fetched.is_err() && file.metadata().is_ok_and(|found| found.len() == 0) {
+        // Nothing to go on with; that it cannot be removed is no worse than what is told.
+        let _ = std::fs::remove_file(&part);
+    }
+    fetched?;
+    std::fs::rename(&part, &target).map_err(|e| Error::io(&target, e))?;
+    progress(weights.n_bytes);
+    Ok(target)
+}
+
+/// Goes on with the file at `part` until it is the one that was pinned.
+async fn complete(
+    weights: &Weights,
+    hub: &Hub,
+    part: &Path,
+    file: &mut File,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<()> {
+    let io = |error| Error::io(part, error);
     let mut n_have = file.seek(SeekFrom::End(0)).map_err(io)?;
     if n_have > weights.n_bytes {
         n_have = 0;
@@ -121,7 +141,7 @@ pub async fn pull(weights: &Weights, folder: &Path, hub: &Hub, progress: &(dyn F
     while n_have < weights.n_bytes {
         progress(n_have);
         let before = n_have;
-        match fetch(weights, hub, &mut file, &mut n_have, progress).await {
+        match fetch(weights, hub, file, &mut n_have, progress).await {
             Ok(()) if n_have == weights.n_bytes => break,
             Ok(()) => tracing::debug!("{}: the connection ended after {n_have} bytes", weights.name),
             Err(Stop::ForGood(error)) => return Err(error),
@@ -140,16 +160,14 @@ pub async fn pull(weights: &Weights, folder: &Path, hub: &Hub, progress: &(dyn F
         tokio::time::sleep(FIRST_WAIT.saturating_mul(1 << n_idle)).await;
     }
     file.sync_all().map_err(io)?;
-    let found = hash(&part).await?;
+    let found = hash(part).await?;
     if found != weights.sha256 {
         // Kept, it would be resumed and refused for ever.
-        std::fs::remove_file(&part).map_err(io)?;
+        std::fs::remove_file(part).map_err(io)?;
         let problem = format!("what came has the SHA-256 {found}, not {}", weights.sha256);
         return Err(Error::malformed(origin(hub), problem, "try again, or another hub; nothing was kept"));
     }
-    std::fs::rename(&part, &target).map_err(|e| Error::io(&target, e))?;
-    progress(weights.n_bytes);
-    Ok(target)
+    Ok(())
 }
 
 enum Stop {
