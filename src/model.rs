@@ -3,6 +3,7 @@
 mod account;
 mod adapt;
 pub mod anthropic;
+pub mod batch;
 mod body;
 pub mod builtin;
 mod check;
@@ -31,6 +32,7 @@ use crate::service::ServerConfig;
 use crate::timeline::Timeline;
 
 pub use self::anthropic::Anthropic;
+use self::batch::BatchApi;
 pub use self::body::Body;
 use self::known::ModelFacts;
 pub use self::ollama::Ollama;
@@ -58,6 +60,11 @@ pub trait ChatModel: Send + Sync {
 
     /// The same model, asked with other parameters; None where it has none.
     fn with_params(&self, _params: SamplingParams) -> Option<Arc<dyn ChatModel>> {
+        None
+    }
+
+    /// The provider's batch API; None where it has none that is known.
+    fn batch_api(&self) -> Option<BatchApi> {
         None
     }
 

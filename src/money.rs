@@ -41,6 +41,12 @@ impl Money {
         Self { picos: self.picos.saturating_mul(n) }
     }
 
+    /// Half the amount, rounded up.
+    #[must_use]
+    pub const fn half(self) -> Self {
+        Self { picos: self.picos.div_ceil(2) }
+    }
+
     /// The amount in dollars, as a decimal number, exactly: `0.00015`.
     #[must_use]
     pub fn dollars(self) -> String {

@@ -150,6 +150,28 @@ impl Server {
             .await
     }
 
+    /// Gets `path` beneath the base URL, whatever it holds, into a reader that `begin` makes anew for each try.
+    pub async fn get_pieces<R: ReadStream>(
+        &self,
+        path: &[&str],
+        begin: impl Fn() -> R,
+    ) -> Result<(R::Output, u32), Failure> {
+        let begin = &begin;
+        let exchange = |request| async move { self.pieces(self.send(request).await?, begin()).await };
+        self.ask(path, 0, Client::get, exchange).await
+    }
+
+    /// Deletes `path` beneath the base URL; nothing is made of the reply.
+    pub async fn delete(&self, path: &[&str]) -> Result<(), Failure> {
+        let exchange = |request| async move { self.send(request).await.map(drop) };
+        self.ask(path, 0, Client::delete, exchange).await.map(|((), _)| ())
+    }
+
+    /// The same server, where each request is tried once: for what must not be done twice.
+    pub fn without_retries(&self) -> Self {
+        Self { config: ServerConfig { max_retries: 0, ..self.config.clone() }, ..self.clone() }
+    }
+
     /// A request that went as `expected` tokens was `counted` by the server.
     pub fn correct(&self, expected: u64, counted: u64) {
         self.traffic.correct(expected, counted);
@@ -158,6 +180,12 @@ impl Server {
     /// The failure that an `error` object in a reply of status 200 is; None where `reply` holds none.
     pub fn failure_inside(&self, reply: &Value) -> Option<Failure> {
         Failure::inside(reply, &self.key())
+    }
+
+    /// The failure that a reply of this status and body is, where both stand inside of another.
+    pub fn failure_of(&self, status: u16, body: &Value) -> Failure {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        self.without_key(Failure::status(status, body.to_string().as_bytes(), Hints::default(), &self.key()))
     }
 
     async fn ask<T, Fut: Future<Output = Result<T, Failure>>>(

@@ -217,3 +217,44 @@ fn what_cannot_be_done_is_told_before_anything_is_asked() {
     );
     assert_eq!(oracle.chats().len(), 0);
 }
+
+#[test]
+fn a_dry_run_tells_what_would_be_asked_and_sends_nothing() {
+    let (user, oracle) = (User::new(), Oracle::start());
+    let base_url = oracle.base_url();
+    let args = ["caption", TALK, VFR, "--base-url", &base_url, "--model", "gpt-4o-mini", "--interval", "500ms"];
+    let dry = [&args[..], &["--no-transcript", "--dry-run", "--frames-per-request", "4"]].concat();
+    let shown = user.run(&dry).complete_but_told();
+    assert!(shown.starts_with("# Plan for fixtures/talk.mp4, fixtures/vfr.mp4"), "{shown}");
+    let json = user.run(&[&dry[..], &["--format", "jsonl", "--show-requests"]].concat()).complete_but_told();
+    let forecast: Value = serde_json::from_str(&json).expect("JSON");
+    let requests = forecast["requests"].as_array().expect("requests");
+    assert_eq!(oracle.seen().len(), 0, "nothing was sent");
+    assert_eq!(requests[0]["input"], TALK);
+    assert!(requests[0]["body"]["messages"].is_array(), "{}", requests[0]);
+    let ran = caption(&user, &oracle, &[TALK, VFR, "--interval", "500ms", "--frames-per-request", "4"]);
+    let n_rows = rows(&ran.complete_but_told()).len() as u64;
+    assert_eq!((requests.len(), forecast["n_frames"].as_u64()), (oracle.chats().len(), Some(n_rows)));
+}
+
+#[test]
+fn a_run_stops_before_its_limit_and_the_next_one_goes_on() {
+    let (user, oracle) = (User::new(), Oracle::start());
+    let out = user.path("captions.jsonl");
+    let args = [TALK, "--interval", "500ms", "-o", &out, "--concurrency", "2"];
+    let limited =
+        caption(&user, &oracle, &[&args[..], &["--max-tokens-total", "3000", "--max-tokens", "100"]].concat());
+    assert_eq!(limited.code, Some(1), "{limited:?}");
+    assert!(limited.err.contains("more than the 3000 tokens that it may"), "{limited:?}");
+    let first = rows(&std::fs::read_to_string(&out).expect("a file"));
+    let n_asked = oracle.chats().len();
+    assert!(n_asked > 0 && first.len() == n_asked, "{n_asked} asked, {} written", first.len());
+    assert!(n_asked <= 2, "the server counts more tokens than were expected: {n_asked}");
+    let ran = caption(&user, &oracle, &[&args[..], &["--resume"]].concat());
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let second = rows(&std::fs::read_to_string(&out).expect("a file"));
+    second.iter().for_each(is_right);
+    assert!(second.len() > first.len() && oracle.chats().len() == second.len(), "none was asked twice");
+    let unpriced = caption(&user, &oracle, &[TALK, "--max-cost", "0.1"]);
+    assert!(unpriced.code == Some(2) && unpriced.err.contains("the price of oracle-chat is not known"), "{unpriced:?}");
+}

@@ -1,5 +1,6 @@
 //! The command line, as clap reads it.
 
+mod caption;
 mod requests;
 
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use vidgist::time::Timestamp;
 use vidgist::transcribe::whisper::weights::Hub;
 
+pub use caption::{CaptionArgs, CaptionFormat};
 pub use requests::RequestArgs;
 use requests::{PLAN_EXAMPLES, SUMMARIZE_EXAMPLES};
 
@@ -346,51 +348,6 @@ pub enum ImageTransport {
     Data,
     /// As the address that was given
     Url,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  vidgist caption films/ -o captions.jsonl
-  vidgist caption films/ -o captions.jsonl --resume      ask for what is missing in it
-  vidgist caption talk.mp4 --interval 10s --frames-per-request 5 | jq -r .caption
-  vidgist caption shots/*.jpg --format txt -o dataset/")]
-pub struct CaptionArgs {
-    /// Media files, pictures, and folders of them
-    #[arg(required = true, value_name = "INPUT")]
-    pub inputs: Vec<String>,
-    #[command(flatten)]
-    pub sampling: SamplingArgs,
-    #[command(flatten)]
-    pub picture: PictureArgs,
-    #[command(flatten)]
-    pub transcript: TranscriptArgs,
-    #[command(flatten)]
-    pub prompt: PromptArgs,
-    #[command(flatten)]
-    pub model: ModelArgs,
-    /// Frames that share one request: fewer tokens for the prompt, less attention for each
-    #[arg(long, value_name = "N", default_value = "1", help_heading = "Requests",
-        value_parser = clap::value_parser!(u16).range(1..=64))]
-    pub frames_per_request: u16,
-    /// How captions are written
-    #[arg(long, value_name = "FORMAT", default_value = "jsonl", help_heading = "Output")]
-    pub format: CaptionFormat,
-    /// File to write in place of stdout; for txt a folder
-    #[arg(short, long, value_name = "FILE|DIR", help_heading = "Output")]
-    pub output: Option<PathBuf>,
-    /// Go on with the file that -o names: what has a caption in it is not asked again
-    #[arg(long, help_heading = "Output")]
-    pub resume: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum CaptionFormat {
-    /// A JSON object a line: docs/output.md describes it
-    Jsonl,
-    /// A table
-    Csv,
-    /// Each frame as a picture, with its caption in a text file beside it
-    Txt,
 }
 
 #[derive(Debug, Args)]

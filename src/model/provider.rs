@@ -9,6 +9,7 @@ use reqwest::header::HeaderName;
 use serde::Deserialize;
 use url::Url;
 
+use super::batch::BatchTerms;
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::media::ImageFormat;
@@ -103,6 +104,8 @@ pub struct Provider {
     /// Whether it may cut a request that is longer than the model's context, and say nothing.
     #[serde(default)]
     pub may_cut_context: bool,
+    /// Its batch API; None where none is known.
+    pub batch: Option<BatchTerms>,
     /// The day on which the row was checked, `YYYY-MM-DD`.
     pub checked: Option<String>,
     /// How sure the row is: the marks at the top of `providers.toml`.

@@ -95,6 +95,12 @@ impl Terms {
         self.answer_tokens.saturating_mul(u64::from(self.params.n.unwrap_or(1)))
     }
 
+    /// Tokens of hidden reasoning that an answer without a limit is taken to have.
+    #[must_use]
+    pub fn reasoning_tokens(&self) -> u64 {
+        self.answer_tokens.saturating_sub(ANSWER_TOKENS)
+    }
+
     /// What so many tokens of a request are expected to cost.
     #[must_use]
     pub fn estimate(&self, prompt_tokens: u64) -> Estimate {

@@ -11,6 +11,7 @@ use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use serde_json::Value;
 
 use super::adapt::{Adapted, Taste};
+use super::batch::BatchApi;
 use super::{
     Body, ChatConfig, ChatModel, Live, LiveText, ModelDescription, Question, SamplingParams, Terms, account, check,
 };
@@ -94,6 +95,10 @@ impl<W: Wire> ChatModel for W {
     fn with_params(&self, params: SamplingParams) -> Option<Arc<dyn ChatModel>> {
         let remote = self.remote().clone();
         Some(Arc::new(self.with_remote(Remote { config: ChatConfig { params, ..remote.config }, ..remote })))
+    }
+
+    fn batch_api(&self) -> Option<BatchApi> {
+        BatchApi::of(self.remote(), W::PATH, W::read)
     }
 
     fn request(&self, question: &Question<'_>) -> Result<Option<Body>> {

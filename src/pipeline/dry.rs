@@ -81,6 +81,7 @@ pub(super) fn forecast(
 
 fn request(terms: &Terms, prompt_tokens: u64) -> ForecastRequest {
     ForecastRequest {
+        input: None,
         range: super::stages::NO_TIME,
         is_merge: true,
         n_frames: 0,

@@ -45,7 +45,7 @@ impl Allowance {
         Ok(())
     }
 
-    fn allows(self, tokens: u64, cost: Option<Money>) -> bool {
+    pub(super) fn allows(self, tokens: u64, cost: Option<Money>) -> bool {
         let is_cheap = self.cost.is_none_or(|most| cost.is_some_and(|cost| cost <= most));
         is_cheap && self.tokens.is_none_or(|most| tokens <= most)
     }

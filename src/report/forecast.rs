@@ -10,13 +10,16 @@ use crate::money::Money;
 use crate::time::TimeRange;
 use crate::untrusted::{markdown_line, shown_input};
 
+/// Requests that the Markdown lists.
+const MAX_ROWS: usize = 100;
+
 /// Writing to a `String` does not fail.
 macro_rules! put {
     ($out:expr, $($arg:tt)*) => { let _ = writeln!($out, $($arg)*); };
 }
 
 /// The requests of a run that was not made.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Forecast {
     /// Path or URL as given.
     pub input: String,
@@ -57,6 +60,9 @@ pub struct Forecast {
 /// One request.
 #[derive(Clone, Debug, Serialize)]
 pub struct ForecastRequest {
+    /// The file, where a run is over several; else None.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input: Option<String>,
     /// The part of the file that it is about.
     pub range: TimeRange,
     /// Whether it makes one answer of the others'.
@@ -120,12 +126,22 @@ pub fn to_markdown(forecast: &Forecast) -> Result<String> {
         put!(out, "\n| request | part of the file | frames | bytes | tokens | cost |");
         put!(out, "|---|---|---|---|---|---|");
     }
-    for (at, request) in f.requests.iter().enumerate() {
+    for (at, request) in f.requests.iter().take(MAX_ROWS).enumerate() {
         let part = format!("{} to {}", request.range.start.label(), request.range.end.label());
-        let part = if request.is_merge { "all answers together".to_owned() } else { part };
+        let part = match &request.input {
+            _ if request.is_merge => "all answers together".to_owned(),
+            Some(input) if request.range.start == request.range.end => {
+                format!("{}, {}", markdown_line(input), request.range.start.label())
+            }
+            Some(input) => format!("{}, {part}", markdown_line(input)),
+            None => part,
+        };
         let bytes = request.body_bytes.map_or_else(|| "?".into(), |bytes| bytes.to_string());
         let cost = request.cost_usd.map_or_else(|| "?".into(), |cost| cost.to_string());
         put!(out, "| {} | {part} | {} | {bytes} | {} | {cost} |", at + 1, request.n_frames, request.prompt_tokens);
+    }
+    if let Some(n_more) = f.requests.len().checked_sub(MAX_ROWS).filter(|n_more| *n_more > 0) {
+        put!(out, "\n{n_more} requests more; --format json lists all.");
     }
     for (at, request) in f.requests.iter().enumerate() {
         if let Some(body) = &request.body {

@@ -9,6 +9,8 @@
 
 #[path = "oracle/anthropic.rs"]
 mod anthropic;
+#[path = "oracle/batch.rs"]
+mod batch;
 #[path = "oracle/chat.rs"]
 mod chat;
 #[path = "oracle/description.rs"]
@@ -32,6 +34,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
+pub use batch::Course;
 pub use chat::{Chat, Picture, Spoken};
 pub use description::{By, Description, Wrong};
 pub use fault::Fault;
@@ -55,6 +58,8 @@ pub enum What {
     Chat(Chat),
     /// A sound `/audio/transcriptions`.
     Sound(Sound),
+    /// A step of a batch: `upload`, `create`, `list`, `look`, `fetch`, `forget`.
+    Batch(String),
     /// `/models`, and Ollama's `/api/show`.
     Models,
     /// A request that the API would refuse, with the status and the reason.
@@ -89,6 +94,7 @@ struct Shared {
     key: Option<String>,
     faults: Mutex<VecDeque<Option<Fault>>>,
     seen: Mutex<Vec<Seen>>,
+    account: Mutex<batch::Account>,
 }
 
 /// The running server; it ends when this is dropped. It runs on a thread of its own, so that tests without a runtime
@@ -114,7 +120,8 @@ impl Oracle {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         listener.set_nonblocking(true).expect("a socket without blocking");
         let address = listener.local_addr().expect("an address");
-        let shared = Arc::new(Shared { key, faults: Mutex::default(), seen: Mutex::default() });
+        let shared =
+            Arc::new(Shared { key, faults: Mutex::default(), seen: Mutex::default(), account: Mutex::default() });
         let (stop, mut stopped) = watch::channel(false);
         let of_thread = Arc::clone(&shared);
         std::thread::spawn(move || {
@@ -168,6 +175,28 @@ impl Oracle {
         seen.filter_map(|seen| if let What::Chat(chat) = seen.what { Some(chat) } else { None }).collect()
     }
 
+    /// How batches go from now on.
+    pub fn batches_go(&self, course: Course) {
+        lock(&self.shared.account).course = course;
+    }
+
+    /// The requests of all batches.
+    pub fn batched(&self) -> Vec<Chat> {
+        lock(&self.shared.account).chats.clone()
+    }
+
+    /// Files and batches that were not deleted.
+    pub fn n_left(&self) -> (usize, usize) {
+        let account = lock(&self.shared.account);
+        (account.n_files(), account.n_batches())
+    }
+
+    /// The steps of batches until now, in order.
+    pub fn batch_steps(&self) -> Vec<String> {
+        let seen = self.seen().into_iter();
+        seen.filter_map(|seen| if let What::Batch(step) = seen.what { Some(step) } else { None }).collect()
+    }
+
     /// The pieces of sound until now.
     pub fn sounds(&self) -> Vec<Sound> {
         let seen = self.seen().into_iter();
@@ -211,13 +240,13 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
         let is_framed = refusal.is_none();
         let judged = match refusal {
             Some(refusal) => Err(refusal),
-            None => judge(&request, shared.key.as_deref()).await,
+            None => judge(&request, &shared).await,
         };
         let (what, reply) = match judged {
             Ok((what, reply)) => (what, reply),
             Err(refusal) => {
                 let reply = match request.path.as_str() {
-                    "/v1/messages" => anthropic::refuse(&refusal),
+                    path if path.starts_with("/v1/messages") => anthropic::refuse(&refusal),
                     path if path.starts_with("/api/") => ollama::refuse(&refusal),
                     _ => refusal.reply(),
                 };
@@ -250,12 +279,19 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
 }
 
 /// Checks a request as strictly as can be and answers it.
-async fn judge(request: &Request, key: Option<&str>) -> Result<(What, Reply), Refusal> {
+async fn judge(request: &Request, shared: &Shared) -> Result<(What, Reply), Refusal> {
+    let key = shared.key.as_deref();
     let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
     if !query.is_empty() {
         return Err(Refusal::new(400, "unexpected query", None, None));
     }
+    if path.starts_with("/v1/messages/batches") {
+        let (step, reply) = lock(&shared.account).serve(request, None, key)?;
+        return Ok((What::Batch(step), reply));
+    }
+    let is_batch = ["/v1/files", "/v1/batches"].iter().any(|start| path.starts_with(start));
     let method = match path {
+        _ if is_batch => &request.method,
         "/v1/chat/completions" | "/v1/audio/transcriptions" | "/v1/messages" | "/api/chat" | "/api/show" => "POST",
         "/v1/models" => "GET",
         _ => {
@@ -282,6 +318,11 @@ async fn judge(request: &Request, key: Option<&str>) -> Result<(What, Reply), Re
         (Some(_), _) => return Err(Refusal::new(401, "Incorrect API key provided.", None, Some("invalid_api_key"))),
     }
     match path {
+        _ if is_batch => {
+            let upload = batch::upload(request).await?;
+            let (step, reply) = lock(&shared.account).serve(request, upload, key)?;
+            Ok((What::Batch(step), reply))
+        }
         "/v1/models" => {
             let model = |id: &&str| json!({"id": id, "object": "model", "created": 0, "owned_by": "oracle"});
             let models: Vec<Value> =

@@ -1,6 +1,7 @@
 //! How many requests are made at a time, and what they may cost.
 
 use clap::Args;
+use vidgist::error::{Error, Result};
 
 pub(super) const SUMMARIZE_EXAMPLES: &str = "\
 Examples:
@@ -22,7 +23,8 @@ Frames are decoded and words are looked for as in a run, Whisper included; a tra
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Requests")]
 pub struct RequestArgs {
-    /// Spend at most so many US dollars: fewer frames, then smaller ones, then low detail
+    /// Spend at most so many US dollars: summarize looks at fewer frames, then smaller ones, then in low detail; caption
+    /// stops before it would spend more
     #[arg(long, value_name = "DOLLARS")]
     pub max_cost: Option<String>,
     /// The same in tokens of all requests and answers together
@@ -34,4 +36,14 @@ pub struct RequestArgs {
     /// In a dry run: the requests themselves too, pictures shortened
     #[arg(long)]
     pub show_requests: bool,
+}
+
+impl RequestArgs {
+    /// Whether nothing is to be sent.
+    pub fn is_dry(&self) -> Result<bool> {
+        if self.show_requests && !self.dry_run {
+            return Err(Error::usage("--show-requests", "is for a dry run", "add --dry-run"));
+        }
+        Ok(self.dry_run)
+    }
 }

@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use crate::error::Result;
+use crate::message::Answer;
 use crate::model::ResponseFormat;
+use crate::report::caption::CaptionRow;
 
 /// The form of an answer about several frames.
 pub(super) fn form() -> Result<ResponseFormat> {
@@ -42,6 +44,19 @@ pub(super) fn read(text: &str) -> HashMap<usize, String> {
         }
     }
     captions
+}
+
+/// Gives each of `rows` its caption out of the answer about all of them; the first one bears what the answer cost. A row
+/// that was left out has an error that says so.
+pub(super) fn share(rows: Vec<&mut CaptionRow>, answer: &Answer) {
+    let captions = answer.alternatives.first().map(|one| read(&one.text)).unwrap_or_default();
+    for (at, row) in rows.into_iter().enumerate() {
+        if at == 0 {
+            row.pay(answer);
+        }
+        row.caption = row.frame_idx.and_then(|idx| captions.get(&idx).cloned());
+        row.error = row.caption.is_none().then(|| "the answer about several frames left it out".to_owned());
+    }
 }
 
 fn entries(text: &str) -> Vec<Value> {

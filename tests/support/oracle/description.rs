@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 const FILE: &str = "../shared/openai/openapi-trimmed.json";
 const CHAT: &str = "CreateChatCompletionRequest";
 const SOUND: &str = "CreateTranscriptionRequest";
+const BATCH: &str = "CreateBatchRequest";
 
 /// Where the official SDKs are ahead of this description: the list of values, the value that it lacks, and why.
 const AHEAD: [(&str, &str, &str); 1] = [(
@@ -41,6 +42,7 @@ pub struct Description {
     root: Value,
     chat: Validator,
     sound: Validator,
+    batch: Validator,
 }
 
 impl Description {
@@ -67,12 +69,17 @@ impl Description {
             let schema = json!({"$ref": format!("#/components/schemas/{name}"), "components": root["components"]});
             jsonschema::options().with_draft(Draft::Draft202012).build(&schema).expect(name)
         };
-        Self { chat: compile(CHAT), sound: compile(SOUND), root }
+        Self { chat: compile(CHAT), sound: compile(SOUND), batch: compile(BATCH), root }
     }
 
     /// Judges the body of a `/chat/completions`.
     pub fn judge_chat(&self, body: &Value) -> Result<(), Wrong> {
         self.judge(&self.chat, CHAT, body)
+    }
+
+    /// Judges the body of a `/batches`.
+    pub fn judge_batch(&self, body: &Value) -> Result<(), Wrong> {
+        self.judge(&self.batch, BATCH, body)
     }
 
     /// Judges the fields of an `/audio/transcriptions`, the file apart, in the order of the form.

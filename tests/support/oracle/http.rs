@@ -142,7 +142,7 @@ pub async fn read(stream: &mut TcpStream, rest: &mut Vec<u8>) -> Result<Option<R
     let lengths: Vec<&str> =
         request.headers.iter().filter(|(name, _)| name == "content-length").map(|(_, value)| value.as_str()).collect();
     let length = match lengths.as_slice() {
-        [] if request.method == "GET" => 0,
+        [] if matches!(request.method.as_str(), "GET" | "DELETE") => 0,
         [] => return refuse(request, 411, "there is no Content-Length"),
         [length] => match length.parse::<usize>() {
             Ok(length) if length <= MAX_BODY_BYTES => length,

@@ -1,0 +1,356 @@
+//! Captions through a provider's batch API: within a day, for half the price.
+//!
+//! ```text
+//! groups -> requests-001.jsonl, … -> upload -> create -> look, look, … -> results-001.jsonl, … -> rows, in order
+//! ```
+//!
+//! Each step is noted in a folder before the next begins: a run that ends anywhere is gone on with by the next one, and
+//! no request is paid for twice.
+
+mod journal;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use self::journal::{Asked, AskedFrame, Journal, Part, Ticks, Writer};
+use super::super::Stop;
+use super::groups::{self, Unit, Wanted};
+use super::{CaptionEvent, CaptionJob, CaptionSummary, inputs, no_timeline, reply, settle};
+use crate::error::{Error, Result};
+use crate::message::Answer;
+use crate::model::batch::{BatchApi, BatchEnd};
+use crate::model::{Question, ResponseFormat};
+use crate::money::Money;
+use crate::report::caption::CaptionRow;
+
+pub use journal::{is_under_way, remove};
+
+/// The wait before the first look at a batch; half as much again before each further one.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+/// The longest wait between two looks.
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
+/// A batch works for hours: so many looks that fail, one after another, end the run, and not the batch.
+const MAX_FAILED_LOOKS: u32 = 10;
+
+/// Prepares, sends and fetches what `job` asks for; goes on with what lies in `folder`.
+pub(super) async fn run(
+    job: &CaptionJob,
+    folder: &Path,
+    events: &mpsc::Sender<CaptionEvent>,
+    stop: &Stop,
+) -> Result<CaptionSummary> {
+    let model = job.model.description();
+    let api = job.model.batch_api().ok_or_else(|| {
+        let place = model.endpoint.clone().unwrap_or_else(|| model.name.clone());
+        let advice = "leave it out, or set providers.NAME.batch in the configuration";
+        Error::usage("--batch", format!("{place} has no batch API that is known"), advice)
+    })?;
+    let (mut journal, n_kept) = match Journal::open(folder)? {
+        Some(journal) => {
+            journal.check(&model)?;
+            (journal, 0)
+        }
+        None => prepare(job, &api, folder, events, stop).await?,
+    };
+    let _ = events.send(CaptionEvent::Files { inputs: journal.inputs.clone() }).await;
+    for at in 0..journal.parts.len() {
+        stop.check()?;
+        send(&api, &mut journal, at).await?;
+    }
+    follow(&api, &mut journal, events, stop).await?;
+    for at in 0..journal.parts.len() {
+        fetch(&api, &mut journal, at).await?;
+    }
+    hand_over(job, &api, &journal, events, n_kept).await
+}
+
+/// Reads all inputs, and writes the requests and whom each is about.
+async fn prepare(
+    job: &CaptionJob,
+    api: &BatchApi,
+    folder: &Path,
+    events: &mpsc::Sender<CaptionEvent>,
+    stop: &Stop,
+) -> Result<(Journal, usize)> {
+    let files = inputs::expand(&job.inputs)?;
+    let _ = events.send(CaptionEvent::Files { inputs: files.clone() }).await;
+    let mut writer = Writer::new(folder, api.clone(), files.clone(), &job.model.description(), &job.prompt.version())?;
+    let format = reply::form()?;
+    let (send, mut units) = mpsc::channel(groups::GROUP_QUEUE);
+    let reading = groups::read_all(job, &files, send, events, stop);
+    let writing = async {
+        let (mut n_kept, mut expected) = (0, Expected::default());
+        while let Some(unit) = units.recv().await {
+            match unit {
+                Unit::Kept => n_kept += 1,
+                Unit::Failed(row) => writer.failed(&row)?,
+                Unit::Frames(wanted) => write(job, &format, wanted, &mut writer, &mut expected)?,
+            }
+        }
+        Ok::<_, Error>((n_kept, expected))
+    };
+    let ((), written) = tokio::join!(reading, writing);
+    let finished = written.and_then(|(n_kept, expected)| {
+        stop.check()?;
+        expected.check(job)?;
+        Ok((writer.finish()?, n_kept))
+    });
+    if finished.is_err() {
+        // Nothing was sent: the next run begins anew.
+        remove(folder)?;
+    }
+    finished
+}
+
+/// What a batch is expected to take.
+#[derive(Default)]
+struct Expected {
+    n_tokens: u64,
+    cost: Option<Money>,
+}
+
+impl Expected {
+    fn check(&self, job: &CaptionJob) -> Result<()> {
+        if job.allowance.allows(self.n_tokens, self.cost.or(Some(Money::ZERO))) {
+            return Ok(());
+        }
+        let cost = self.cost.map(|cost| format!(", {cost}")).unwrap_or_default();
+        let problem =
+            format!("would take about {} tokens{cost}, more than the {} that it may", self.n_tokens, job.allowance);
+        Err(Error::usage("the batch", problem, "raise the limit, or ask for fewer frames (--interval, --max-frames)"))
+    }
+}
+
+/// Writes the request for a group, or several where it is too large for one.
+fn write(
+    job: &CaptionJob,
+    format: &ResponseFormat,
+    mut wanted: Vec<Wanted>,
+    writer: &mut Writer,
+    expected: &mut Expected,
+) -> Result<()> {
+    let (messages, timeline) = (job.messages(&wanted), no_timeline());
+    let response_format = Some(format).filter(|_| wanted.len() > 1);
+    match job.model.request(&Question { response_format, ..Question::new(&messages, &timeline) }) {
+        Err(Error::Limit(_)) if wanted.len() > 1 => {
+            let rest = wanted.split_off(wanted.len() / 2);
+            write(job, format, wanted, writer, expected)?;
+            write(job, format, rest, writer, expected)
+        }
+        Ok(Some(body)) => {
+            if let Some(terms) = job.terms(wanted.len()) {
+                let (prompt, answer) = (terms.tokens(&messages), terms.all_answer_tokens());
+                expected.n_tokens += prompt + answer;
+                let cost = terms.cost(prompt, answer).map(Money::half);
+                expected.cost = cost.map(|cost| cost.plus(expected.cost.unwrap_or(Money::ZERO)));
+            }
+            writer.request(&body, wanted.iter().map(|wanted| &wanted.row))
+        }
+        Ok(None) => Err(Error::usage("--batch", "the built-in model has no batch API", "leave it out")),
+        Err(error) => wanted
+            .iter()
+            .try_for_each(|wanted| writer.failed(&CaptionRow { error: Some(error.to_string()), ..wanted.row.clone() })),
+    }
+}
+
+/// Uploads a part and creates its batch, where that was not done.
+async fn send(api: &BatchApi, journal: &mut Journal, at: usize) -> Result<()> {
+    if journal.parts[at].batch.is_some() {
+        return Ok(());
+    }
+    let requests = journal.requests(at);
+    if journal.parts[at].input_file.is_none() {
+        journal.parts[at].input_file = api.upload(&requests).await?;
+        journal.save()?;
+    }
+    loop {
+        if let Some(known) = &journal.parts[at].known_batches {
+            // A try of this run or of an earlier one may have created it, and not have heard so.
+            if let Some(found) = find(api, &journal.parts[at], known).await? {
+                journal.parts[at].batch = Some(found);
+                return journal.save();
+            }
+        }
+        journal.parts[at].known_batches = Some(api.list().await?.into_iter().map(|listed| listed.id).collect());
+        journal.save()?;
+        match api.create(journal.parts[at].input_file.as_deref(), &requests).await? {
+            Ok(batch) => {
+                journal.parts[at].batch = Some(batch);
+                return journal.save();
+            }
+            Err(why) => {
+                tracing::warn!("{}: {why}: looking whether the batch was created all the same", api.server_name());
+                tokio::time::sleep(FIRST_WAIT).await;
+            }
+        }
+        journal.parts[at].n_unsure += 1;
+        if journal.parts[at].n_unsure >= journal::MAX_UNSURE {
+            journal.save()?;
+            let problem = "it cannot be told whether a batch was created";
+            return Err(Error::service(api.server_name(), problem, "run the same command again later"));
+        }
+    }
+}
+
+/// The batch of a part that was created unheard: the one of its file, or the only new one of its size.
+async fn find(api: &BatchApi, part: &Part, known: &[String]) -> Result<Option<String>> {
+    let listed = api.list().await?;
+    let is_ours = |listed: &&crate::model::batch::Listed| match &part.input_file {
+        Some(_) => listed.input_file == part.input_file,
+        None => !known.contains(&listed.id) && listed.n_requests == Some(part.n_requests),
+    };
+    let ours: Vec<_> = listed.iter().filter(is_ours).collect();
+    match ours.as_slice() {
+        [] => Ok(None),
+        [one] => Ok(Some(one.id.clone())),
+        several => {
+            let problem =
+                format!("{} new batches have {} requests: which is this run's?", several.len(), part.n_requests);
+            Err(Error::service(api.server_name(), problem, "look at the account's batches"))
+        }
+    }
+}
+
+/// Waits until all parts have ended.
+async fn follow(api: &BatchApi, journal: &mut Journal, events: &mpsc::Sender<CaptionEvent>, stop: &Stop) -> Result<()> {
+    let n_requests = journal.parts.iter().map(|part| part.n_requests).sum();
+    let (mut wait, mut n_failed) = (FIRST_WAIT, 0);
+    loop {
+        let mut n_done = 0;
+        for at in 0..journal.parts.len() {
+            let part = &journal.parts[at];
+            let (false, Some(batch)) = (part.has_ended(), part.batch.clone()) else {
+                n_done += part.n_requests;
+                continue;
+            };
+            stop.check()?;
+            match api.look(&batch).await {
+                Ok(state) => {
+                    n_failed = 0;
+                    n_done += state.n_done;
+                    match state.end {
+                        Some(BatchEnd::Results(files)) => journal.parts[at].results = files,
+                        Some(BatchEnd::Refused(why)) => journal.parts[at].refused = Some(why),
+                        None => continue,
+                    }
+                    journal.save()?;
+                }
+                Err(error) => {
+                    n_failed += 1;
+                    if n_failed >= MAX_FAILED_LOOKS {
+                        return Err(error);
+                    }
+                    tracing::warn!("{error}");
+                }
+            }
+        }
+        let _ = events.send(CaptionEvent::Batch { n_done, n_requests }).await;
+        if journal.parts.iter().all(Part::has_ended) {
+            return Ok(());
+        }
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = stop.stopped() => return Err(Error::Interrupted),
+        }
+        wait = wait.mul_f64(1.5).min(LONGEST_WAIT);
+    }
+}
+
+/// Fetches the results of a part, and has the provider forget its pictures.
+async fn fetch(api: &BatchApi, journal: &mut Journal, at: usize) -> Result<()> {
+    if !journal.parts[at].is_fetched {
+        let into = journal.results(at);
+        // Half of an earlier try.
+        match std::fs::remove_file(&into) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(Error::io(&into, error)),
+            _ => {}
+        }
+        for file in journal.parts[at].results.clone() {
+            api.fetch(&file, &into).await?;
+        }
+        journal.parts[at].is_fetched = true;
+        journal.save()?;
+    }
+    for file in journal.parts[at].input_file.iter().chain(&journal.parts[at].results) {
+        if let Err(error) = api.forget(file).await {
+            tracing::warn!("{error}: {file} stays with the provider until it expires there");
+        }
+    }
+    Ok(())
+}
+
+/// Tells the rows, in the order in which they were asked.
+async fn hand_over(
+    job: &CaptionJob,
+    api: &BatchApi,
+    journal: &Journal,
+    events: &mpsc::Sender<CaptionEvent>,
+    n_kept: usize,
+) -> Result<CaptionSummary> {
+    let mut summary = CaptionSummary { n_kept, ..CaptionSummary::new() };
+    let (mut part, mut answers) = (None, HashMap::new());
+    for asked in journal.asked()? {
+        let asked = asked?;
+        if part != asked.part {
+            part = asked.part;
+            answers = part.map_or_else(|| Ok(HashMap::new()), |at| read_results(api, journal, at))?;
+        }
+        for row in rows(journal, &asked, &mut answers) {
+            if job.is_done(&row) {
+                // A run that was cut off wrote it.
+                summary.n_kept += 1;
+                continue;
+            }
+            summary.count(&row);
+            let _ = events.send(CaptionEvent::Row { row: Box::new(row), image: None }).await;
+        }
+    }
+    Ok(summary)
+}
+
+type Answers = HashMap<String, Result<Answer, String>>;
+
+fn read_results(api: &BatchApi, journal: &Journal, at: usize) -> Result<Answers> {
+    let mut answers = HashMap::new();
+    for line in journal::lines(&journal.results(at))? {
+        let line = line?;
+        if let Some((id, answer)) = api.read_line(&line) {
+            answers.entry(id).or_insert(answer);
+        } else {
+            tracing::warn!("{}: a line of the results is none", journal.results(at).display());
+        }
+    }
+    Ok(answers)
+}
+
+/// The rows of one request, or of a file that could not be read.
+fn rows(journal: &Journal, asked: &Asked, answers: &mut Answers) -> Vec<CaptionRow> {
+    let mut rows: Vec<CaptionRow> = asked.frames.iter().map(|frame| frame.row(journal)).collect();
+    let Some(at) = asked.part else { return rows };
+    let answer = answers.remove(&asked.id).unwrap_or_else(|| {
+        Err(journal.parts[at].refused.clone().unwrap_or_else(|| "the batch brought no answer".to_owned()))
+    });
+    match answer {
+        Err(why) => rows.iter_mut().for_each(|row| row.error = Some(why.clone())),
+        Ok(answer) if rows.len() > 1 => reply::share(rows.iter_mut().collect(), &answer),
+        Ok(answer) => rows.iter_mut().for_each(|row| settle(row, &answer)),
+    }
+    rows
+}
+
+impl AskedFrame {
+    fn row(&self, journal: &Journal) -> CaptionRow {
+        CaptionRow {
+            frame_idx: self.frame_idx,
+            pts: self.pts.map(|pts| pts.n),
+            time_base: self.pts.and_then(Ticks::base),
+            time: self.time.and_then(Ticks::timestamp),
+            image_sha256: self.image_sha256.clone(),
+            input: self.input.clone(),
+            ..CaptionRow::failed("", self.error.clone(), &journal.model, &journal.prompt_version)
+        }
+    }
+}

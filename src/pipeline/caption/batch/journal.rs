@@ -1,0 +1,307 @@
+//! What is known of a batch under way: a folder with the requests, whom each is about, the results, and in `batch.json`
+//! how far each part is.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::error::{Error, Result};
+use crate::files::{hex, write_file};
+use crate::model::batch::BatchApi;
+use crate::model::{Body, ModelDescription};
+use crate::report::caption::CaptionRow;
+use crate::report::json;
+use crate::time::{TimeBase, Timestamp};
+
+/// Counts up when the files change, so that those of another version are not misread.
+const VERSION: u32 = 1;
+const STATE: &str = "batch.json";
+const ASKED: &str = "asked.jsonl";
+/// So many creations of one batch that nobody heard of end a run.
+pub(super) const MAX_UNSURE: u32 = 3;
+
+/// The state of a batch, as `batch.json` holds it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Journal {
+    version: u32,
+    /// Scheme, host and port.
+    endpoint: Option<String>,
+    pub model: String,
+    pub prompt_version: String,
+    /// The files in their order.
+    pub inputs: Vec<String>,
+    pub parts: Vec<Part>,
+    #[serde(skip)]
+    folder: PathBuf,
+}
+
+/// One batch of the provider's: as many requests as it takes at once.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Part {
+    pub n_requests: u64,
+    /// The provider's id of the uploaded requests.
+    pub input_file: Option<String>,
+    /// Ids of the account's batches before this one was to be created; None before that.
+    pub known_batches: Option<Vec<String>>,
+    /// Creations of which nothing was heard.
+    pub n_unsure: u32,
+    /// The provider's id of the batch.
+    pub batch: Option<String>,
+    /// The provider's ids of the results; empty until there are any.
+    pub results: Vec<String>,
+    /// Why the provider refused it as a whole.
+    pub refused: Option<String>,
+    /// Whether the results lie in this folder.
+    pub is_fetched: bool,
+}
+
+impl Part {
+    pub fn has_ended(&self) -> bool {
+        self.refused.is_some() || !self.results.is_empty()
+    }
+}
+
+/// A request, or a file that could not be read.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Asked {
+    /// Index of its part, from 0; None where nothing is asked.
+    pub part: Option<usize>,
+    /// What its answer is known by.
+    pub id: String,
+    pub frames: Vec<AskedFrame>,
+}
+
+/// A frame, in so far as its row needs it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct AskedFrame {
+    pub input: String,
+    pub frame_idx: Option<usize>,
+    pub pts: Option<Ticks>,
+    pub time: Option<Ticks>,
+    pub image_sha256: Option<String>,
+    pub error: Option<String>,
+}
+
+/// An exact time: `n * num / den` seconds.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct Ticks {
+    pub n: i64,
+    num: u32,
+    den: u32,
+}
+
+impl Ticks {
+    fn new(n: i64, base: TimeBase) -> Self {
+        Self { n, num: base.num(), den: base.den() }
+    }
+
+    pub fn base(self) -> Option<TimeBase> {
+        TimeBase::new(self.num, self.den)
+    }
+
+    pub fn timestamp(self) -> Option<Timestamp> {
+        Some(Timestamp::new(self.n, self.base()?))
+    }
+}
+
+impl AskedFrame {
+    fn of(row: &CaptionRow) -> Self {
+        Self {
+            input: row.input.clone(),
+            frame_idx: row.frame_idx,
+            pts: row.pts.zip(row.time_base).map(|(ticks, base)| Ticks::new(ticks, base)),
+            time: row.time.map(|time| Ticks::new(time.ticks(), time.base())),
+            image_sha256: row.image_sha256.clone(),
+            error: row.error.clone(),
+        }
+    }
+}
+
+/// Whether a batch was sent from `folder`, or is ready to be.
+#[must_use]
+pub fn is_under_way(folder: &Path) -> bool {
+    folder.join(STATE).exists()
+}
+
+/// Removes the folder, once its rows are written.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn remove(folder: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io(folder, error)),
+        _ => Ok(()),
+    }
+}
+
+impl Journal {
+    /// Reads the state in `folder`; None where there is none.
+    pub fn open(folder: &Path) -> Result<Option<Self>> {
+        let path = folder.join(STATE);
+        let bytes = match std::fs::read(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            read => read.map_err(|error| Error::io(&path, error))?,
+        };
+        let advice = "look at the account's batches before it is deleted: they may be under way";
+        let journal: Self = serde_json::from_slice(&bytes)
+            .map_err(|error| Error::malformed(path.display(), format!("is no state of a batch: {error}"), advice))?;
+        if journal.version != VERSION {
+            let problem = format!("is of version {}, not {VERSION}", journal.version);
+            return Err(Error::unsupported(path.display(), problem, "go on with the vidgist that wrote it"));
+        }
+        Ok(Some(Self { folder: folder.to_owned(), ..journal }))
+    }
+
+    /// # Errors
+    /// [`Error::Usage`] where the batch was sent to another server or model.
+    pub fn check(&self, model: &ModelDescription) -> Result<()> {
+        if self.endpoint == model.endpoint && self.model == model.name {
+            return Ok(());
+        }
+        let place = self.endpoint.as_deref().unwrap_or_default();
+        let problem = format!("holds a batch for {} at {place}", self.model);
+        Err(Error::usage(self.folder.display(), problem, "name the same model, or another file with -o"))
+    }
+
+    pub fn save(&self) -> Result<()> {
+        write_file(&self.folder.join(STATE), json::to_text(self)?.as_bytes())
+    }
+
+    /// The requests of a part.
+    pub fn requests(&self, part: usize) -> PathBuf {
+        requests(&self.folder, part)
+    }
+
+    /// The results of a part.
+    pub fn results(&self, part: usize) -> PathBuf {
+        self.folder.join(format!("results-{:03}.jsonl", part + 1))
+    }
+
+    /// All that was asked, in its order.
+    pub fn asked(&self) -> Result<impl Iterator<Item = Result<Asked>> + use<>> {
+        let path = self.folder.join(ASKED);
+        let read = lines(&path)?;
+        Ok(read.map(move |line| {
+            serde_json::from_str(&line?)
+                .map_err(|error| Error::malformed(path.display(), format!("a line cannot be read: {error}"), ""))
+        }))
+    }
+}
+
+fn requests(folder: &Path, part: usize) -> PathBuf {
+    folder.join(format!("requests-{:03}.jsonl", part + 1))
+}
+
+/// The lines of a file; none where it is not there.
+pub(super) fn lines(path: &Path) -> Result<impl Iterator<Item = Result<String>> + use<>> {
+    let file = match File::open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        file => Some(file.map_err(|error| Error::io(path, error))?),
+    };
+    let path = path.to_owned();
+    let read = file.into_iter().flat_map(|file| BufReader::new(file).lines());
+    Ok(read.map(move |line| line.map_err(|error| Error::io(&path, error))))
+}
+
+/// Writes a batch into its folder, before any of it is sent.
+pub(super) struct Writer {
+    journal: Journal,
+    api: BatchApi,
+    asked: BufWriter<File>,
+    /// The requests of the last part, and their bytes.
+    requests: Option<(BufWriter<File>, u64)>,
+    n_asked: u64,
+}
+
+impl Writer {
+    /// Begins anew in `folder`.
+    pub fn new(
+        folder: &Path,
+        api: BatchApi,
+        inputs: Vec<String>,
+        model: &ModelDescription,
+        prompt_version: &str,
+    ) -> Result<Self> {
+        // What is there without a state was never sent.
+        super::remove(folder)?;
+        std::fs::create_dir_all(folder).map_err(|error| Error::io(folder, error))?;
+        let journal = Journal {
+            version: VERSION,
+            endpoint: model.endpoint.clone(),
+            model: model.name.clone(),
+            prompt_version: prompt_version.to_owned(),
+            inputs,
+            parts: Vec::new(),
+            folder: folder.to_owned(),
+        };
+        let asked = create(&folder.join(ASKED))?;
+        Ok(Self { journal, api, asked, requests: None, n_asked: 0 })
+    }
+
+    /// Adds a row that nothing is asked for.
+    pub fn failed(&mut self, row: &CaptionRow) -> Result<()> {
+        self.note(&Asked { part: None, id: String::new(), frames: vec![AskedFrame::of(row)] })
+    }
+
+    /// Adds a request about the frames of `rows`.
+    pub fn request<'a>(&mut self, body: &Body, rows: impl Iterator<Item = &'a CaptionRow>) -> Result<()> {
+        let terms = self.api.terms();
+        // The line around the body, generously.
+        let n_bytes = body.len_bytes() + 256;
+        let is_full = self.requests.as_ref().is_none_or(|(_, used)| {
+            let n_requests = self.journal.parts.last().map_or(0, |part| part.n_requests);
+            n_requests >= terms.max_requests as u64 || used + n_bytes > terms.max_bytes
+        });
+        if is_full {
+            self.close()?;
+            let path = requests(&self.journal.folder, self.journal.parts.len());
+            self.journal.parts.push(Part::default());
+            self.requests = Some((create(&path)?, 0));
+        }
+        let at = self.journal.parts.len() - 1;
+        self.n_asked += 1;
+        // A number, since two requests may be the same; a part of its hash, so that nobody else's answer is taken for it.
+        let mut hash = Sha256::new();
+        body.chunks().for_each(|chunk| hash.update(&chunk));
+        let id = format!("vidgist-{}-{}", self.n_asked, &hex(&hash.finalize())[..16]);
+        let path = requests(&self.journal.folder, at);
+        if let Some((file, used)) = &mut self.requests {
+            self.api.write_request(&id, body, file).map_err(|error| Error::io(&path, error))?;
+            *used += n_bytes;
+        }
+        self.journal.parts[at].n_requests += 1;
+        self.note(&Asked { part: Some(at), id, frames: rows.map(AskedFrame::of).collect() })
+    }
+
+    fn note(&mut self, asked: &Asked) -> Result<()> {
+        let line = json::to_line(asked)?;
+        let path = self.journal.folder.join(ASKED);
+        self.asked.write_all(line.as_bytes()).map_err(|error| Error::io(&path, error))
+    }
+
+    /// Ends the last part.
+    fn close(&mut self) -> Result<()> {
+        let Some((file, _)) = self.requests.take() else { return Ok(()) };
+        sync(file, &requests(&self.journal.folder, self.journal.parts.len() - 1))
+    }
+
+    /// All is written: from here on it is sent.
+    pub fn finish(mut self) -> Result<Journal> {
+        self.close()?;
+        sync(self.asked, &self.journal.folder.join(ASKED))?;
+        self.journal.save()?;
+        Ok(self.journal)
+    }
+}
+
+fn create(path: &Path) -> Result<BufWriter<File>> {
+    File::create(path).map(BufWriter::new).map_err(|error| Error::io(path, error))
+}
+
+fn sync(file: BufWriter<File>, path: &Path) -> Result<()> {
+    let synced = file.into_inner().map_err(std::io::IntoInnerError::into_error).and_then(|file| file.sync_all());
+    synced.map_err(|error| Error::io(path, error))
+}

@@ -1,0 +1,207 @@
+//! `vidgist caption --batch` against a strict server: a batch is sent once, whatever happens on the way, and each frame
+//! has its caption in the end.
+
+use serde_json::Value;
+
+#[path = "support/command.rs"]
+mod command;
+#[path = "support/oracle.rs"]
+mod oracle;
+
+use command::{Ran, User, names, ran};
+use oracle::{CHAT_MODEL, Course, Fault, Oracle};
+
+const TALK: &str = "fixtures/talk.mp4";
+const VFR: &str = "fixtures/vfr.mp4";
+const KEY: &str = "sk-batch-0123456789";
+
+/// The command of a user with a key of OpenAI's; `provider` is whose API the server speaks.
+fn batch(user: &User, oracle: &Oracle, provider: &str, out: &str, more: &[&str]) -> Ran {
+    let (base_url, model) = (oracle.base_url(), format!("{provider}:{CHAT_MODEL}"));
+    let args =
+        ["caption", TALK, VFR, "--interval", "500ms", "--no-transcript", "--model", &model, "--batch", "-o", out];
+    let mut command = user.command(&[&args[..], &["--base-url", &base_url], more].concat());
+    ran(command.env("OPENAI_API_KEY", KEY).env("ANTHROPIC_API_KEY", KEY))
+}
+
+fn rows(path: &str) -> Vec<Value> {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+}
+
+/// What names a row, and what must not depend on the way its caption came.
+fn facts(rows: &[Value]) -> Vec<Value> {
+    const NAMES: [&str; 8] =
+        ["input", "frame_idx", "pts", "time_base", "seconds", "caption", "image_sha256", "prompt_version"];
+    rows.iter().map(|row| NAMES.iter().map(|name| row[name].clone()).collect()).collect()
+}
+
+/// The rows of the same question put directly.
+fn direct(user: &User, oracle: &Oracle, more: &[&str]) -> Vec<Value> {
+    let (base_url, out) = (oracle.base_url(), user.path("direct.jsonl"));
+    let args =
+        ["caption", TALK, VFR, "--interval", "500ms", "--no-transcript", "--model", "openai:oracle-chat", "-o", &out];
+    let mut command = user.command(&[&args[..], &["--base-url", &base_url], more].concat());
+    let ran = ran(command.env("OPENAI_API_KEY", KEY));
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    rows(&out)
+}
+
+#[test]
+fn a_batch_brings_the_same_rows_as_single_requests() {
+    for (provider, frames_per_request) in [("openai", "1"), ("openai", "4"), ("anthropic", "1")] {
+        let (user, oracle) = (User::new(), Oracle::start_with_key(KEY));
+        let more = ["--frames-per-request", frames_per_request];
+        let expected = direct(&user, &oracle, &more);
+        let n_direct = oracle.chats().len();
+        let out = user.path("out/captions.jsonl");
+        let ran = batch(&user, &oracle, provider, &out, &more);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert!(ran.err.contains("requests are with the provider"), "{ran:?}");
+        let found = rows(&out);
+        let is_same = facts(&found) == facts(&expected) || provider != "openai";
+        assert!(is_same && found.len() == expected.len(), "{provider}: {found:#?}");
+        assert!(found.iter().all(|row| row["caption"].is_string()), "{found:#?}");
+        assert_eq!((oracle.chats().len(), oracle.batched().len()), (n_direct, n_direct), "nothing was asked singly");
+        assert_eq!(oracle.n_left(), (0, usize::from(provider == "openai")), "the provider forgot the pictures");
+        assert_eq!(names(&user.home.path().join("out")), ["captions.jsonl"], "nothing is left here");
+        assert_eq!(oracle.refusals(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn what_failed_in_a_batch_is_a_row_and_is_asked_again() {
+    for provider in ["openai", "anthropic"] {
+        let (user, oracle) = (User::new(), Oracle::start_with_key(KEY));
+        oracle.batches_go(Course { failing: vec![0, 3], missing: vec![5], ..Course::default() });
+        let out = user.path("captions.jsonl");
+        let ran = batch(&user, &oracle, provider, &out, &[]);
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        let first = rows(&out);
+        let failed: Vec<usize> = (0..first.len()).filter(|at| first[*at]["caption"].is_null()).collect();
+        assert_eq!(failed, [0, 3, 5], "{first:#?}");
+        assert!(failed.iter().all(|at| first[*at]["error"].is_string()));
+        assert_eq!(batch(&user, &oracle, provider, &out, &[]).code, Some(2), "what is there is not overwritten");
+        oracle.batches_go(Course::default());
+        let n_before = oracle.batched().len();
+        let ran = batch(&user, &oracle, provider, &out, &["--resume"]);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert_eq!(oracle.batched().len() - n_before, 3);
+        let second = rows(&out);
+        assert!(second.iter().all(|row| row["caption"].is_string()) && second.len() == first.len());
+        let place = |row: &Value| (row["input"].to_string(), row["frame_idx"].as_u64());
+        assert!(second.iter().map(place).eq(first.iter().map(place)), "in order");
+        assert_eq!(oracle.refusals(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_batch_that_was_created_unheard_is_not_created_again() {
+    for provider in ["openai", "anthropic"] {
+        let (user, oracle) = (User::new(), Oracle::start_with_key(KEY));
+        // The upload, where there is one, and the list go well; the answer to the creation never comes.
+        if provider == "openai" {
+            oracle.then_succeed();
+        }
+        oracle.then_succeed();
+        oracle.fail_with([Fault::ResetBefore]);
+        let out = user.path("captions.jsonl");
+        let ran = batch(&user, &oracle, provider, &out, &[]);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert_eq!(
+            oracle.batch_steps().iter().filter(|step| *step == "create").count(),
+            1,
+            "{:?}",
+            oracle.batch_steps()
+        );
+        assert!(rows(&out).iter().all(|row| row["caption"].is_string()));
+    }
+}
+
+#[test]
+fn a_run_that_was_killed_is_gone_on_with() {
+    let (user, oracle) = (User::new(), Oracle::start_with_key(KEY));
+    oracle.batches_go(Course { n_looks: 4, ..Course::default() });
+    let out = user.path("captions.jsonl");
+    let (base_url, model) = (oracle.base_url(), format!("openai:{CHAT_MODEL}"));
+    let args =
+        ["caption", TALK, VFR, "--interval", "500ms", "--no-transcript", "--model", &model, "--batch", "-o", &out];
+    let mut command = user.command(&[&args[..], &["--base-url", &base_url]].concat());
+    let mut running = command.env("OPENAI_API_KEY", KEY).spawn().expect("vidgist starts");
+    for _ in 0..600 {
+        if oracle.batch_steps().iter().any(|step| step == "look") {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    running.kill().expect("killed");
+    running.wait().expect("ended");
+    assert_eq!(rows(&out).len(), 0, "nothing is written yet");
+    let steps = oracle.batch_steps();
+    assert!(steps.iter().any(|step| step == "look") && !steps.iter().any(|step| step == "fetch"), "{steps:?}");
+    assert!(names(user.home.path()).contains(&"captions.jsonl.batch".to_owned()));
+
+    // Neither another model nor a request of its own.
+    let other = batch(&user, &oracle, "anthropic", &out, &["--model", "openai:other"]);
+    assert_eq!(other.code, Some(2), "{other:?}");
+    let ran = batch(&user, &oracle, "openai", &out, &[]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.err.contains("going on with the batch"), "{ran:?}");
+    assert_eq!(oracle.batch_steps().iter().filter(|step| *step == "create").count(), 1);
+    let found = rows(&out);
+    assert!(found.len() > 10 && found.iter().all(|row| row["caption"].is_string()));
+    assert_eq!(oracle.batched().len(), found.len());
+}
+
+#[test]
+fn a_batch_that_is_refused_says_why() {
+    let (user, oracle) = (User::new(), Oracle::start_with_key(KEY));
+    oracle.batches_go(Course { is_refused: true, ..Course::default() });
+    let out = user.path("captions.jsonl");
+    let ran = batch(&user, &oracle, "openai", &out, &[]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let found = rows(&out);
+    let reasons = found.iter().map(|row| row["error"].as_str().unwrap_or_default());
+    assert!(!found.is_empty() && reasons.clone().all(|why| why.contains("Enqueued token limit reached")), "{found:#?}");
+}
+
+#[test]
+fn a_batch_costs_half_and_stays_within_its_limit() {
+    let (user, oracle) = (User::new(), Oracle::start_with_key(KEY));
+    let priced = |out: &str, more: &[&str]| {
+        let base_url = oracle.base_url();
+        let args =
+            ["caption", TALK, "--max-frames", "4", "--no-transcript", "--model", "openai:gpt-4o-mini", "-o", out];
+        let mut command = user.command(&[&args[..], &["--base-url", &base_url], more].concat());
+        ran(command.env("OPENAI_API_KEY", KEY))
+    };
+    let cost = |more: &[&str]| {
+        let ran = priced(&user.path("none.jsonl"), &[&["--dry-run", "--format", "jsonl"], more].concat());
+        let forecast: Value = serde_json::from_str(&ran.complete_but_told()).expect("JSON");
+        forecast["cost_usd"].as_f64().expect("a price")
+    };
+    let (whole, half) = (cost(&[]), cost(&["--batch"]));
+    assert!(whole > 0.0 && (half * 2.0 - whole).abs() < 1e-9, "{whole} and {half}");
+    let out = user.path("captions.jsonl");
+    let ran = priced(&out, &["--batch", "--max-cost", "0.0001"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.err.contains("more than the $0.0001 that it may"), "{ran:?}");
+    assert_eq!(names(user.home.path()), ["captions.jsonl"], "nothing is kept of a batch that was not sent");
+    assert_eq!(oracle.batch_steps(), Vec::<String>::new());
+}
+
+#[test]
+fn where_there_is_no_batch_api_it_says_so() {
+    let (user, oracle) = (User::new(), Oracle::start());
+    let (base_url, out) = (oracle.base_url(), user.path("captions.jsonl"));
+    let told = |args: &[&str]| {
+        let ran =
+            user.run(&[&["caption", TALK, "--batch", "--base-url", &base_url, "--model", CHAT_MODEL], args].concat());
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        ran.err
+    };
+    assert!(told(&["-o", &out]).contains("has no batch API that is known"));
+    assert!(told(&[]).contains("needs a file of JSON lines"));
+    assert!(told(&["-o", &user.path("out.csv"), "--format", "csv"]).contains("needs a file of JSON lines"));
+    assert_eq!(oracle.seen().len(), 0);
+}
