@@ -91,13 +91,16 @@ async fn follow(job: Job, quiet: bool) -> Result<Report> {
     let mut events = vidgist::pipeline::run(job, stop.clone());
     // One listener for the whole run: a new one for each event would miss a signal between two of them.
     let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
-    let mut is_stopping = false;
+    let (mut is_stopping, mut is_asking) = (false, false);
     loop {
         tokio::select! {
             biased;
             _ = &mut interrupt, if !is_stopping => {
                 is_stopping = true;
                 progress.clear();
+                if is_asking {
+                    say("stopping: answers on their way are waited for, ctrl-c again ends at once");
+                }
                 stop.stop();
                 end_at_once_on_the_next();
             }
@@ -106,7 +109,10 @@ async fn follow(job: Job, quiet: bool) -> Result<Report> {
                     progress.clear();
                     return Ok((*outcome)?);
                 }
-                Some(event) => progress.show(&event),
+                Some(event) => {
+                    is_asking |= matches!(event, Event::Asking { .. });
+                    progress.show(&event);
+                }
                 None => return Err(Error::Interrupted.into()),
             },
         }
@@ -127,6 +133,10 @@ fn code_for(report: &Report) -> ExitCode {
         warn(&format!("{}: missing {}: {}", report.media.input, gap.what, gap.why));
     }
     match report.status() {
+        _ if report.was_stopped => {
+            say("interrupted");
+            ExitCode::from(INTERRUPTED)
+        }
         Status::Complete => ExitCode::SUCCESS,
         Status::Partial => ExitCode::from(PARTIAL),
     }

@@ -98,15 +98,15 @@ pub struct DryRun {
     pub shows_requests: bool,
 }
 
-/// Starts a run on the current tokio runtime. The last event is [`Event::Finished`]; `stop` ends the run early.
+/// Starts a run on the current tokio runtime. The last event is [`Event::Finished`].
+///
+/// `stop` ends the run early. While the model is asked, what is in flight is then waited for, for some seconds, and the
+/// report holds what is there; before that there is no report.
 #[must_use]
 pub fn run(job: Job, stop: Stop) -> mpsc::Receiver<Event> {
     let (events, receiver) = mpsc::channel(EVENT_QUEUE);
     tokio::spawn(async move {
-        let outcome = tokio::select! {
-            outcome = work(&job, &events, &stop) => outcome,
-            () = stop.stopped() => Err(Error::Interrupted),
-        };
+        let outcome = work(&job, &events, &stop).await;
         // Nobody listens any more: there is nobody to tell.
         let _ = events.send(Event::Finished(Box::new(outcome))).await;
     });
@@ -115,6 +115,25 @@ pub fn run(job: Job, stop: Stop) -> mpsc::Receiver<Event> {
 
 async fn work(job: &Job, events: &mpsc::Sender<Event>, stop: &Stop) -> Result<Report> {
     let mut clock = Stopwatch::default();
+    let gathered = tokio::select! {
+        gathered = gather(job, events, stop, &mut clock) => gathered?,
+        () = stop.stopped() => return Err(Error::Interrupted),
+    };
+    answer(gathered, events, stop, &mut clock).await
+}
+
+/// The evidence, and the job as its allowance lets it be.
+struct Gathered {
+    job: Job,
+    /// Without an answer.
+    report: Report,
+    timeline: Timeline,
+    /// What was changed so that the run stays within its allowance.
+    changes: Vec<String>,
+}
+
+/// All that comes before the question.
+async fn gather(job: &Job, events: &mpsc::Sender<Event>, stop: &Stop, clock: &mut Stopwatch) -> Result<Gathered> {
     if let Some(ask) = &job.ask {
         ask.model.terms().map_or(Ok(()), |terms| ask.allowance.check(&terms))?;
         if let Some(url) = &ask.prompt.image_url {
@@ -122,7 +141,7 @@ async fn work(job: &Job, events: &mpsc::Sender<Event>, stop: &Stop) -> Result<Re
             let sampling = report::Sampling::default();
             let media = MediaInfo::new(url, "picture, not opened");
             let report = Report::new(media, sampling, &timeline, "the picture was not opened here");
-            return answer(job, report, &timeline, Vec::new(), events, &mut clock).await;
+            return Ok(Gathered { job: job.clone(), report, timeline, changes: Vec::new() });
         }
     }
     let (info, video) = clock.time("probe", stages::open(job)).await?;
@@ -163,7 +182,7 @@ async fn work(job: &Job, events: &mpsc::Sender<Event>, stop: &Stop) -> Result<Re
     for (what, why) in problems.into_iter().chain(words.problems) {
         report.miss(what, why);
     }
-    answer(&job, report, &timeline, changes, events, &mut clock).await
+    Ok(Gathered { job, report, timeline, changes })
 }
 
 /// The video, where there is one, and the moments to look at.
@@ -209,19 +228,18 @@ fn within_allowance(
 
 /// Puts the question, where there is one, and writes the folder, where one is wanted.
 async fn answer(
-    job: &Job,
-    mut report: Report,
-    timeline: &Timeline,
-    changes: Vec<String>,
+    gathered: Gathered,
     events: &mpsc::Sender<Event>,
+    stop: &Stop,
     clock: &mut Stopwatch,
 ) -> Result<Report> {
+    let Gathered { job, mut report, timeline, changes } = gathered;
     if let Some(ask) = &job.ask {
         let model = ask.model.description();
         let media = report.media.clone();
-        let question = Asker::new(ask, timeline, &media, events);
+        let question = Asker::new(ask, &timeline, &media, events, stop);
         if ask.dry_run.is_some() {
-            report.forecast = Some(dry::forecast(ask, &question, timeline, &report, &changes)?);
+            report.forecast = Some(dry::forecast(ask, &question, &timeline, &report, &changes)?);
             return Ok(report);
         }
         let _ = events.send(Event::Asking { model: model.name.clone() }).await;
@@ -234,6 +252,7 @@ async fn answer(
             Err(reason) => report.no_answer_because = Some(reason),
         }
         report.model = Some(model);
+        report.was_stopped = stop.check().is_err();
     }
     report.timings = clock.stages();
     if let Some(folder) = &job.output {

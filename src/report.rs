@@ -91,6 +91,9 @@ pub struct Report {
     pub changes: Vec<String>,
     /// What would be asked; None but of a dry run. Not a part of the written report.
     pub forecast: Option<Forecast>,
+    /// Whether the user stopped the run while the model was asked. Not a part of the written report, which tells what is
+    /// missing.
+    pub was_stopped: bool,
     /// What was asked for and not done, besides lost frames and a missing answer, which [`Report::gaps`] adds.
     pub missing: Vec<Missing>,
     /// How long the stages took, where measured, in the order of their start.
@@ -316,6 +319,7 @@ impl Report {
             total: None,
             changes: Vec::new(),
             forecast: None,
+            was_stopped: false,
             missing: Vec::new(),
             timings: Vec::new(),
             made_with: MadeWith::default(),

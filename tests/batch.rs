@@ -205,3 +205,18 @@ fn where_there_is_no_batch_api_it_says_so() {
     assert!(told(&["-o", &user.path("out.csv"), "--format", "csv"]).contains("needs a file of JSON lines"));
     assert_eq!(oracle.seen().len(), 0);
 }
+
+#[test]
+fn what_is_too_much_for_one_batch_goes_into_several() {
+    let (user, oracle) = (User::new(), Oracle::start_with_key(KEY));
+    let (config, out) = (user.path("config.toml"), user.path("captions.jsonl"));
+    let table = "[providers.openai.batch]\ndialect = \"files\"\nmax_requests = 3\nmax_bytes = 200_000\n";
+    std::fs::write(&config, table).expect("written");
+    let ran = batch(&user, &oracle, "openai", &out, &["--config", &config]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let found = rows(&out);
+    assert_eq!(facts(&found), facts(&direct(&user, &oracle, &[])), "in order");
+    let n_batches = oracle.batch_steps().iter().filter(|step| *step == "create").count();
+    assert!(n_batches >= found.len().div_ceil(3) && n_batches > 3, "{n_batches} of {}", found.len());
+    assert_eq!(oracle.n_left().0, 0);
+}

@@ -282,9 +282,15 @@ fn wait_until(is_there: impl Fn() -> bool) {
     }
 }
 
-/// Sends SIGINT and asserts that the run ends with 130 soon.
+/// Sends SIGINT and asserts that the run ends with 130 soon, without more ado.
 #[track_caller]
-fn interrupt(mut child: Child) {
+fn interrupt(child: Child) {
+    assert_eq!(interrupted(child), "interrupted\n");
+}
+
+/// Sends SIGINT and asserts that the run ends with 130 soon; gives what it said.
+#[track_caller]
+fn interrupted(mut child: Child) -> String {
     let pid = child.id().to_string();
     let kill = std::process::Command::new("sh").args(["-c", &format!("kill -INT {pid}")]).status();
     assert!(kill.expect("sh starts").success());
@@ -297,7 +303,8 @@ fn interrupt(mut child: Child) {
     });
     // Below the ten seconds of grace after which the command would end itself in any case.
     let (code, err) = ended.recv_timeout(Duration::from_secs(8)).expect("it ends soon");
-    assert_eq!((code, &*err), (Some(130), "interrupted\n"));
+    assert_eq!(code, Some(130), "{err}");
+    err
 }
 
 #[test]
@@ -320,15 +327,17 @@ fn an_interrupted_reading_ends_with_130_and_leaves_no_half_file() {
 }
 
 #[test]
-fn an_interrupted_wait_for_the_model_ends_with_130() {
+fn an_interrupted_wait_for_the_model_ends_with_130_and_what_is_there_is_written() {
     let user = User::new();
     let (address, is_stalled) = stalling_server(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n".to_vec());
     let (url, out) = (format!("{address}/v1"), user.path("out"));
     let args = ["summarize", "fixtures/talk.mp4", "--max-frames", "2", "--base-url", &url, "--model", "m", "-o", &out];
     let child = user.command(&args).spawn().expect("vidgist starts");
     is_stalled.recv_timeout(Duration::from_secs(20)).expect("the model was asked");
-    interrupt(child);
-    assert_eq!(names(user.home.path()), Vec::<String>::new(), "nothing was written");
+    let told = interrupted(child);
+    assert!(told.starts_with("stopping: answers on their way are waited for"), "{told}");
+    assert!(told.contains("missing the answer: the run was stopped before it was answered"), "{told}");
+    assert_eq!(names(&user.home.path().join("out")), ["frames", "report.json", "report.md", "transcript.srt"]);
 }
 
 /// Six hours of silence: they take no room on the disk.

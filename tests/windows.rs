@@ -151,6 +151,30 @@ async fn one_window_without_an_answer_makes_the_result_partial_and_names_its_tim
 }
 
 #[tokio::test]
+async fn a_stopped_run_has_what_was_answered_and_asks_nothing_more() {
+    let oracle = Oracle::start();
+    oracle.then_succeed();
+    oracle.fail_with([Fault::SlowDrip(Duration::from_millis(1)), Fault::SlowDrip(Duration::from_mins(1))]);
+    let stop = Stop::default();
+    let mut events = run(job(Ask { concurrency: 2, ..ask(config(&oracle)) }), stop.clone());
+    let report = loop {
+        match events.recv().await.expect("a result") {
+            // The second and the third are in flight; the second still comes, the third never does.
+            Event::Window { n_done: 1 } => stop.stop(),
+            Event::Finished(outcome) => break outcome.expect("a report"),
+            _ => {}
+        }
+    };
+    let texts: Vec<bool> = report.windows.iter().map(|window| window.text.is_some()).collect();
+    assert!(texts[0] && !texts[3] && !texts[4] && texts.len() == 5, "{texts:?}");
+    assert!(oracle.seen().len() <= 3, "nothing was asked after the stop");
+    assert!(report.was_stopped && report.status() == Status::Partial && report.answer.is_none());
+    let text = render(&report, Format::Markdown).expect("text");
+    assert!(text.contains("\n## Summary of 00:00:00.000 to "), "{text}");
+    assert!(text.contains("the run was stopped before it was asked"), "{text}");
+}
+
+#[tokio::test]
 async fn where_nothing_is_answered_the_reason_is_told_once() {
     let oracle = Oracle::start();
     oracle.fail_with(std::iter::repeat_n(Fault::Param(None, "no"), 5));

@@ -2,6 +2,7 @@
 //! then put once more about the answers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt as _};
@@ -9,7 +10,7 @@ use tokio::sync::mpsc;
 
 use super::stages::put_question;
 use super::thrift::{self, Purse};
-use super::{Ask, Event};
+use super::{Ask, Event, Stop};
 use crate::error::Error;
 use crate::media::MediaInfo;
 use crate::message::{Answer, Message};
@@ -19,6 +20,8 @@ use crate::report::{Total, WindowReport};
 use crate::time::TimeRange;
 use crate::timeline::{Load, Timeline};
 
+/// How long an answer is waited for once the run was stopped.
+const IN_FLIGHT: Duration = Duration::from_secs(5);
 /// How often a window is halved that the server finds too long: into 64 at most.
 const MAX_HALVINGS: u32 = 6;
 
@@ -42,6 +45,7 @@ pub(super) struct Asker<'a> {
     timeline: &'a Timeline,
     media: &'a MediaInfo,
     events: &'a mpsc::Sender<Event>,
+    stop: &'a Stop,
     purse: Purse,
 }
 
@@ -60,14 +64,20 @@ impl Unanswered {
 }
 
 impl<'a> Asker<'a> {
-    pub fn new(ask: &'a Ask, timeline: &'a Timeline, media: &'a MediaInfo, events: &'a mpsc::Sender<Event>) -> Self {
+    pub fn new(
+        ask: &'a Ask,
+        timeline: &'a Timeline,
+        media: &'a MediaInfo,
+        events: &'a mpsc::Sender<Event>,
+        stop: &'a Stop,
+    ) -> Self {
         let terms = ask.model.terms();
         let for_windows = terms
             .as_ref()
             .filter(|terms| terms.params.n.is_some())
             .and_then(|terms| ask.model.with_params(SamplingParams { n: None, ..terms.params.clone() }));
         let for_windows = for_windows.unwrap_or_else(|| Arc::clone(&ask.model));
-        Self { ask, for_windows, terms, timeline, media, events, purse: Purse::new(ask.allowance) }
+        Self { ask, for_windows, terms, timeline, media, events, stop, purse: Purse::new(ask.allowance) }
     }
 
     /// The windows that one request each can hold; one where it holds all.
@@ -245,6 +255,12 @@ impl<'a> Asker<'a> {
         Ok(answer)
     }
 
+    /// Ready when the run was stopped, and what is in flight had its time.
+    async fn given_up(&self) {
+        self.stop.stopped().await;
+        tokio::time::sleep(IN_FLIGHT).await;
+    }
+
     /// Puts one request, within the allowance.
     async fn put(
         &self,
@@ -253,9 +269,17 @@ impl<'a> Asker<'a> {
         timeline: &Timeline,
         is_live: bool,
     ) -> Result<Answer, Unanswered> {
+        if self.stop.check().is_err() {
+            return Err(Unanswered::Other("the run was stopped before it was asked".to_owned()));
+        }
         let held = model.terms().map(|terms| self.purse.hold(&terms, terms.tokens(messages)));
         let held = held.transpose().map_err(Unanswered::Other)?;
-        let outcome = put_question(model, messages, timeline, is_live, self.events).await;
+        let outcome = tokio::select! {
+            outcome = put_question(model, messages, timeline, is_live, self.events) => outcome,
+            () = self.given_up() => {
+                return Err(Unanswered::Other("the run was stopped before it was answered".to_owned()));
+            }
+        };
         match (&outcome, held) {
             (Ok(answer), Some(held)) => self.purse.settle(held, answer),
             (Err(Error::Limit(_)), Some(held)) => self.purse.give_back(held),
