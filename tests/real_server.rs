@@ -84,7 +84,7 @@ impl Real {
 
     fn config(&self) -> ServerConfig {
         let base_url = parse_base_url(&self.address).expect("an address");
-        ServerConfig { api_key: Some(KEY.into()), max_retries: 0, ..ServerConfig::new(base_url) }
+        ServerConfig { api_key: Some(KEY.into()), ..ServerConfig::new(base_url) }
     }
 
     async fn ask(&self, parts: Vec<Part>, want: Want<'_>) -> vidgist::Result<Answer> {
@@ -155,6 +155,27 @@ fn a_summary_costs_the_tokens_of_each_picture() {
     let out = real.run("sk-wrong-0123456789", &["summarize", "fixtures/talk.mp4", "--max-frames", "1"]);
     assert_eq!(out.code, Some(1), "{out:?}");
     assert!(out.err.contains("401 Unauthorized: Invalid API Key; check the key in OPENAI_API_KEY"), "{}", out.err);
+}
+
+#[test]
+fn what_its_context_does_not_hold_is_split_and_made_one_answer() {
+    // 16 frames are some 1500 tokens; nothing tells vidgist beforehand that it takes 1024.
+    let Some(real) = Real::start(1024, true) else { return };
+    let flags = ["--max-frames", "16", "--max-tokens", "40", "--format", "json", "--concurrency", "1"];
+    let out = real.run(KEY, &[&["summarize", "fixtures/talk.mp4"][..], &flags].concat());
+    let report: Value = serde_json::from_str(&out.out).expect("JSON");
+    let windows = report["windows"].as_array().expect("windows");
+    assert!(windows.len() >= 2, "{out:?}");
+    let mut next = 0;
+    for window in windows {
+        assert_eq!(window["first_frame_idx"].as_u64(), Some(next), "each frame once, in order: {windows:#?}");
+        next = window["last_frame_idx"].as_u64().expect("frames") + 1;
+        assert!(window["text"].as_str().is_some_and(|text| !text.is_empty()), "{window}");
+        assert!(window["usage"]["prompt_tokens"].as_u64().is_some_and(|n| n < 1024), "{window}");
+    }
+    assert_eq!(next, 16);
+    let text = &report["answer"]["alternatives"][0]["text"];
+    assert!(text.as_str().is_some_and(|text| !text.is_empty()), "{out:?}");
 }
 
 #[tokio::test]
@@ -237,4 +258,5 @@ async fn refusals_are_told_so_that_one_can_act() {
     let parts = vec![picture("picture.jpg", ImageFormat::Jpeg), text("What is there?")];
     let error = real.ask(parts, want()).await.expect_err("it has no eyes").to_string();
     assert!(error.contains("500 Internal Server Error: image input is not supported"), "{error}");
+    assert!(error.contains("name a model that takes it") && !error.contains("tried"), "one try tells it: {error}");
 }

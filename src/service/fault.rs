@@ -206,7 +206,9 @@ impl Said {
         let no_credit = [&self.code, &self.kind].iter().any(|word| {
             matches!(word.as_str(), "insufficient_quota" | "billing_hard_limit_reached" | "billing_not_active")
         });
-        let mut failure = Failure::new(Kind::Status(status), "", self.advice(status, no_credit, key));
+        // llama.cpp's server says so with a 500, as if another try could give it eyes.
+        let kind = if self.is_blind() { Kind::Final } else { Kind::Status(status) };
+        let mut failure = Failure::new(kind, "", self.advice(status, no_credit, key));
         failure.no_credit = no_credit;
         failure.is_limit = self.is_too_long(status);
         failure.param = Some(self.param.clone()).filter(|param| !param.is_empty());
@@ -219,6 +221,9 @@ impl Said {
         }
         if self.is_too_long(status) {
             return "send fewer frames (--interval, --max-frames) or smaller ones (--max-width)".into();
+        }
+        if self.is_blind() {
+            return "name a model that takes it with --model; llama.cpp's server needs its --mmproj too".into();
         }
         match status {
             401 | 403 if !key.is_set => format!("set {} to a key of this server", key.variable),
@@ -252,6 +257,11 @@ impl Said {
                     .any(|text| self.message.contains(&format!("{text}'{name}'")))
         };
         FLAGS.iter().find(|(name, _)| named(name)).map(|(_, flag)| *flag)
+    }
+
+    /// Whether the model takes no pictures, or no sound.
+    fn is_blind(&self) -> bool {
+        ["image", "audio"].iter().any(|what| self.message.contains(&format!("{what} input is not supported")))
     }
 
     fn is_too_long(&self, status: u16) -> bool {
@@ -359,6 +369,9 @@ mod tests {
                 "host: 400 Bad Request: Unsupported value: 'temperature' does not support 0.1 with this model.; \
                  leave --temperature out: this model does not take it so"),
             (500, "\u{1b}[31mred\u{7}\r\n\u{202e}text", "host: 500 Internal Server Error: red text; try again later"),
+            (500, r#"{"error":{"code":500,"message":"image input is not supported - hint: if this is unexpected, you may need to provide the mmproj","type":"server_error"}}"#,
+                "host: 500 Internal Server Error: image input is not supported - hint: if this is unexpected, you may need \
+                 to provide the mmproj; name a model that takes it with --model; llama.cpp's server needs its --mmproj too"),
             (413, "{}", "host: 413 Payload Too Large; send fewer frames (--interval, --max-frames) or smaller ones (--max-width)"),
         ];
         for (status, body, expected) in table {
