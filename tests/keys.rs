@@ -197,6 +197,48 @@ fn files(folder: &Path, found: &mut Vec<(String, Vec<u8>)>) {
     }
 }
 
+/// Runs a script in a session of its own with an unlocked keyring, where that can be had.
+fn in_a_session(user: &User, script: &str) -> Option<Ran> {
+    let tools = ["dbus-run-session", "gnome-keyring-daemon", "secret-tool"];
+    let is_there = |tool: &&str| {
+        std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).any(|folder| folder.join(tool).exists())
+    };
+    if let Some(tool) = tools.iter().find(|tool| !is_there(tool)) {
+        eprintln!("not run: {tool} is not installed");
+        return None;
+    }
+    let unlock = "printf pw | gnome-keyring-daemon --unlock --components=secrets >/dev/null 2>&1";
+    let mut command = std::process::Command::new("dbus-run-session");
+    command.args(["--", "sh", "-c", &format!("{unlock}; {script}")]).env_clear();
+    command.env("HOME", user.home.path()).env("XDG_RUNTIME_DIR", user.home.path());
+    command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).current_dir(env!("CARGO_MANIFEST_DIR"));
+    Some(ran(&mut command))
+}
+
+#[test]
+fn a_key_may_lie_in_the_desktops_keyring() {
+    let (user, oracle) = (User::new(), Oracle::start_with_key(CANARY));
+    let (config, binary) = (user.path("c.toml"), env!("CARGO_BIN_EXE_vidgist"));
+    std::fs::write(&config, format!("api_key_keyring = \"mine\"\nbase_url = \"{}\"\n", oracle.base_url()))
+        .expect("written");
+    let ask = format!("{binary} --config {config} summarize fixtures/talk.mp4 --max-frames 1 --model {CHAT_MODEL}");
+    let store = format!("printf {CANARY} | secret-tool store --label=vidgist service vidgist username mine");
+    let Some(ran) = in_a_session(&user, &format!("{ask}; {store} && {ask}")) else { return };
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let advice = "(mine): the keyring holds no such entry; store it by: secret-tool store --label=vidgist service vidgist \
+                  username mine";
+    assert!(ran.err.contains(advice), "at first it is not there: {ran:?}");
+    assert_eq!(oracle.chats().len(), 1, "then it is");
+    assert!(!ran.out.contains(CANARY) && !ran.err.contains(CANARY), "{ran:?}");
+
+    let mut command = user.command(&["--config", &config, "summarize", "fixtures/talk.mp4", "--model", CHAT_MODEL]);
+    let without = command::ran(command.env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere"));
+    assert!(without.code == Some(2) && without.err.contains("no keyring (Secret Service) runs"), "{without:?}");
+    std::fs::write(&config, "api_key_keyring = \"a\"\napi_key_command = \"b\"\n").expect("written");
+    let both = user.run(&["--config", &config, "doctor"]);
+    assert!(both.code == Some(2) && both.err.contains("one is enough"), "{both:?}");
+}
+
 #[test]
 fn the_key_is_in_no_output_log_report_or_cache() {
     for (faults, code) in [

@@ -359,6 +359,34 @@ async fn the_key_is_in_no_error_debug_text_or_log() {
     }
 }
 
+/// What is said of a panic, its message and its place.
+fn panicked(work: impl FnOnce()) -> String {
+    static SAID: Mutex<String> = Mutex::new(String::new());
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|info| *SAID.lock().expect("a text") = info.to_string()));
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+    std::panic::set_hook(hook);
+    assert!(outcome.is_err(), "it panics");
+    std::mem::take(&mut SAID.lock().expect("a text"))
+}
+
+#[test]
+fn the_key_is_in_no_panic() {
+    let oracle = Oracle::start_with_key(KEY);
+    let config = config(server(&oracle, Some(KEY)));
+    // Whoever unwraps a result prints what is in it.
+    let of_config = panicked(|| panic!("{config:?}"));
+    let of_model = panicked(|| panic!("{:?}", OpenAi::new(config.clone())));
+    oracle.fail_with(vec![Fault::EchoKey(401); 3]);
+    let of_error = panicked(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(ask(config.clone())).expect("an answer");
+    });
+    for (said, expected) in [(of_config, "base_url"), (of_model, "OpenAi"), (of_error, "401 Unauthorized")] {
+        assert!(said.contains(expected) && !said.contains(KEY), "{said}");
+    }
+}
+
 fn probe(name: &str) -> MediaInfo {
     let source = Source::identify(name).expect(name);
     vidgist::probe::probe(&source, Ratio::ONE, &Limits::default()).expect(name)

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use vidgist::error::{Error, Result};
 
 use super::args::{PictureFormat, Stt};
-use super::key::KeyCommand;
+use super::key::{KeyCommand, KeySource};
 
 /// `config.toml`. Keys never stand in it.
 #[derive(Debug, Default, Deserialize)]
@@ -30,14 +30,19 @@ pub struct Config {
     /// PEM certificates that are trusted beside the system's.
     pub ca_file: Option<PathBuf>,
     /// Prints the key on its stdout: what the environment has wins over it.
-    pub api_key_command: Option<KeyCommand>,
+    api_key_command: Option<KeyCommand>,
+    /// Names the entry of the desktop's keyring that is the key.
+    api_key_keyring: Option<String>,
+    /// Which of the two there is.
+    #[serde(skip)]
+    pub key: Option<KeySource>,
     pub frames: FramesConfig,
     pub transcription: TranscriptionConfig,
     /// Put over the table of providers, key by key.
     pub providers: toml::Table,
-    /// `api_key_command` of `[providers.NAME]`, by name: keys are the command's business, not the library's.
+    /// The same of `[providers.NAME]`, by name: keys are the command's business, not the library's.
     #[serde(skip)]
-    pub key_commands: BTreeMap<String, KeyCommand>,
+    pub keys: BTreeMap<String, KeySource>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -79,16 +84,27 @@ impl Config {
             Error::usage(path.display(), format!("{place}{}", e.message()), "see the README for what may stand there")
         })?;
         config.check(&path)?;
-        config.take_key_commands(&path)?;
+        config.take_keys(&path)?;
         Ok(config)
     }
 
-    fn take_key_commands(&mut self, path: &Path) -> Result<()> {
+    fn take_keys(&mut self, path: &Path) -> Result<()> {
+        let bad = |problem: String| Error::usage(path.display(), problem, "");
+        let source = |command: Option<KeyCommand>, username: Option<String>, place: &str| match (command, username) {
+            (Some(_), Some(_)) => Err(bad(format!("{place}api_key_command and {place}api_key_keyring: one is enough"))),
+            (command, username) => Ok(command.map(KeySource::Command).or(username.map(KeySource::Keyring))),
+        };
+        self.key = source(self.api_key_command.take(), self.api_key_keyring.take(), "")?;
         for (name, row) in &mut self.providers {
-            let Some(command) = row.as_table_mut().and_then(|row| row.remove("api_key_command")) else { continue };
-            let problem = || format!("providers.{name}.api_key_command must be a text or a list of texts");
-            let command = command.try_into().map_err(|_| Error::usage(path.display(), problem(), ""))?;
-            self.key_commands.insert(name.clone(), command);
+            let Some(row) = row.as_table_mut() else { continue };
+            let command = row.remove("api_key_command").map(toml::Value::try_into).transpose();
+            let problem = format!("providers.{name}.api_key_command must be a text or a list of texts");
+            let command = command.map_err(|_| bad(problem))?;
+            let username = row.remove("api_key_keyring").map(toml::Value::try_into).transpose();
+            let username = username.map_err(|_| bad(format!("providers.{name}.api_key_keyring must be a text")))?;
+            if let Some(source) = source(command, username, &format!("providers.{name}."))? {
+                self.keys.insert(name.clone(), source);
+            }
         }
         Ok(())
     }

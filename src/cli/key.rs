@@ -1,4 +1,7 @@
-//! A key that a command prints: a password manager's, so that no key stands in a file.
+//! Keys that stand in no file: printed by a command, such as a password manager's, or held by the desktop's keyring.
+
+#[cfg(target_os = "linux")]
+mod keyring;
 
 use std::fmt;
 use std::io::Read;
@@ -21,8 +24,59 @@ const MAX_KEY_BYTES: usize = 16 << 10;
 /// What is shown of the complaint of a command that fails.
 const MAX_COMPLAINT_BYTES: usize = 500;
 
-/// The keys that were printed, by their command: it is run once, for it may ask a person.
-static PRINTED: Mutex<Vec<(KeyCommand, SecretString)>> = Mutex::new(Vec::new());
+/// The keys that were got, by where they came from: each is got once, for it may ask a person.
+static GOT: Mutex<Vec<(KeySource, SecretString)>> = Mutex::new(Vec::new());
+
+/// Where a key comes from that is in no environment variable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeySource {
+    /// A command prints it.
+    Command(KeyCommand),
+    /// The desktop's keyring holds it, under this name.
+    Keyring(String),
+}
+
+impl KeySource {
+    /// The key, without the white space around it; from the second time on without asking again.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where there is none, or getting it takes longer than 30 s; what was got is in no error.
+    pub fn get(&self) -> Result<SecretString> {
+        let mut got = GOT.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, key)) = got.iter().find(|(source, _)| source == self) {
+            return Ok(key.clone());
+        }
+        let key = match self {
+            Self::Command(command) => command.run(PATIENCE)?,
+            #[cfg(target_os = "linux")]
+            Self::Keyring(username) => keyring::key(username)?,
+            #[cfg(not(target_os = "linux"))]
+            Self::Keyring(_) => {
+                let advice = "use api_key_command with the system's own tool, such as macOS's security";
+                return Err(Error::usage("api_key_keyring", "is for Linux alone", advice));
+            }
+        };
+        got.push((self.clone(), key.clone()));
+        Ok(key)
+    }
+}
+
+/// Work that may wait for a person, on a thread of its own.
+struct PromptedWork<T>(mpsc::Receiver<T>);
+
+impl<T: Send + 'static> PromptedWork<T> {
+    fn begin(work: impl FnOnce() -> T + Send + 'static) -> Self {
+        let (sender, receiver) = mpsc::channel();
+        // Perhaps nobody waits for it any more.
+        std::thread::spawn(move || drop(sender.send(work())));
+        Self(receiver)
+    }
+
+    /// What came of it; None where it takes longer, or panics.
+    fn wait(&self, patience: Duration) -> Option<T> {
+        self.0.recv_timeout(patience).ok()
+    }
+}
 
 /// A program and its arguments: a list, or one text that is split into words as a shell would. No shell runs it.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
@@ -41,21 +95,6 @@ impl fmt::Debug for KeyCommand {
 }
 
 impl KeyCommand {
-    /// The key that it prints, without the white space around it; from the second time on without running it again.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] where it cannot be run, fails, prints nothing or too much, or takes longer than 30 s; what it
-    /// printed is in no error.
-    pub fn run(&self) -> Result<SecretString> {
-        let mut printed = PRINTED.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, key)) = printed.iter().find(|(command, _)| command == self) {
-            return Ok(key.clone());
-        }
-        let key = self.run_now(PATIENCE)?;
-        printed.push((self.clone(), key.clone()));
-        Ok(key)
-    }
-
     fn words(&self) -> Option<Vec<String>> {
         let words = match self {
             Self::List(words) => Some(words.clone()),
@@ -64,7 +103,12 @@ impl KeyCommand {
         words.filter(|words| words.first().is_some_and(|program| !program.is_empty()))
     }
 
-    fn run_now(&self, patience: Duration) -> Result<SecretString> {
+    /// The key that it prints, without the white space around it.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where it cannot be run, fails, prints nothing or too much, or takes longer than `patience`; what
+    /// it printed is in no error.
+    fn run(&self, patience: Duration) -> Result<SecretString> {
         let words = self.words().ok_or_else(|| {
             Error::usage(NAME, "is no command", "write it as [\"pass\", \"show\", \"openai\"], or as one text")
         })?;
@@ -86,9 +130,9 @@ impl KeyCommand {
         };
         // What it left running may hold its pipe open.
         let left = until.saturating_duration_since(Instant::now());
-        let printed = out.recv_timeout(left).map_err(|_| too_slow())?;
+        let printed = out.wait(left).ok_or_else(too_slow)?;
         if !status.success() {
-            let complaint = err.recv_timeout(left.min(Duration::from_secs(1))).unwrap_or_default();
+            let complaint = err.wait(left.min(Duration::from_secs(1))).unwrap_or_default();
             let complaint = clean_line(&String::from_utf8_lossy(&complaint));
             let ended = status.code().map_or("was killed".to_owned(), |code| format!("ended with exit code {code}"));
             return Err(bad(if complaint.is_empty() { ended } else { format!("{ended}: {complaint}") }));
@@ -106,19 +150,16 @@ impl KeyCommand {
 
 /// What comes out of one end of a command: up to one byte more than `most`, the rest is read away. It is read on a
 /// thread of its own, so that neither end waits for the other.
-fn read(end: Option<impl Read + Send + 'static>, most: usize) -> mpsc::Receiver<Zeroizing<Vec<u8>>> {
-    let (sender, receiver) = mpsc::channel();
-    std::thread::spawn(move || {
+fn read(end: Option<impl Read + Send + 'static>, most: usize) -> PromptedWork<Zeroizing<Vec<u8>>> {
+    PromptedWork::begin(move || {
         let mut kept = Zeroizing::new(Vec::new());
         if let Some(mut end) = end {
             // An end that breaks is an end.
             let _ = end.by_ref().take(most as u64 + 1).read_to_end(&mut kept);
             let _ = std::io::copy(&mut end, &mut std::io::sink());
         }
-        // Perhaps nobody waits for it any more.
-        let _ = sender.send(kept);
-    });
-    receiver
+        kept
+    })
 }
 
 fn wait(child: &mut Child, until: Instant) -> Option<ExitStatus> {
@@ -140,7 +181,7 @@ mod tests {
         let begun = Instant::now();
         for script in ["sleep 60", "yes", "echo sk-1; sleep 60 &"] {
             let command = KeyCommand::List(["sh", "-c", script].map(str::to_owned).into());
-            let error = command.run_now(Duration::from_millis(300)).expect_err(script).to_string();
+            let error = command.run(Duration::from_millis(300)).expect_err(script).to_string();
             assert!(error.starts_with("api_key_command (sh): has not ended after 0.3 s"), "{script}: {error}");
         }
         assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());

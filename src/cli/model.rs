@@ -16,7 +16,7 @@ use vidgist::time::Timestamp;
 
 use super::args::{DetailChoice, ModelArgs, ServerArgs};
 use super::config::Config;
-use super::key::KeyCommand;
+use super::key::KeySource;
 
 /// The environment variable that holds the key.
 pub const KEY_VARIABLE: &str = "OPENAI_API_KEY";
@@ -171,14 +171,14 @@ fn say_what_is_known(chat: &ChatConfig) {
     }
 }
 
-/// The key of `OpenAI` or of an address that the user named: out of the environment, or of the configuration's command.
+/// The key of `OpenAI` or of an address that the user named: out of the environment, or from where the configuration says.
 pub fn key(config: &Config) -> Result<Option<SecretString>> {
     if let Some(key) = secret(KEY_VARIABLE) {
         return Ok(Some(key));
     }
     let is_ours = owner(config)?.is_none_or(|owner| owner == OPENAI_NAME);
-    let command = config.key_commands.get(OPENAI_NAME).or(config.api_key_command.as_ref().filter(|_| is_ours));
-    command.map(KeyCommand::run).transpose()
+    let source = config.keys.get(OPENAI_NAME).or(config.key.as_ref().filter(|_| is_ours));
+    source.map(KeySource::get).transpose()
 }
 
 /// The key of a provider that was named.
@@ -186,21 +186,21 @@ fn provider_key(provider: &Provider, config: &Config) -> Result<Option<SecretStr
     match own_key(provider, config)? {
         None if provider.name == OPENAI_NAME => key(config),
         None if owner(config)?.is_some_and(|owner| owner == provider.name) => {
-            config.api_key_command.as_ref().map(KeyCommand::run).transpose()
+            config.key.as_ref().map(KeySource::get).transpose()
         }
         own => Ok(own),
     }
 }
 
-/// The key of a provider and of no other: out of its own variables, or of its own command.
+/// The key of a provider and of no other: out of its own variables, or from where its table says.
 fn own_key(provider: &Provider, config: &Config) -> Result<Option<SecretString>> {
     match provider.key_variables.iter().find_map(|name| secret(name)) {
-        None => config.key_commands.get(&provider.name).map(KeyCommand::run).transpose(),
+        None => config.keys.get(&provider.name).map(KeySource::get).transpose(),
         own => Ok(own),
     }
 }
 
-/// Whose key the configuration's `api_key_command` prints: that of the provider that its `model` names. None where it
+/// Whose key the configuration's `api_key_command` or `api_key_keyring` is: that of the provider that its `model` names. None where it
 /// names none: then it is that of `OpenAI` or of the configuration's address.
 fn owner(config: &Config) -> Result<Option<String>> {
     let providers = Providers::with(&config.providers)?;
