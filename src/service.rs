@@ -182,6 +182,15 @@ impl Server {
         Failure::inside(reply, &self.key())
     }
 
+    /// The failure that an `error` object tells of, where it stands by itself.
+    pub fn failure_said(&self, error: &Value) -> Failure {
+        let failure = self.without_key(Failure::of(error, &self.key()));
+        if failure.problem.is_empty() {
+            return Failure { problem: "it failed, without a reason".to_owned(), ..failure };
+        }
+        failure
+    }
+
     /// The failure that a reply of this status and body is, where both stand inside of another.
     pub fn failure_of(&self, status: u16, body: &Value) -> Failure {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

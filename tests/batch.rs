@@ -163,6 +163,20 @@ fn a_batch_that_is_refused_says_why() {
     let found = rows(&out);
     let reasons = found.iter().map(|row| row["error"].as_str().unwrap_or_default());
     assert!(!found.is_empty() && reasons.clone().all(|why| why.contains("Enqueued token limit reached")), "{found:#?}");
+
+    // A batch that was deleted over there.
+    let (user, oracle) = (User::new(), Oracle::start_with_key(KEY));
+    let out = user.path("captions.jsonl");
+    for _ in 0..3 {
+        oracle.then_succeed();
+    }
+    oracle.fail_with([Fault::Status(404)]);
+    let ran = batch(&user, &oracle, "openai", &out, &[]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let found = rows(&out);
+    let is_told =
+        |row: &Value| row["error"].as_str().is_some_and(|why| why.contains("knows the batch batch_2 no more"));
+    assert!(!found.is_empty() && found.iter().all(is_told), "{found:#?}");
 }
 
 #[test]

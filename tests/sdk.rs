@@ -6,6 +6,8 @@ mod oracle;
 #[path = "support/python.rs"]
 mod python;
 
+use std::fs::File;
+use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -14,6 +16,7 @@ use serde_json::{Value, json};
 use vidgist::limits::Limits;
 use vidgist::media::{EncodedImage, ImageFormat, Ratio};
 use vidgist::message::{Message, Part, Role};
+use vidgist::model::batch::BatchEnd;
 use vidgist::model::provider::Providers;
 use vidgist::model::{ChatConfig, Detail, Live, Question, ResponseFormat, SamplingParams, connect};
 use vidgist::service::{ServerConfig, parse_base_url};
@@ -171,6 +174,82 @@ async fn what_is_sent_is_what_the_official_sdks_send() {
     for ((call, theirs), ours) in CALLS.iter().zip(theirs).zip(ours) {
         assert!(sent(call, ours, true) == sent(call, theirs, false), "{}", difference(call, theirs, ours));
     }
+}
+
+/// Sends two questions as a batch, and fetches the answers.
+async fn batch(oracle: &Oracle, provider: &str) {
+    let provider = Providers::default().get(provider).expect("a row").clone();
+    let config = ChatConfig::with_provider(provider, server(oracle), CHAT_MODEL);
+    let params = SamplingParams { max_tokens: Some(50), ..SamplingParams::default() };
+    let model = connect(ChatConfig { params, ..config }).expect("a model");
+    let api = model.batch_api().expect("its provider has one");
+    let folder = tempfile::tempdir().expect("a folder");
+    let (requests, results) = (folder.path().join("requests.jsonl"), folder.path().join("results.jsonl"));
+    let mut file = BufWriter::new(File::create(&requests).expect("a file"));
+    let timeline = Timeline::new(TimeRange::new(Timestamp::ZERO, Timestamp::ZERO), Vec::new(), None);
+    for number in 0..2 {
+        let text = format!("Über {number}?\n🎞");
+        let messages = [Message { role: Role::User, parts: vec![Part::Text(text)] }];
+        let body = model.request(&Question::new(&messages, &timeline)).expect("a request").expect("of a server");
+        api.write_request(&format!("request-{number}"), &body, &mut file).expect("written");
+    }
+    file.into_inner().expect("written");
+    let input_file = api.upload(&requests).await.expect("an upload");
+    let batch = api.create(input_file.as_deref(), &requests).await.expect("a batch").expect("heard of");
+    let listed = api.list().await.expect("a list");
+    assert!(listed.len() == 1 && listed[0].id == batch && listed[0].n_requests == Some(2), "{listed:?}");
+    let state = api.look(&batch).await.expect("a state");
+    let Some(BatchEnd::Results(files)) = state.end else { panic!("{state:?}") };
+    for file in &files {
+        api.fetch(file, &results).await.expect("results");
+    }
+    let text = std::fs::read_to_string(&results).expect("results");
+    let mut answers: Vec<_> = text.lines().map(|line| api.read_line(line).expect("a result")).collect();
+    answers.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let ids: Vec<&str> = answers.iter().map(|(id, _)| id.as_str()).collect();
+    assert_eq!(ids, ["request-0", "request-1"]);
+    assert!(answers.iter().all(|(_, answer)| answer.as_ref().is_ok_and(|answer| answer.usage.is_some())));
+    for file in input_file.iter().chain(&files) {
+        api.forget(file).await.expect("deleted");
+    }
+}
+
+/// The steps of batches: what was done where, and the JSON that was sent.
+fn steps(oracle: &Oracle) -> Vec<Value> {
+    let step = |seen: &Seen| {
+        let json: Value = serde_json::from_slice(&seen.body).unwrap_or_default();
+        let kind = seen.header("content-type").map(|kind| kind.split(';').next().unwrap_or(kind).to_owned());
+        json!({"method": seen.method, "path": seen.path, "content-type": kind, "body": json})
+    };
+    oracle.seen().iter().map(step).collect()
+}
+
+#[tokio::test]
+async fn batches_are_sent_as_the_official_sdks_send_them() {
+    let Some(python) = python::python_for("sdk") else { return };
+    let (theirs, ours) = (Oracle::start_with_key(KEY), Oracle::start_with_key(KEY));
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdk/batch.py");
+    let mut command = Command::new(python);
+    command.env_clear().arg(script).args([&format!("http://{}", theirs.address()), KEY]);
+    let asked = command.output().expect("Python");
+    assert!(asked.status.success(), "{}\n{:?}", String::from_utf8_lossy(&asked.stderr), theirs.refusals());
+    batch(&ours, "openai").await;
+    batch(&ours, "anthropic").await;
+    assert_eq!((theirs.refusals(), ours.refusals()), (vec![], vec![]));
+    let chats = |oracle: &Oracle| -> Vec<Value> {
+        let without_store = |mut json: Value| {
+            // The one thing that vidgist adds: see `OURS_ALONE`.
+            json.as_object_mut().expect("an object").remove("store");
+            json
+        };
+        oracle.batched().into_iter().map(|chat| without_store(chat.json)).collect()
+    };
+    assert_eq!(chats(&ours), chats(&theirs));
+    // The SDK of Anthropic's looks for the address of the results once more, which vidgist does not follow.
+    let mut of_sdk = steps(&theirs);
+    of_sdk.dedup();
+    assert_eq!(steps(&ours), of_sdk);
+    assert_eq!((ours.n_left(), theirs.n_left()), ((0, 1), (0, 1)), "nothing stays there");
 }
 
 /// Both, pictures shortened.

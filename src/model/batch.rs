@@ -200,7 +200,13 @@ impl BatchApi {
             BatchDialect::Files => files::state(&reply),
             BatchDialect::Messages => messages::state(&reply, batch),
         };
-        self.told(self.server.get(&path, read).await.map(|(state, _)| state))
+        match self.server.get(&path, read).await {
+            Err(failure) if failure.kind == Kind::Status(404) => {
+                let why = format!("the provider knows the batch {batch} no more: {}", failure.problem);
+                Ok(BatchState { n_done: 0, end: Some(BatchEnd::Refused(why)) })
+            }
+            looked => self.told(looked.map(|(state, _)| state)),
+        }
     }
 
     /// Appends the results in one of [`BatchEnd::Results`] to a file.

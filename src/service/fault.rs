@@ -94,6 +94,16 @@ impl Failure {
     /// An `error` object inside a reply of status 200; None where `reply` holds none.
     pub fn inside(reply: &Value, key: &Key<'_>) -> Option<Self> {
         let error = reply.get("error").filter(|error| !error.is_null())?;
+        let mut failure = Self::of(error, key);
+        failure.problem = match failure.problem.as_str() {
+            "" => "an error inside a 200 reply, without a message".to_owned(),
+            message => format!("an error inside a 200 reply: {message}"),
+        };
+        Some(failure)
+    }
+
+    /// What an `error` object says; its message, which may be empty, is the problem.
+    pub fn of(error: &Value, key: &Key<'_>) -> Self {
         let said = Said::of(error);
         let status = said.code.parse::<u16>().ok().filter(|code| (400..600).contains(code)).unwrap_or(
             match (said.code.as_str(), said.kind.as_str()) {
@@ -102,12 +112,7 @@ impl Failure {
                 _ => 400,
             },
         );
-        let mut failure = said.failure(status, key);
-        failure.problem = match said.message.as_str() {
-            "" => "an error inside a 200 reply, without a message".to_owned(),
-            message => format!("an error inside a 200 reply: {message}"),
-        };
-        Some(failure)
+        Self { problem: said.message.clone(), ..said.failure(status, key) }
     }
 
     /// The failure after `n_tries` tries.

@@ -54,8 +54,8 @@ fn reason(batch: &Value, status: &str) -> String {
 
 /// What a line of results holds in the place of a reply.
 pub(super) fn reply<'a>(server: &Server, line: &'a Value) -> Result<&'a Value, Failure> {
-    if let Some(failure) = server.failure_inside(line) {
-        return Err(failure);
+    if let Some(error) = line.get("error").filter(|error| !error.is_null()) {
+        return Err(server.failure_said(error));
     }
     let response = &line["response"];
     match response["status_code"].as_u64() {

@@ -63,10 +63,7 @@ pub(super) fn reply<'a>(server: &Server, line: &'a Value) -> Result<&'a Value, F
     match result["type"].as_str().unwrap_or_default() {
         "succeeded" => Ok(&result["message"]),
         // The error stands in an error.
-        "errored" => Err(server
-            .failure_inside(&result["error"])
-            .or_else(|| server.failure_inside(result))
-            .unwrap_or_else(|| Failure::new(Kind::Garbled, "it failed, without a reason", ""))),
+        "errored" => Err(server.failure_said(result["error"].get("error").unwrap_or(&result["error"]))),
         "expired" => Err(Failure::new(Kind::Final, "the batch's day was over before it was answered", "ask again")),
         "canceled" => Err(Failure::new(Kind::Final, "the batch was cancelled", "ask again")),
         other => Err(Failure::new(Kind::Garbled, format!("the result's type is {:?}", tidy(other)), "")),

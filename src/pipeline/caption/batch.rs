@@ -274,10 +274,14 @@ async fn fetch(api: &BatchApi, journal: &mut Journal, at: usize) -> Result<()> {
         journal.parts[at].is_fetched = true;
         journal.save()?;
     }
-    for file in journal.parts[at].input_file.iter().chain(&journal.parts[at].results) {
-        if let Err(error) = api.forget(file).await {
-            tracing::warn!("{error}: {file} stays with the provider until it expires there");
+    if !journal.parts[at].is_forgotten {
+        for file in journal.parts[at].input_file.iter().chain(&journal.parts[at].results) {
+            if let Err(error) = api.forget(file).await {
+                tracing::warn!("{error}: {file} stays with the provider until it expires there");
+            }
         }
+        journal.parts[at].is_forgotten = true;
+        journal.save()?;
     }
     Ok(())
 }

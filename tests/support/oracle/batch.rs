@@ -117,14 +117,14 @@ impl Account {
                 found("create", &batch)
             }
             ("GET", ["messages", "batches"]) => {
-                let listed: Vec<Value> = self.batches.iter().rev().map(Batch::messages_json).collect();
+                let listed: Vec<Value> = self.batches.iter().rev().map(|batch| batch.messages_json(request)).collect();
                 found("list", &json!({"data": listed, "has_more": false, "first_id": null, "last_id": null}))
             }
             ("GET", ["messages", "batches", id]) => {
                 let at = self.batches.iter().position(|batch| batch.id == *id).ok_or_else(not_found)?;
                 let left = &mut self.batches[at].n_looks_left;
                 *left = left.saturating_sub(1);
-                found("look", &self.batches[at].messages_json())
+                found("look", &self.batches[at].messages_json(request))
             }
             ("GET", ["messages", "batches", id, "results"]) => {
                 let batch = self.batches.iter().find(|batch| batch.id == *id).ok_or_else(not_found)?;
@@ -252,7 +252,7 @@ impl Account {
             return Err(Refusal::new(400, "requests: at least one", None, None));
         }
         let batch = self.keep(None, results, Vec::new(), ids.len());
-        Ok(batch.messages_json())
+        Ok(batch.messages_json(request))
     }
 }
 
@@ -289,15 +289,17 @@ impl Batch {
             "request_counts": {"total": self.n_requests, "completed": n_done, "failed": n_failed}})
     }
 
-    fn messages_json(&self) -> Value {
+    fn messages_json(&self, request: &Request) -> Value {
         let has_ended = self.has_ended();
+        let host = header(&request.headers, "host").unwrap_or_default();
+        let results_url = has_ended.then(|| format!("http://{host}/v1/messages/batches/{}/results", self.id));
         let n = |n: usize| if has_ended { n } else { 0 };
         let count = |kind: &str| n(self.results.iter().filter(|line| line.contains(&format!("{kind:?}"))).count());
         json!({"id": self.id, "type": "message_batch", "processing_status": if has_ended { "ended" } else { "in_progress" },
             "request_counts": {"processing": if has_ended { 0 } else { self.n_requests }, "succeeded": count("succeeded"),
                 "errored": count("errored"), "canceled": 0, "expired": count("expired")},
             "created_at": "2026-11-24T00:00:00Z", "expires_at": "2026-11-25T00:00:00Z", "ended_at": null,
-            "archived_at": null, "cancel_initiated_at": null, "results_url": null})
+            "archived_at": null, "cancel_initiated_at": null, "results_url": results_url})
     }
 }
 

@@ -56,6 +56,8 @@ pub(super) struct Part {
     pub refused: Option<String>,
     /// Whether the results lie in this folder.
     pub is_fetched: bool,
+    /// Whether the provider was asked to forget what it holds of this part.
+    pub is_forgotten: bool,
 }
 
 impl Part {
