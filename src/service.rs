@@ -145,9 +145,24 @@ impl Server {
 
     /// Gets `path` beneath the base URL, as [`Server::post`].
     pub async fn get<T>(&self, path: &[&str], read: impl Fn(Value) -> Result<T, Failure>) -> Result<(T, u32), Failure> {
+        self.get_with(path, &[], read).await
+    }
+
+    /// As [`Server::get`], with a query.
+    pub async fn get_with<T>(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+        read: impl Fn(Value) -> Result<T, Failure>,
+    ) -> Result<(T, u32), Failure> {
         let read = &read;
-        self.ask(path, 0, Client::get, |request| async move { read(self.whole(self.send(request).await?).await?) })
-            .await
+        let request = |client: &Client, mut url: Url| {
+            if !query.is_empty() {
+                url.query_pairs_mut().extend_pairs(query);
+            }
+            client.get(url)
+        };
+        self.ask(path, 0, request, |request| async move { read(self.whole(self.send(request).await?).await?) }).await
     }
 
     /// Gets `path` beneath the base URL, whatever it holds, into a reader that `begin` makes anew for each try.

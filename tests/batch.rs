@@ -163,20 +163,59 @@ fn a_batch_that_is_refused_says_why() {
     let found = rows(&out);
     let reasons = found.iter().map(|row| row["error"].as_str().unwrap_or_default());
     assert!(!found.is_empty() && reasons.clone().all(|why| why.contains("Enqueued token limit reached")), "{found:#?}");
+}
 
-    // A batch that was deleted over there.
+#[test]
+fn a_batch_that_is_not_known_under_this_key_is_kept() {
     let (user, oracle) = (User::new(), Oracle::start_with_key(KEY));
     let out = user.path("captions.jsonl");
-    for _ in 0..3 {
-        oracle.then_succeed();
-    }
+    // Upload, list and creation go well.
+    (0..3).for_each(|_| oracle.then_succeed());
     oracle.fail_with([Fault::Status(404)]);
     let ran = batch(&user, &oracle, "openai", &out, &[]);
-    assert_eq!(ran.code, Some(1), "{ran:?}");
-    let found = rows(&out);
-    let is_told =
-        |row: &Value| row["error"].as_str().is_some_and(|why| why.contains("knows the batch batch_2 no more"));
-    assert!(!found.is_empty() && found.iter().all(is_told), "{found:#?}");
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.err.contains("does not know the batch batch_2") && ran.err.contains("use the key"), "{ran:?}");
+    let single = batch(&user, &oracle, "openai", &out, &["--max-frames", "1"]);
+    assert_eq!(single.code, Some(0), "with the right key it is gone on with: {single:?}");
+    assert_eq!(oracle.batch_steps().iter().filter(|step| *step == "create").count(), 1);
+    assert!(rows(&out).iter().all(|row| row["caption"].is_string()));
+}
+
+#[test]
+fn results_that_are_none_are_fetched_again() {
+    let (user, oracle) = (User::new(), Oracle::start_with_key(KEY));
+    let out = user.path("captions.jsonl");
+    // Upload, list, creation and look go well; then comes a page.
+    (0..4).for_each(|_| oracle.then_succeed());
+    oracle.fail_with([Fault::Html(200)]);
+    let ran = batch(&user, &oracle, "openai", &out, &[]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.err.contains("hold none of its answers; run the same command again"), "{ran:?}");
+    assert!(!oracle.batch_steps().contains(&"forget".to_owned()), "nothing is deleted there");
+    // Without --batch it would be asked and paid for a second time.
+    let (base_url, model) = (oracle.base_url(), format!("openai:{CHAT_MODEL}"));
+    let mut single = user.command(&["caption", TALK, "--model", &model, "--base-url", &base_url, "-o", &out]);
+    let single = command::ran(single.env("OPENAI_API_KEY", KEY));
+    assert!(single.code == Some(2) && single.err.contains("is under way; add --batch"), "{single:?}");
+    assert_eq!(batch(&user, &oracle, "openai", &out, &[]).code, Some(0));
+    assert!(rows(&out).len() > 10 && rows(&out).iter().all(|row| row["caption"].is_string()));
+    assert_eq!((oracle.chats().len(), oracle.n_left().0), (0, 0));
+}
+
+#[test]
+fn two_runs_do_not_send_one_batch() {
+    let (user, oracle) = (User::new(), Oracle::start_with_key(KEY));
+    let out = user.path("captions.jsonl");
+    let folder = user.home.path().join("captions.jsonl.batch");
+    std::fs::create_dir(&folder).expect("a folder");
+    let lock = std::fs::File::create(folder.join("lock")).expect("a lock");
+    lock.lock().expect("locked");
+    std::fs::write(folder.join("notes.txt"), "mine").expect("written");
+    let ran = batch(&user, &oracle, "openai", &out, &[]);
+    assert!(ran.code == Some(2) && ran.err.contains("another vidgist works on this batch"), "{ran:?}");
+    drop(lock);
+    assert_eq!(batch(&user, &oracle, "openai", &out, &[]).code, Some(0));
+    assert_eq!(names(&folder), ["notes.txt"], "what is the user's stays");
 }
 
 #[test]

@@ -258,3 +258,24 @@ fn a_run_stops_before_its_limit_and_the_next_one_goes_on() {
     let unpriced = caption(&user, &oracle, &[TALK, "--max-cost", "0.1"]);
     assert!(unpriced.code == Some(2) && unpriced.err.contains("the price of oracle-chat is not known"), "{unpriced:?}");
 }
+
+#[test]
+fn frames_that_look_the_same_have_a_row_each() {
+    let (user, oracle) = (User::new(), Oracle::start());
+    let (still, out) = (user.path("still.mp4"), user.path("captions.jsonl"));
+    let still_film = ["-v", "error", "-f", "lavfi", "-i", "color=gray:s=64x64:r=5", "-t", "2", "-c:v", "mpeg4", &still];
+    let made = std::process::Command::new("ffmpeg").args(still_film).status().expect("ffmpeg is installed");
+    assert!(made.success());
+    let args = [&*still, "--interval", "500ms", "-o", &out];
+    assert_eq!(caption(&user, &oracle, &args).code, Some(0));
+    let text = std::fs::read_to_string(&out).expect("rows");
+    let whole = rows(&text);
+    assert!(whole.len() == 4 && whole[1]["image_sha256"] == whole[2]["image_sha256"], "{whole:#?}");
+    // Cut off after the second of them.
+    let half: String = text.lines().take(2).flat_map(|line| [line, "\n"]).collect();
+    std::fs::write(&out, half).expect("written");
+    assert_eq!(caption(&user, &oracle, &[&args[..], &["--resume"]].concat()).code, Some(0));
+    let places = |rows: &[Value]| rows.iter().map(|row| row["pts"].as_i64()).collect::<Vec<_>>();
+    assert_eq!(places(&rows(&std::fs::read_to_string(&out).expect("rows"))), places(&whole), "none is lost");
+    assert_eq!(oracle.chats().len(), 6);
+}

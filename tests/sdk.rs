@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use vidgist::limits::Limits;
 use vidgist::media::{EncodedImage, ImageFormat, Ratio};
 use vidgist::message::{Message, Part, Role};
-use vidgist::model::batch::BatchEnd;
+use vidgist::model::batch::{BatchEnd, Created};
 use vidgist::model::provider::Providers;
 use vidgist::model::{ChatConfig, Detail, Live, Question, ResponseFormat, SamplingParams, connect};
 use vidgist::service::{ServerConfig, parse_base_url};
@@ -195,7 +195,8 @@ async fn batch(oracle: &Oracle, provider: &str) {
     }
     file.into_inner().expect("written");
     let input_file = api.upload(&requests).await.expect("an upload");
-    let batch = api.create(input_file.as_deref(), &requests).await.expect("a batch").expect("heard of");
+    let batch = api.create(input_file.as_deref(), &requests).await.expect("a batch");
+    let Created::Batch(batch) = batch else { panic!("{batch:?}") };
     let listed = api.list().await.expect("a list");
     assert!(listed.len() == 1 && listed[0].id == batch && listed[0].n_requests == Some(2), "{listed:?}");
     let state = api.look(&batch).await.expect("a state");
@@ -218,8 +219,12 @@ async fn batch(oracle: &Oracle, provider: &str) {
 fn steps(oracle: &Oracle) -> Vec<Value> {
     let step = |seen: &Seen| {
         let json: Value = serde_json::from_slice(&seen.body).unwrap_or_default();
-        let kind = seen.header("content-type").map(|kind| kind.split(';').next().unwrap_or(kind).to_owned());
-        json!({"method": seen.method, "path": seen.path, "content-type": kind, "body": json})
+        // The SDKs name the type of a body that they do not send, when they delete.
+        let kind = seen.header("content-type").filter(|_| seen.method == "POST");
+        let kind = kind.map(|kind| kind.split(';').next().unwrap_or(kind).to_owned());
+        // vidgist asks for more of a list than the 20 that come by themselves.
+        let path = seen.path.trim_end_matches("?limit=100");
+        json!({"method": seen.method, "path": path, "content-type": kind, "body": json})
     };
     oracle.seen().iter().map(step).collect()
 }

@@ -32,6 +32,11 @@ pub async fn run(args: &CaptionArgs, config: &Config, quiet: bool) -> Result<Exi
     let system = args.prompt.system.clone();
     let task = wishes::text_or_file(args.prompt.prompt.as_ref(), args.prompt.prompt_file.as_ref())?;
     let batch = args.batch.then(|| batch_folder(args)).transpose()?;
+    if let Some(folder) = batch_folder(args).ok().filter(|folder| !args.batch && !is_dry && batch::is_under_way(folder))
+    {
+        let advice = "add --batch to go on with it, or name another file with -o";
+        return Err(Error::usage(folder.display(), "a batch of this output is under way", advice).into());
+    }
     // What was sent is paid for: it is gone on with, asked for or not.
     let goes_on = batch.as_deref().is_some_and(batch::is_under_way);
     if let Some(folder) = batch.as_ref().filter(|_| goes_on && !is_dry) {
@@ -70,7 +75,7 @@ pub async fn run(args: &CaptionArgs, config: &Config, quiet: bool) -> Result<Exi
     if matches!(&summary, Err(error) if matches!(error.downcast_ref(), Some(Error::Interrupted)))
         && batch.as_deref().is_some_and(batch::is_under_way)
     {
-        say("the batch goes on with its provider: the same command fetches its captions");
+        say("what was sent goes on with the provider: the same command goes on here");
     }
     let summary = summary?;
     if let Some(forecast) = &summary.forecast {
@@ -114,7 +119,7 @@ async fn follow(job: CaptionJob, sink: &mut Sink, quiet: bool) -> Result<Caption
                 is_stopping = true;
                 progress.clear();
                 if !is_sent {
-                    say("stopping: what was asked is waited for, ctrl-c again ends at once");
+                    say("stopping: what was asked is waited for, for 10 s; ctrl-c again ends at once");
                 }
                 stop.stop();
                 end_at_once_on_the_next();

@@ -64,6 +64,15 @@ pub struct BatchApi {
     read: fn(&Value) -> Result<Answer, Failure>,
 }
 
+/// What came of creating a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Created {
+    /// It was created, and has this id.
+    Batch(String),
+    /// No answer came, for this reason, and it may have been created: [`BatchApi::list`] tells.
+    Perhaps(String),
+}
+
 /// A batch as its provider lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
@@ -73,6 +82,8 @@ pub struct Listed {
     pub input_file: Option<String>,
     /// How many requests it holds; None where the provider has not counted them yet.
     pub n_requests: Option<u64>,
+    /// When it was created, as the provider writes it; None where it does not say so in a text.
+    pub created_at: Option<String>,
 }
 
 /// How far a batch is.
@@ -151,12 +162,11 @@ impl BatchApi {
         }
     }
 
-    /// Creates a batch; its id. One try, since a batch that is created twice is paid for twice.
+    /// Creates a batch. One try, since a batch that is created twice is paid for twice.
     ///
     /// # Errors
-    /// `Ok(Err(why))` where it may have been created all the same, which [`BatchApi::list`] tells; else as
-    /// [`BatchApi::upload`].
-    pub async fn create(&self, input_file: Option<&str>, requests: &Path) -> Result<Result<String, String>> {
+    /// As [`BatchApi::upload`]; no batch was created then.
+    pub async fn create(&self, input_file: Option<&str>, requests: &Path) -> Result<Created> {
         let once = self.server.without_retries();
         let created = if let Some(id) = input_file {
             files::create(&once, id, &self.url()).await
@@ -165,21 +175,23 @@ impl BatchApi {
             messages::create(&once, requests, n_bytes).await
         };
         match created {
-            Err(failure) if is_unsure(failure.kind) => Ok(Err(failure.problem)),
-            created => self.told(created).map(Ok),
+            Err(failure) if is_unsure(failure.kind) => Ok(Created::Perhaps(failure.problem)),
+            created => self.told(created).map(Created::Batch),
         }
     }
 
-    /// The newest batches of the account.
+    /// The newest batches of the account, 100 at most.
     ///
     /// # Errors
     /// [`Error::Service`].
     pub async fn list(&self) -> Result<Vec<Listed>> {
         let read = |reply: Value| {
-            let listed = reply["data"].as_array().cloned().unwrap_or_default();
+            let none = || Failure::new(Kind::Garbled, "the reply is no list of batches", "");
+            let listed = reply["data"].as_array().ok_or_else(none)?;
             Ok(listed.iter().filter_map(|batch| self.listed(batch)).collect())
         };
-        self.told(self.server.get(self.batches(), read).await.map(|(listed, _)| listed))
+        let listed = self.server.get_with(self.batches(), &[("limit", "100")], read).await;
+        self.told(listed.map(|(listed, _)| listed))
     }
 
     fn listed(&self, batch: &Value) -> Option<Listed> {
@@ -187,23 +199,25 @@ impl BatchApi {
             BatchDialect::Files => batch["request_counts"]["total"].as_u64().filter(|n| *n > 0),
             BatchDialect::Messages => messages::n_requests(batch),
         };
-        Some(Listed { id: id(batch, "id").ok()?, input_file: id(batch, "input_file_id").ok(), n_requests })
+        let created_at = batch["created_at"].as_str().map(tidy);
+        Some(Listed { id: id(batch, "id").ok()?, input_file: id(batch, "input_file_id").ok(), n_requests, created_at })
     }
 
     /// How far a batch is.
     ///
     /// # Errors
-    /// [`Error::Service`].
+    /// [`Error::Usage`] where the provider does not know it, with this key at this address; [`Error::Service`].
     pub async fn look(&self, batch: &str) -> Result<BatchState> {
         let path = [self.batches(), &[batch]].concat();
         let read = |reply: Value| match self.terms.dialect {
-            BatchDialect::Files => files::state(&reply),
+            BatchDialect::Files => files::state(&self.server, &reply),
             BatchDialect::Messages => messages::state(&reply, batch),
         };
         match self.server.get(&path, read).await {
             Err(failure) if failure.kind == Kind::Status(404) => {
-                let why = format!("the provider knows the batch {batch} no more: {}", failure.problem);
-                Ok(BatchState { n_done: 0, end: Some(BatchEnd::Refused(why)) })
+                let problem = format!("does not know the batch {batch}: {}", failure.problem);
+                let advice = "use the key and the address that it was sent with";
+                Err(Error::usage(self.server.name(), problem, advice))
             }
             looked => self.told(looked.map(|(state, _)| state)),
         }

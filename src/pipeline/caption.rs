@@ -123,8 +123,11 @@ pub fn caption(job: CaptionJob, stop: Stop) -> mpsc::Receiver<CaptionEvent> {
 
 async fn run(job: &CaptionJob, events: &mpsc::Sender<CaptionEvent>, stop: &Stop) -> Result<CaptionSummary> {
     job.model.terms().map_or(Ok(()), |terms| job.allowance.check(&terms))?;
-    if let Some(folder) = job.batch.as_ref().filter(|_| job.dry_run.is_none()) {
-        return batch::run(job, folder, events, stop).await;
+    if let Some(folder) = &job.batch {
+        let api = batch::api(job)?;
+        if job.dry_run.is_none() {
+            return batch::run(job, &api, folder, events, stop).await;
+        }
     }
     let files = inputs::expand(&job.inputs)?;
     let _ = events.send(CaptionEvent::Files { inputs: files.clone() }).await;

@@ -55,6 +55,8 @@ fn as_text<S: serde::Serializer>(base: &Option<TimeBase>, serializer: S) -> std:
 pub struct CaptionKey {
     /// The file.
     pub input: String,
+    /// Presentation time of the frame on the stream's own clock: two frames may show the same.
+    pub pts: i64,
     /// SHA-256 of the picture.
     pub image_sha256: String,
     /// The model.
@@ -67,6 +69,7 @@ pub struct CaptionKey {
 #[derive(Debug, Deserialize)]
 struct Kept {
     input: String,
+    pts: Option<i64>,
     caption: Option<String>,
     model: String,
     prompt_version: String,
@@ -114,6 +117,7 @@ impl CaptionRow {
     pub fn key(&self) -> Option<CaptionKey> {
         Some(CaptionKey {
             input: self.input.clone(),
+            pts: self.pts?,
             image_sha256: self.image_sha256.clone()?,
             model: self.model.clone(),
             prompt_version: self.prompt_version.clone(),
@@ -158,7 +162,7 @@ pub fn kept_key(line: &str) -> Option<CaptionKey> {
     let kept: Kept = serde_json::from_str(line).ok()?;
     kept.caption?;
     let (input, model, prompt_version) = (kept.input, kept.model, kept.prompt_version);
-    Some(CaptionKey { input, image_sha256: kept.image_sha256?, model, prompt_version })
+    Some(CaptionKey { input, pts: kept.pts?, image_sha256: kept.image_sha256?, model, prompt_version })
 }
 
 /// A cell; text that a spreadsheet would take for a formula gets an apostrophe before it.
@@ -192,7 +196,7 @@ mod tests {
     #[test]
     fn only_whole_lines_with_a_caption_are_kept() {
         let mut row = CaptionRow::failed("a.mp4", None, "m", "1");
-        row.image_sha256 = Some("00".into());
+        (row.image_sha256, row.pts) = (Some("00".into()), Some(7));
         assert_eq!(kept_key(&row.to_json().unwrap()), None, "no caption yet");
         row.caption = Some("a dog".into());
         let line = row.to_json().unwrap();

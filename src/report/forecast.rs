@@ -141,7 +141,8 @@ pub fn to_markdown(forecast: &Forecast) -> Result<String> {
         put!(out, "| {} | {part} | {} | {bytes} | {} | {cost} |", at + 1, request.n_frames, request.prompt_tokens);
     }
     if let Some(n_more) = f.requests.len().checked_sub(MAX_ROWS).filter(|n_more| *n_more > 0) {
-        put!(out, "\n{n_more} requests more; --format json lists all.");
+        let format = if f.requests[0].input.is_some() { "jsonl" } else { "json" };
+        put!(out, "\n{n_more} requests more; --format {format} lists all.");
     }
     for (at, request) in f.requests.iter().enumerate() {
         if let Some(body) = &request.body {

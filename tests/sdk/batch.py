@@ -24,7 +24,7 @@ lines = [
         "url": "/v1/chat/completions",
         "body": {
             "model": "oracle-chat",
-            "messages": [{"role": "user", "content": [{"type": "text", "text": f"Über {number}?\n🎞"}]}],
+            "messages": [{"role": "user", "content": f"Über {number}?\n🎞"}],
             "max_completion_tokens": 50,
         },
     }
@@ -60,5 +60,5 @@ batch = client.messages.batches.retrieve(batch.id)
 assert batch.processing_status == "ended" and batch.request_counts.succeeded == 2, batch
 results = list(client.messages.batches.results(batch.id))
 assert sorted(result.custom_id for result in results) == ["request-0", "request-1"]
-read(results[0].result.message.content[0].text)
+read("".join(block.text for block in results[0].result.message.content if block.type == "text"))
 client.messages.batches.delete(batch.id)

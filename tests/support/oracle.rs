@@ -282,7 +282,8 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
 async fn judge(request: &Request, shared: &Shared) -> Result<(What, Reply), Refusal> {
     let key = shared.key.as_deref();
     let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
-    if !query.is_empty() {
+    let is_list = request.method == "GET" && matches!(path, "/v1/batches" | "/v1/messages/batches");
+    if !(query.is_empty() || is_list && query == "limit=100") {
         return Err(Refusal::new(400, "unexpected query", None, None));
     }
     if path.starts_with("/v1/messages/batches") {

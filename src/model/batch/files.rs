@@ -27,7 +27,7 @@ pub(super) async fn create(server: &Server, input_file: &str, url: &str) -> Resu
     Ok(batch)
 }
 
-pub(super) fn state(batch: &Value) -> Result<BatchState, Failure> {
+pub(super) fn state(server: &Server, batch: &Value) -> Result<BatchState, Failure> {
     let counts = &batch["request_counts"];
     let count = |name: &str| counts[name].as_u64().unwrap_or_default();
     let end = match batch["status"].as_str().unwrap_or_default() {
@@ -35,21 +35,21 @@ pub(super) fn state(batch: &Value) -> Result<BatchState, Failure> {
         status @ ("completed" | "expired" | "cancelled" | "failed") => {
             let files = ["output_file_id", "error_file_id"].iter().filter_map(|name| id(batch, name).ok());
             let files: Vec<String> = files.collect();
-            Some(if files.is_empty() { BatchEnd::Refused(reason(batch, status)) } else { BatchEnd::Results(files) })
+            Some(if files.is_empty() {
+                BatchEnd::Refused(reason(server, batch, status))
+            } else {
+                BatchEnd::Results(files)
+            })
         }
         other => return Err(Failure::new(Kind::Garbled, format!("the batch's status is {:?}", tidy(other)), "")),
     };
     Ok(BatchState { n_done: count("completed").saturating_add(count("failed")), end })
 }
 
-fn reason(batch: &Value, status: &str) -> String {
+fn reason(server: &Server, batch: &Value, status: &str) -> String {
     let errors = batch["errors"]["data"].as_array().cloned().unwrap_or_default();
-    let said: Vec<&str> = errors.iter().filter_map(|error| error["message"].as_str()).take(3).collect();
-    if said.is_empty() {
-        format!("the batch {status}")
-    } else {
-        tidy(&format!("the batch {status}: {}", said.join("; ")))
-    }
+    let said: Vec<String> = errors.iter().take(3).map(|error| server.failure_said(error).problem).collect();
+    if said.is_empty() { format!("the batch {status}") } else { format!("the batch {status}: {}", said.join("; ")) }
 }
 
 /// What a line of results holds in the place of a reply.

@@ -10,18 +10,19 @@
 mod journal;
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use self::journal::{Asked, AskedFrame, Journal, Part, Ticks, Writer};
+use self::journal::{Asked, AskedFrame, Journal, Known, Part, Ticks, Writer};
 use super::super::Stop;
 use super::groups::{self, Unit, Wanted};
 use super::{CaptionEvent, CaptionJob, CaptionSummary, inputs, no_timeline, reply, settle};
 use crate::error::{Error, Result};
 use crate::message::Answer;
-use crate::model::batch::{BatchApi, BatchEnd};
+use crate::model::batch::{BatchApi, BatchEnd, Created, Listed};
 use crate::model::{Question, ResponseFormat};
 use crate::money::Money;
 use crate::report::caption::CaptionRow;
@@ -32,39 +33,70 @@ pub use journal::{is_under_way, remove};
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// The longest wait between two looks.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
-/// A batch works for hours: so many looks that fail, one after another, end the run, and not the batch.
+/// A batch whose creation nobody hears of is created so many times at most, each after it was looked for in vain.
+const MAX_CREATIONS: usize = 3;
+/// Waits before each search for a batch that may have been created, in seconds: the server may still be at it.
+const SEARCH_WAITS: [u64; 4] = [1, 2, 4, 8];
+/// A batch works for hours: so many rounds of looks that fail, one after another, end the run, and not the batch.
 const MAX_FAILED_LOOKS: u32 = 10;
+
+/// The batch API of the model's provider.
+///
+/// # Errors
+/// [`Error::Usage`] where none is known.
+pub(super) fn api(job: &CaptionJob) -> Result<BatchApi> {
+    job.model.batch_api().ok_or_else(|| {
+        let model = job.model.description();
+        let place = model.endpoint.unwrap_or(model.name);
+        let advice = "leave it out, or set providers.NAME.batch in the configuration";
+        Error::usage("--batch", format!("{place} has no batch API that is known"), advice)
+    })
+}
 
 /// Prepares, sends and fetches what `job` asks for; goes on with what lies in `folder`.
 pub(super) async fn run(
     job: &CaptionJob,
+    api: &BatchApi,
     folder: &Path,
     events: &mpsc::Sender<CaptionEvent>,
     stop: &Stop,
 ) -> Result<CaptionSummary> {
-    let model = job.model.description();
-    let api = job.model.batch_api().ok_or_else(|| {
-        let place = model.endpoint.clone().unwrap_or_else(|| model.name.clone());
-        let advice = "leave it out, or set providers.NAME.batch in the configuration";
-        Error::usage("--batch", format!("{place} has no batch API that is known"), advice)
-    })?;
+    // Held until the end: two runs would both send it.
+    let _turn = journal::turn(folder)?;
     let (mut journal, n_kept) = match Journal::open(folder)? {
         Some(journal) => {
-            journal.check(&model)?;
+            journal.check(&job.model.description())?;
+            if journal.prompt_version != job.prompt.version()
+                || Some(&journal.inputs) != inputs::expand(&job.inputs).ok().as_ref()
+            {
+                let folder = folder.display();
+                tracing::warn!("{folder} holds a batch about other files or with another prompt, which comes first");
+            }
             (journal, 0)
         }
-        None => prepare(job, &api, folder, events, stop).await?,
+        None => match prepare(job, api, folder, events, stop).await {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                // Nothing was sent: the next run begins anew.
+                remove(folder)?;
+                return Err(error);
+            }
+        },
     };
     let _ = events.send(CaptionEvent::Files { inputs: journal.inputs.clone() }).await;
     for at in 0..journal.parts.len() {
         stop.check()?;
-        send(&api, &mut journal, at).await?;
+        send(api, &mut journal, at).await?;
     }
-    follow(&api, &mut journal, events, stop).await?;
+    follow(api, &mut journal, events, stop).await?;
     for at in 0..journal.parts.len() {
-        fetch(&api, &mut journal, at).await?;
+        fetch(api, &mut journal, at).await?;
     }
-    hand_over(job, &api, &journal, events, n_kept).await
+    let summary = hand_over(job, api, &mut journal, events, n_kept).await?;
+    for at in 0..journal.parts.len() {
+        forget(api, &mut journal, at).await?;
+    }
+    Ok(summary)
 }
 
 /// Reads all inputs, and writes the requests and whom each is about.
@@ -79,9 +111,11 @@ async fn prepare(
     let _ = events.send(CaptionEvent::Files { inputs: files.clone() }).await;
     let mut writer = Writer::new(folder, api.clone(), files.clone(), &job.model.description(), &job.prompt.version())?;
     let format = reply::form()?;
-    let (send, mut units) = mpsc::channel(groups::GROUP_QUEUE);
+    let (send, units) = mpsc::channel(groups::GROUP_QUEUE);
     let reading = groups::read_all(job, &files, send, events, stop);
     let writing = async {
+        // Its own, so that the reader ends where writing fails.
+        let mut units = units;
         let (mut n_kept, mut expected) = (0, Expected::default());
         while let Some(unit) = units.recv().await {
             match unit {
@@ -93,16 +127,10 @@ async fn prepare(
         Ok::<_, Error>((n_kept, expected))
     };
     let ((), written) = tokio::join!(reading, writing);
-    let finished = written.and_then(|(n_kept, expected)| {
-        stop.check()?;
-        expected.check(job)?;
-        Ok((writer.finish()?, n_kept))
-    });
-    if finished.is_err() {
-        // Nothing was sent: the next run begins anew.
-        remove(folder)?;
-    }
-    finished
+    let (n_kept, expected) = written?;
+    stop.check()?;
+    expected.check(job)?;
+    Ok((writer.finish()?, n_kept))
 }
 
 /// What a batch is expected to take.
@@ -162,54 +190,71 @@ async fn send(api: &BatchApi, journal: &mut Journal, at: usize) -> Result<()> {
         return Ok(());
     }
     let requests = journal.requests(at);
-    if journal.parts[at].input_file.is_none() {
-        journal.parts[at].input_file = api.upload(&requests).await?;
-        journal.save()?;
-    }
-    loop {
-        if let Some(known) = &journal.parts[at].known_batches {
-            // A try of this run or of an earlier one may have created it, and not have heard so.
-            if let Some(found) = find(api, &journal.parts[at], known).await? {
-                journal.parts[at].batch = Some(found);
-                return journal.save();
-            }
+    if let Some(known) = journal.parts[at].known.clone() {
+        // An earlier run did not hear whether it was created.
+        journal.parts[at].batch = find(api, journal, at, &known).await?;
+        if journal.parts[at].batch.is_some() {
+            return journal.save();
         }
-        journal.parts[at].known_batches = Some(api.list().await?.into_iter().map(|listed| listed.id).collect());
+    }
+    for _ in 0..MAX_CREATIONS {
+        if journal.parts[at].input_file.is_none() {
+            journal.parts[at].input_file = api.upload(&requests).await?;
+            journal.save()?;
+        }
+        let listed = api.list().await?;
+        let known = Known {
+            ids: listed.iter().map(|batch| batch.id.clone()).collect(),
+            newest: listed.into_iter().filter_map(|batch| batch.created_at).max(),
+        };
+        journal.parts[at].known = Some(known.clone());
         journal.save()?;
-        match api.create(journal.parts[at].input_file.as_deref(), &requests).await? {
-            Ok(batch) => {
+        let why = match api.create(journal.parts[at].input_file.as_deref(), &requests).await {
+            Ok(Created::Batch(batch)) => {
                 journal.parts[at].batch = Some(batch);
                 return journal.save();
             }
-            Err(why) => {
-                tracing::warn!("{}: {why}: looking whether the batch was created all the same", api.server_name());
-                tokio::time::sleep(FIRST_WAIT).await;
+            Ok(Created::Perhaps(why)) => why,
+            Err(error) => {
+                // Nothing was created; the file may be what it does not like.
+                (journal.parts[at].known, journal.parts[at].input_file) = (None, None);
+                journal.save()?;
+                return Err(error);
+            }
+        };
+        tracing::warn!("{}: {why}: looking whether the batch was created all the same", api.server_name());
+        for wait in SEARCH_WAITS {
+            tokio::time::sleep(Duration::from_secs(wait)).await;
+            journal.parts[at].batch = find(api, journal, at, &known).await?;
+            if journal.parts[at].batch.is_some() {
+                return journal.save();
             }
         }
-        journal.parts[at].n_unsure += 1;
-        if journal.parts[at].n_unsure >= journal::MAX_UNSURE {
-            journal.save()?;
-            let problem = "it cannot be told whether a batch was created";
-            return Err(Error::service(api.server_name(), problem, "run the same command again later"));
-        }
     }
+    let problem = format!("did not answer {MAX_CREATIONS} times when a batch was to be created");
+    Err(Error::service(api.server_name(), problem, "run the same command again later"))
 }
 
-/// The batch of a part that was created unheard: the one of its file, or the only new one of its size.
-async fn find(api: &BatchApi, part: &Part, known: &[String]) -> Result<Option<String>> {
-    let listed = api.list().await?;
-    let is_ours = |listed: &&crate::model::batch::Listed| match &part.input_file {
-        Some(_) => listed.input_file == part.input_file,
-        None => !known.contains(&listed.id) && listed.n_requests == Some(part.n_requests),
+/// The batch of a part that was created unheard: the one of its file, or the only newer one of its size.
+async fn find(api: &BatchApi, journal: &Journal, at: usize, known: &Known) -> Result<Option<String>> {
+    let (listed, part) = (api.list().await?, &journal.parts[at]);
+    let is_ours = |listed: &&Listed| {
+        if part.input_file.is_some() {
+            return listed.input_file == part.input_file;
+        }
+        let is_new = !known.ids.contains(&listed.id) && listed.created_at >= known.newest;
+        is_new && listed.n_requests == Some(part.n_requests)
     };
     let ours: Vec<_> = listed.iter().filter(is_ours).collect();
     match ours.as_slice() {
         [] => Ok(None),
         [one] => Ok(Some(one.id.clone())),
         several => {
-            let problem =
-                format!("{} new batches have {} requests: which is this run's?", several.len(), part.n_requests);
-            Err(Error::service(api.server_name(), problem, "look at the account's batches"))
+            let ids: Vec<&str> = several.iter().map(|batch| batch.id.as_str()).collect();
+            let problem = format!("one of these batches is this run's: {}", ids.join(", "));
+            let advice =
+                format!("write the right one as \"batch\" of part {} into {}", at + 1, journal.path().display());
+            Err(Error::service(api.server_name(), problem, advice))
         }
     }
 }
@@ -218,8 +263,14 @@ async fn find(api: &BatchApi, part: &Part, known: &[String]) -> Result<Option<St
 async fn follow(api: &BatchApi, journal: &mut Journal, events: &mpsc::Sender<CaptionEvent>, stop: &Stop) -> Result<()> {
     let n_requests = journal.parts.iter().map(|part| part.n_requests).sum();
     let (mut wait, mut n_failed) = (FIRST_WAIT, 0);
-    loop {
-        let mut n_done = 0;
+    let _ = events.send(CaptionEvent::Batch { n_done: 0, n_requests }).await;
+    while !journal.parts.iter().all(Part::has_ended) {
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = stop.stopped() => return Err(Error::Interrupted),
+        }
+        wait = wait.mul_f64(1.5).min(LONGEST_WAIT);
+        let (mut n_done, mut failed) = (0, None);
         for at in 0..journal.parts.len() {
             let part = &journal.parts[at];
             let (false, Some(batch)) = (part.has_ended(), part.batch.clone()) else {
@@ -229,7 +280,6 @@ async fn follow(api: &BatchApi, journal: &mut Journal, events: &mpsc::Sender<Cap
             stop.check()?;
             match api.look(&batch).await {
                 Ok(state) => {
-                    n_failed = 0;
                     n_done += state.n_done;
                     match state.end {
                         Some(BatchEnd::Results(files)) => journal.parts[at].results = files,
@@ -238,59 +288,63 @@ async fn follow(api: &BatchApi, journal: &mut Journal, events: &mpsc::Sender<Cap
                     }
                     journal.save()?;
                 }
-                Err(error) => {
-                    n_failed += 1;
-                    if n_failed >= MAX_FAILED_LOOKS {
-                        return Err(error);
-                    }
-                    tracing::warn!("{error}");
-                }
+                Err(error @ Error::Service(_)) => failed = Some(error),
+                Err(error) => return Err(error),
             }
+        }
+        n_failed = if failed.is_some() { n_failed + 1 } else { 0 };
+        match failed {
+            Some(error) if n_failed >= MAX_FAILED_LOOKS => return Err(error),
+            Some(error) => tracing::warn!("{error}"),
+            None => {}
         }
         let _ = events.send(CaptionEvent::Batch { n_done, n_requests }).await;
-        if journal.parts.iter().all(Part::has_ended) {
-            return Ok(());
-        }
-        tokio::select! {
-            () = tokio::time::sleep(wait) => {}
-            () = stop.stopped() => return Err(Error::Interrupted),
-        }
-        wait = wait.mul_f64(1.5).min(LONGEST_WAIT);
-    }
-}
-
-/// Fetches the results of a part, and has the provider forget its pictures.
-async fn fetch(api: &BatchApi, journal: &mut Journal, at: usize) -> Result<()> {
-    if !journal.parts[at].is_fetched {
-        let into = journal.results(at);
-        // Half of an earlier try.
-        match std::fs::remove_file(&into) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(Error::io(&into, error)),
-            _ => {}
-        }
-        for file in journal.parts[at].results.clone() {
-            api.fetch(&file, &into).await?;
-        }
-        journal.parts[at].is_fetched = true;
-        journal.save()?;
-    }
-    if !journal.parts[at].is_forgotten {
-        for file in journal.parts[at].input_file.iter().chain(&journal.parts[at].results) {
-            if let Err(error) = api.forget(file).await {
-                tracing::warn!("{error}: {file} stays with the provider until it expires there");
-            }
-        }
-        journal.parts[at].is_forgotten = true;
-        journal.save()?;
     }
     Ok(())
+}
+
+/// Fetches the results of a part.
+async fn fetch(api: &BatchApi, journal: &mut Journal, at: usize) -> Result<()> {
+    if journal.parts[at].is_fetched {
+        return Ok(());
+    }
+    let into = journal.results(at);
+    // Half of an earlier try.
+    match std::fs::remove_file(&into) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(Error::io(&into, error)),
+        _ => {}
+    }
+    for file in journal.parts[at].results.clone() {
+        let fetched = api.fetch(&file, &into).await;
+        fetched.map_err(|error| {
+            let advice =
+                format!("run the same command again; {} keeps what is known of the batch", journal.path().display());
+            Error::service(format!("the results of batch part {}", at + 1), error.to_string(), advice)
+        })?;
+    }
+    journal.parts[at].is_fetched = true;
+    journal.save()
+}
+
+/// Has the provider forget the pictures of a part, whose answers are here.
+async fn forget(api: &BatchApi, journal: &mut Journal, at: usize) -> Result<()> {
+    if journal.parts[at].is_forgotten {
+        return Ok(());
+    }
+    for file in journal.parts[at].input_file.iter().chain(&journal.parts[at].results) {
+        if let Err(error) = api.forget(file).await {
+            tracing::warn!("{error}: {file} stays with the provider until it expires there");
+        }
+    }
+    journal.parts[at].is_forgotten = true;
+    journal.save()
 }
 
 /// Tells the rows, in the order in which they were asked.
 async fn hand_over(
     job: &CaptionJob,
     api: &BatchApi,
-    journal: &Journal,
+    journal: &mut Journal,
     events: &mpsc::Sender<CaptionEvent>,
     n_kept: usize,
 ) -> Result<CaptionSummary> {
@@ -298,9 +352,18 @@ async fn hand_over(
     let (mut part, mut answers) = (None, HashMap::new());
     for asked in journal.asked()? {
         let asked = asked?;
-        if part != asked.part {
+        if let Some(at) = asked.part.filter(|_| part != asked.part) {
             part = asked.part;
-            answers = part.map_or_else(|| Ok(HashMap::new()), |at| read_results(api, journal, at))?;
+            answers = read_results(api, journal, at)?;
+            let has_answer = |asked: Asked| asked.part == Some(at) && answers.contains_key(&asked.id);
+            let is_ours = journal.asked()?.any(|asked| asked.is_ok_and(has_answer));
+            if !is_ours && journal.parts[at].refused.is_none() {
+                // A page of an error, another's batch: it is neither told nor deleted.
+                journal.parts[at].is_fetched = false;
+                journal.save()?;
+                let problem = format!("the results of batch part {} hold none of its answers", at + 1);
+                return Err(Error::service(api.server_name(), problem, "run the same command again"));
+            }
         }
         for row in rows(journal, &asked, &mut answers) {
             if job.is_done(&row) {

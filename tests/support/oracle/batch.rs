@@ -76,7 +76,8 @@ impl Account {
         key: Option<&str>,
     ) -> Result<(String, Reply), Refusal> {
         let not_found = || Refusal::new(404, "No such object", None, None);
-        let parts: Vec<&str> = request.path.trim_start_matches("/v1/").split('/').collect();
+        let (path, _) = request.path.split_once('?').unwrap_or((&request.path, ""));
+        let parts: Vec<&str> = path.trim_start_matches("/v1/").split('/').collect();
         let found = |what: &str, json: &Value| Ok((what.to_owned(), Reply::json(200, json)));
         match (request.method.as_str(), parts.as_slice()) {
             ("POST", ["files"]) => {
@@ -104,7 +105,7 @@ impl Account {
                 found("create", &batch)
             }
             ("GET", ["batches"]) => {
-                let listed: Vec<Value> = self.batches.iter().rev().map(Batch::json).collect();
+                let listed: Vec<Value> = self.of(false).map(Batch::json).collect();
                 found("list", &json!({"object": "list", "data": listed, "has_more": false}))
             }
             ("GET", ["batches", id]) => {
@@ -117,7 +118,7 @@ impl Account {
                 found("create", &batch)
             }
             ("GET", ["messages", "batches"]) => {
-                let listed: Vec<Value> = self.batches.iter().rev().map(|batch| batch.messages_json(request)).collect();
+                let listed: Vec<Value> = self.of(true).map(|batch| batch.messages_json(request)).collect();
                 found("list", &json!({"data": listed, "has_more": false, "first_id": null, "last_id": null}))
             }
             ("GET", ["messages", "batches", id]) => {
@@ -138,6 +139,11 @@ impl Account {
             }
             _ => Err(Refusal::new(404, format!("Invalid URL ({} {})", request.method, request.path), None, None)),
         }
+    }
+
+    /// Batches of Anthropic's, or of OpenAI's, the newest first.
+    fn of(&self, is_messages: bool) -> impl Iterator<Item = &Batch> {
+        self.batches.iter().rev().filter(move |batch| batch.input_file.is_none() == is_messages)
     }
 
     fn create(&mut self, request: &Request) -> Result<Value, Refusal> {

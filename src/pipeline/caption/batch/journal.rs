@@ -1,8 +1,8 @@
 //! What is known of a batch under way: a folder with the requests, whom each is about, the results, and in `batch.json`
 //! how far each part is.
 
-use std::fs::File;
-use std::io::{BufRead as _, BufReader, BufWriter, Write as _};
+use std::fs::{File, TryLockError};
+use std::io::{BufRead as _, BufReader, BufWriter, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -20,8 +20,10 @@ use crate::time::{TimeBase, Timestamp};
 const VERSION: u32 = 1;
 const STATE: &str = "batch.json";
 const ASKED: &str = "asked.jsonl";
-/// So many creations of one batch that nobody heard of end a run.
-pub(super) const MAX_UNSURE: u32 = 3;
+const LOCK: &str = "lock";
+/// What the names of our other files begin with.
+const REQUESTS: &str = "requests-";
+const RESULTS: &str = "results-";
 
 /// The state of a batch, as `batch.json` holds it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -44,10 +46,8 @@ pub(super) struct Part {
     pub n_requests: u64,
     /// The provider's id of the uploaded requests.
     pub input_file: Option<String>,
-    /// Ids of the account's batches before this one was to be created; None before that.
-    pub known_batches: Option<Vec<String>>,
-    /// Creations of which nothing was heard.
-    pub n_unsure: u32,
+    /// The account's batches before this one was to be created; None where it cannot have been.
+    pub known: Option<Known>,
     /// The provider's id of the batch.
     pub batch: Option<String>,
     /// The provider's ids of the results; empty until there are any.
@@ -58,6 +58,14 @@ pub(super) struct Part {
     pub is_fetched: bool,
     /// Whether the provider was asked to forget what it holds of this part.
     pub is_forgotten: bool,
+}
+
+/// The newest batches of an account at some moment.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Known {
+    pub ids: Vec<String>,
+    /// When the newest was created, where the provider tells it as a text (RFC 3339).
+    pub newest: Option<String>,
 }
 
 impl Part {
@@ -128,14 +136,45 @@ pub fn is_under_way(folder: &Path) -> bool {
     folder.join(STATE).exists()
 }
 
-/// Removes the folder, once its rows are written.
+/// Removes what a batch left in `folder`, once its rows are written, and the folder if nothing else is in it.
 ///
 /// # Errors
 /// [`Error::Io`].
 pub fn remove(folder: &Path) -> Result<()> {
-    match std::fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io(folder, error)),
+    let io = |error| Error::io(folder, error);
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(io)?,
+    };
+    for entry in entries {
+        let entry = entry.map_err(io)?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let is_part = |start: &str| name.starts_with(start) && name.ends_with(".jsonl");
+        if matches!(&*name, STATE | ASKED | LOCK) || is_part(REQUESTS) || is_part(RESULTS) {
+            std::fs::remove_file(entry.path()).map_err(io)?;
+        }
+    }
+    match std::fs::remove_dir(folder) {
+        Err(error) if error.kind() != ErrorKind::DirectoryNotEmpty => Err(io(error)),
         _ => Ok(()),
+    }
+}
+
+/// The right to work in `folder`, which is made, as long as the file is open.
+///
+/// # Errors
+/// [`Error::Usage`] where another process has it.
+pub(super) fn turn(folder: &Path) -> Result<File> {
+    let io = |error| Error::io(folder, error);
+    std::fs::create_dir_all(folder).map_err(io)?;
+    let lock = File::create(folder.join(LOCK)).map_err(io)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => {
+            Err(Error::usage(folder.display(), "another vidgist works on this batch", "let it end"))
+        }
+        Err(TryLockError::Error(error)) => Err(io(error)),
     }
 }
 
@@ -144,7 +183,7 @@ impl Journal {
     pub fn open(folder: &Path) -> Result<Option<Self>> {
         let path = folder.join(STATE);
         let bytes = match std::fs::read(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             read => read.map_err(|error| Error::io(&path, error))?,
         };
         let advice = "look at the account's batches before it is deleted: they may be under way";
@@ -169,7 +208,12 @@ impl Journal {
     }
 
     pub fn save(&self) -> Result<()> {
-        write_file(&self.folder.join(STATE), json::to_text(self)?.as_bytes())
+        write_file(&self.path(), json::to_text(self)?.as_bytes())
+    }
+
+    /// Where the state lies.
+    pub fn path(&self) -> PathBuf {
+        self.folder.join(STATE)
     }
 
     /// The requests of a part.
@@ -179,7 +223,7 @@ impl Journal {
 
     /// The results of a part.
     pub fn results(&self, part: usize) -> PathBuf {
-        self.folder.join(format!("results-{:03}.jsonl", part + 1))
+        self.folder.join(format!("{RESULTS}{:03}.jsonl", part + 1))
     }
 
     /// All that was asked, in its order.
@@ -194,18 +238,22 @@ impl Journal {
 }
 
 fn requests(folder: &Path, part: usize) -> PathBuf {
-    folder.join(format!("requests-{:03}.jsonl", part + 1))
+    folder.join(format!("{REQUESTS}{:03}.jsonl", part + 1))
 }
 
 /// The lines of a file; none where it is not there.
 pub(super) fn lines(path: &Path) -> Result<impl Iterator<Item = Result<String>> + use<>> {
     let file = match File::open(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
         file => Some(file.map_err(|error| Error::io(path, error))?),
     };
     let path = path.to_owned();
-    let read = file.into_iter().flat_map(|file| BufReader::new(file).lines());
-    Ok(read.map(move |line| line.map_err(|error| Error::io(&path, error))))
+    // Bytes that are no text end neither the line nor the file.
+    let read = file.into_iter().flat_map(|file| BufReader::new(file).split(b'\n'));
+    Ok(read.map(move |line| match line {
+        Ok(line) => Ok(String::from_utf8_lossy(&line).into_owned()),
+        Err(error) => Err(Error::io(&path, error)),
+    }))
 }
 
 /// Writes a batch into its folder, before any of it is sent.
@@ -227,9 +275,6 @@ impl Writer {
         model: &ModelDescription,
         prompt_version: &str,
     ) -> Result<Self> {
-        // What is there without a state was never sent.
-        super::remove(folder)?;
-        std::fs::create_dir_all(folder).map_err(|error| Error::io(folder, error))?;
         let journal = Journal {
             version: VERSION,
             endpoint: model.endpoint.clone(),
