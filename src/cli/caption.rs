@@ -32,6 +32,10 @@ pub async fn run(args: &CaptionArgs, config: &Config, quiet: bool) -> Result<Exi
     let system = args.prompt.system.clone();
     let task = wishes::text_or_file(args.prompt.prompt.as_ref(), args.prompt.prompt_file.as_ref())?;
     let batch = args.batch.then(|| batch_folder(args)).transpose()?;
+    if args.batch {
+        // Before an output is made that nothing would be written to.
+        batch::api(&*model)?;
+    }
     if let Some(folder) = batch_folder(args).ok().filter(|folder| !args.batch && !is_dry && batch::is_under_way(folder))
     {
         let advice = "add --batch to go on with it, or name another file with -o";

@@ -124,7 +124,7 @@ pub fn caption(job: CaptionJob, stop: Stop) -> mpsc::Receiver<CaptionEvent> {
 async fn run(job: &CaptionJob, events: &mpsc::Sender<CaptionEvent>, stop: &Stop) -> Result<CaptionSummary> {
     job.model.terms().map_or(Ok(()), |terms| job.allowance.check(&terms))?;
     if let Some(folder) = &job.batch {
-        let api = batch::api(job)?;
+        let api = batch::api(&*job.model)?;
         if job.dry_run.is_none() {
             return batch::run(job, &api, folder, events, stop).await;
         }

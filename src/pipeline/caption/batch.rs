@@ -23,7 +23,7 @@ use super::{CaptionEvent, CaptionJob, CaptionSummary, inputs, no_timeline, reply
 use crate::error::{Error, Result};
 use crate::message::Answer;
 use crate::model::batch::{BatchApi, BatchEnd, Created, Listed};
-use crate::model::{Question, ResponseFormat};
+use crate::model::{ChatModel, Question, ResponseFormat};
 use crate::money::Money;
 use crate::report::caption::CaptionRow;
 
@@ -44,9 +44,9 @@ const MAX_FAILED_LOOKS: u32 = 10;
 ///
 /// # Errors
 /// [`Error::Usage`] where none is known.
-pub(super) fn api(job: &CaptionJob) -> Result<BatchApi> {
-    job.model.batch_api().ok_or_else(|| {
-        let model = job.model.description();
+pub fn api(model: &dyn ChatModel) -> Result<BatchApi> {
+    model.batch_api().ok_or_else(|| {
+        let model = model.description();
         let place = model.endpoint.unwrap_or(model.name);
         let advice = "leave it out, or set providers.NAME.batch in the configuration";
         Error::usage("--batch", format!("{place} has no batch API that is known"), advice)
