@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use vidgist::error::Error;
+use vidgist::model::ChatModel;
 use vidgist::pipeline::caption::{CaptionEvent, CaptionJob, CaptionSummary, batch, caption};
 use vidgist::pipeline::{DryRun, Job, Stop};
 use vidgist::prompt::CaptionPrompt;
@@ -31,28 +32,13 @@ pub async fn run(args: &CaptionArgs, config: &Config, quiet: bool) -> Result<Exi
     }
     let system = args.prompt.system.clone();
     let task = wishes::text_or_file(args.prompt.prompt.as_ref(), args.prompt.prompt_file.as_ref())?;
-    let batch = args.batch.then(|| batch_folder(args)).transpose()?;
-    if args.batch {
-        // Before an output is made that nothing would be written to.
-        batch::api(&*model)?;
-    }
-    if let Some(folder) = batch_folder(args).ok().filter(|folder| !args.batch && !is_dry && batch::is_under_way(folder))
-    {
-        let advice = "add --batch to go on with it, or name another file with -o";
-        return Err(Error::usage(folder.display(), "a batch of this output is under way", advice).into());
-    }
-    // What was sent is paid for: it is gone on with, asked for or not.
-    let goes_on = batch.as_deref().is_some_and(batch::is_under_way);
-    if let Some(folder) = batch.as_ref().filter(|_| goes_on && !is_dry) {
-        say(&format!("going on with the batch in {}; inputs are not read again", folder.display()));
-    }
+    let (batch, goes_on) = batch(args, &*model, is_dry)?;
     let format = args.format.unwrap_or(CaptionFormat::Jsonl);
     if args.resume && (format != CaptionFormat::Jsonl || args.output.is_none()) {
         return Err(Error::usage("--resume", "needs a file of JSON lines", "use --format jsonl and -o FILE").into());
     }
     let held = args.output.as_deref().filter(|_| args.resume || goes_on).map(sink::held).transpose()?;
     let (done, text) = held.map_or((HashSet::new(), None), |(done, text)| (done, Some(text)));
-    let mut sink = if is_dry { Sink::new(format) } else { Sink::open(format, args.output.as_deref(), text)? };
     let context =
         WordsContext { base_url: args.model.base_url.as_deref(), server: &args.model.server, stream_idx: None };
     let sampling = wishes::sampling(&args.sampling, config, "5s", None)?;
@@ -75,13 +61,14 @@ pub async fn run(args: &CaptionArgs, config: &Config, quiet: bool) -> Result<Exi
         dry_run: is_dry.then_some(DryRun { shows_requests: args.requests.show_requests }),
         batch: batch.clone(),
     };
-    let summary = follow(job, &mut sink, quiet).await;
-    if matches!(&summary, Err(error) if matches!(error.downcast_ref(), Some(Error::Interrupted)))
-        && batch.as_deref().is_some_and(batch::is_under_way)
-    {
-        say("what was sent goes on with the provider: the same command goes on here");
-    }
-    let summary = summary?;
+    // Last, so that whatever cannot be done leaves no empty file.
+    let mut sink = if is_dry { Sink::new(format) } else { Sink::open(format, args.output.as_deref(), text)? };
+    let summary = follow(job, &mut sink, quiet).await.inspect_err(|error| {
+        let is_interrupted = matches!(error.downcast_ref(), Some(Error::Interrupted));
+        if is_interrupted && batch.as_deref().is_some_and(batch::is_under_way) {
+            say("what was sent goes on with the provider: the same command goes on here");
+        }
+    })?;
     if let Some(forecast) = &summary.forecast {
         let is_json = args.format == Some(CaptionFormat::Jsonl);
         print(&if is_json { forecast::to_json(forecast)? } else { forecast::to_markdown(forecast)? })?;
@@ -97,6 +84,28 @@ pub async fn run(args: &CaptionArgs, config: &Config, quiet: bool) -> Result<Exi
     }
     let is_whole = summary.n_failed == 0 && summary.stopped_because.is_none();
     Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::from(PARTIAL) })
+}
+
+/// The folder of the batch where one is asked for, and whether it is under way.
+fn batch(args: &CaptionArgs, model: &dyn ChatModel, is_dry: bool) -> Result<(Option<PathBuf>, bool)> {
+    if !args.batch {
+        let folder = batch_folder(args).ok().filter(|folder| !is_dry && batch::is_under_way(folder));
+        return match folder {
+            // It would be asked, and paid for, a second time.
+            Some(folder) => {
+                let advice = "add --batch to go on with it, or name another file with -o";
+                Err(Error::usage(folder.display(), "a batch of this output is under way", advice).into())
+            }
+            None => Ok((None, false)),
+        };
+    }
+    let folder = batch_folder(args)?;
+    batch::api(model)?;
+    let goes_on = !is_dry && batch::is_under_way(&folder);
+    if goes_on {
+        say(&format!("going on with the batch in {}; inputs are not read again", folder.display()));
+    }
+    Ok((Some(folder), goes_on))
 }
 
 /// The folder of a batch: beside the file of its rows.
