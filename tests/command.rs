@@ -364,3 +364,11 @@ fn interrupted_sound_ends_with_130_and_leaves_no_half_file() {
     interrupt(child);
     assert_eq!(names(user.home.path()), ["long.wav"]);
 }
+
+#[test]
+fn sound_is_not_sent_to_whom_no_key_is_known_for() {
+    let user = User::new();
+    let ran = user.run(&["transcribe", "fixtures/speech.wav", "--stt-model", "whisper-1"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.err.contains("--stt-model: no key of OpenAI is known; set OPENAI_API_KEY"), "{ran:?}");
+}

@@ -25,7 +25,8 @@ Examples:
   vidgist transcribe talk.mp4 --format srt
   vidgist doctor                                   what is installed, which model would answer
 
-The key is read from OPENAI_API_KEY. Without a key or --base-url nothing leaves this machine.";
+The key is read from the provider's variable (OPENAI_API_KEY), a command or the keyring. Without a key, a server and
+--stt-model nothing leaves this machine.";
 
 /// Turns video and sound into text: summaries, frames, transcripts.
 #[derive(Debug, Parser)]
@@ -53,6 +54,8 @@ pub enum Command {
     #[command(after_help = PLAN_EXAMPLES)]
     Plan(Box<SummarizeArgs>),
     /// Caption the frames of many videos and pictures
+    // One answer for each frame, in one piece.
+    #[command(mut_arg("stream", |arg| arg.hide(true)), mut_arg("n", |arg| arg.hide(true)))]
     Caption(Box<CaptionArgs>),
     /// Write the frames of a video as pictures
     Frames(FramesArgs),
@@ -132,7 +135,7 @@ pub struct SamplingArgs {
     /// How frames are chosen [default: interval]
     #[arg(long, value_name = "HOW", conflicts_with_all = ["fps", "at"])]
     pub sampling: Option<SamplingMethod>,
-    /// One frame every so often: 5s, 500ms, 1m [default: 1s for summarize, 5s for frames]
+    /// One frame every so often: 5s, 500ms, 1m [default: 1s for summarize, 5s for frames and caption]
     #[arg(long, value_name = "TIME", conflicts_with_all = ["fps", "at"])]
     pub interval: Option<Timestamp>,
     /// Frames a second: 0.5, 2, 30000/1001
@@ -241,7 +244,7 @@ pub enum Stt {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Question")]
 pub struct PromptArgs {
-    /// What to do with the video, in place of "summarise"
+    /// The task, in place of the built-in one
     #[arg(long, value_name = "TEXT", conflicts_with = "prompt_file")]
     pub prompt: Option<String>,
     /// The same, from a file

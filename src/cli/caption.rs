@@ -61,7 +61,7 @@ pub async fn run(args: &CaptionArgs, config: &Config, quiet: bool) -> Result<Exi
         dry_run: is_dry.then_some(DryRun { shows_requests: args.requests.show_requests }),
         batch: batch.clone(),
     };
-    // Last, so that whatever cannot be done leaves no empty file.
+    // Last, so that what is wrong in the command leaves no empty file.
     let mut sink = if is_dry { Sink::new(format) } else { Sink::open(format, args.output.as_deref(), text)? };
     let summary = follow(job, &mut sink, quiet).await.inspect_err(|error| {
         let is_interrupted = matches!(error.downcast_ref(), Some(Error::Interrupted));

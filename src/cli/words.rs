@@ -67,7 +67,13 @@ fn language(args: &TranscriptArgs, config: &Config) -> Option<String> {
 fn api(model: &str, args: &TranscriptArgs, context: WordsContext<'_>, config: &Config) -> Result<ApiTranscriber> {
     let address = args.stt_base_url.as_deref().or(config.transcription.base_url.as_deref());
     let address = address.or(context.base_url).or(config.base_url.as_deref()).unwrap_or(model::OPENAI);
-    let server = model::server(parse_base_url(address)?, model::key(config)?, context.server, config)?;
+    let key = model::key(config)?;
+    if key.is_none() && address == model::OPENAI {
+        // Sound that cannot be answered for is not sent.
+        let advice = format!("set {}, or name a server with --stt-base-url", model::KEY_VARIABLE);
+        return Err(Error::usage("--stt-model", "no key of OpenAI is known", advice));
+    }
+    let server = model::server(parse_base_url(address)?, key, context.server, config)?;
     ApiTranscriber::new(ApiTranscriberConfig {
         language: language(args, config),
         stream_idx: context.stream_idx,

@@ -34,7 +34,7 @@ pub struct CaptionArgs {
     pub frames_per_request: u16,
     #[command(flatten)]
     pub requests: RequestArgs,
-    /// Ask through the provider's batch API: within a day, for half the price; needs -o. Run the same command again to go
+    /// Ask through the provider's batch API: within a day, for half the price; needs -o and JSON lines. Run the same command again to go
     /// on after it was stopped
     #[arg(long, help_heading = "Requests")]
     pub batch: bool,
@@ -44,7 +44,7 @@ pub struct CaptionArgs {
     /// File to write in place of stdout; for txt a folder
     #[arg(short, long, value_name = "FILE|DIR", help_heading = "Output")]
     pub output: Option<PathBuf>,
-    /// Go on with the file that -o names: what has a caption in it is not asked again
+    /// Go on with the file of JSON lines that -o names: what has a caption in it is not asked again
     #[arg(long, help_heading = "Output")]
     pub resume: bool,
 }

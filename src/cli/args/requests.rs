@@ -24,7 +24,7 @@ Frames are decoded and words are looked for as in a run, Whisper included; a tra
 #[command(next_help_heading = "Requests")]
 pub struct RequestArgs {
     /// Spend at most so many US dollars: summarize looks at fewer frames, then smaller ones, then in low detail; caption
-    /// stops before it would spend more
+    /// stops before it would spend more, and refuses a batch that would
     #[arg(long, value_name = "DOLLARS")]
     pub max_cost: Option<String>,
     /// The same in tokens of all requests and answers together

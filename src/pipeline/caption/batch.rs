@@ -217,7 +217,12 @@ async fn send(api: &BatchApi, journal: &mut Journal, at: usize) -> Result<()> {
             Ok(Created::Perhaps(why)) => why,
             Err(error) => {
                 // Nothing was created; the file may be what it does not like.
-                (journal.parts[at].known, journal.parts[at].input_file) = (None, None);
+                journal.parts[at].known = None;
+                if let Some(file) = journal.parts[at].input_file.take()
+                    && let Err(error) = api.forget(&file).await
+                {
+                    tracing::warn!("{error}: {file} stays with the provider until it expires there");
+                }
                 journal.save()?;
                 return Err(error);
             }
