@@ -102,10 +102,12 @@ impl Asker<'_> {
             match &answer {
                 Err(Error::Interrupted) => row.error = self.is_spent.get().cloned(),
                 Err(error) => row.error = Some(error.to_string()),
-                Ok(answer) => settle(row, answer),
+                Ok(answer) => {
+                    settle(row, answer);
+                    // The group's own tokens are on its first row.
+                    row.add(paid);
+                }
             }
-            // The group's own tokens are on its first row.
-            row.add(paid);
         }
     }
 
