@@ -1,5 +1,7 @@
 //! How sharp a frame is, and how much it differs from the one before.
 
+mod lab;
+
 use opencv::core::{self, Mat, Size, Vector};
 use opencv::imgproc;
 use opencv::prelude::*;
@@ -7,6 +9,7 @@ use opencv::prelude::*;
 use crate::change::{FrameScore, SIGNATURE_BLOCKS, Signature};
 use crate::error::{Error, Result};
 use crate::media::Frame;
+use lab::ToLab;
 
 /// Change is measured on a picture of this size, whatever the frame's own: 16 by 9 blocks of 8 by 8 pixels.
 const SMALL: (usize, usize) = (128, 72);
@@ -18,16 +21,22 @@ const BINS: usize = 16;
 const REPLACED: f64 = 60.0;
 
 /// Scores frames in the order in which they come; holds a thumbnail of the last one.
-#[derive(Default)]
 pub struct Scorer {
     before: Option<Thumbnail>,
+    to_lab: ToLab,
+}
+
+impl Default for Scorer {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Scorer {
     /// A scorer that has seen nothing yet.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self { before: None, to_lab: ToLab::new() }
     }
 
     /// Measures `frame` by itself and against the frame of the last call; see [`FrameScore`].
@@ -47,7 +56,7 @@ impl Scorer {
         if expected == 0 || frame.rgb.len() != expected {
             return Err(wrong_size(frame));
         }
-        let (sharpness, now) = measure(&frame.rgb, width, height).map_err(|source| {
+        let (sharpness, now) = measure(&frame.rgb, width, height, &self.to_lab).map_err(|source| {
             Error::malformed(format!("frame #{}", frame.frame_idx), "OpenCV could not measure it", "").because(source)
         })?;
         let change = self.before.as_ref().map_or(1.0, |before| now.distance(before));
@@ -67,7 +76,7 @@ fn wrong_size(frame: &Frame) -> Error {
     Error::malformed(format!("frame #{}", frame.frame_idx), problem, "")
 }
 
-fn measure(rgb: &[u8], width: i32, height: i32) -> opencv::Result<(f64, Thumbnail)> {
+fn measure(rgb: &[u8], width: i32, height: i32, to_lab: &ToLab) -> opencv::Result<(f64, Thumbnail)> {
     // Borrows the bytes: nothing is copied.
     let picture = Mat::new_rows_cols_with_bytes::<core::Vec3b>(height, width, rgb)?;
     let mut grey = Mat::default();
@@ -81,9 +90,7 @@ fn measure(rgb: &[u8], width: i32, height: i32) -> opencv::Result<(f64, Thumbnai
     let mut small = Mat::default();
     let size = Size::new(SMALL.0 as i32, SMALL.1 as i32);
     imgproc::resize(&picture, &mut small, size, 0.0, 0.0, imgproc::INTER_AREA)?;
-    let mut lab = Mat::default();
-    imgproc::cvt_color_def(&small, &mut lab, imgproc::COLOR_RGB2Lab)?;
-    Ok((sharpness, Thumbnail::new(lab.data_bytes()?.to_vec())))
+    Ok((sharpness, Thumbnail::new(to_lab.convert(small.data_bytes()?))))
 }
 
 /// The small Lab picture of a frame and its histograms.
