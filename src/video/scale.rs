@@ -4,6 +4,8 @@
 //! Transparent pictures lie on white, as `video/stills.rs` has them. Of an interlaced picture in which something moves, the
 //! earlier field alone is taken: the two together would show it twice, as a comb.
 
+mod to_rgb;
+
 use std::ffi::CStr;
 
 use ffmpeg_the_third as ffmpeg;
@@ -14,10 +16,13 @@ use ffmpeg_the_third::software::scaling;
 use super::color::{ToSdr, Transfer};
 use super::fields;
 use crate::media::{ColorTags, FieldOrder, Rotation, VideoStream};
+use to_rgb::ToRgb;
 
 /// Scales frames of one stream to one size; keeps its tables between frames.
 pub(super) struct Scaler {
     context: Option<scaling::Context>,
+    /// For YUV that the context gives.
+    to_rgb: Option<ToRgb>,
     scaled: ffmpeg::frame::Video,
     to_sdr: Option<(Transfer, ToSdr)>,
     /// Rows of `scaled` as RGB24, where libswscale does not give them so.
@@ -35,8 +40,10 @@ pub(super) struct Scaler {
 /// What comes out of libswscale, and what is then done with it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// RGB24, ready.
-    Plain,
+    /// RGB24, ready: from RGB, grey and palettes.
+    Rgb,
+    /// YUV at the target size, to be made RGB24.
+    Yuv,
     /// RGBA, to be laid on white.
     Transparent,
     /// 16 bits a channel in BT.2020, to be mapped to SDR.
@@ -44,19 +51,22 @@ enum Kind {
 }
 
 impl Kind {
-    fn of(has_alpha: bool, tags: &Tags<'_>) -> Self {
-        match (tags.transfer, tags.primaries) {
-            (Some("smpte2084"), _) => Self::Wide(Transfer::Pq),
-            (Some("arib-std-b67"), _) => Self::Wide(Transfer::Hlg),
-            (_, Some("bt2020")) => Self::Wide(Transfer::Sdr),
-            _ if has_alpha => Self::Transparent,
-            _ => Self::Plain,
+    fn of(frame: &ffmpeg::frame::Video, tags: &Tags<'_>) -> Self {
+        match tags.wide() {
+            Some(transfer) => Self::Wide(transfer),
+            None if has_flag(frame, ffi::AV_PIX_FMT_FLAG_ALPHA) => Self::Transparent,
+            None if is_yuv(frame) => Self::Yuv,
+            None => Self::Rgb,
         }
     }
 
     fn format(self) -> Pixel {
         match self {
-            Self::Plain => Pixel::RGB24,
+            Self::Rgb => Pixel::RGB24,
+            #[cfg(target_endian = "little")]
+            Self::Yuv => Pixel::YUV444P10LE,
+            #[cfg(target_endian = "big")]
+            Self::Yuv => Pixel::YUV444P10BE,
             Self::Transparent => Pixel::RGBA,
             #[cfg(target_endian = "little")]
             Self::Wide(_) => Pixel::RGB48LE,
@@ -72,6 +82,7 @@ impl Scaler {
         let (width, height) = if stream.rotation.swaps_sides() { (height, width) } else { (width, height) };
         Self {
             context: None,
+            to_rgb: None,
             scaled: ffmpeg::frame::Video::empty(),
             to_sdr: None,
             flat: Vec::new(),
@@ -87,7 +98,7 @@ impl Scaler {
     /// RGB24 rows from the top without padding.
     pub(super) fn upright_rgb(&mut self, frame: &ffmpeg::frame::Video) -> Result<Vec<u8>, ffmpeg::Error> {
         let tags = Tags::of(frame, &self.tags);
-        let kind = Kind::of(has_flag(frame, ffi::AV_PIX_FMT_FLAG_ALPHA), &tags);
+        let kind = Kind::of(frame, &tags);
         let format = plain(frame.format());
         // First line, distance of lines and number of lines that are looked at.
         let (first, step, n_lines) = match self.field_order {
@@ -102,7 +113,8 @@ impl Scaler {
                 && output.format == kind.format()
         };
         if !self.context.as_ref().is_some_and(fits) {
-            self.context = Some(context(frame, n_lines, kind, &tags, (self.width, self.height))?);
+            let (context, to_rgb) = context(frame, n_lines, kind, &tags, (self.width, self.height))?;
+            (self.context, self.to_rgb) = (Some(context), Some(to_rgb));
             self.scaled = ffmpeg::frame::Video::new(kind.format(), self.width, self.height);
         }
         if let Kind::Wide(transfer) = kind
@@ -146,10 +158,17 @@ impl Scaler {
     /// The scaled rows in SDR, opaque, upright.
     fn finished(&mut self, kind: Kind) -> Vec<u8> {
         let (rows, stride, row_bytes) = (self.scaled.data(0), self.scaled.stride(0), self.width as usize * 3);
-        self.flat.resize(if kind == Kind::Plain { 0 } else { row_bytes * self.height as usize }, 0);
-        for (flat, row) in self.flat.chunks_exact_mut(row_bytes).zip(rows.chunks(stride)) {
-            match (&self.to_sdr, kind) {
-                (Some((_, to_sdr)), Kind::Wide(_)) => {
+        if kind == Kind::Rgb {
+            return self.turned(rows, stride);
+        }
+        self.flat.resize(row_bytes * self.height as usize, 0);
+        for (y, flat) in self.flat.chunks_exact_mut(row_bytes).enumerate() {
+            let row = &rows[y * stride..];
+            match (&self.to_rgb, &self.to_sdr, kind) {
+                (Some(to_rgb), _, Kind::Yuv) => {
+                    to_rgb.row([0, 1, 2].map(|plane| &self.scaled.data(plane)[y * self.scaled.stride(plane)..]), flat);
+                }
+                (_, Some((_, to_sdr)), Kind::Wide(_)) => {
                     for (to, from) in flat.chunks_exact_mut(3).zip(row.chunks_exact(6)) {
                         let channel = |i: usize| u16::from_ne_bytes([from[2 * i], from[2 * i + 1]]);
                         to.copy_from_slice(&to_sdr.pixel([channel(0), channel(1), channel(2)]));
@@ -165,7 +184,7 @@ impl Scaler {
                 }
             }
         }
-        if kind == Kind::Plain { self.turned(rows, stride) } else { self.turned(&self.flat, row_bytes) }
+        self.turned(&self.flat, row_bytes)
     }
 
     /// Copies the scaled rows where they belong when the picture is flipped and turned.
@@ -212,7 +231,7 @@ fn context(
     kind: Kind,
     tags: &Tags<'_>,
     (width, height): (u32, u32),
-) -> Result<scaling::Context, ffmpeg::Error> {
+) -> Result<(scaling::Context, ToRgb), ffmpeg::Error> {
     // Area averaging, full chroma and exact rounding: plain settings come out two levels dark.
     let flags = scaling::Flags::AREA
         | scaling::Flags::FULL_CHR_H_INT
@@ -221,15 +240,19 @@ fn context(
     let format = plain(frame.format());
     let mut context = scaling::Context::get(format, frame.width(), n_lines, kind.format(), width, height, flags)?;
     let is_full = tags.range == Some("pc") || format != frame.format();
-    // SAFETY: the context is ours; the tables are libswscale's own and static.
+    // YUV keeps its range; RGB has the full one.
+    let full = i32::from(is_full);
+    let full_after = if kind == Kind::Yuv { full } else { 1 };
+    // SAFETY: the context is ours; the tables are libswscale's own, static, of four numbers.
     #[expect(unsafe_code, reason = "the wrapper does not set matrix and range")]
-    unsafe {
+    let coefficients = unsafe {
         // Both ways: RGB that is scaled goes through luma and chroma and back.
-        let matrix = ffi::sws_getCoefficients(matrix(frame.height(), tags, kind));
-        let (full, one) = (i32::from(is_full), 1 << 16);
-        ffi::sws_setColorspaceDetails(context.as_mut_ptr(), matrix, full, matrix, 1, 0, one, one);
-    }
-    Ok(context)
+        let matrix = ffi::sws_getCoefficients(matrix(frame.height(), tags));
+        let one = 1 << 16;
+        ffi::sws_setColorspaceDetails(context.as_mut_ptr(), matrix, full, matrix, full_after, 0, one, one);
+        *matrix.cast::<[i32; 4]>()
+    };
+    Ok((context, ToRgb::new(coefficients, is_full)))
 }
 
 /// The formats "with JPEG range" under their plain names: libswscale warns about them; the range is set apart.
@@ -273,6 +296,16 @@ impl<'a> Tags<'a> {
             }
         }
     }
+
+    /// How light is coded where the colours are wider than those of SDR.
+    fn wide(&self) -> Option<Transfer> {
+        match (self.transfer, self.primaries) {
+            (Some("smpte2084"), _) => Some(Transfer::Pq),
+            (Some("arib-std-b67"), _) => Some(Transfer::Hlg),
+            (_, Some("bt2020")) => Some(Transfer::Sdr),
+            _ => None,
+        }
+    }
 }
 
 /// What a decoded frame says of its colours; `container` where it says nothing.
@@ -291,7 +324,7 @@ pub(super) fn luma_shares(stream: &VideoStream) -> (f32, f32) {
         transfer: stream.color.transfer.as_deref(),
         primaries: stream.color.primaries.as_deref(),
     };
-    match matrix(stream.height, &tags, Kind::of(false, &tags)) {
+    match matrix(stream.height, &tags) {
         ffi::SWS_CS_ITU709 => (0.2126, 0.0722),
         ffi::SWS_CS_FCC => (0.3, 0.11),
         ffi::SWS_CS_SMPTE240M => (0.212, 0.087),
@@ -302,24 +335,33 @@ pub(super) fn luma_shares(stream: &VideoStream) -> (f32, f32) {
 
 /// Whether the frame's pixel format has one of libav's `AV_PIX_FMT_FLAG_*`.
 fn has_flag(frame: &ffmpeg::frame::Video, flag: std::ffi::c_int) -> bool {
+    descriptor(frame).is_some_and(|descriptor| descriptor.flags & flag as u64 != 0)
+}
+
+/// Whether the picture is luma and two channels of colour: not grey, RGB, or with a palette.
+fn is_yuv(frame: &ffmpeg::frame::Video) -> bool {
+    let other = (ffi::AV_PIX_FMT_FLAG_RGB | ffi::AV_PIX_FMT_FLAG_PAL) as u64;
+    descriptor(frame).is_some_and(|descriptor| descriptor.nb_components >= 3 && descriptor.flags & other == 0)
+}
+
+fn descriptor(frame: &ffmpeg::frame::Video) -> Option<&'static ffi::AVPixFmtDescriptor> {
     // SAFETY: `frame` is valid while it is borrowed; the descriptor is static, or null for a number that is no format.
     #[expect(unsafe_code, reason = "the wrapper's descriptor has no flags")]
     unsafe {
-        let descriptor = ffi::av_pix_fmt_desc_get(ffi::AVPixelFormat((*frame.as_ptr()).format));
-        !descriptor.is_null() && (*descriptor).flags & flag as u64 != 0
+        ffi::av_pix_fmt_desc_get(ffi::AVPixelFormat((*frame.as_ptr()).format)).as_ref()
     }
 }
 
 /// The matrix that the tags name; where they name none, BT.2020 for high dynamic range, BT.709 for high definition and
 /// BT.601 below, as players do.
-fn matrix(height: u32, tags: &Tags<'_>, kind: Kind) -> i32 {
+fn matrix(height: u32, tags: &Tags<'_>) -> i32 {
     match tags.matrix {
         Some("bt709") => ffi::SWS_CS_ITU709,
         Some("fcc") => ffi::SWS_CS_FCC,
         Some("smpte240m") => ffi::SWS_CS_SMPTE240M,
         Some("bt2020nc" | "bt2020c") => ffi::SWS_CS_BT2020,
         Some("bt470bg" | "smpte170m") => ffi::SWS_CS_ITU601,
-        _ if matches!(kind, Kind::Wide(_)) => ffi::SWS_CS_BT2020,
+        _ if tags.wide().is_some() => ffi::SWS_CS_BT2020,
         _ if height >= 720 => ffi::SWS_CS_ITU709,
         _ => ffi::SWS_CS_ITU601,
     }
