@@ -1,8 +1,7 @@
 """The clips that are measured, made with ffmpeg once and kept.
 
-100 s are encoded, 1080p at 30 frames a second by x264 with its default settings; longer clips are copies of these, put
-together without encoding. Moving shapes with some grain; x264 puts a keyframe where it sees a new scene, and after 250 frames without
-one. "No cuts" is the same with all GOPs of 250 frames, which is the hardest for whoever seeks.
+100 s of each content are encoded, 1080p at 30 frames a second by x264 with its default settings: a keyframe where it sees a new scene,
+and after 250 frames without one. Longer clips are copies of these, put together without encoding.
 
 Each frame carries its number in the upper left corner: `N_BITS` squares, the lowest bit first, white for 1.
 """
@@ -11,11 +10,39 @@ import json
 import math
 import os
 import subprocess
+from dataclasses import dataclass, field
 
 WIDTH, HEIGHT, FPS = 1920, 1080, 30
 # A multiple of 250, so that without cuts there is no short GOP between the copies.
 N_PART_FRAMES = 12 * 250
 N_BITS, SQUARE_PX = 12, 48
+
+
+@dataclass
+class Content:
+    """What is seen in a clip: a graph of ffmpeg's filters that makes it, and options of the encoder."""
+
+    name: str
+    graph: str
+    options: list = field(default_factory=list)
+
+
+SIZE = f"s={WIDTH}x{HEIGHT}:r={FPS}"
+STILL = f"mandelbrot=s={WIDTH * 3 // 2}x{HEIGHT * 3 // 2}:r={FPS}:start_scale=0.003,trim=end_frame=1,loop=-1:1,setpts=N/{FPS}/TB,gblur=0.7"
+GRAIN = f"testsrc2={SIZE},noise=alls=4:allf=t"
+CONTENTS = {
+    # What all tools are compared on.
+    "grain": Content("moving shapes with grain, many cuts", GRAIN),
+    "no-cuts": Content("the same, a keyframe each 250 frames alone", GRAIN, ["-sc_threshold", "0"]),
+    "pan": Content("a camera led over a picture", f"{STILL},crop={WIDTH}:{HEIGHT}:x='480+450*sin(n/300)':y='270+250*sin(n/231)'"),
+    "zoom": Content("a zoom into a fractal", f"mandelbrot={SIZE}"),
+    "talk": Content("a slide each 20 s, a moving picture in the corner",
+                    f"mandelbrot=s={WIDTH}x{HEIGHT}:r=1/20,fps={FPS}[slide];testsrc2=s=480x270:r={FPS},noise=alls=4:allf=t[corner];"
+                    "[slide][corner]overlay=x=W-w:y=H-h:shortest=1"),
+    "cells": Content("many small things that move (Conway's Life)",
+                     f"life=s={WIDTH // 4}x{HEIGHT // 4}:r={FPS}:mold=10:ratio=0.1:seed=7:death_color=#C83232:life_color=#00ff00,scale={WIDTH}:{HEIGHT}"),
+}
+MAIN = "grain"
 
 
 def ffmpeg(target, *options):
@@ -24,31 +51,26 @@ def ffmpeg(target, *options):
     os.rename(part, target)
 
 
-def part(folder, cuts):
+def part(folder, content):
     """The 100 s that are encoded."""
-    target = os.path.join(folder, name("part", cuts))
+    target = os.path.join(folder, f"{content}-1080p30.mp4")
     if os.path.exists(target):
         return target
-    print("bench: encoding the input, which takes some minutes (once) ...", flush=True)
+    print(f"bench: encoding the input \"{content}\", which takes some minutes (once) ...", flush=True)
     side = SQUARE_PX
     mark = f"drawbox=x=0:y=0:w={N_BITS * side}:h={side}:t=fill:color=black" + "".join(
         f",drawbox=x={bit * side}:y=0:w={side}:h={side}:t=fill:color=white:enable='mod(floor(n/{1 << bit}),2)'" for bit in range(N_BITS))
-    shapes = f"testsrc2=s={WIDTH}x{HEIGHT}:r={FPS}"
-    ffmpeg(target, "-f", "lavfi", "-i", shapes, "-vf", f"noise=alls=4:allf=t,{mark}", "-frames:v", str(N_PART_FRAMES),
-           "-c:v", "libx264", "-pix_fmt", "yuv420p", *([] if cuts else ["-sc_threshold", "0"]))
+    made = CONTENTS[content]
+    ffmpeg(target, "-f", "lavfi", "-i", f"{made.graph},format=yuv420p,{mark}", "-frames:v", str(N_PART_FRAMES), "-c:v", "libx264", *made.options)
     return target
 
 
-def name(length, cuts):
-    return f"{length}-1080p30{'' if cuts else '-no-cuts'}.mp4"
-
-
-def clip(folder, minutes, cuts=True):
-    """A clip of so many minutes, or up to 3 frames more: it ends where no frame is missing among those before."""
-    target = os.path.join(folder, name(f"{minutes}-min", cuts))
+def clip(folder, minutes):
+    """The main content for so many minutes, or up to 3 frames more: it ends where no frame is missing among those before."""
+    target = os.path.join(folder, f"{minutes}-min-1080p30.mp4")
     if os.path.exists(target):
         return target
-    source = part(folder, cuts)
+    source = part(folder, MAIN)
     n_wanted = minutes * 60 * FPS
     times = packets(source, "pts")
     first, step = min(times), sorted(times)[1] - min(times)
@@ -72,9 +94,10 @@ def packets(path, field):
 
 
 def facts(path):
-    """Frames, keyframes and bytes of a clip, counted from its packets."""
+    """Frames, keyframes, frames that others refer to, and bytes of a clip, counted from its packets."""
     flags = packets(path, "flags")
-    return {"n_frames": len(flags), "n_keyframes": sum("K" in each for each in flags), "n_bytes": os.path.getsize(path)}
+    return {"n_frames": len(flags), "n_keyframes": sum("K" in each for each in flags), "n_references": sum(references(path)),
+            "n_bytes": os.path.getsize(path)}
 
 
 def wanted(n_frames, interval):
@@ -99,18 +122,22 @@ def needed(path, interval):
 
     Up to the last frame that is wanted of each GOP: all frames that others refer to (`nal_ref_idc` is not 0), and the wanted ones.
     """
-    places = list(zip(packets(path, "pos"), packets(path, "size")))
     is_key = ["K" in flags for flags in packets(path, "flags")]
-    kept = set(wanted(len(places), interval))
+    kept = set(wanted(len(is_key), interval))
     n_needed = n_in_gop = 0
-    with open(path, "rb") as file:
-        for number, is_keyframe, place in zip(numbers(path), is_key, places):
-            if is_keyframe:
-                n_in_gop = 0
-            n_in_gop += number in kept or is_reference(file, *place)
-            if number in kept:
-                n_needed, n_in_gop = n_needed + n_in_gop, 0
+    for number, is_keyframe, is_referred_to in zip(numbers(path), is_key, references(path)):
+        if is_keyframe:
+            n_in_gop = 0
+        n_in_gop += number in kept or is_referred_to
+        if number in kept:
+            n_needed, n_in_gop = n_needed + n_in_gop, 0
     return n_needed, len(kept)
+
+
+def references(path):
+    """Whether others refer to each packet's frame, in decoding order."""
+    with open(path, "rb") as file:
+        return [is_reference(file, *place) for place in zip(packets(path, "pos"), packets(path, "size"))]
 
 
 def is_reference(file, position, size):

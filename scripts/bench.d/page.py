@@ -8,7 +8,6 @@ import growth
 import inputs
 import peers
 
-BY_KEY = {peer.key: peer for peer in peers.PEERS}
 UNITS = {"cpu": "CPU time", "wall": "wall time", "peak_mb": "memory"}
 # Interval, peer, how many times vidgist's CPU seconds it should take at least.
 TARGETS = [(interval, peer, ratio) for interval, ratios in {
@@ -16,6 +15,8 @@ TARGETS = [(interval, peer, ratio) for interval, ratios in {
     "73/10": {"opencv-read": 5.5, "ffmpeg": 4, "decord": 2.5}, "317/10": {"opencv-read": 22, "ffmpeg": 16, "decord": 2.3},
 }.items() for peer, ratio in (ratios | {"pyav-seek": 1.7, "video-reader-seek": 1.7}).items()]
 CPU_TO_WALL, KEYFRAMES_AT_MOST = 1.7, 1.3
+FLOOR_TEXT = """The targets were set on another input and another machine. "At the floor" is what would be measured if vidgist did nothing but decode the
+frames that must be decoded, with nothing scaled, scored or written: a target above it cannot be reached on this input by this decoder."""
 
 
 def seconds(interval):
@@ -48,21 +49,25 @@ def frames(row):
     return f"{right} of {row['expected']}" + (f", {found['n']} written" if found["n"] != row["expected"] else "")
 
 
-def line(turn, peer, interval, row):
+def line(n_round, peer, row):
     """One run as it is shown while they go on."""
-    at = seconds(interval) if interval else "keyframes"
+    at = seconds(row["interval"]) if row["interval"] else peer.job
     if row["error"]:
-        return f"round {turn + 1}  {at:>9}  {peer.name:<32} {row['error']}"
+        return f"round {n_round}  {at:>10}  {peer.name:<32} {row['error']}"
     run = row["runs"][-1]
-    return (f"round {turn + 1}  {at:>9}  {peer.name:<32} CPU {run['cpu']:6.1f} s  wall {run['wall']:6.1f} s  "
+    return (f"round {n_round}  {at:>10}  {peer.name:<32} CPU {run['cpu']:6.1f} s  wall {run['wall']:6.1f} s  "
             f"peak {run['peak_mb']:5.0f} MB  {frames(row)}")
+
+
+def of_job(results, interval, job):
+    return [row for row in results["rows"] if row["interval"] == interval and peers.BY_KEY[row["peer"]].job == job]
 
 
 def table(results, interval):
     ours = find(results, interval, "vidgist" if interval else "vidgist-keyframe")
     lines = ["| | CPU s | to vidgist | wall s | to vidgist | peak MB | right frames |", "|---|---:|---:|---:|---:|---:|---:|"]
-    for row in (row for row in results["rows"] if row["interval"] == interval):
-        name = BY_KEY[row["peer"]].name
+    for row in of_job(results, interval, "interval" if interval else "keyframes"):
+        name = peers.BY_KEY[row["peer"]].name
         if row["error"]:
             lines.append(f"| {name} | not measured: {row['error']} | | | | | |")
         elif row["runs"]:
@@ -76,21 +81,58 @@ def table(results, interval):
 
 def tables(results):
     parts = [f"### One frame each {seconds(interval)}\n\n{table(results, interval)}" for interval in results["intervals"]]
-    if any(row["interval"] is None for row in results["rows"]):
+    if of_job(results, None, "keyframes"):
         parts.append(f"### Keyframes alone\n\n{table(results, None)}")
+    if floor_table(results):
+        parts.append(f"### The floor\n\n{floor_about(results)}\n\n{floor_table(results)}")
     return "\n\n".join(parts)
 
 
-def targets(results):
-    """Each target with what was measured and whether it holds."""
-    lines = ["| target | measured | holds |", "|---|---:|---|"]
+def per_reference(results):
+    """CPU seconds that the decoder takes for a frame that others refer to; None where it was not measured."""
+    cpu = middle(find(results, None, "references"), "cpu")
+    return cpu and cpu / results["input"]["n_references"]
 
-    def add(text, value, holds):
-        lines.append(f"| {text} | {'not measured' if value is None else f'{value:.2f}x'} | {'' if value is None else 'yes' if holds else '**no**'} |")
+
+def floor(results, interval):
+    """CPU seconds of decoding alone what must be decoded."""
+    each = per_reference(results)
+    return each and each * results["needed"][interval]
+
+
+def floor_about(results):
+    facts, cpu = results["input"], middle(find(results, None, "references"), "cpu")
+    return (f"libavcodec with one thread takes {cpu:.1f} CPU s for the {facts['n_references']:,} of {facts['n_frames']:,} frames that others refer to,\n"
+            f"with nothing scaled or written: {1000 * per_reference(results):.2f} ms each. What must be decoded at an interval is, of each GOP that holds\n"
+            "a wanted frame, the frames that others refer to, from the keyframe up to the last wanted frame, and the wanted frames. Times these\n"
+            "milliseconds, it is what no exact reader with this decoder can do without.")
+
+
+def floor_table(results):
+    """What is left of vidgist's time beside the decoder's own."""
+    if not floor(results, results["intervals"][0]):
+        return ""
+    lines = ["| interval | must be decoded | that alone, CPU s | vidgist, CPU s | in all |", "|---:|---:|---:|---:|---:|"]
+    for interval in results["intervals"]:
+        least, cpu = floor(results, interval), middle(find(results, interval, "vidgist"), "cpu")
+        lines.append(f"| {seconds(interval)} | {results['needed'][interval]:,} of {results['input']['n_frames']:,} frames | {least:.1f} | "
+                     + (f"{cpu:.1f} | {times(cpu / least)} |" if cpu else "| |"))
+    return "\n".join(lines)
+
+
+def targets(results):
+    """Each target with what was measured, whether it holds, and what the floor leaves to be reached."""
+    lines = ["| target | measured | holds | at the floor |", "|---|---:|---|---:|"]
+
+    def add(text, value, holds, best=None):
+        lines.append(f"| {text} | {'not measured' if value is None else f'{value:.2f}x'} | {'' if value is None else 'yes' if holds else '**no**'} | "
+                     f"{'' if best is None else f'{best:.2f}x'} |")
 
     for interval, peer, least in TARGETS:
-        value = ratio(find(results, interval, peer), find(results, interval, "vidgist"), "cpu")
-        add(f"{seconds(interval)}: {BY_KEY[peer].name} takes {least:g}x the CPU time of vidgist or more", value, value and value >= least)
+        row, least_cpu = find(results, interval, peer), floor(results, interval)
+        value, theirs = ratio(row, find(results, interval, "vidgist"), "cpu"), middle(row, "cpu")
+        add(f"{seconds(interval)}: {peers.BY_KEY[peer].name} takes {least:g}x the CPU time of vidgist or more", value, value and value >= least,
+            theirs and least_cpu and theirs / least_cpu)
     for interval in results["intervals"]:
         cpu, wall = (middle(find(results, interval, "vidgist"), what) for what in ("cpu", "wall"))
         value = cpu / wall if cpu else None
@@ -100,27 +142,43 @@ def targets(results):
     return "\n".join(lines)
 
 
+def content_table(contents):
+    """What each tool takes beside vidgist, by what is seen in the input."""
+    names = [row["peer"] for row in of_job(next(iter(contents.values())), "1", "interval") if row["peer"] != "vidgist"]
+    lines = ["| content | interval | vidgist, CPU s | beside the floor | " + " | ".join(peers.BY_KEY[name].name for name in names) + " |",
+             "|---|---:|---:|---:|" + "---:|" * len(names)]
+    for content, results in contents.items():
+        for interval in results["intervals"]:
+            ours, least = find(results, interval, "vidgist"), floor(results, interval)
+            cpu = middle(ours, "cpu")
+            cells = [times(ratio(find(results, interval, name), ours, "cpu")) for name in names]
+            lines.append(f"| {inputs.CONTENTS[content].name} | {seconds(interval)} | {f'{cpu:.2f}' if cpu else 'not measured'} | "
+                         f"{times(cpu / least) if cpu and least else ''} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
 def better(results):
     """Where other tools need less than vidgist."""
     found = []
     for interval in [*results["intervals"], None]:
         own = "vidgist" if interval else "vidgist-keyframe"
-        ours, others = find(results, interval, own), [row for row in results["rows"] if row["interval"] == interval and row["peer"] != own]
+        rows = of_job(results, interval, "interval" if interval else "keyframes")
+        ours, others = find(results, interval, own), [row for row in rows if row["peer"] != own]
         for what, unit in UNITS.items():
-            less = [f"{BY_KEY[row['peer']].name} ({value:.2f}x)" for row in others if (value := ratio(row, ours, what)) and value < 1]
+            less = [f"{peers.BY_KEY[row['peer']].name} ({value:.2f}x)" for row in others if (value := ratio(row, ours, what)) and value < 1]
             if less:
                 found.append(f"- {seconds(interval) if interval else 'keyframes'}, less {unit}: {'; '.join(less)}.")
     return "\n".join(found) or "None of the others needed less CPU time, wall time or memory anywhere."
 
 
-def wrong(results):
+def wrong(rows):
     """Which tools did not deliver the frames that were asked for."""
     found = []
-    for row in results["rows"]:
+    for row in rows:
         got = row.get("check")
         if got and (got["n"] != row["expected"] or got["n_right"] not in (None, row["expected"])):
             at = seconds(row["interval"]) if row["interval"] else "keyframes"
-            found.append(f"- {at}: {BY_KEY[row['peer']].name}: {frames(row)}.")
+            found.append(f"- {at}: {peers.BY_KEY[row['peer']].name}: {frames(row)}.")
     return "\n".join(found) or "All tools delivered all frames that were asked for, and no others."
 
 
@@ -130,12 +188,12 @@ def psnr(results):
         value = (row.get("check") or {}).get("psnr")
         if value is not None and row["interval"]:
             worst[row["peer"]] = min(value, worst.get(row["peer"], value))
-    return "; ".join(f"{BY_KEY[peer].name} {value} dB" for peer, value in worst.items())
+    return "; ".join(f"{peers.BY_KEY[peer].name} {value} dB" for peer, value in worst.items())
 
 
 def commands():
     interval = Fraction(5)
-    return "\n".join(f"    {peer.shown(None if peer.keyframes else interval)}" for peer in peers.PEERS)
+    return "\n".join("    " + peer.shown(interval if peer.job == "interval" else None) for peer in peers.PEERS)
 
 
 def about(results):
@@ -147,7 +205,7 @@ def about(results):
     return (f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB; {machine['system']}; {machine['date']}{busy}.{remark}\n\n{tools}.")
 
 
-def write(folder, results, no_cuts, grown):
+def write(folder, results, contents, grown):
     """docs/benchmarks.md, and the pictures of the growth."""
     parts = ["# Benchmarks\n\n`scripts/bench` writes this page from what it measured; `scripts/bench --help` tells how. Do not edit it by hand."]
     if results:
@@ -159,11 +217,9 @@ def write(folder, results, no_cuts, grown):
 The whole job: decode a video, take the frame on the screen at each multiple of the interval, scale it to 768 pixels' width,
 write it as a JPEG file of quality 85.
 
-- **Input**: {results['minutes']} min of {inputs.WIDTH}x{inputs.HEIGHT} at {inputs.FPS} frames a second, H.264 by x264 with its default settings:
+- **Input**: {facts['n_frames'] / inputs.FPS / 60:.0f} min of {inputs.WIDTH}x{inputs.HEIGHT} at {inputs.FPS} frames a second, H.264 by x264 with its default settings:
   {facts['n_frames']:,} frames, {megabits:.1f} Mbit/s, {facts['n_keyframes']} keyframes, where x264 saw a new scene and after 250 frames without one.
-- **The input decides the ratios**: how far keyframes lie apart, and how much of the work is in frames that others refer to. Of three
-  inputs that were tried this is the one on which vidgist stands best beside most others; on a zoom into a fractal they took a fifth
-  less beside it than here.
+- **The input decides the ratios**: see [below](#what-the-input-does-to-the-ratios).
 - **Each tool** does it in the quickest way that we know for it, with as many threads as it takes by itself: `scripts/bench.d/peers/`.
   opencv-python writes the pictures of all Python tools, and scales for those that do not by themselves, by its default filter.
 - **vidgist** does more than the others: it also scores sharpness and change, hashes each picture, and writes `frames.json`.
@@ -181,13 +237,15 @@ write it as a JPEG file of quality 85.
 
 Which frames came out:
 
-{wrong(results)}
+{wrong(results["rows"])}
 
 The pictures are not the same to the pixel: each tool scales its own way, and the input, as many files, does not name its colour matrix. vidgist
 takes BT.709 for high definition, as players do. PSNR of the picture that is farthest from vidgist's:
 {psnr(results) or 'not measured'}.
 
 ## Targets
+
+{FLOOR_TEXT}
 
 {targets(results)}
 
@@ -198,14 +256,18 @@ takes BT.709 for high definition, as players do. PSNR of the picture that is far
 ## Commands
 
 {commands()}""")
-    if no_cuts:
-        facts = no_cuts["input"]
-        parts.append(f"""## The same without scene cuts
+    if contents:
+        first = next(iter(contents.values()))
+        rounds = "one round" if first["rounds"] == 1 else f"medians of {first['rounds']} rounds"
+        parts.append(f"""## What the input does to the ratios
 
-How much is saved depends on the input: on how far the keyframes lie apart, and on how much of the work is in frames that others refer
-to. The same pictures, encoded with keyframes after 250 frames alone ({facts['n_keyframes']} of them): the hardest for whoever seeks.
+100 s of each content, from the same encoder with the same settings; {rounds}, {first['machine']['date']}, vidgist {first['versions']['vidgist']}. How much CPU
+time each tool takes beside vidgist depends on how far the keyframes lie apart, on the share of frames that nothing refers to, and on
+what these cost beside the others: grain and much motion make the frames that others refer to the dear ones, and these nobody can leave out.
 
-{tables(no_cuts)}""")
+{content_table(contents)}
+
+{wrong([row for results in contents.values() for row in results["rows"]])}""")
     if grown:
         parts.append(growth.text(folder, grown))
     with open(os.path.join(folder, "benchmarks.md"), "w", encoding="utf-8") as file:

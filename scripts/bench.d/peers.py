@@ -20,8 +20,8 @@ class Peer:
     name: str
     command: list
     packages: list = field(default_factory=list)
-    # Takes keyframes alone: measured once, whatever the interval.
-    keyframes: bool = False
+    # "interval": measured at each interval. "keyframes" and "references" alone: measured once, whatever the interval.
+    job: str = "interval"
 
     def arguments(self, vidgist, folder, source, out, interval):
         places = {"vidgist": vidgist, "python": os.path.join(folder, "venv", "bin", "python"), "peers": os.path.join(HERE, "peers"),
@@ -59,11 +59,16 @@ PEERS = [
     python("pyav-index", "PyAV, seeking by its index", "pyav_index.py", ["av"]),
     python("video-reader", "video-reader-rs, as it chooses", "video_reader_batch.py", ["video-reader-rs"], "auto"),
     python("video-reader-seek", "video-reader-rs, seeking", "video_reader_batch.py", ["video-reader-rs"], "seek"),
-    Peer("vidgist-keyframe", "vidgist, keyframes", ["{vidgist}", "frames", "-q", "{input}", "-o", "{out}", "--sampling", "keyframe"], keyframes=True),
+    Peer("vidgist-keyframe", "vidgist, keyframes", ["{vidgist}", "frames", "-q", "{input}", "-o", "{out}", "--sampling", "keyframe"], job="keyframes"),
     Peer("ffmpeg-keyframe", "ffmpeg, keyframes",
          [*FFMPEG, "-skip_frame", "nokey", "-i", "{input}", "-fps_mode", "passthrough", "-vf", "scale=768:-2", *FFMPEG_PICTURES, "{out}/%06d.jpg"],
-         keyframes=True),
+         job="keyframes"),
+    # The floor under whoever delivers exact frames by this decoder: what it takes for the frames that others refer to, with nothing
+    # scaled or written.
+    Peer("references", "libavcodec, the frames that others refer to alone",
+         [*FFMPEG, "-threads", "1", "-skip_frame", "noref", "-i", "{input}", "-f", "null", "-"], job="references"),
 ]
+BY_KEY = {peer.key: peer for peer in PEERS}
 
 
 def environment(folder, peer):
