@@ -35,7 +35,7 @@ CONTENTS = {
     "grain": Content("moving shapes with grain, many cuts", GRAIN),
     "no-cuts": Content("the same, a keyframe each 250 frames alone", GRAIN, ["-sc_threshold", "0"]),
     "pan": Content("a camera led over a picture", f"{STILL},crop={WIDTH}:{HEIGHT}:x='480+450*sin(n/300)':y='270+250*sin(n/231)'"),
-    "zoom": Content("a zoom into a fractal", f"mandelbrot={SIZE}"),
+    "zoom": Content("a zoom into the same picture", f"{STILL},zoompan=z='1+on/2000':x='(iw-iw/zoom)/2':y='(ih-ih/zoom)/2':d=1:{SIZE.replace('r=', 'fps=')}"),
     "talk": Content("a slide each 20 s, a moving picture in the corner",
                     f"mandelbrot=s={WIDTH}x{HEIGHT}:r=1/20,fps={FPS}[slide];testsrc2=s=480x270:r={FPS},noise=alls=4:allf=t[corner];"
                     "[slide][corner]overlay=x=W-w:y=H-h:shortest=1"),
