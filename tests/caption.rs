@@ -115,6 +115,20 @@ fn several_frames_share_a_request_and_what_was_left_out_is_asked_alone() {
 }
 
 #[test]
+fn tokens_of_a_group_stand_once_where_asking_again_fails() {
+    let (user, oracle) = (User::new(), Oracle::start());
+    // The group is answered, its first frame is left out, and the question about that fails for good.
+    oracle.then_succeed();
+    oracle.fail_with([Fault::Status(403)]);
+    let args = [TALK, "--interval", "500ms", "--frames-per-request", "4", "--concurrency", "1"];
+    let ran = caption(&user, &oracle, &[&args[..], &["--prompt", "Leave out the first one."]].concat());
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let first = rows(&ran.out).swap_remove(0);
+    assert!(first["caption"].is_null() && first["error"].as_str().is_some_and(|why| why.contains("403")), "{first}");
+    assert_eq!(first["usage"]["prompt_tokens"].as_u64(), Some(oracle.chats()[0].n_prompt() as u64), "{first}");
+}
+
+#[test]
 fn a_second_run_asks_for_what_the_first_one_missed_and_nothing_else() {
     let (user, oracle) = (User::new(), Oracle::start());
     let out = user.path("captions.jsonl");

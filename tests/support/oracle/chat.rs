@@ -90,18 +90,19 @@ impl Chat {
     }
 
     /// The request's tokens, as this model counts them.
-    pub(super) fn n_prompt(&self) -> usize {
+    pub fn n_prompt(&self) -> usize {
         self.n_bytes.div_ceil(4)
     }
 
     /// What the model answers: JSON as text. Where the form of captions is asked for, each caption is the mark that is seen;
-    /// told to leave one out, it leaves out the last.
+    /// told to leave out the first or the last, it does.
     pub fn evidence(&self) -> Value {
         if self.json.pointer("/response_format/json_schema/name") == Some(&json!("captions")) {
-            let is_told = self.texts.iter().any(|text| text.contains("Leave out the last"));
-            let n = self.pictures.len() - usize::from(is_told);
+            let left_out = |which| usize::from(self.texts.iter().any(|text| text.contains(which)));
+            let (first, last) = (left_out("Leave out the first"), left_out("Leave out the last"));
+            let told = &self.pictures[first..self.pictures.len() - last];
             let caption = |p: &Picture| json!({"id": p.id, "caption": format!("mark {:?}", p.mark)});
-            return json!({"captions": self.pictures[..n].iter().map(caption).collect::<Vec<_>>()});
+            return json!({"captions": told.iter().map(caption).collect::<Vec<_>>()});
         }
         let words =
             |words: &[Spoken]| -> Vec<String> { words.iter().map(|w| format!("[{}] {}", w.time, w.text)).collect() };
