@@ -112,11 +112,11 @@ def floor_table(results):
     """What is left of vidgist's time beside the decoder's own."""
     if not floor(results, results["intervals"][0]):
         return ""
-    lines = ["| interval | must be decoded | that alone, CPU s | vidgist, CPU s | in all |", "|---:|---:|---:|---:|---:|"]
+    lines = ["| interval | must be decoded | that alone, CPU s | vidgist's whole job, CPU s | to that |", "|---:|---:|---:|---:|---:|"]
     for interval in results["intervals"]:
         least, cpu = floor(results, interval), middle(find(results, interval, "vidgist"), "cpu")
         lines.append(f"| {seconds(interval)} | {results['needed'][interval]:,} of {results['input']['n_frames']:,} frames | {least:.1f} | "
-                     + (f"{cpu:.1f} | {times(cpu / least)} |" if cpu else "| |"))
+                     + (f"{cpu:.1f} | {cpu / least:.2f}x |" if cpu else "| |"))
     return "\n".join(lines)
 
 
@@ -142,18 +142,23 @@ def targets(results):
     return "\n".join(lines)
 
 
+def megabits(facts):
+    """Of each second."""
+    return facts["n_bytes"] * 8 / facts["n_frames"] * inputs.FPS / 1e6
+
+
 def content_table(contents):
     """What each tool takes beside vidgist, by what is seen in the input."""
     names = [row["peer"] for row in of_job(next(iter(contents.values())), "1", "interval") if row["peer"] != "vidgist"]
-    lines = ["| content | interval | vidgist, CPU s | beside the floor | " + " | ".join(peers.BY_KEY[name].name for name in names) + " |",
+    lines = ["| content | interval | vidgist, CPU s | to the floor | " + " | ".join(peers.BY_KEY[name].name for name in names) + " |",
              "|---|---:|---:|---:|" + "---:|" * len(names)]
     for content, results in contents.items():
         for interval in results["intervals"]:
             ours, least = find(results, interval, "vidgist"), floor(results, interval)
             cpu = middle(ours, "cpu")
             cells = [times(ratio(find(results, interval, name), ours, "cpu")) for name in names]
-            lines.append(f"| {inputs.CONTENTS[content].name} | {seconds(interval)} | {f'{cpu:.2f}' if cpu else 'not measured'} | "
-                         f"{times(cpu / least) if cpu and least else ''} | " + " | ".join(cells) + " |")
+            lines.append(f"| {inputs.CONTENTS[content].name}, {megabits(results['input']):.1f} Mbit/s | {seconds(interval)} | {f'{cpu:.2f}' if cpu else 'not measured'} | "
+                         f"{f'{cpu / least:.2f}x' if cpu and least else ''} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -188,7 +193,8 @@ def psnr(results):
         value = (row.get("check") or {}).get("psnr")
         if value is not None and row["interval"]:
             worst[row["peer"]] = min(value, worst.get(row["peer"], value))
-    return "; ".join(f"{peers.BY_KEY[peer].name} {value} dB" for peer, value in worst.items())
+    # OpenCV has a number for pictures that are the same, too.
+    return "; ".join(f"{peers.BY_KEY[peer].name} {'the same' if value > 100 else f'{value} dB'}" for peer, value in worst.items())
 
 
 def commands():
@@ -211,14 +217,13 @@ def write(folder, results, contents, grown):
     if results:
         facts = results["input"]
         rounds = "one round" if results["rounds"] == 1 else f"medians of {results['rounds']} rounds (least and most in brackets)"
-        megabits = facts["n_bytes"] * 8 / facts["n_frames"] * inputs.FPS / 1e6
         parts.append(f"""## What is measured
 
 The whole job: decode a video, take the frame on the screen at each multiple of the interval, scale it to 768 pixels' width,
 write it as a JPEG file of quality 85.
 
 - **Input**: {facts['n_frames'] / inputs.FPS / 60:.0f} min of {inputs.WIDTH}x{inputs.HEIGHT} at {inputs.FPS} frames a second, H.264 by x264 with its default settings:
-  {facts['n_frames']:,} frames, {megabits:.1f} Mbit/s, {facts['n_keyframes']} keyframes, where x264 saw a new scene and after 250 frames without one.
+  {facts['n_frames']:,} frames, {megabits(facts):.1f} Mbit/s, {facts['n_keyframes']} keyframes, where x264 saw a new scene and after 250 frames without one.
 - **The input decides the ratios**: see [below](#what-the-input-does-to-the-ratios).
 - **Each tool** does it in the quickest way that we know for it, with as many threads as it takes by itself: `scripts/bench.d/peers/`.
   opencv-python writes the pictures of all Python tools, and scales for those that do not by themselves, by its default filter.
