@@ -149,7 +149,8 @@ def megabits(facts):
 
 def content_table(contents):
     """What each tool takes beside vidgist, by what is seen in the input."""
-    names = [row["peer"] for row in of_job(next(iter(contents.values())), "1", "interval") if row["peer"] != "vidgist"]
+    first = next(iter(contents.values()))
+    names = [row["peer"] for row in of_job(first, first["intervals"][0], "interval") if row["peer"] != "vidgist"]
     lines = ["| content | interval | vidgist, CPU s | to the floor | " + " | ".join(peers.BY_KEY[name].name for name in names) + " |",
              "|---|---:|---:|---:|" + "---:|" * len(names)]
     for content, results in contents.items():
