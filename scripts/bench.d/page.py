@@ -59,6 +59,12 @@ def line(n_round, peer, row):
             f"peak {run['peak_mb']:5.0f} MB  {frames(row)}")
 
 
+def span(row):
+    """Least and most CPU seconds of the rounds, in brackets."""
+    found = [run["cpu"] for run in row["runs"]]
+    return f" ({min(found):.1f} to {max(found):.1f})" if len(found) > 1 else ""
+
+
 def of_job(results, interval, job):
     return [row for row in results["rows"] if row["interval"] == interval and peers.BY_KEY[row["peer"]].job == job]
 
@@ -72,9 +78,7 @@ def table(results, interval):
             lines.append(f"| {name} | not measured: {row['error']} | | | | | |")
         elif row["runs"]:
             cpu, wall, peak = (middle(row, what) for what in ("cpu", "wall", "peak_mb"))
-            spread = [run["cpu"] for run in row["runs"]]
-            span = f" ({min(spread):.1f} to {max(spread):.1f})" if len(spread) > 1 else ""
-            lines.append(f"| {name} | {cpu:.1f}{span} | {times(ratio(row, ours, 'cpu'))} | {wall:.1f} | "
+            lines.append(f"| {name} | {cpu:.1f}{span(row)} | {times(ratio(row, ours, 'cpu'))} | {wall:.1f} | "
                          f"{times(ratio(row, ours, 'wall'))} | {peak:.0f} | {frames(row)} |")
     return "\n".join(lines)
 
@@ -158,7 +162,7 @@ def content_table(contents):
             ours, least = find(results, interval, "vidgist"), floor(results, interval)
             cpu = middle(ours, "cpu")
             cells = [times(ratio(find(results, interval, name), ours, "cpu")) for name in names]
-            lines.append(f"| {inputs.CONTENTS[content].name}, {megabits(results['input']):.1f} Mbit/s | {seconds(interval)} | {f'{cpu:.2f}' if cpu else 'not measured'} | "
+            lines.append(f"| {inputs.CONTENTS[content].name}, {megabits(results['input']):.1f} Mbit/s | {seconds(interval)} | {f'{cpu:.1f}{span(ours)}' if cpu else 'not measured'} | "
                          f"{f'{cpu / least:.2f}x' if cpu and least else ''} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -264,7 +268,7 @@ takes BT.709 for high definition, as players do. PSNR of the picture that is far
 {commands()}""")
     if contents:
         first = next(iter(contents.values()))
-        rounds = "one round" if first["rounds"] == 1 else f"medians of {first['rounds']} rounds"
+        rounds = "one round" if first["rounds"] == 1 else f"medians of {first['rounds']} rounds (least and most in brackets)"
         parts.append(f"""## What the input does to the ratios
 
 100 s of each content, from the same encoder with the same settings; {rounds}, {first['machine']['date']}, vidgist {first['versions']['vidgist']}. How much CPU
