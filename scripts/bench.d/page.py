@@ -181,14 +181,14 @@ def better(results):
     return "\n".join(found) or "None of the others needed less CPU time, wall time or memory anywhere."
 
 
-def wrong(rows):
-    """Which tools did not deliver the frames that were asked for."""
+def wrong(measured):
+    """Which tools did not deliver the frames that were asked for. `measured`: what is said before a line, and its results."""
     found = []
-    for row in rows:
+    for before, row in [(before, row) for before, results in measured.items() for row in results["rows"]]:
         got = row.get("check")
         if got and (got["n"] != row["expected"] or got["n_right"] not in (None, row["expected"])):
             at = seconds(row["interval"]) if row["interval"] else "keyframes"
-            found.append(f"- {at}: {peers.BY_KEY[row['peer']].name}: {frames(row)}.")
+            found.append(f"- {before}{at}: {peers.BY_KEY[row['peer']].name}: {frames(row)}.")
     return "\n".join(found) or "All tools delivered all frames that were asked for, and no others."
 
 
@@ -216,12 +216,16 @@ def about(results):
     return (f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB; {machine['system']}; {machine['date']}{busy}.{remark}\n\n{tools}.")
 
 
+def rounds(results):
+    n = results["rounds"]
+    return "one round" if n == 1 else f"medians of {n} rounds (least and most in brackets)"
+
+
 def write(folder, results, contents, grown):
     """docs/benchmarks.md, and the pictures of the growth."""
     parts = ["# Benchmarks\n\n`scripts/bench` writes this page from what it measured; `scripts/bench --help` tells how. Do not edit it by hand."]
     if results:
         facts = results["input"]
-        rounds = "one round" if results["rounds"] == 1 else f"medians of {results['rounds']} rounds (least and most in brackets)"
         parts.append(f"""## What is measured
 
 The whole job: decode a video, take the frame on the screen at each multiple of the interval, scale it to 768 pixels' width,
@@ -233,7 +237,7 @@ write it as a JPEG file of quality 85.
 - **Each tool** does it in the quickest way that we know for it, with as many threads as it takes by itself: `scripts/bench.d/peers/`.
   opencv-python writes the pictures of all Python tools, and scales for those that do not by themselves, by its default filter.
 - **vidgist** does more than the others: it also scores sharpness and change, hashes each picture, and writes `frames.json`.
-- **In turn**: all tools one after the other, round by round; {rounds}. CPU time is user plus system time of the process and
+- **In turn**: all tools one after the other, round by round; {rounds(results)}. CPU time is user plus system time of the process and
   its children, memory the most that it held (both from the kernel, `wait4`). The file is in the page cache; vidgist's cache is empty.
 - **Right frames**: each frame of the input carries its number, which is read from the pictures that came out.
 
@@ -247,7 +251,7 @@ write it as a JPEG file of quality 85.
 
 Which frames came out:
 
-{wrong(results["rows"])}
+{wrong({"": results})}
 
 The pictures are not the same to the pixel: each tool scales its own way, and the input, as many files, does not name its colour matrix. vidgist
 takes BT.709 for high definition, as players do. PSNR of the picture that is farthest from vidgist's:
@@ -268,16 +272,15 @@ takes BT.709 for high definition, as players do. PSNR of the picture that is far
 {commands()}""")
     if contents:
         first = next(iter(contents.values()))
-        rounds = "one round" if first["rounds"] == 1 else f"medians of {first['rounds']} rounds (least and most in brackets)"
         parts.append(f"""## What the input does to the ratios
 
-100 s of each content, from the same encoder with the same settings; {rounds}, {first['machine']['date']}, vidgist {first['versions']['vidgist']}. How much CPU
+100 s of each content, from the same encoder with the same settings; {rounds(first)}, {first['machine']['date']}, vidgist {first['versions']['vidgist']}. How much CPU
 time each tool takes beside vidgist depends on how far the keyframes lie apart, on the share of frames that nothing refers to, and on
 what these cost beside the others: grain and much motion make the frames that others refer to the dear ones, and these nobody can leave out.
 
 {content_table(contents)}
 
-{wrong([row for results in contents.values() for row in results["rows"]])}""")
+{wrong({f"{inputs.CONTENTS[content].name}, ": results for content, results in contents.items()})}""")
     if grown:
         parts.append(growth.text(folder, grown))
     with open(os.path.join(folder, "benchmarks.md"), "w", encoding="utf-8") as file:
