@@ -6,6 +6,7 @@ from statistics import median
 
 import growth
 import inputs
+import large
 import peers
 
 UNITS = {"cpu": "CPU time", "wall": "wall time", "peak_mb": "memory"}
@@ -221,7 +222,7 @@ def rounds(results):
     return "one round" if n == 1 else f"medians of {n} rounds (least and most in brackets)"
 
 
-def write(folder, results, contents, grown):
+def write(folder, results, contents, grown, at_4k):
     """docs/benchmarks.md, and the pictures of the growth."""
     parts = ["# Benchmarks\n\n`scripts/bench` writes this page from what it measured; `scripts/bench --help` tells how. Do not edit it by hand."]
     if results:
@@ -283,5 +284,7 @@ what these cost beside the others: grain and much motion make the frames that ot
 {wrong({f"{inputs.CONTENTS[content].name}, ": results for content, results in contents.items()})}""")
     if grown:
         parts.append(growth.text(folder, grown))
+    if at_4k:
+        parts.append(large.text(at_4k))
     with open(os.path.join(folder, "benchmarks.md"), "w", encoding="utf-8") as file:
         file.write("\n\n".join(parts) + "\n")
