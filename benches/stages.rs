@@ -8,18 +8,17 @@ use std::process::Command;
 use std::time::Duration;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
-use vidgist::change::{FrameScore, SIGNATURE_BLOCKS, Signature};
+use vidgist::chat::{Message, Part, Role};
 use vidgist::encode::{EncodeOptions, encode};
+use vidgist::frame_diff::{FrameScore, SIGNATURE_BLOCKS, Signature};
+use vidgist::http::{ServerConfig, parse_base_url};
 use vidgist::limits::Limits;
+use vidgist::llm::{ChatConfig, ChatModel as _, ChatRequest, OpenAi};
 use vidgist::media::{Frame, ImageFormat, MediaInfo, Ratio};
-use vidgist::message::{Message, Part, Role};
-use vidgist::model::{ChatConfig, ChatModel as _, OpenAi, Question};
-use vidgist::plan::{PlanOptions, Sampling, Scanned, choose, plan};
 use vidgist::probe::probe;
-use vidgist::service::{ServerConfig, parse_base_url};
+use vidgist::sampling::{Sampling, SamplingOptions, Scanned, choose, plan};
 use vidgist::source::Source;
 use vidgist::time::{TimeRange, Timestamp};
-use vidgist::timeline::Timeline;
 use vidgist::video::index::FrameIndex;
 use vidgist::video::score::Scorer;
 use vidgist::video::{Decoder, Video};
@@ -46,7 +45,7 @@ fn planning(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("plan");
     let range = TimeRange::new(Timestamp::ZERO, Timestamp::from_millis(TWO_HOURS));
     let limits = Limits::default();
-    let options = |sampling, max_frames| PlanOptions { sampling, start: None, end: None, max_frames };
+    let options = |sampling, max_frames| SamplingOptions { sampling, start: None, end: None, max_frames };
     let each_second = options(Sampling::Interval(Timestamp::from_millis(1000)), None);
     group.bench_function("interval, 1 s of 2 h", |b| {
         b.iter(|| plan(black_box(&each_second), Some(range), &limits).expect("a plan"));
@@ -99,13 +98,12 @@ fn base64(criterion: &mut Criterion) {
     let messages = [Message { role: Role::User, parts: vec![Part::Image(picture); n_pictures] }];
     let model = parse_base_url("http://127.0.0.1:9/v1").map(ServerConfig::new).expect("an address");
     let model = OpenAi::new(ChatConfig::new(model, "none")).expect("a model");
-    let timeline = Timeline::new(TimeRange::new(Timestamp::ZERO, Timestamp::ZERO), Vec::new(), None);
-    let question = Question::new(&messages, &timeline);
+    let question = ChatRequest::new(&messages);
     let mut group = criterion.benchmark_group("request");
     group.throughput(Throughput::Bytes(n_bytes as u64));
     group.bench_function("Base64 of 50 pictures", |b| {
         b.iter(|| {
-            let body = model.request(&question).expect("within the limits").expect("a server's");
+            let body = model.request_body(&question).expect("within the limits");
             body.chunks().map(|chunk| black_box(chunk).len()).sum::<usize>()
         });
     });

@@ -3,11 +3,11 @@
 //! Everything streams: a reader holds one packet, one block and the resampler's window, whatever the file's length.
 
 mod decode;
+mod downmix;
 mod file;
 pub mod flac;
 pub mod measure;
-mod mix;
-pub mod picture;
+pub mod plot;
 mod resample;
 pub mod wav;
 
@@ -20,7 +20,7 @@ use crate::time::{TimeBase, Timestamp};
 pub use file::{AudioSummary, SoundFormat, wav_bytes, write};
 
 use decode::{Chunk, Decoder};
-use mix::{Mixer, Role};
+use downmix::{Mixer, Role};
 use resample::Resampler;
 
 /// Sample rates that are read and written, in Hz: telephone codecs to studio formats.
@@ -85,8 +85,8 @@ impl AudioReader {
     /// Opens `path` and decodes as far as the first sound. `media` and `stream` are what the probe said of it.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] where no decoder is there for the codec in this container, [`Error::Malformed`] where
-    /// nothing can be decoded, [`Error::Usage`] for a rate or channel count that cannot be made, [`Error::Io`].
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where no decoder is there for the codec in this container, [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) where
+    /// nothing can be decoded, [`ErrorKind::Usage`](crate::ErrorKind::Usage) for a rate or channel count that cannot be made, [`ErrorKind::Io`](crate::ErrorKind::Io).
     pub fn open(path: &Path, media: &MediaInfo, stream: &AudioStream, want: &AudioWant) -> Result<Self> {
         let name = path.display().to_string();
         if let Some(rate) = want.rate_hz.filter(|rate| !RATES_HZ.contains(rate)) {

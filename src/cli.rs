@@ -1,23 +1,24 @@
 //! The command: flags to jobs, results to stdout, everything else to stderr.
 
+mod api_key;
 pub mod args;
 mod audio;
+mod audio_track;
 mod caption;
 mod config;
-mod describe;
+mod describe_audio;
 mod doctor;
+mod flags;
 mod frames;
-mod key;
+mod job_args;
 mod model;
 mod models;
 mod probe;
 mod progress;
 mod providers;
 mod summarize;
-mod track;
 mod transcribe;
-mod wishes;
-mod words;
+mod transcribers;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
@@ -27,9 +28,9 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::CommandFactory as _;
 use tracing_subscriber::EnvFilter;
-use vidgist::Error;
 use vidgist::pipeline::{Event, Job, Stop};
 use vidgist::report::{Report, Status};
+use vidgist::{Error, ErrorKind};
 
 use args::{Cli, Command};
 use config::Config;
@@ -61,7 +62,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
             Command::Caption(args) => caption::run(&args, &config, cli.quiet).await,
             Command::Frames(args) => frames::run(&args, &config, cli.quiet).await,
             Command::Audio(args) => unless_interrupted(audio::run(&args)).await,
-            Command::DescribeAudio(args) => unless_interrupted(describe::run(&args, &config)).await,
+            Command::DescribeAudio(args) => unless_interrupted(describe_audio::run(&args, &config)).await,
             Command::Transcribe(args) => unless_interrupted(transcribe::run(&args, &config, cli.quiet)).await,
             Command::Probe(args) => probe::run(&args),
             Command::Models { action } => unless_interrupted(models::run(action.as_ref(), &config, cli.quiet)).await,
@@ -79,7 +80,7 @@ async fn unless_interrupted(work: impl Future<Output = Result<ExitCode>>) -> Res
     tokio::select! {
         // The listener stands before the work begins.
         biased;
-        _ = tokio::signal::ctrl_c() => Err(Error::Interrupted.into()),
+        _ = tokio::signal::ctrl_c() => Err(Error::interrupted().into()),
         outcome = work => outcome,
     }
 }
@@ -113,7 +114,7 @@ async fn follow(job: Job, quiet: bool) -> Result<Report> {
                     is_asking |= matches!(event, Event::Asking { .. });
                     progress.show(&event);
                 }
-                None => return Err(Error::Interrupted.into()),
+                None => return Err(Error::interrupted().into()),
             },
         }
     }
@@ -151,7 +152,7 @@ fn print(text: &str) -> Result<(), Error> {
 /// Writes one line to stderr, cleared of what a terminal would obey.
 fn say(line: &str) {
     // Nobody reads stderr: there is nobody to tell.
-    let _ = writeln!(std::io::stderr(), "{}", vidgist::untrusted::clean_line(line));
+    let _ = writeln!(std::io::stderr(), "{}", vidgist::sanitize::clean_line(line));
 }
 
 /// Tells on stderr what is missing in a result; with -q the exit code and the result alone tell.
@@ -168,12 +169,12 @@ pub fn report_failure(error: &anyhow::Error) -> ExitCode {
         // The reader has seen enough: `vidgist … | head` is no failure.
         return ExitCode::SUCCESS;
     }
-    if matches!(known, Some(Error::Interrupted)) {
+    if matches!(known, Some(Error { kind: ErrorKind::Interrupted, .. })) {
         say("interrupted");
         return ExitCode::from(INTERRUPTED);
     }
-    say(&format!("error: {error}"));
-    let said = error.to_string();
+    let said = known.map_or_else(|| error.to_string(), flags::error_text);
+    say(&format!("error: {said}"));
     for cause in error.chain().skip(1).filter(|cause| !said.contains(&cause.to_string())) {
         tracing::info!("because: {cause}");
     }

@@ -23,7 +23,7 @@ impl Default for EncodeOptions {
 /// Encodes one frame. The same frame and options give the same bytes, so that caches of prompts hit.
 ///
 /// # Errors
-/// [`Error::Limit`] where the format cannot hold a picture of this size (WebP: 16,383 pixels a side).
+/// [`ErrorKind::Limit`](crate::ErrorKind::Limit) where the format cannot hold a picture of this size (WebP: 16,383 pixels a side).
 pub fn encode(frame: &Frame, options: &EncodeOptions) -> Result<EncodedImage> {
     let bytes = match options.format {
         ImageFormat::Jpeg => jpeg(frame, options.quality),
@@ -92,6 +92,7 @@ pub fn data_url_len(format: ImageFormat, n_bytes: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ErrorKind;
     use crate::time::Timestamp;
 
     fn frame(width: u32, height: u32) -> Frame {
@@ -118,7 +119,7 @@ mod tests {
         let wide = frame(20_000, 1);
         assert!(matches!(
             encode(&wide, &EncodeOptions { format: ImageFormat::Webp, quality: 80 }),
-            Err(Error::Limit(_))
+            Err(Error { kind: ErrorKind::Limit, .. })
         ));
     }
 }

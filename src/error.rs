@@ -1,129 +1,233 @@
-//! What can go wrong, sorted by who can mend it.
+//! Errors, grouped by who can fix them.
 //!
-//! The rules: the text is lower case, the input comes first, then what failed, then what to try
-//! (`talk.mp4: no audio stream; pass --no-audio or --transcript FILE`). Sources are kept for `-v`. A key never
-//! gets into an error: only hosts, statuses and the server's own message do.
+//! The text is lower case: the input, what failed, then advice (`talk.mp4: no audio stream; choose another audio track`).
+//! Advice is data, so that the command can name a flag and a server can name a field. A key never appears in an error:
+//! only hosts, statuses and the server's own message do.
 
 use std::fmt;
 use std::path::Path;
 
+use serde::Serialize;
+
+use crate::advice::{Advice, Setting};
+
 /// The result of everything in this crate that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
+type Cause = Box<dyn std::error::Error + Send + Sync + 'static>;
+
+/// Who can fix an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The caller: the arguments are wrong.
+    Usage,
+    /// The owner of the input: it is damaged.
+    Malformed,
+    /// Nobody here: the input is sound, but this crate does not read it.
+    Unsupported,
+    /// The caller: a limit was reached; raise it or ask for less.
+    Limit,
+    /// The owner of a server: it refused, could not be reached or sent an invalid reply.
+    Service,
+    /// The owner of the machine: disk, pipe or permission.
+    Io,
+    /// The caller stopped the work.
+    Interrupted,
+    /// The authors of this crate: a bug.
+    Internal,
+}
+
+/// What failed, as a name that stays the same between versions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ErrorCode {
+    /// An argument has an invalid value, or arguments contradict each other.
+    InvalidArgument,
+    /// No API key is set for a provider that needs one.
+    MissingKey,
+    /// A model's name or file is unknown, or its file is not on this machine.
+    UnknownModel,
+    /// The output exists already.
+    OutputExists,
+    /// The spending limit is too low.
+    SpendLimit,
+    /// The input is damaged.
+    Malformed,
+    /// The input has no bytes.
+    EmptyInput,
+    /// The kind of input is not supported.
+    Unsupported,
+    /// The input is encrypted.
+    Encrypted,
+    /// The input has no video stream.
+    NoVideo,
+    /// The input has no audio stream.
+    NoAudio,
+    /// The input has no transcript, and none could be made.
+    NoTranscript,
+    /// The input is larger than the limits allow.
+    TooLarge,
+    /// The request is larger than the server accepts.
+    RequestTooLarge,
+    /// The server cannot be reached.
+    Unreachable,
+    /// The server did not answer in time.
+    Timeout,
+    /// The server refused the key.
+    Unauthorized,
+    /// The account has no credit left.
+    QuotaExhausted,
+    /// The server limits the rate of requests.
+    RateLimited,
+    /// The server refused the request.
+    RequestRefused,
+    /// The server failed.
+    ServerError,
+    /// The server's reply is not valid.
+    InvalidResponse,
+    /// A file or folder does not exist.
+    NotFound,
+    /// The operating system denied access.
+    PermissionDenied,
+    /// The disk is full.
+    DiskFull,
+    /// The reader of our output has gone.
+    BrokenPipe,
+    /// Another failure of input or output.
+    Io,
+    /// The caller stopped the work.
+    Interrupted,
+    /// A bug in this crate.
+    Internal,
+}
+
+impl ErrorCode {
+    /// The name in snake case, as in JSON: `no_audio`.
+    #[must_use]
+    pub fn name(self) -> String {
+        // A unit variant serializes to its name.
+        serde_json::to_value(self).ok().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default()
+    }
+}
 
 /// One failure: which input, what failed, what to try.
 #[derive(Debug)]
-pub struct Fault {
-    /// The file, URL, option or service that the failure is about.
+#[non_exhaustive]
+pub struct Error {
+    /// Who can fix it.
+    pub kind: ErrorKind,
+    /// What failed, as a stable name.
+    pub code: ErrorCode,
+    /// The file, URL or server that the failure is about; for an invalid setting its name in words.
     pub input: String,
+    /// The setting that the failure is about, where it is about one.
+    pub setting: Option<Setting>,
     /// What failed, in lower case.
     pub problem: String,
-    /// What the reader can try; empty where nothing sensible is known.
-    pub advice: String,
-    /// The failure beneath, where there is one.
-    pub source: Option<Source>,
+    /// What the reader can try.
+    pub advice: Advice,
+    cause: Option<Cause>,
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.kind == ErrorKind::Interrupted {
+            return f.write_str(&self.problem);
+        }
         write!(f, "{}: {}", self.input, self.problem)?;
-        if !self.advice.is_empty() {
+        if !self.advice.is_none() {
             write!(f, "; {}", self.advice)?;
         }
         Ok(())
     }
 }
 
-impl std::error::Error for Fault {
+impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.source.as_deref().map(|source| source as _)
+        self.cause.as_deref().map(|cause| cause as _)
     }
 }
 
-/// The error type, sorted by who can mend the failure.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// The caller's arguments: mend the call.
-    #[error(transparent)]
-    Usage(Fault),
-    /// The input is broken: mend or replace the file.
-    #[error(transparent)]
-    Malformed(Fault),
-    /// The input is sound, but not something that this crate reads.
-    #[error(transparent)]
-    Unsupported(Fault),
-    /// A limit was reached: raise it or ask for less.
-    #[error(transparent)]
-    Limit(Fault),
-    /// A server said no, answered nonsense or could not be reached.
-    #[error(transparent)]
-    Service(Fault),
-    /// The disk, a pipe or another part of the machine.
-    #[error(transparent)]
-    Io(Fault),
-    /// The user asked to stop.
-    #[error("interrupted")]
-    Interrupted,
-}
-
 macro_rules! constructors {
-    ($($name:ident $variant:ident),*) => {$(
-        #[doc = concat!("A [`Error::", stringify!($variant), "`] about `input`; `advice` may be empty.")]
-        pub fn $name(input: impl fmt::Display, problem: impl Into<String>, advice: impl Into<String>) -> Self {
-            Self::$variant(Fault { input: input.to_string(), problem: problem.into(), advice: advice.into(), source: None })
+    ($($name:ident $kind:ident $code:ident),*) => {$(
+        #[doc = concat!("An error of kind [`ErrorKind::", stringify!($kind), "`] about `input`, with code [`ErrorCode::", stringify!($code), "`].")]
+        pub fn $name(input: impl fmt::Display, problem: impl Into<String>, advice: impl Into<Advice>) -> Self {
+            Self::new(ErrorKind::$kind, ErrorCode::$code, input, problem, advice)
         }
     )*};
 }
 
 impl Error {
-    constructors!(usage Usage, malformed Malformed, unsupported Unsupported, limit Limit, service Service);
+    constructors!(
+        usage Usage InvalidArgument,
+        malformed Malformed Malformed,
+        unsupported Unsupported Unsupported,
+        limit Limit TooLarge,
+        service Service ServerError,
+        internal Internal Internal
+    );
+
+    fn new(
+        kind: ErrorKind,
+        code: ErrorCode,
+        input: impl fmt::Display,
+        problem: impl Into<String>,
+        advice: impl Into<Advice>,
+    ) -> Self {
+        let (input, problem, advice) = (input.to_string(), problem.into(), advice.into());
+        Self { kind, code, input, setting: None, problem, advice, cause: None }
+    }
+
+    /// An error of kind [`ErrorKind::Usage`] about a setting.
+    pub fn setting(setting: Setting, problem: impl Into<String>, advice: impl Into<Advice>) -> Self {
+        Self { setting: Some(setting), ..Self::usage(setting, problem, advice) }
+    }
 
     /// An I/O failure about a path, with its cause in the text.
     #[must_use]
-    pub fn io(path: &Path, source: std::io::Error) -> Self {
-        Self::Io(Fault {
-            input: path.display().to_string(),
-            problem: describe_io(&source),
-            advice: String::new(),
-            source: Some(source.into()),
-        })
+    pub fn io(path: &Path, cause: std::io::Error) -> Self {
+        use std::io::ErrorKind as Io;
+        let code = match cause.kind() {
+            Io::NotFound => ErrorCode::NotFound,
+            Io::PermissionDenied => ErrorCode::PermissionDenied,
+            Io::StorageFull | Io::QuotaExceeded => ErrorCode::DiskFull,
+            Io::BrokenPipe => ErrorCode::BrokenPipe,
+            _ => ErrorCode::Io,
+        };
+        Self::new(ErrorKind::Io, code, path.display(), describe_io(&cause), Advice::None).because(cause)
     }
 
-    /// The same error with the failure beneath it kept.
+    /// The work was stopped by its caller.
     #[must_use]
-    pub fn because(mut self, source: impl Into<Source>) -> Self {
-        if let Some(fault) = self.fault_mut() {
-            fault.source = Some(source.into());
-        }
-        self
+    pub fn interrupted() -> Self {
+        Self::new(ErrorKind::Interrupted, ErrorCode::Interrupted, "", "interrupted", Advice::None)
     }
 
-    /// The failure's parts; None for [`Error::Interrupted`].
+    /// The same error with another code.
     #[must_use]
-    pub fn fault(&self) -> Option<&Fault> {
-        match self {
-            Self::Usage(f)
-            | Self::Malformed(f)
-            | Self::Unsupported(f)
-            | Self::Limit(f)
-            | Self::Service(f)
-            | Self::Io(f) => Some(f),
-            Self::Interrupted => None,
-        }
+    pub fn with_code(self, code: ErrorCode) -> Self {
+        Self { code, ..self }
     }
 
-    fn fault_mut(&mut self) -> Option<&mut Fault> {
-        match self {
-            Self::Usage(f)
-            | Self::Malformed(f)
-            | Self::Unsupported(f)
-            | Self::Limit(f)
-            | Self::Service(f)
-            | Self::Io(f) => Some(f),
-            Self::Interrupted => None,
-        }
+    /// The same error with the failure that caused it.
+    #[must_use]
+    pub fn because(self, cause: impl Into<Cause>) -> Self {
+        Self { cause: Some(cause.into()), ..self }
+    }
+
+    /// Whether the caller stopped the work.
+    #[must_use]
+    pub fn is_interrupted(&self) -> bool {
+        self.kind == ErrorKind::Interrupted
+    }
+
+    /// Whether the request was larger than the server or the limits allow.
+    #[must_use]
+    pub fn is_limit(&self) -> bool {
+        self.kind == ErrorKind::Limit
     }
 
     /// Whether the reader of our output has gone, which ends a run without being a failure.
@@ -158,16 +262,21 @@ mod tests {
 
     #[test]
     fn text_names_input_problem_and_advice() {
-        let error = Error::malformed("talk.mp4", "no audio stream", "pass --no-audio");
-        assert_eq!(error.to_string(), "talk.mp4: no audio stream; pass --no-audio");
+        let error = Error::malformed("talk.mp4", "no audio stream", "choose another file");
+        assert_eq!(error.to_string(), "talk.mp4: no audio stream; choose another file");
         let gone = std::io::Error::from_raw_os_error(2);
-        assert_eq!(Error::io(Path::new("a.mp4"), gone).to_string(), "a.mp4: no such file or directory");
+        let error = Error::io(Path::new("a.mp4"), gone);
+        assert_eq!((error.to_string(), error.code), ("a.mp4: no such file or directory".into(), ErrorCode::NotFound));
+        let error = Error::setting(Setting::MaxCost, "is too low", Advice::Raise(Setting::MaxCost));
+        assert_eq!(error.to_string(), "the cost limit: is too low; raise the cost limit");
+        assert_eq!(Error::interrupted().to_string(), "interrupted");
+        assert_eq!(ErrorCode::NoAudio.name(), "no_audio");
     }
 
     #[test]
-    fn a_broken_pipe_is_known_through_its_causes() {
+    fn a_broken_pipe_is_found_among_the_causes() {
         let pipe = std::io::Error::from(std::io::ErrorKind::BrokenPipe);
         assert!(Error::io(Path::new("stdout"), pipe).is_broken_pipe());
-        assert!(!Error::Interrupted.is_broken_pipe());
+        assert!(!Error::interrupted().is_broken_pipe());
     }
 }

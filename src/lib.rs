@@ -17,18 +17,18 @@
 //! use std::sync::Arc;
 //! use vidgist::limits::Limits;
 //! use vidgist::media::Ratio;
-//! use vidgist::pipeline::{Allowance, Ask, Event, Job, Stop, run};
-//! use vidgist::plan::{PlanOptions, Sampling};
-//! use vidgist::{encode, model, prompt, report, source, transcribe};
+//! use vidgist::pipeline::{SpendLimit, Ask, Event, Job, Stop, run};
+//! use vidgist::sampling::{SamplingOptions, Sampling};
+//! use vidgist::{encode, llm, prompt, report, source, transcribe};
 //!
 //! # async fn example() -> vidgist::Result<()> {
 //! let limits = Limits::default();
 //! let sampling = Sampling::Interval("5s".parse()?);
 //! let words = transcribe::subtitles::Subtitles { explicit: None, language: None, limits };
-//! let model = Arc::new(model::builtin::Builtin);
+//! let model = Arc::new(llm::DIGESTMOD::Digest);
 //! let job = Job {
 //!     source: source::Source::identify("talk.mp4")?,
-//!     sampling: PlanOptions { sampling, start: None, end: None, max_frames: Some(100) },
+//!     sampling: SamplingOptions { sampling, start: None, end: None, max_frames: Some(100) },
 //!     sequence_rate: Ratio::ONE,
 //!     decoder: vidgist::video::Decoder::Auto,
 //!     dedup: false,
@@ -37,7 +37,7 @@
 //!     encode: encode::EncodeOptions::default(),
 //!     words: vec![Arc::new(words)],
 //!     needs_words: false,
-//!     ask: Some(Ask { model, prompt: prompt::PromptOptions::default(), fence: 0x5eed_1234, is_live: false, concurrency: 4, allowance: Allowance::default(), dry_run: None }),
+//!     ask: Some(Ask { model, prompt: prompt::PromptOptions::default(), fence: 0x5eed_1234, is_live: false, concurrency: 4, allowance: SpendLimit::default(), dry_run: None }),
 //!     output: None,
 //!     cache: None,
 //!     limits,
@@ -54,30 +54,32 @@
 //! # }
 //! ```
 
+pub mod advice;
 pub mod audio;
-pub mod change;
+pub mod chat;
+pub mod digest;
 pub mod encode;
 pub mod error;
-pub mod files;
+pub mod frame_diff;
+pub mod fs;
+pub mod http;
 pub mod language;
 pub mod libav;
 pub mod limits;
+pub mod llm;
 pub mod media;
-pub mod message;
-pub mod model;
 pub mod money;
 pub mod pipeline;
-pub mod plan;
 pub mod probe;
 pub mod prompt;
 pub mod report;
-pub mod service;
+pub mod sampling;
+pub mod sanitize;
 pub mod source;
 pub mod time;
 pub mod timeline;
 pub mod transcribe;
 pub mod transcript;
-pub mod untrusted;
 pub mod video;
 
-pub use error::{Error, Result};
+pub use error::{Error, ErrorCode, ErrorKind, Result};

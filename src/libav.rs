@@ -88,8 +88,8 @@ impl Demuxer {
     /// Opens a local file.
     ///
     /// # Errors
-    /// [`Error::Io`] where it cannot be read, [`Error::Malformed`] where no media container is recognised or it is
-    /// broken, [`Error::Limit`] where it holds more streams than allowed.
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) where it cannot be read, [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) where no media container is recognised or it is
+    /// broken, [`ErrorKind::Limit`](crate::ErrorKind::Limit) where it holds more streams than allowed.
     pub(crate) fn open(path: &Path, limits: &Limits) -> Result<Self> {
         let name = path.display().to_string();
         let size = std::fs::File::open(path).and_then(|file| file.metadata()).map_err(|e| Error::io(path, e))?.len();
@@ -132,7 +132,7 @@ impl Demuxer {
 
     /// The next packet; None at the end.
     ///
-    /// Damaged places are skipped and counted. # Errors: [`Error::Io`] where the file can no longer be read.
+    /// Damaged places are skipped and counted. # Errors: [`ErrorKind::Io`](crate::ErrorKind::Io) where the file can no longer be read.
     pub(crate) fn next_packet(&mut self) -> Result<Option<Packet>> {
         let mut inner = ffmpeg::Packet::empty();
         loop {

@@ -1,4 +1,4 @@
-//! How much of a hostile or merely huge input is accepted before a run stops with [`Error::Limit`](crate::Error::Limit).
+//! How much of a hostile or merely huge input is accepted before a run stops with [`ErrorKind::Limit`](crate::ErrorKind::Limit).
 
 /// The limits of one run. [`Limits::default`] is safe for a machine of 2 GB.
 #[derive(Clone, Copy, Debug)]

@@ -2,39 +2,41 @@
 //! report. A run is a stream of events, the last of which is its result.
 
 mod ask;
+mod budget;
 pub mod caption;
-mod draft;
-mod dry;
+mod dedup;
+mod estimate;
 mod event;
-mod look;
+mod extract;
+mod select;
 mod stages;
-mod thin;
-mod thrift;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use crate::chat::ModelDescription;
+use crate::digest;
 use crate::encode::EncodeOptions;
 use crate::error::{Error, Result};
 use crate::limits::Limits;
+use crate::llm::ChatModel;
 use crate::media::{MediaInfo, Ratio};
-use crate::model::ChatModel;
-use crate::plan::PlanOptions;
 use crate::prompt::{self, PromptOptions};
 use crate::report::{self, Report, write};
+use crate::sampling::SamplingOptions;
 use crate::source::Source;
 use crate::timeline::Timeline;
 use crate::transcribe::Transcriber;
 use crate::video::{Decoder, Video};
 
-use ask::Asker;
-use draft::Draft;
+use ask::{Asked, Asker};
+pub use budget::SpendLimit;
 pub use event::{Event, Stop};
-use look::Looked;
+use extract::Looked;
+use select::Draft;
 use stages::Stopwatch;
-pub use thrift::Allowance;
 
 /// Events that wait for a slow reader: they are small.
 const EVENT_QUEUE: usize = 64;
@@ -45,7 +47,7 @@ pub struct Job {
     /// What is read.
     pub source: Source,
     /// Which moments are looked at.
-    pub sampling: PlanOptions,
+    pub sampling: SamplingOptions,
     /// Pictures a second of an image sequence.
     pub sequence_rate: Ratio,
     /// Who decodes the video.
@@ -75,8 +77,8 @@ pub struct Job {
 /// Who is asked what.
 #[derive(Clone)]
 pub struct Ask {
-    /// The model.
-    pub model: Arc<dyn ChatModel>,
+    /// Who answers.
+    pub answerer: Answerer,
     /// The question.
     pub prompt: PromptOptions,
     /// A random number, new for each run: see [`prompt::build`].
@@ -86,9 +88,38 @@ pub struct Ask {
     /// Requests at a time, where more than one is needed; at least 1.
     pub concurrency: usize,
     /// The most that is spent.
-    pub allowance: Allowance,
+    pub allowance: SpendLimit,
     /// Where set nothing is asked, nothing is written, and the report's forecast says what would be.
     pub dry_run: Option<DryRun>,
+}
+
+/// Who answers a question about the evidence.
+#[derive(Clone)]
+pub enum Answerer {
+    /// The extractive digest, on this machine.
+    Digest,
+    /// A chat model on a server.
+    Chat(Arc<dyn ChatModel>),
+}
+
+impl Answerer {
+    /// What a report says of it.
+    #[must_use]
+    pub fn description(&self) -> ModelDescription {
+        match self {
+            Self::Digest => digest::description(),
+            Self::Chat(model) => model.description(),
+        }
+    }
+
+    /// The chat model; None for the digest.
+    #[must_use]
+    pub fn chat_model(&self) -> Option<&Arc<dyn ChatModel>> {
+        match self {
+            Self::Digest => None,
+            Self::Chat(model) => Some(model),
+        }
+    }
 }
 
 /// What a dry run shows.
@@ -117,7 +148,7 @@ async fn work(job: &Job, events: &mpsc::Sender<Event>, stop: &Stop) -> Result<Re
     let mut clock = Stopwatch::default();
     let gathered = tokio::select! {
         gathered = gather(job, events, stop, &mut clock) => gathered?,
-        () = stop.stopped() => return Err(Error::Interrupted),
+        () = stop.stopped() => return Err(Error::interrupted()),
     };
     answer(gathered, events, stop, &mut clock).await
 }
@@ -135,7 +166,7 @@ struct Gathered {
 /// All that comes before the question.
 async fn gather(job: &Job, events: &mpsc::Sender<Event>, stop: &Stop, clock: &mut Stopwatch) -> Result<Gathered> {
     if let Some(ask) = &job.ask {
-        ask.model.terms().map_or(Ok(()), |terms| ask.allowance.check(&terms))?;
+        ask.answerer.chat_model().map_or(Ok(()), |model| ask.allowance.check(&model.limits()))?;
         if let Some(url) = &ask.prompt.image_url {
             let timeline = Timeline::new(stages::NO_TIME, Vec::new(), None);
             let sampling = report::Sampling::default();
@@ -147,15 +178,15 @@ async fn gather(job: &Job, events: &mpsc::Sender<Event>, stop: &Stop, clock: &mu
     let (info, video) = clock.time("probe", stages::open(job)).await?;
     let _ = events.send(Event::Probed(Box::new(info.clone()))).await;
     // What cannot be planned is said before words are looked for, which may cost money.
-    let video = video.map(|mut video| draft::draft(job, &mut video).map(|draft| (video, draft))).transpose()?;
+    let video = video.map(|mut video| select::draft(job, &mut video).map(|draft| (video, draft))).transpose()?;
     let finding = clock.measure(stages::find_words(job, &info, events));
     let (looked, words, job, changes) = if job.ask.as_ref().is_some_and(|ask| ask.allowance.is_limited()) {
         // How many frames may be looked at depends on the words.
         let words = finding.await;
         let (job, video, changes) = within_allowance(job, &info, video, words.0.as_ref().ok())?;
-        (clock.measure(look::look(&job, video, events, stop, None)).await, words, job, changes)
+        (clock.measure(extract::look(&job, video, events, stop, None)).await, words, job, changes)
     } else {
-        let (looked, words) = tokio::join!(clock.measure(look::look(job, video, events, stop, None)), finding);
+        let (looked, words) = tokio::join!(clock.measure(extract::look(job, video, events, stop, None)), finding);
         (looked, words, job.clone(), Vec::new())
     };
     let looked = clock.note("frames", looked)?;
@@ -196,33 +227,36 @@ fn within_allowance(
     words: Option<&stages::Words>,
 ) -> Result<(Job, Drafted, Vec<String>)> {
     let mut job = job.clone();
-    let Some((ask, terms)) = job.ask.as_mut().and_then(|ask| ask.model.terms().map(|terms| (ask, terms))) else {
+    let Some((ask, model)) =
+        job.ask.as_mut().and_then(|ask| ask.answerer.chat_model().cloned().map(|model| (ask, model)))
+    else {
         return Ok((job, video, Vec::new()));
     };
+    let terms = model.limits();
     let transcript = words.and_then(|words| words.transcript.clone());
     let range = stages::whole(info);
     let silent = Timeline::new(range, Vec::new(), transcript);
     let parts = silent.passages().flat_map(|passage| prompt::build_passage(passage, ask.fence)).collect();
-    let wish = thrift::Wish {
+    let wish = budget::Wish {
         n_frames: video.as_ref().map_or(0, |(_, draft)| draft.most_frames(&job.sampling)),
         size: video.as_ref().map_or((1, 1), |(video, _)| video.stream.display_size()),
         max_width: job.max_width,
         word_tokens: terms.load(parts).n_tokens,
         frame_tokens: ask::frame_tokens(&terms, ask, info),
     };
-    let choice = thrift::fit_into(&wish, ask.allowance, &terms)?;
+    let choice = budget::fit_into(&wish, ask.allowance, &terms)?;
     for change in &choice.changes {
         tracing::warn!("to stay within {}: {change}", ask.allowance);
     }
     if choice.params != terms.params {
-        ask.model = ask.model.with_params(choice.params).unwrap_or_else(|| Arc::clone(&ask.model));
+        ask.answerer = Answerer::Chat(model.with_params(choice.params));
     }
     job.max_width = choice.max_width;
     let Some((mut video, _)) = video.filter(|_| choice.n_frames > 0) else { return Ok((job, None, choice.changes)) };
     if choice.n_frames < wish.n_frames {
         job.sampling.max_frames = Some(choice.n_frames);
     }
-    let draft = draft::draft(&job, &mut video)?;
+    let draft = select::draft(&job, &mut video)?;
     Ok((job, Some((video, draft)), choice.changes))
 }
 
@@ -235,16 +269,24 @@ async fn answer(
 ) -> Result<Report> {
     let Gathered { job, mut report, timeline, changes } = gathered;
     if let Some(ask) = &job.ask {
-        let model = ask.model.description();
+        let model = ask.answerer.description();
         let media = report.media.clone();
-        let question = Asker::new(ask, &timeline, &media, events, stop);
+        let chat = ask.answerer.chat_model();
+        let question = chat.map(|model| Asker::new(model, ask, &timeline, &media, events, stop));
         if ask.dry_run.is_some() {
-            report.forecast = Some(dry::forecast(ask, &question, &timeline, &report, &changes)?);
+            report.forecast = Some(estimate::forecast(ask, question.as_ref(), &timeline, &report, &changes)?);
             return Ok(report);
         }
         let _ = events.send(Event::Asking { model: model.name.clone() }).await;
         report.made_with.prompt_version = model.is_language_model.then_some(prompt::VERSION);
-        let asked = clock.time("model", question.ask()).await;
+        let asked = clock
+            .time("model", async {
+                match &question {
+                    Some(question) => question.ask().await,
+                    None => Asked { windows: Vec::new(), outcome: Ok(digest::respond(&timeline)), total: None },
+                }
+            })
+            .await;
         (report.windows, report.total, report.changes) = (asked.windows, asked.total, changes);
         match asked.outcome {
             Ok(answer) => report.answer = Some(answer),

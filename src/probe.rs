@@ -17,7 +17,7 @@ use crate::video;
 /// Reads the facts of a source. `sequence_rate` is the number of pictures a second of an image sequence.
 ///
 /// # Errors
-/// As for opening: [`Error::Io`], [`Error::Malformed`], [`Error::Unsupported`], [`Error::Limit`].
+/// As for opening: [`ErrorKind::Io`](crate::ErrorKind::Io), [`ErrorKind::Malformed`](crate::ErrorKind::Malformed), [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported), [`ErrorKind::Limit`](crate::ErrorKind::Limit).
 pub fn probe(source: &Source, sequence_rate: Ratio, limits: &Limits) -> Result<MediaInfo> {
     match source {
         Source::Media(path) => container(path, limits),
@@ -118,7 +118,7 @@ fn quarter_turns(orientation: image::metadata::Orientation) -> (Rotation, bool) 
 /// Refuses pictures whose claimed size would not fit in memory.
 ///
 /// # Errors
-/// [`Error::Limit`] above `limits.max_pixels`, [`Error::Malformed`] where a side is 0.
+/// [`ErrorKind::Limit`](crate::ErrorKind::Limit) above `limits.max_pixels`, [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) where a side is 0.
 pub fn check_pixels(name: &str, width: u32, height: u32, limits: &Limits) -> Result<()> {
     if width == 0 || height == 0 {
         return Err(Error::malformed(

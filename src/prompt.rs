@@ -14,11 +14,11 @@ pub use caption::{CaptionFrame, CaptionPrompt, build_captions};
 pub use merge::{PartAnswer, Place, build_merge, build_part_answer, build_passage, build_window};
 pub use sound::{SoundEvidence, build_sound};
 
+use crate::chat::{Message, Part, Role};
 use crate::media::MediaInfo;
-use crate::message::{Message, Part, Role};
+use crate::sanitize::{clean_line, short_name};
 use crate::timeline::{Passage, Timeline};
 use crate::transcript::{Segment, TranscriptSource};
-use crate::untrusted::{clean_line, short_name};
 
 /// Counts up whenever the wording changes, so that stored answers can be told apart.
 pub const VERSION: u32 = 1;

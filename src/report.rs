@@ -3,7 +3,7 @@
 //! Its status is worked out, not set: a report in which something is missing cannot call itself complete.
 
 pub mod caption;
-pub mod forecast;
+pub mod estimate;
 pub mod json;
 pub mod markdown;
 pub mod sound;
@@ -11,21 +11,21 @@ pub mod subtitles;
 mod windows;
 pub mod write;
 
-use crate::files::hex;
+use crate::fs::hex;
 
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use crate::change::{Difference, FrameScore};
+use crate::chat::ModelDescription;
+use crate::chat::{ChatResponse, FinishReason};
 use crate::error::Result;
+use crate::frame_diff::{Difference, FrameScore};
 use crate::media::{EncodedImage, Frame, ImageFormat, MediaInfo};
-use crate::message::{Answer, Finish};
-use crate::model::ModelDescription;
-use crate::plan::Reason;
+use crate::sampling::Reason;
 use crate::time::{TimeBase, TimeRange, Timestamp};
 use crate::timeline::Timeline;
 use crate::transcript::{Segment, Transcript, TranscriptSource};
-use forecast::Forecast;
+use estimate::Estimate;
 pub use windows::{Total, WindowReport};
 
 /// Version of the JSON document: counts up whenever a key changes its meaning or goes.
@@ -44,7 +44,7 @@ pub enum Format {
 /// The report as text that is safe to print on a terminal.
 ///
 /// # Errors
-/// [`Error::Io`](crate::Error::Io) where the JSON writer fails.
+/// [`ErrorKind::Io`](crate::ErrorKind::Io) where the JSON writer fails.
 pub fn render(report: &Report, format: Format) -> Result<String> {
     match format {
         Format::Markdown => Ok(markdown::render(report)),
@@ -80,7 +80,7 @@ pub struct Report {
     /// Who answered; None where no model was asked.
     pub model: Option<ModelDescription>,
     /// What it answered; None where no model was asked or none answered.
-    pub answer: Option<Answer>,
+    pub answer: Option<ChatResponse>,
     /// Why the model that was asked gave no answer; None where it did, or none was asked.
     pub no_answer_because: Option<String>,
     /// The parts of the file that were asked about one by one; empty where one request held all.
@@ -90,7 +90,7 @@ pub struct Report {
     /// What was changed so that the run stays within its limit of money or tokens, as phrases.
     pub changes: Vec<String>,
     /// What would be asked; None but of a dry run. Not a part of the written report.
-    pub forecast: Option<Forecast>,
+    pub forecast: Option<Estimate>,
     /// Whether the user stopped the run while the model was asked. Not a part of the written report, which tells what is
     /// missing.
     pub was_stopped: bool,
@@ -386,12 +386,12 @@ impl Report {
 }
 
 /// What an answer that ended so lacks; None where it is whole, as far as the server says.
-fn shortfall(finish: &Finish) -> Option<(&'static str, &'static str)> {
+fn shortfall(finish: &FinishReason) -> Option<(&'static str, &'static str)> {
     match finish {
-        Finish::Stop | Finish::Other(_) => None,
-        Finish::Length => Some(("the end of", "it was cut off at the limit of tokens; raise --max-tokens")),
-        Finish::ContentFilter => Some(("all or part of", "the provider's content filter withheld it")),
-        Finish::Refusal => Some(("the content of", "the model declined the task")),
+        FinishReason::Stop | FinishReason::Other(_) => None,
+        FinishReason::Length => Some(("the end of", "it was cut off at the limit of tokens; raise --max-tokens")),
+        FinishReason::ContentFilter => Some(("all or part of", "the provider's content filter withheld it")),
+        FinishReason::Refusal => Some(("the content of", "the model declined the task")),
     }
 }
 

@@ -30,8 +30,8 @@ impl Source {
     /// scheme, `camera:0`, or `/dev/video0`.
     ///
     /// # Errors
-    /// [`Error::Io`] where the path cannot be read; [`Error::Usage`] where it is nothing that can be opened;
-    /// [`Error::Malformed`] where the file is empty.
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) where the path cannot be read; [`ErrorKind::Usage`](crate::ErrorKind::Usage) where it is nothing that can be opened;
+    /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) where the file is empty.
     pub fn identify(input: &str) -> Result<Self> {
         let path = Path::new(input);
         if let Some(number) = input.strip_prefix("camera:").or_else(|| input.strip_prefix("/dev/video")) {
@@ -220,6 +220,7 @@ impl Pattern {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ErrorKind;
 
     #[test]
     fn numbers_in_names_sort_by_value() {
@@ -240,13 +241,13 @@ mod tests {
         let identify = |name: &str| Source::identify(at(name).to_str().unwrap());
         assert!(matches!(identify("f_001.png"), Ok(Source::Picture(_))));
         assert!(matches!(identify("100%.mp4"), Ok(Source::Media(_))));
-        assert!(matches!(identify("empty.mp4"), Err(Error::Malformed(_))));
-        assert!(matches!(identify("missing.mp4"), Err(Error::Io(_))));
+        assert!(matches!(identify("empty.mp4"), Err(Error { kind: ErrorKind::Malformed, .. })));
+        assert!(matches!(identify("missing.mp4"), Err(Error { kind: ErrorKind::Io, .. })));
         assert!(matches!(identify("f_%03d.png"), Ok(Source::Sequence { pictures, .. }) if pictures.len() == 3));
         assert!(matches!(identify(""), Ok(Source::Sequence { pictures, .. }) if pictures.len() == 3));
         assert!(matches!(Source::identify("rtsp://user:pw@host/live"), Ok(Source::Stream(_))));
         assert_eq!(Source::identify("rtsp://user:pw@host/live?key=1").unwrap().name(), "rtsp://host/live?%E2%80%A6");
         assert!(matches!(Source::identify("camera:1"), Ok(Source::Camera(1))));
-        assert!(matches!(Source::identify("camera:x"), Err(Error::Usage(_))));
+        assert!(matches!(Source::identify("camera:x"), Err(Error { kind: ErrorKind::Usage, .. })));
     }
 }

@@ -2,7 +2,7 @@
 
 mod windows;
 
-use crate::change::FrameScore;
+use crate::frame_diff::FrameScore;
 use crate::media::EncodedImage;
 use crate::time::TimeRange;
 use crate::transcript::{Segment, Transcript};

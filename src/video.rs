@@ -1,15 +1,15 @@
 //! Sorted sample points in, frames out: the contract of every reader, and which reader takes which source.
 
-mod color;
 pub mod contact_sheet;
-mod fields;
+mod decode_plan;
+mod deinterlace;
 pub mod index;
 mod libav;
 pub mod opencv;
 mod scale;
 pub mod score;
-mod spans;
 mod stills;
+mod tone_map;
 
 use std::path::Path;
 
@@ -34,7 +34,7 @@ pub trait FrameReader: Send {
     /// Frames come in time order as RGB24, upright, with square pixels, scaled to `size` (width, height).
     ///
     /// # Errors
-    /// [`Error::Malformed`] where no frame at all can be decoded, and whatever `sink` returns. Frames lost on the
+    /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) where no frame at all can be decoded, and whatever `sink` returns. Frames lost on the
     /// way are no error: they are in the outcome.
     fn read(&mut self, points: &[Timestamp], size: (u32, u32), sink: &mut FrameSink<'_>) -> Result<ReadOutcome>;
 }
@@ -81,7 +81,7 @@ impl Video {
     /// None where the source has no picture.
     ///
     /// # Errors
-    /// As [`FrameIndex::scan`]; [`Error::Limit`] and [`Error::Malformed`] for pictures of impossible size.
+    /// As [`FrameIndex::scan`]; [`ErrorKind::Limit`](crate::ErrorKind::Limit) and [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) for pictures of impossible size.
     pub fn open(
         source: &Source,
         info: &MediaInfo,
@@ -129,7 +129,7 @@ impl Video {
     /// The reader for this source.
     ///
     /// # Errors
-    /// [`Error::Malformed`] or [`Error::Unsupported`] where the decoder does not take it.
+    /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) or [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where the decoder does not take it.
     pub fn reader(&self) -> Result<Box<dyn FrameReader + '_>> {
         Ok(match (&self.source, &self.index) {
             (Source::Picture(path), _) => {

@@ -4,8 +4,8 @@ mod symphonia;
 
 use std::path::Path;
 
-use super::mix::Role;
-use crate::error::{Error, Result};
+use super::downmix::Role;
+use crate::error::{Error, ErrorKind, Result};
 use crate::libav::{SoundBlock, SoundReader};
 use crate::media::{AudioStream, MediaInfo};
 use crate::time::Timestamp;
@@ -52,7 +52,7 @@ impl Decoder {
                     tracing::info!("{name}: {codec} is decoded by Symphonia: exact to the sample in {container}");
                     return Ok(Self::Symphonia(Box::new(reader)));
                 }
-                Err(error @ Error::Io(_)) => return Err(error),
+                Err(error @ Error { kind: ErrorKind::Io, .. }) => return Err(error),
                 Err(error) => format!("Symphonia refused it ({error})"),
             },
         };

@@ -45,7 +45,7 @@ pub struct AudioSummary {
 /// failure leaves no half file behind.
 ///
 /// # Errors
-/// The reader's own, [`Error::Unsupported`] for a sound that the format cannot hold, and [`Error::Io`].
+/// The reader's own, [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for a sound that the format cannot hold, and [`ErrorKind::Io`](crate::ErrorKind::Io).
 pub fn write(reader: &mut AudioReader, path: &Path, format: SoundFormat) -> Result<AudioSummary> {
     let io = |e: std::io::Error| Error::io(path, e);
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));

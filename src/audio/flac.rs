@@ -25,7 +25,7 @@ impl<W: Write + Seek> FlacSink<W> {
     /// Begins a file; the writer stands at the start of an empty one.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for a rate or number of channels that FLAC does not hold, [`Error::Io`].
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for a rate or number of channels that FLAC does not hold, [`ErrorKind::Io`](crate::ErrorKind::Io).
     pub fn new(mut writer: W, rate_hz: u32, channels: u16) -> Result<Self> {
         let encoder = FlacEncoder::new(rate_hz, channels)?;
         writer.write_all(&head(&[0; STREAMINFO_BYTES])).map_err(broken)?;
@@ -35,8 +35,8 @@ impl<W: Write + Seek> FlacSink<W> {
     /// Appends a block. Samples beyond full scale are clipped.
     ///
     /// # Errors
-    /// [`Error::Usage`] for a block of another rate or channel count, [`Error::Limit`] past 2^36 samples, and
-    /// [`Error::Io`].
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) for a block of another rate or channel count, [`ErrorKind::Limit`](crate::ErrorKind::Limit) past 2^36 samples, and
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io).
     pub fn write(&mut self, block: &AudioBlock) -> Result<()> {
         if (block.rate_hz, block.channels) != (self.rate_hz, self.channels) {
             let problem = format!("a block of {} Hz and {} channels does not fit", block.rate_hz, block.channels);
@@ -60,7 +60,7 @@ impl<W: Write + Seek> FlacSink<W> {
     /// Writes what is left, completes the head and flushes.
     ///
     /// # Errors
-    /// [`Error::Io`], and [`Error::Unsupported`] where the encoder fails.
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io), and [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where the encoder fails.
     pub fn finish(mut self) -> Result<()> {
         self.buffer.clear();
         let stream_info = self.encoder.finish(&mut self.buffer)?;

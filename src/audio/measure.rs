@@ -1,29 +1,29 @@
 //! What a sound is like: its loudness, its peaks, its silences, and where it is speech, music or something else.
 
-mod kind;
+mod classify;
+mod loudness_range;
 mod silence;
-mod spread;
 
 use ebur128::{Channel, EbuR128, Mode};
 use serde::Serialize;
 
-pub use kind::SoundKind;
+pub use classify::SoundKind;
 
-use super::mix::{Mixer, Role};
+use super::downmix::{Mixer, Role};
 use super::resample::Resampler;
 use super::{AudioBlock, AudioReader};
 use crate::error::{Error, Result};
 use crate::time::{TimeBase, TimeRange, Timestamp};
-use kind::{Listener, RATE_HZ};
+use classify::{Listener, RATE_HZ};
+use loudness_range::Spread;
 use silence::Silence;
-use spread::Spread;
 
 /// Loudness at and below which the measure says nothing: its absolute gate (ITU-R BS.1770-4).
 const GATE_LUFS: f64 = -70.0;
 
 /// What was measured of one audio stream. Times are on the clock that sound and picture share.
 #[derive(Clone, Debug, Serialize)]
-pub struct SoundFacts {
+pub struct AudioFacts {
     /// From the first sample to the end of the last.
     #[serde(flatten)]
     pub range: TimeRange,
@@ -45,7 +45,7 @@ pub struct SoundFacts {
     pub n_damaged: u64,
 }
 
-impl SoundFacts {
+impl AudioFacts {
     /// Seconds of one kind.
     #[must_use]
     pub fn seconds_of(&self, kind: SoundKind) -> f64 {
@@ -73,8 +73,8 @@ pub struct Stretch {
 /// the stored channels.
 ///
 /// # Errors
-/// The reader's own, and [`Error::Unsupported`] for a number of channels that has no measure.
-pub fn measure(reader: &mut AudioReader) -> Result<SoundFacts> {
+/// The reader's own, and [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for a number of channels that has no measure.
+pub fn measure(reader: &mut AudioReader) -> Result<AudioFacts> {
     measure_with(reader, |_| ())
 }
 
@@ -82,7 +82,7 @@ pub fn measure(reader: &mut AudioReader) -> Result<SoundFacts> {
 ///
 /// # Errors
 /// As [`measure`].
-pub fn measure_with(reader: &mut AudioReader, mut also: impl FnMut(&AudioBlock)) -> Result<SoundFacts> {
+pub fn measure_with(reader: &mut AudioReader, mut also: impl FnMut(&AudioBlock)) -> Result<AudioFacts> {
     let (rate_hz, channels, start) = (reader.rate_hz(), reader.channels(), reader.start());
     let (layout, name) = (reader.layout.clone(), reader.name.clone());
     let mut meter = meter(&name, rate_hz, &layout)?;
@@ -124,7 +124,7 @@ pub fn measure_with(reader: &mut AudioReader, mut also: impl FnMut(&AudioBlock))
     let range = TimeRange::new(start, start.plus(Timestamp::new(n_samples, base)));
     let loudness_lufs = meter.loudness_global().ok().filter(|lufs| *lufs > GATE_LUFS);
     let peak = (0..u32::from(channels)).filter_map(|c| meter.true_peak(c).ok()).fold(0.0, f64::max);
-    Ok(SoundFacts {
+    Ok(AudioFacts {
         rate_hz,
         channels,
         loudness_lufs,

@@ -27,7 +27,7 @@ impl<W: Write + Seek> WavSink<W> {
     /// Begins a file; the writer stands at the start of an empty one.
     ///
     /// # Errors
-    /// [`Error::Io`] where the head cannot be written.
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) where the head cannot be written.
     pub fn new(writer: W, rate_hz: u32, channels: u16) -> Result<Self> {
         let max_narrow = u64::from(u32::MAX) - 1;
         let buffer = Vec::new();
@@ -40,7 +40,7 @@ impl<W: Write + Seek> WavSink<W> {
     /// Appends a block. Samples beyond full scale are clipped.
     ///
     /// # Errors
-    /// [`Error::Usage`] for a block of another rate or channel count, [`Error::Io`].
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) for a block of another rate or channel count, [`ErrorKind::Io`](crate::ErrorKind::Io).
     pub fn write(&mut self, block: &AudioBlock) -> Result<()> {
         if (block.rate_hz, block.channels) != (self.rate_hz, self.channels) {
             let problem = format!("a block of {} Hz and {} channels does not fit", block.rate_hz, block.channels);
@@ -68,7 +68,7 @@ impl<W: Write + Seek> WavSink<W> {
     /// Completes the head with the lengths and flushes.
     ///
     /// # Errors
-    /// [`Error::Io`].
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io).
     pub fn finish(mut self) -> Result<()> {
         self.writer.seek(SeekFrom::Start(0)).map_err(broken)?;
         let head = self.head();

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use vidgist::time::Timestamp;
-use vidgist::transcribe::whisper::weights::Hub;
+use vidgist::transcribe::whisper::models::Hub;
 
 pub use caption::{CaptionArgs, CaptionFormat};
 pub use requests::RequestArgs;
@@ -242,7 +242,7 @@ pub enum Stt {
 }
 
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Question")]
+#[command(next_help_heading = "ChatRequest")]
 pub struct PromptArgs {
     /// The task, in place of the built-in one
     #[arg(long, value_name = "TEXT", conflicts_with = "prompt_file")]

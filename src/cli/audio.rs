@@ -5,13 +5,13 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use vidgist::audio::{self, AudioReader, AudioWant, SoundFormat};
-use vidgist::error::{Error, Fault};
+use vidgist::error::{Error, ErrorKind};
 use vidgist::limits::Limits;
 use vidgist::media::{AudioStream, MediaInfo, Ratio};
 use vidgist::source::Source;
 
 use super::args::{AudioArgs, SoundFileFormat};
-use super::{PARTIAL, print, track, warn};
+use super::{PARTIAL, audio_track, print, warn};
 
 /// Sound that is shorter than the container claims by more than this is told: encoders round to packets.
 const TOLERATED_LOSS_SECONDS: f64 = 0.25;
@@ -30,7 +30,7 @@ pub async fn run(args: &AudioArgs) -> Result<ExitCode> {
             return Err(Error::usage(&args.input, "holds no sound", "name a media file").into());
         };
         let info = vidgist::probe::probe(&source, Ratio::ONE, &Limits::default())?;
-        let main = track::choose(&info, &args.track)?;
+        let main = audio_track::choose(&info, &args.track)?;
         let streams = if args.all_tracks { info.audio.iter().collect() } else { vec![main] };
         let mut missing = info.damage.clone();
         let mut n_written = 0;
@@ -68,10 +68,11 @@ fn write(
 ) -> Result<Vec<String>> {
     let want = AudioWant { rate_hz: args.rate, channels: args.channels };
     let mut reader = AudioReader::open(path, info, stream, &want)?;
-    let summary = audio::write(&mut reader, written, format).map_err(|error| match error {
+    let summary = audio::write(&mut reader, written, format).map_err(|mut error| match error {
         // The user knows the file by the name that was given.
-        Error::Io(fault) if Path::new(&fault.input).parent() == written.parent() => {
-            Error::Io(Fault { input: output.display().to_string(), ..fault })
+        Error { kind: ErrorKind::Io, .. } if Path::new(&error.input).parent() == written.parent() => {
+            error.input = output.display().to_string();
+            error
         }
         error => error,
     })?;
@@ -85,7 +86,7 @@ fn write(
         if summary.channels == 1 { "" } else { "s" },
         summary.duration,
         summary.start,
-        vidgist::untrusted::clean_line(&language.unwrap_or_default()),
+        vidgist::sanitize::clean_line(&language.unwrap_or_default()),
     ))?;
     if summary.is_rf64 {
         let why = "more than 4 GiB, written as RF64, which old programs do not read";

@@ -1,52 +1,52 @@
 //! `vidgist caption`.
 
-mod sink;
+mod caption_writer;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
-use vidgist::error::Error;
-use vidgist::model::ChatModel;
+use vidgist::error::{Error, ErrorKind};
+use vidgist::llm::ChatModel;
 use vidgist::pipeline::caption::{CaptionEvent, CaptionJob, CaptionSummary, batch, caption};
 use vidgist::pipeline::{DryRun, Job, Stop};
 use vidgist::prompt::CaptionPrompt;
-use vidgist::report::forecast;
+use vidgist::report::estimate;
 use vidgist::source::Source;
 
-use self::sink::Sink;
+use self::caption_writer::Sink;
 use super::args::{CaptionArgs, CaptionFormat};
 use super::config::Config;
 use super::progress::Progress;
-use super::words::{self, WordsContext};
-use super::{PARTIAL, end_at_once_on_the_next, model, print, say, wishes};
+use super::transcribers::{self, WordsContext};
+use super::{PARTIAL, end_at_once_on_the_next, job_args, model, print, say};
 
 pub async fn run(args: &CaptionArgs, config: &Config, quiet: bool) -> Result<ExitCode> {
     let is_dry = args.requests.is_dry()?;
-    let model =
+    let answerer =
         if is_dry { model::unasked(&args.model, config)? } else { model::chat_model(&args.model, config).await? };
-    if !model.description().is_language_model {
+    let Some(model) = answerer.chat_model().cloned() else {
         let advice = format!("set {} or --base-url to ask a vision model", model::KEY_VARIABLE);
         return Err(Error::usage("vidgist caption", "the built-in model does not see", advice).into());
-    }
+    };
     let system = args.prompt.system.clone();
-    let task = wishes::text_or_file(args.prompt.prompt.as_ref(), args.prompt.prompt_file.as_ref())?;
+    let task = job_args::text_or_file(args.prompt.prompt.as_ref(), args.prompt.prompt_file.as_ref())?;
     let (batch, goes_on) = batch(args, &*model, is_dry)?;
     let format = args.format.unwrap_or(CaptionFormat::Jsonl);
     if args.resume && (format != CaptionFormat::Jsonl || args.output.is_none()) {
         return Err(Error::usage("--resume", "needs a file of JSON lines", "use --format jsonl and -o FILE").into());
     }
-    let held = args.output.as_deref().filter(|_| args.resume || goes_on).map(sink::held).transpose()?;
+    let held = args.output.as_deref().filter(|_| args.resume || goes_on).map(caption_writer::held).transpose()?;
     let (done, text) = held.map_or((HashSet::new(), None), |(done, text)| (done, Some(text)));
     let context =
         WordsContext { base_url: args.model.base_url.as_deref(), server: &args.model.server, stream_idx: None };
-    let sampling = wishes::sampling(&args.sampling, config, "5s", None)?;
+    let sampling = job_args::sampling(&args.sampling, config, "5s", None)?;
     let each = Job {
-        words: words::ways(&args.transcript, context, config)?,
+        words: transcribers::ways(&args.transcript, context, config)?,
         needs_words: args.transcript.transcript.is_some(),
         // Each input takes the source's place in its turn.
-        ..wishes::job(Source::Camera(0), sampling, &args.sampling, &args.picture, config)?
+        ..job_args::job(Source::Camera(0), sampling, &args.sampling, &args.picture, config)?
     };
     let job = CaptionJob {
         inputs: args.inputs.clone(),
@@ -56,7 +56,7 @@ pub async fn run(args: &CaptionArgs, config: &Config, quiet: bool) -> Result<Exi
         fence: fastrand::u32(..),
         frames_per_request: args.frames_per_request.into(),
         concurrency: model::concurrency(&args.model.server, config),
-        allowance: wishes::allowance(&args.requests)?,
+        allowance: job_args::allowance(&args.requests)?,
         done,
         dry_run: is_dry.then_some(DryRun { shows_requests: args.requests.show_requests }),
         batch: batch.clone(),
@@ -64,14 +64,14 @@ pub async fn run(args: &CaptionArgs, config: &Config, quiet: bool) -> Result<Exi
     // Last, so that what is wrong in the command leaves no empty file.
     let mut sink = if is_dry { Sink::new(format) } else { Sink::open(format, args.output.as_deref(), text)? };
     let summary = follow(job, &mut sink, quiet).await.inspect_err(|error| {
-        let is_interrupted = matches!(error.downcast_ref(), Some(Error::Interrupted));
+        let is_interrupted = matches!(error.downcast_ref(), Some(Error { kind: ErrorKind::Interrupted, .. }));
         if is_interrupted && batch.as_deref().is_some_and(batch::is_under_way) {
             say("what was sent goes on with the provider: the same command goes on here");
         }
     })?;
     if let Some(forecast) = &summary.forecast {
         let is_json = args.format == Some(CaptionFormat::Jsonl);
-        print(&if is_json { forecast::to_json(forecast)? } else { forecast::to_markdown(forecast)? })?;
+        print(&if is_json { estimate::to_json(forecast)? } else { estimate::to_markdown(forecast)? })?;
         return Ok(ExitCode::SUCCESS);
     }
     sink.finish()?;
@@ -165,7 +165,7 @@ async fn follow(job: CaptionJob, sink: &mut Sink, quiet: bool) -> Result<Caption
                     return Ok((*outcome)?);
                 }
                 Some(_) => {}
-                None => return Err(Error::Interrupted.into()),
+                None => return Err(Error::interrupted().into()),
             },
         }
     }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use vidgist::error::{Error, Result};
 
+use super::api_key::{KeyCommand, KeySource};
 use super::args::{PictureFormat, Stt};
-use super::key::{KeyCommand, KeySource};
 
 /// `config.toml`. Keys never stand in it.
 #[derive(Debug, Default, Deserialize)]

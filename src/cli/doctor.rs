@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
-use vidgist::model::openai::list_models;
-use vidgist::transcribe::whisper::weights::{self, Weights};
+use vidgist::llm::openai::list_models;
+use vidgist::transcribe::whisper::models::{self, Weights};
 use vidgist::{libav, video};
 
 use super::args::{DoctorArgs, ServerArgs};
@@ -73,12 +73,12 @@ pub async fn run(args: &DoctorArgs, config_path: Option<&Path>, config: &Config)
     if let Some(model) = &config.transcription.model {
         lines.push(ok("words", &format!("subtitles, else {model}")));
     } else {
-        let name = config.transcription.whisper_model.as_deref().unwrap_or(weights::DEFAULT);
+        let name = config.transcription.whisper_model.as_deref().unwrap_or(models::DEFAULT);
         let is_here = |name| {
             let weights = Weights::named(name).zip(config::models_folder());
             weights.is_none_or(|(weights, folder)| weights.is_in(&folder))
         };
-        if is_here(name) && is_here(weights::VOICE) {
+        if is_here(name) && is_here(models::VOICE) {
             lines.push(ok(
                 "words",
                 &format!("subtitles, else Whisper ({name}) on this machine; sound is not sent anywhere"),
@@ -88,7 +88,7 @@ pub async fn run(args: &DoctorArgs, config_path: Option<&Path>, config: &Config)
             lines.push(hint("to have speech transcribed: vidgist models pull, or --stt-model whisper-1"));
         }
     }
-    print(&vidgist::untrusted::clean_text(&lines.join("\n")))?;
+    print(&vidgist::sanitize::clean_text(&lines.join("\n")))?;
     print("\n")?;
     Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::from(PARTIAL) })
 }

@@ -6,17 +6,17 @@ use std::time::{Duration, SystemTime};
 use secrecy::SecretString;
 use url::Url;
 use vidgist::error::{Error, Result};
-use vidgist::model::builtin::Builtin;
-use vidgist::model::known::ModelFacts;
-use vidgist::model::openai::list_models;
-use vidgist::model::provider::{Provider, Providers};
-use vidgist::model::{ChatConfig, ChatModel, Detail, SamplingParams, connect};
-use vidgist::service::{Load, ServerConfig, parse_base_url};
+use vidgist::http::{RequestLimits, ServerConfig, parse_base_url};
+use vidgist::llm::catalog::CatalogEntry;
+use vidgist::llm::openai::list_models;
+use vidgist::llm::provider::{Provider, Providers};
+use vidgist::llm::{ChatConfig, ChatModel, Detail, SamplingParams, connect};
+use vidgist::pipeline::Answerer;
 use vidgist::time::Timestamp;
 
+use super::api_key::KeySource;
 use super::args::{DetailChoice, ModelArgs, ServerArgs};
 use super::config::Config;
-use super::key::KeySource;
 
 /// The environment variable that holds the key.
 pub const KEY_VARIABLE: &str = "OPENAI_API_KEY";
@@ -98,18 +98,18 @@ fn named_address(provider: &Provider, flag: Option<&str>) -> Result<Url> {
 }
 
 /// The model, ready to be asked.
-pub async fn chat_model(args: &ModelArgs, config: &Config) -> Result<Arc<dyn ChatModel>> {
+pub async fn chat_model(args: &ModelArgs, config: &Config) -> Result<Answerer> {
     match chosen(args, config)? {
         Choice::Server { server, provider, model: None } => {
             let model = only_model(&server).await?;
-            connected(args, *server, *provider, model)
+            connected(args, *server, *provider, model).map(Answerer::Chat)
         }
         choice => ready(args, choice),
     }
 }
 
 /// The model for a dry run: nobody is asked, not even for the model's name.
-pub fn unasked(args: &ModelArgs, config: &Config) -> Result<Arc<dyn ChatModel>> {
+pub fn unasked(args: &ModelArgs, config: &Config) -> Result<Answerer> {
     ready(args, chosen(args, config)?)
 }
 
@@ -117,15 +117,17 @@ fn chosen(args: &ModelArgs, config: &Config) -> Result<Choice> {
     choose(args.base_url.as_deref(), args.model.as_deref(), &args.server, config)
 }
 
-fn ready(args: &ModelArgs, choice: Choice) -> Result<Arc<dyn ChatModel>> {
+fn ready(args: &ModelArgs, choice: Choice) -> Result<Answerer> {
     match choice {
         Choice::BuiltIn => {
             if let Some(flag) = unheeded(args) {
                 tracing::warn!("{flag} is for a language model; the built-in model does not heed it");
             }
-            Ok(Arc::new(Builtin))
+            Ok(Answerer::Digest)
         }
-        Choice::Server { server, provider, model: Some(model) } => connected(args, *server, *provider, model),
+        Choice::Server { server, provider, model: Some(model) } => {
+            connected(args, *server, *provider, model).map(Answerer::Chat)
+        }
         Choice::Server { .. } => {
             Err(Error::usage("--model", "is not set, and the server is not asked for it here", "name one with --model"))
         }
@@ -158,7 +160,7 @@ fn say_what_is_known(chat: &ChatConfig) {
     let (model, provider) = (&chat.model, &chat.provider.name);
     let Some(facts) = &chat.facts else {
         let assumed = "its limits and its price are not known, and nothing but what is asked for is sent";
-        if ModelFacts::knows(provider) {
+        if CatalogEntry::knows(provider) {
             tracing::warn!("{model} is not in the table of {provider}'s models: {assumed}");
         } else {
             tracing::info!("{model}: {assumed}");
@@ -240,7 +242,7 @@ pub fn server(
 
 /// How many requests are wanted at a time: more need not be prepared.
 pub fn concurrency(args: &ServerArgs, config: &Config) -> usize {
-    args.concurrency.or(config.concurrency).map_or(Load::default().concurrency, usize::from)
+    args.concurrency.or(config.concurrency).map_or(RequestLimits::default().concurrency, usize::from)
 }
 
 /// A flag's time, or the configuration's.

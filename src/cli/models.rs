@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use indicatif::HumanBytes;
 use vidgist::error::Error;
-use vidgist::transcribe::whisper::weights::{self, Hub, Weights};
+use vidgist::transcribe::whisper::models::{self, Hub, Weights};
 
 use super::args::ModelsAction;
 use super::config::{self, Config};
@@ -21,7 +21,7 @@ pub async fn run(action: Option<&ModelsAction>, config: &Config, quiet: bool) ->
         ModelsAction::List => list(&folder, config)?,
         ModelsAction::Pull { names, hub } => pull(names, &Hub::new(hub)?, &folder, quiet).await?,
         ModelsAction::Path { name } => {
-            let weights = named(name.as_deref().unwrap_or(weights::DEFAULT))?;
+            let weights = named(name.as_deref().unwrap_or(models::DEFAULT))?;
             let path = weights.path_in(&folder);
             if !weights.is_in(&folder) {
                 let advice = format!("get it with: vidgist models pull {}", weights.name);
@@ -43,7 +43,7 @@ pub async fn run(action: Option<&ModelsAction>, config: &Config, quiet: bool) ->
 
 fn list(folder: &Path, config: &Config) -> Result<()> {
     let mut text = format!("Speech models that listen on this machine\n\n{:<16}{:>10}  HERE\n", "NAME", "SIZE");
-    for weights in &weights::ALL {
+    for weights in &models::ALL {
         let here = if weights.is_in(folder) { "yes" } else { "-" };
         let size = HumanBytes(weights.n_bytes).to_string();
         // Writing to a String does not fail.
@@ -55,18 +55,18 @@ fn list(folder: &Path, config: &Config) -> Result<()> {
 }
 
 async fn pull(names: &[String], hub: &Hub, folder: &Path, quiet: bool) -> Result<()> {
-    let mut wanted = vec![named(weights::VOICE)?];
+    let mut wanted = vec![named(models::VOICE)?];
     for name in names {
         wanted.push(named(name)?);
     }
     if names.is_empty() {
-        wanted.push(named(weights::DEFAULT)?);
+        wanted.push(named(models::DEFAULT)?);
     }
     wanted.dedup();
     for weights in wanted {
         let progress = Progress::new(quiet);
         progress.bytes(weights.name, weights.n_bytes);
-        let path = weights::pull(weights, folder, hub, &|n| progress.at(n)).await;
+        let path = models::pull(weights, folder, hub, &|n| progress.at(n)).await;
         progress.clear();
         print(&format!("{}\t{}\n", weights.name, path?.display()))?;
     }
@@ -75,7 +75,7 @@ async fn pull(names: &[String], hub: &Hub, folder: &Path, quiet: bool) -> Result
 
 fn named(name: &str) -> Result<&'static Weights, Error> {
     Weights::named(name).ok_or_else(|| {
-        let names: Vec<&str> = weights::ALL.iter().map(|weights| weights.name).collect();
+        let names: Vec<&str> = models::ALL.iter().map(|weights| weights.name).collect();
         Error::usage("the model", format!("{name:?} is not known"), format!("there are {}", names.join(", ")))
     })
 }

@@ -23,7 +23,7 @@ pub fn run(args: &ProbeArgs) -> Result<ExitCode> {
 fn table(info: &MediaInfo) -> String {
     let mut out = String::new();
     let mut line = |name: &str, value: &str| {
-        let value = vidgist::untrusted::clean_line(value);
+        let value = vidgist::sanitize::clean_line(value);
         // Writing to a String does not fail.
         let _ = writeln!(out, "{name:<10} {value}");
     };

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use vidgist::pipeline::Event;
+use vidgist::sanitize::clean_text;
 use vidgist::time::Timestamp;
-use vidgist::untrusted::clean_text;
 
 /// Rows of the answer that are shown while it is written.
 const TAIL_ROWS: usize = 8;

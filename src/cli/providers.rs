@@ -1,7 +1,7 @@
 //! The providers of models, as `vidgist models` lists them.
 
 use vidgist::error::Result;
-use vidgist::model::provider::Providers;
+use vidgist::llm::provider::Providers;
 
 use super::config::Config;
 

@@ -6,14 +6,14 @@ use anyhow::Result;
 use vidgist::error::Error;
 use vidgist::pipeline::{Ask, DryRun, Job};
 use vidgist::prompt::PromptOptions;
-use vidgist::report::{Format, forecast, render};
+use vidgist::report::{Format, estimate, render};
 use vidgist::source::Source;
 
 use super::args::{ImageTransport, ReportFormat, StreamChoice, SummarizeArgs};
 use super::config::Config;
 use super::progress::Progress;
-use super::words::{self, WordsContext};
-use super::{code_for, follow, model, print, wishes};
+use super::transcribers::{self, WordsContext};
+use super::{code_for, follow, job_args, model, print};
 
 /// Summarises, or where `is_dry` tells what that would ask.
 pub async fn run(args: &SummarizeArgs, config: &Config, quiet: bool, is_dry: bool) -> Result<ExitCode> {
@@ -22,12 +22,12 @@ pub async fn run(args: &SummarizeArgs, config: &Config, quiet: bool, is_dry: boo
         return Err(Error::usage("--show-requests", "is for a dry run", advice).into());
     }
     let source = Source::identify(&args.input)?;
-    let sampling = wishes::sampling(&args.sampling, config, "1s", Some(wishes::DEFAULT_MAX_FRAMES))?;
-    let task = wishes::text_or_file(args.prompt.prompt.as_ref(), args.prompt.prompt_file.as_ref())?;
-    let allowance = wishes::allowance(&args.requests)?;
-    let model =
+    let sampling = job_args::sampling(&args.sampling, config, "1s", Some(job_args::DEFAULT_MAX_FRAMES))?;
+    let task = job_args::text_or_file(args.prompt.prompt.as_ref(), args.prompt.prompt_file.as_ref())?;
+    let allowance = job_args::allowance(&args.requests)?;
+    let answerer =
         if is_dry { model::unasked(&args.model, config)? } else { model::chat_model(&args.model, config).await? };
-    if !model.description().is_language_model && (task.is_some() || args.prompt.system.is_some()) {
+    if !answerer.description().is_language_model && (task.is_some() || args.prompt.system.is_some()) {
         let problem = "the built-in model cannot follow a prompt";
         let advice = format!("set {} or --base-url to ask a language model", model::KEY_VARIABLE);
         return Err(Error::usage("--prompt", problem, advice).into());
@@ -38,17 +38,17 @@ pub async fn run(args: &SummarizeArgs, config: &Config, quiet: bool, is_dry: boo
             let problem = "--image-transport url needs an http(s) address of a picture";
             return Err(Error::usage(url, problem, "leave the flag out to send the picture itself").into());
         }
-        if !model.description().is_language_model {
+        if !answerer.description().is_language_model {
             return Err(Error::usage("--image-transport url", "needs a language model", "set --base-url").into());
         }
     }
     let context =
         WordsContext { base_url: args.model.base_url.as_deref(), server: &args.model.server, stream_idx: None };
     let job = Job {
-        words: words::ways(&args.transcript, context, config)?,
+        words: transcribers::ways(&args.transcript, context, config)?,
         needs_words: args.transcript.transcript.is_some(),
         ask: Some(Ask {
-            model,
+            answerer,
             prompt: PromptOptions { system: args.prompt.system.clone(), task, language: None, image_url },
             fence: fastrand::u32(..),
             is_live: match args.model.stream {
@@ -61,13 +61,13 @@ pub async fn run(args: &SummarizeArgs, config: &Config, quiet: bool, is_dry: boo
             dry_run: is_dry.then_some(DryRun { shows_requests: args.requests.show_requests }),
         }),
         output: args.output.clone(),
-        ..wishes::job(source, sampling, &args.sampling, &args.picture, config)?
+        ..job_args::job(source, sampling, &args.sampling, &args.picture, config)?
     };
     let report = follow(job, quiet).await?;
     if let Some(forecast) = &report.forecast {
         print(&match args.format {
-            ReportFormat::Markdown => forecast::to_markdown(forecast)?,
-            ReportFormat::Json => forecast::to_json(forecast)?,
+            ReportFormat::Markdown => estimate::to_markdown(forecast)?,
+            ReportFormat::Json => estimate::to_json(forecast)?,
         })?;
         return Ok(code_for(&report));
     }

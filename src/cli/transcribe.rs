@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use vidgist::error::Error;
-use vidgist::files::write_file;
+use vidgist::fs::write_file;
 use vidgist::limits::Limits;
 use vidgist::media::Ratio;
 use vidgist::report::{json, subtitles};
@@ -18,8 +18,8 @@ use vidgist::transcript::Transcript;
 use super::args::{TranscribeArgs, TranscriptFormat};
 use super::config::Config;
 use super::progress::Progress;
-use super::words::{self, WordsContext};
-use super::{PARTIAL, print, track, warn};
+use super::transcribers::{self, WordsContext};
+use super::{PARTIAL, audio_track, print, warn};
 
 pub async fn run(args: &TranscribeArgs, config: &Config, quiet: bool) -> Result<ExitCode> {
     let [input] = args.inputs.as_slice() else { return several(args, config, quiet).await };
@@ -86,11 +86,12 @@ async fn transcribe(input: &str, args: &TranscribeArgs, config: &Config, quiet: 
     };
     let info = vidgist::probe::probe(&source, Ratio::ONE, &Limits::default())?;
     let is_chosen = args.track.track.is_some() || args.track.audio_language.is_some();
-    let stream_idx = is_chosen.then(|| track::choose(&info, &args.track)).transpose()?.map(|stream| stream.stream_idx);
+    let stream_idx =
+        is_chosen.then(|| audio_track::choose(&info, &args.track)).transpose()?.map(|stream| stream.stream_idx);
     let context = WordsContext { base_url: args.base_url.as_deref(), server: &args.server, stream_idx };
     let progress = Progress::new(quiet);
     let (mut found, mut reasons) = (None, Vec::new());
-    for way in words::ways(&args.transcript, context, config)? {
+    for way in transcribers::ways(&args.transcript, context, config)? {
         match way.transcribe(path, &info, &|until| progress.heard(until)).await? {
             Words::Found(transcript) => {
                 found = Some(transcript);

@@ -18,7 +18,7 @@ impl Demuxer {
     /// allows that.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] where libav was built without this codec.
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where libav was built without this codec.
     pub(crate) fn video_decoder(&self, stream_idx: usize, n_threads: usize) -> Result<VideoDecoder> {
         let stream = self.input.stream(stream_idx);
         let opened = stream.and_then(|stream| {

@@ -27,7 +27,7 @@ pub(crate) struct FlacEncoder {
 
 impl FlacEncoder {
     /// # Errors
-    /// [`Error::Unsupported`] where FLAC cannot hold this, or libav has no encoder for it.
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where FLAC cannot hold this, or libav has no encoder for it.
     pub(crate) fn new(rate_hz: u32, channels: u16) -> Result<Self> {
         super::quiet();
         if !(1..=8).contains(&channels) {

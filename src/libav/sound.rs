@@ -59,7 +59,7 @@ impl SoundReader {
     /// Opens a local file and the decoder of its stream `stream_idx`.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] where libav has no decoder for the stream, and those of [`Demuxer::open`].
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where libav has no decoder for the stream, and those of [`Demuxer::open`].
     pub(crate) fn open(path: &Path, stream_idx: usize) -> Result<Self> {
         let mut demuxer = Demuxer::open(path, &Limits::default())?;
         demuxer.keep_only(&[stream_idx]);
@@ -104,7 +104,7 @@ impl SoundReader {
     /// The next block; None at the end.
     ///
     /// # Errors
-    /// [`Error::Io`] where the file can no longer be read.
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) where the file can no longer be read.
     pub(crate) fn next_block(&mut self) -> Result<Option<SoundBlock>> {
         loop {
             match self.decoder.receive_frame(&mut self.frame) {

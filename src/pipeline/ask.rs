@@ -8,13 +8,13 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt as _};
 use tokio::sync::mpsc;
 
+use super::budget::{self, SpendTracker};
 use super::stages::put_question;
-use super::thrift::{self, Purse};
 use super::{Ask, Event, Stop};
-use crate::error::Error;
+use crate::chat::{ChatResponse, Message};
+use crate::error::{Error, ErrorKind};
+use crate::llm::{ChatModel, ModelLimits, SamplingParams};
 use crate::media::MediaInfo;
-use crate::message::{Answer, Message};
-use crate::model::{ChatModel, SamplingParams, Terms};
 use crate::prompt::{self, PartAnswer, Place};
 use crate::report::{Total, WindowReport};
 use crate::time::TimeRange;
@@ -30,23 +30,23 @@ pub(super) struct Asked {
     /// Empty where one request held all.
     pub windows: Vec<WindowReport>,
     /// The answer, or why there is none.
-    pub outcome: Result<Answer, String>,
+    pub outcome: Result<ChatResponse, String>,
     /// None where no server was asked.
     pub total: Option<Total>,
 }
 
 /// A run's question and whom it is put to.
 pub(super) struct Asker<'a> {
+    pub model: &'a Arc<dyn ChatModel>,
     ask: &'a Ask,
     /// The model as it is asked about windows: one alternative is enough there.
     for_windows: Arc<dyn ChatModel>,
-    /// None where no server is asked.
-    pub terms: Option<Terms>,
+    pub terms: ModelLimits,
     timeline: &'a Timeline,
     media: &'a MediaInfo,
     events: &'a mpsc::Sender<Event>,
     stop: &'a Stop,
-    purse: Purse,
+    purse: SpendTracker,
 }
 
 /// Why a question has no answer.
@@ -65,36 +65,37 @@ impl Unanswered {
 
 impl<'a> Asker<'a> {
     pub fn new(
+        model: &'a Arc<dyn ChatModel>,
         ask: &'a Ask,
         timeline: &'a Timeline,
         media: &'a MediaInfo,
         events: &'a mpsc::Sender<Event>,
         stop: &'a Stop,
     ) -> Self {
-        let terms = ask.model.terms();
-        let for_windows = terms
-            .as_ref()
-            .filter(|terms| terms.params.n.is_some())
-            .and_then(|terms| ask.model.with_params(SamplingParams { n: None, ..terms.params.clone() }));
-        let for_windows = for_windows.unwrap_or_else(|| Arc::clone(&ask.model));
-        Self { ask, for_windows, terms, timeline, media, events, stop, purse: Purse::new(ask.allowance) }
+        let terms = model.limits();
+        let for_windows = if terms.params.n.is_some() {
+            model.with_params(SamplingParams { n: None, ..terms.params.clone() })
+        } else {
+            Arc::clone(model)
+        };
+        Self { model, ask, for_windows, terms, timeline, media, events, stop, purse: SpendTracker::new(ask.allowance) }
     }
 
     /// The windows that one request each can hold; one where it holds all.
     pub fn windows(&self) -> Vec<Timeline> {
-        let Some(terms) = &self.terms else { return vec![self.timeline.clone()] };
-        let room = thrift::room(terms, self.frame_tokens(terms));
+        let terms = &self.terms;
+        let room = budget::room(terms, self.frame_tokens(terms));
         self.timeline.windows(room, |passage| terms.load(prompt::build_passage(passage, self.ask.fence)))
     }
 
     /// Tokens of a request without its evidence.
-    pub fn frame_tokens(&self, terms: &Terms) -> u64 {
+    pub fn frame_tokens(&self, terms: &ModelLimits) -> u64 {
         frame_tokens(terms, self.ask, self.media)
     }
 
-    /// What a request about one of several windows may hold and costs; None where no server is asked.
-    pub fn terms_for_windows(&self) -> Option<Terms> {
-        self.for_windows.terms()
+    /// What a request about one of several windows may hold and costs.
+    pub fn terms_for_windows(&self) -> ModelLimits {
+        self.for_windows.limits()
     }
 
     /// The messages about a window; the whole question where there is one alone.
@@ -110,31 +111,29 @@ impl<'a> Asker<'a> {
     /// Asks.
     pub async fn ask(&self) -> Asked {
         let mut windows = self.windows();
-        let mut total = self.terms.is_some().then(Total::zero);
+        let mut total = Total::zero();
         if windows.len() == 1 {
             let messages = self.messages(self.timeline, Place { number: 1, n_windows: 1 });
-            let outcome = self.put(&*self.ask.model, &messages, self.timeline, self.ask.is_live).await;
-            match (outcome, self.timeline.halves().filter(|_| self.terms.is_some())) {
+            let outcome = self.put(&**self.model, &messages, self.ask.is_live).await;
+            match (outcome, self.timeline.halves()) {
                 (Err(Unanswered::TooLong(why)), Some((first, second))) => {
                     tracing::warn!("{why}: it is asked about in parts");
                     windows = vec![first, second];
                 }
                 (outcome, _) => {
                     let outcome = outcome.map_err(Unanswered::into_text);
-                    if let (Some(total), Ok(answer)) = (&mut total, &outcome) {
+                    if let Ok(answer) = &outcome {
                         total.add(answer.usage, answer.cost);
                     }
-                    return Asked { windows: Vec::new(), outcome, total };
+                    return Asked { windows: Vec::new(), outcome, total: Some(total) };
                 }
             }
         }
-        let mut total = total.unwrap_or_default();
         let n_windows = windows.len();
         let _ = self.events.send(Event::Windows { n_windows }).await;
         // What making one answer takes is not spent on windows.
-        let for_merge = self.terms.as_ref().map(|terms| {
-            self.purse.hold(terms, thrift::merge_tokens(terms, self.frame_tokens(terms), n_windows as u64))
-        });
+        let merge_tokens = budget::merge_tokens(&self.terms, self.frame_tokens(&self.terms), n_windows as u64);
+        let for_merge = self.purse.hold(&self.terms, merge_tokens);
         // Boxed, since the compiler does not see of a closure that what it makes may go to another thread.
         let mut asking: Vec<BoxFuture<'_, Vec<WindowReport>>> = Vec::with_capacity(n_windows);
         for (at, window) in windows.iter().enumerate() {
@@ -149,7 +148,7 @@ impl<'a> Asker<'a> {
         for window in answered.iter().filter(|window| window.n_attempts > 0) {
             total.add(window.usage, window.cost);
         }
-        if let Some(Ok(held)) = for_merge {
+        if let Ok(held) = for_merge {
             self.purse.give_back(held);
         }
         let outcome = self.merge(&answered, &mut total).await;
@@ -162,7 +161,7 @@ impl<'a> Asker<'a> {
         let mut todo = vec![(window.clone(), 0)];
         while let Some((window, n_halvings)) = todo.pop() {
             let messages = self.messages(&window, place);
-            let outcome = self.put(&*self.for_windows, &messages, &window, false).await;
+            let outcome = self.put(&*self.for_windows, &messages, false).await;
             match (outcome, window.halves().filter(|_| n_halvings < MAX_HALVINGS)) {
                 (Err(Unanswered::TooLong(why)), Some((first, second))) => {
                     tracing::info!("{why}: halved");
@@ -179,7 +178,7 @@ impl<'a> Asker<'a> {
     }
 
     /// One answer out of those about the windows.
-    async fn merge(&self, windows: &[WindowReport], total: &mut Total) -> Result<Answer, String> {
+    async fn merge(&self, windows: &[WindowReport], total: &mut Total) -> Result<ChatResponse, String> {
         let mut parts: Vec<PartAnswer> =
             windows.iter().map(|window| PartAnswer { range: window.range, text: window.text.clone() }).collect();
         if parts.iter().all(|part| part.text.is_none()) {
@@ -192,7 +191,7 @@ impl<'a> Asker<'a> {
             let groups = if is_too_long { halved(parts.len()) } else { self.groups(&parts) };
             if let [all] = groups.as_slice() {
                 debug_assert_eq!(*all, parts.len());
-                match self.put_merge(&*self.ask.model, &parts, self.ask.is_live, total).await {
+                match self.put_merge(&**self.model, &parts, self.ask.is_live, total).await {
                     Err(Unanswered::TooLong(_)) if parts.len() > 2 => is_too_long = true,
                     outcome => return outcome.map_err(Unanswered::into_text),
                 }
@@ -221,8 +220,8 @@ impl<'a> Asker<'a> {
 
     /// How many answers each go into a request; two at least, but for the last.
     fn groups(&self, parts: &[PartAnswer]) -> Vec<usize> {
-        let Some(terms) = &self.terms else { return vec![parts.len()] };
-        let most: Load = thrift::room(terms, self.frame_tokens(terms));
+        let terms = &self.terms;
+        let most: Load = budget::room(terms, self.frame_tokens(terms));
         let (mut groups, mut n_tokens) = (Vec::new(), 0);
         for part in parts {
             let own = terms.tokens(&[prompt::build_part_answer(part, self.ask.fence)]);
@@ -246,11 +245,10 @@ impl<'a> Asker<'a> {
         parts: &[PartAnswer],
         is_live: bool,
         total: &mut Total,
-    ) -> Result<Answer, Unanswered> {
+    ) -> Result<ChatResponse, Unanswered> {
         let (ask, media) = (self.ask, self.media);
         let messages = prompt::build_merge(self.timeline, parts, media, &ask.prompt, ask.fence);
-        let nothing = Timeline::new(self.timeline.range, Vec::new(), None);
-        let answer = self.put(model, &messages, &nothing, is_live).await?;
+        let answer = self.put(model, &messages, is_live).await?;
         total.add(answer.usage, answer.cost);
         Ok(answer)
     }
@@ -266,35 +264,34 @@ impl<'a> Asker<'a> {
         &self,
         model: &dyn ChatModel,
         messages: &[Message],
-        timeline: &Timeline,
         is_live: bool,
-    ) -> Result<Answer, Unanswered> {
+    ) -> Result<ChatResponse, Unanswered> {
         if self.stop.check().is_err() {
             return Err(Unanswered::Other("the run was stopped before it was asked".to_owned()));
         }
-        let held = model.terms().map(|terms| self.purse.hold(&terms, terms.tokens(messages)));
-        let held = held.transpose().map_err(Unanswered::Other)?;
+        let limits = model.limits();
+        let held = self.purse.hold(&limits, limits.tokens(messages)).map_err(Unanswered::Other)?;
         let outcome = tokio::select! {
-            outcome = put_question(model, messages, timeline, is_live, self.events) => outcome,
+            outcome = put_question(model, messages, is_live, self.events) => outcome,
             () = self.given_up() => {
                 return Err(Unanswered::Other("the run was stopped before it was answered".to_owned()));
             }
         };
         match (&outcome, held) {
-            (Ok(answer), Some(held)) => self.purse.settle(held, answer),
-            (Err(Error::Limit(_)), Some(held)) => self.purse.give_back(held),
+            (Ok(answer), held) => self.purse.settle(held, answer),
+            (Err(Error { kind: ErrorKind::Limit, .. }), held) => self.purse.give_back(held),
             // Whether it is charged for is not known: it stays held.
             _ => {}
         }
         outcome.map_err(|error| match error {
-            Error::Limit(_) => Unanswered::TooLong(error.to_string()),
+            Error { kind: ErrorKind::Limit, .. } => Unanswered::TooLong(error.to_string()),
             error => Unanswered::Other(error.to_string()),
         })
     }
 }
 
 /// Tokens of a request without its evidence, and of what tells its place.
-pub(super) fn frame_tokens(terms: &Terms, ask: &Ask, media: &MediaInfo) -> u64 {
+pub(super) fn frame_tokens(terms: &ModelLimits, ask: &Ask, media: &MediaInfo) -> u64 {
     let nothing = Timeline::new(super::stages::NO_TIME, Vec::new(), None);
     let place = Place { number: 1, n_windows: 2 };
     let messages = prompt::build_window(&nothing, &nothing, place, media, &ask.prompt, ask.fence);

@@ -8,7 +8,7 @@
 
 mod ask;
 pub mod batch;
-mod dry;
+mod estimate;
 mod groups;
 mod inputs;
 mod reply;
@@ -19,16 +19,15 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::{Allowance, DryRun, Job, Stop, stages};
+use super::{DryRun, Job, SpendLimit, Stop};
+use crate::chat::{ChatResponse, FinishReason, Message, Usage};
 use crate::error::Result;
+use crate::llm::{ChatModel, ModelLimits};
 use crate::media::EncodedImage;
-use crate::message::{Answer, Finish, Message, Usage};
-use crate::model::{ChatModel, Terms};
 use crate::money::Money;
 use crate::prompt::{CaptionFrame, CaptionPrompt, build_captions};
 use crate::report::caption::{CaptionKey, CaptionRow};
-use crate::report::forecast::Forecast;
-use crate::timeline::Timeline;
+use crate::report::estimate::Estimate;
 use groups::Wanted;
 
 /// Tokens that a caption is taken to have where no limit is set; hidden reasoning comes on top.
@@ -51,7 +50,7 @@ pub struct CaptionJob {
     /// Requests at a time, at least 1.
     pub concurrency: usize,
     /// The most that is spent: the run stops before it would be crossed.
-    pub allowance: Allowance,
+    pub allowance: SpendLimit,
     /// Captions that an earlier run wrote: their frames are not asked again.
     pub done: HashSet<CaptionKey>,
     /// Where set nothing is asked, and the summary's forecast says what would be.
@@ -106,7 +105,7 @@ pub struct CaptionSummary {
     /// Why the run stopped before all was asked; None where it did not.
     pub stopped_because: Option<String>,
     /// What would be asked: of a dry run alone.
-    pub forecast: Option<Forecast>,
+    pub forecast: Option<Estimate>,
 }
 
 /// Starts a run on the current tokio runtime. After `stop` nothing new is asked; what is in flight is waited for.
@@ -122,7 +121,7 @@ pub fn caption(job: CaptionJob, stop: Stop) -> mpsc::Receiver<CaptionEvent> {
 }
 
 async fn run(job: &CaptionJob, events: &mpsc::Sender<CaptionEvent>, stop: &Stop) -> Result<CaptionSummary> {
-    job.model.terms().map_or(Ok(()), |terms| job.allowance.check(&terms))?;
+    job.allowance.check(&job.model.limits())?;
     if let Some(folder) = &job.batch {
         let api = batch::api(&*job.model)?;
         if job.dry_run.is_none() {
@@ -134,7 +133,7 @@ async fn run(job: &CaptionJob, events: &mpsc::Sender<CaptionEvent>, stop: &Stop)
     let (send, receive) = mpsc::channel(groups::GROUP_QUEUE);
     let reading = groups::read_all(job, &files, send, events, stop);
     if job.dry_run.is_some() {
-        let ((), forecast) = tokio::join!(reading, dry::forecast(job, receive));
+        let ((), forecast) = tokio::join!(reading, estimate::forecast(job, receive));
         stop.check()?;
         return Ok(CaptionSummary { forecast: Some(forecast?), ..CaptionSummary::default() });
     }
@@ -160,19 +159,14 @@ impl CaptionJob {
         build_captions(&frames, &self.prompt, self.fence)
     }
 
-    /// What a request for so many captions may hold and costs; None where no server is asked.
-    fn terms(&self, n_frames: usize) -> Option<Terms> {
-        let terms = self.model.terms()?;
+    /// What a request for so many captions may hold and costs.
+    fn terms(&self, n_frames: usize) -> ModelLimits {
+        let terms = self.model.limits();
         let is_limited = terms.params.max_tokens.is_some();
         let answer_tokens =
             if is_limited { terms.answer_tokens } else { terms.reasoning_tokens() + CAPTION_TOKENS * n_frames as u64 };
-        Some(Terms { answer_tokens, ..terms })
+        ModelLimits { answer_tokens, ..terms }
     }
-}
-
-/// A timeline without evidence: what the built-in model, which is not asked here, would read.
-fn no_timeline() -> Timeline {
-    Timeline::new(stages::NO_TIME, Vec::new(), None)
 }
 
 impl CaptionSummary {
@@ -193,17 +187,17 @@ impl CaptionSummary {
 }
 
 /// The answer to a question for one frame.
-fn settle(row: &mut CaptionRow, answer: &Answer) {
+fn settle(row: &mut CaptionRow, answer: &ChatResponse) {
     row.pay(answer);
     let Some(one) = answer.alternatives.first() else { return };
     let text = one.text.trim();
     match &one.finish {
-        Finish::Refusal => row.error = Some(format!("the model declined: {text}")),
-        Finish::ContentFilter => row.error = Some("the provider's filter held the caption back".to_owned()),
+        FinishReason::Refusal => row.error = Some(format!("the model declined: {text}")),
+        FinishReason::ContentFilter => row.error = Some("the provider's filter held the caption back".to_owned()),
         _ if text.is_empty() => row.error = Some("the model answered nothing".to_owned()),
         finish => {
             row.caption = Some(text.to_owned());
-            if *finish == Finish::Length {
+            if *finish == FinishReason::Length {
                 row.error = Some("cut off at the limit of tokens; set a larger --max-tokens".to_owned());
             }
         }
@@ -211,7 +205,7 @@ fn settle(row: &mut CaptionRow, answer: &Answer) {
 }
 
 impl CaptionRow {
-    fn pay(&mut self, answer: &Answer) {
+    fn pay(&mut self, answer: &ChatResponse) {
         (self.usage, self.cost) = (answer.usage, answer.cost);
     }
 

@@ -84,9 +84,9 @@ impl Stop {
     }
 
     /// # Errors
-    /// [`Error::Interrupted`] once [`Stop::stop`] was called.
+    /// [`ErrorKind::Interrupted`](crate::ErrorKind::Interrupted) once [`Stop::stop`] was called.
     pub fn check(&self) -> Result<()> {
-        if *self.state.borrow() { Err(Error::Interrupted) } else { Ok(()) }
+        if *self.state.borrow() { Err(Error::interrupted()) } else { Ok(()) }
     }
 
     /// Ready once [`Stop::stop`] was called.

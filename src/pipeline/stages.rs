@@ -6,15 +6,14 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use super::{Event, Job};
+use crate::chat::{ChatResponse, Message};
 use crate::error::{Error, Result};
+use crate::llm::{ChatModel, ChatRequest, StreamSink, StreamUpdate};
 use crate::media::MediaInfo;
-use crate::message::{Answer, Message};
-use crate::model::{ChatModel, Live, LiveText, Question};
 use crate::probe;
 use crate::report::StageTime;
 use crate::source::Source;
 use crate::time::{TimeRange, Timestamp};
-use crate::timeline::Timeline;
 use crate::transcribe::Words as Found;
 use crate::transcript::Transcript;
 use crate::video::Video;
@@ -89,22 +88,21 @@ pub(super) async fn find_words(job: &Job, info: &MediaInfo, events: &mpsc::Sende
 pub(super) async fn put_question(
     model: &dyn ChatModel,
     messages: &[Message],
-    timeline: &Timeline,
     is_live: bool,
     events: &mpsc::Sender<Event>,
-) -> Result<Answer> {
+) -> Result<ChatResponse> {
     // As large as an answer may be at most: a model is slower than whoever reads the events.
     let (pieces, mut written) = mpsc::unbounded_channel();
-    let hand_on = move |text: LiveText<'_>| {
+    let hand_on = move |text: StreamUpdate<'_>| {
         // Nobody reads any more: the answer itself tells all.
         let _ = pieces.send(match text {
-            LiveText::Piece(text) => Event::Text { text: text.to_owned() },
-            LiveText::Restart => Event::TextRestarted,
+            StreamUpdate::Piece(text) => Event::Text { text: text.to_owned() },
+            StreamUpdate::Restart => Event::TextRestarted,
         });
     };
-    let live = is_live.then_some(Live(&hand_on));
-    let question = Question { live, ..Question::new(messages, timeline) };
-    let mut answer = model.answer(&question);
+    let stream = is_live.then_some(StreamSink(&hand_on));
+    let question = ChatRequest { stream, ..ChatRequest::new(messages) };
+    let mut answer = model.complete(&question);
     loop {
         tokio::select! {
             biased;

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use sha2::{Digest as _, Sha256};
 
 use super::{Fence, spoken};
-use crate::files::hex;
+use crate::chat::{Message, Part, Role};
+use crate::fs::hex;
 use crate::media::EncodedImage;
-use crate::message::{Message, Part, Role};
 use crate::transcript::Segment;
 
 /// Counts up whenever the wording changes, so that stored captions can be told apart.

@@ -2,11 +2,11 @@
 //! theirs. Rules and facts are the same bytes for all windows, so that a provider's cache of prefixes can hit.
 
 use super::{Fence, PromptOptions, RULES, facts, messages, parts, task};
+use crate::chat::{Message, Part, Role};
 use crate::media::MediaInfo;
-use crate::message::{Message, Part, Role};
+use crate::sanitize::clean_text;
 use crate::time::TimeRange;
 use crate::timeline::{Passage, Timeline};
-use crate::untrusted::clean_text;
 
 const MERGE_RULES: &str = "\
 You make one answer about a video or recording out of answers about its parts, one after another in time. Whoever wrote \

@@ -5,12 +5,12 @@ use std::fmt::Write as _;
 use bytes::Bytes;
 
 use super::{Fence, spoken};
-use crate::audio::measure::{SoundFacts, SoundKind};
+use crate::audio::measure::{AudioFacts, SoundKind};
+use crate::chat::{Message, Part, Role};
 use crate::media::{AudioStream, MediaInfo};
-use crate::message::{Message, Part, Role};
+use crate::sanitize::short_name;
 use crate::time::TimeRange;
 use crate::transcript::Transcript;
-use crate::untrusted::short_name;
 
 /// Stretches and silences that are listed at most, the longest ones: more would drown the rest.
 const MAX_LISTED: usize = 80;
@@ -23,7 +23,7 @@ pub struct SoundEvidence<'a> {
     /// The stream that was measured.
     pub stream: &'a AudioStream,
     /// What was measured.
-    pub facts: &'a SoundFacts,
+    pub facts: &'a AudioFacts,
     /// The words; None where there are none.
     pub transcript: Option<&'a Transcript>,
     /// The sound itself as a WAV file, and which part of it that is; None where the model does not hear it.
@@ -42,7 +42,7 @@ and, where it is attached, the sound itself.
 const TASK: &str = "\
 Describe this sound in Markdown, without a title, in at most 200 words: what it is and what is heard in which order, \
 with times; who speaks of what, where words are known; then its level and dynamics, and faults that a listener would \
-notice. Answer in the language that is spoken; in English where none is.";
+notice. ChatResponse in the language that is spoken; in English where none is.";
 
 /// The messages that ask for a description: one of role system, one of role user. `fence` as in [`super::build`].
 #[must_use]

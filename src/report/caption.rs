@@ -3,12 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::json;
+use crate::chat::Usage;
 use crate::error::Result;
 use crate::media::EncodedImage;
-use crate::message::Usage;
 use crate::money::Money;
+use crate::sanitize::shown_input;
 use crate::time::{TimeBase, Timestamp};
-use crate::untrusted::shown_input;
 
 /// One frame with its caption, or with the reason why it has none.
 #[derive(Clone, Debug, Serialize)]

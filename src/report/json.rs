@@ -9,11 +9,11 @@ use super::{
     MadeWith, Missing, Report, ReportFrame, SCHEMA_VERSION, Sampling, StageTime, Status, Total, TranscriptOutcome,
     WindowReport,
 };
+use crate::chat::ChatResponse;
+use crate::chat::ModelDescription;
 use crate::error::{Error, Result};
 use crate::media::MediaInfo;
-use crate::message::Answer;
-use crate::model::ModelDescription;
-use crate::untrusted::{is_unseen, shown_input};
+use crate::sanitize::{is_unseen, shown_input};
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -26,7 +26,7 @@ struct Document<'a> {
     contact_sheets: &'a [String],
     transcript: &'a TranscriptOutcome,
     model: Option<&'a ModelDescription>,
-    answer: Option<&'a Answer>,
+    answer: Option<&'a ChatResponse>,
     windows: &'a [WindowReport],
     total: Option<&'a Total>,
     changes: &'a [String],
@@ -38,7 +38,7 @@ struct Document<'a> {
 /// The document, indented, with a line end behind it.
 ///
 /// # Errors
-/// [`Error::Io`] where the JSON writer fails.
+/// [`ErrorKind::Io`](crate::ErrorKind::Io) where the JSON writer fails.
 pub fn render(report: &Report) -> Result<String> {
     let document = Document {
         schema_version: SCHEMA_VERSION,
@@ -65,7 +65,7 @@ pub fn render(report: &Report) -> Result<String> {
 /// escaped, which changes no string's value.
 ///
 /// # Errors
-/// [`Error::Io`] where the JSON writer fails.
+/// [`ErrorKind::Io`](crate::ErrorKind::Io) where the JSON writer fails.
 pub fn to_text(value: &impl Serialize) -> Result<String> {
     let text = serde_json::to_string_pretty(value).map_err(|source| Error::io(Path::new("JSON"), source.into()))?;
     Ok(escaped(&text))

@@ -1,13 +1,13 @@
-//! The report for people. Everything that others wrote passes through [`crate::untrusted`].
+//! The report for people. Everything that others wrote passes through [`crate::sanitize`].
 
 use std::fmt::Write as _;
 
 use super::{Report, ReportFrame, Status, TranscriptOutcome};
+use crate::chat::{ChatResponse, Choice, FinishReason, Usage};
 use crate::media::{AudioStream, MediaInfo, SubtitleStream, VideoStream};
-use crate::message::{Alternative, Answer, Finish, Usage};
+use crate::sanitize::{markdown_block, markdown_line, short_name, shown_input};
 use crate::time::Timestamp;
 use crate::transcript::{Transcript, TranscriptSource};
-use crate::untrusted::{markdown_block, markdown_line, short_name, shown_input};
 
 /// Writing to a `String` does not fail.
 macro_rules! put {
@@ -161,7 +161,7 @@ fn listener(source: &TranscriptSource) -> String {
     }
 }
 
-fn summary(out: &mut String, answer: &Answer) {
+fn summary(out: &mut String, answer: &ChatResponse) {
     match answer.alternatives.as_slice() {
         [] => {}
         [only] => {
@@ -187,7 +187,7 @@ fn parts(out: &mut String, report: &Report) {
     }
 }
 
-fn alternative(out: &mut String, alternative: &Alternative) {
+fn alternative(out: &mut String, alternative: &Choice) {
     let text = markdown_block(&alternative.text);
     if text.trim().is_empty() {
         put!(out, "(no text)");
@@ -195,12 +195,12 @@ fn alternative(out: &mut String, alternative: &Alternative) {
         out.push_str(&text);
     }
     let note = match &alternative.finish {
-        Finish::Stop => return,
-        Finish::Length => "The answer is cut off here, at the limit of tokens.".into(),
-        Finish::ContentFilter => "The provider's content filter withheld all or part of this answer.".into(),
-        Finish::Refusal => "The model declined the task.".into(),
-        Finish::Other(reason) if reason.is_empty() => return,
-        Finish::Other(reason) => format!("The server says of why the answer ended: {}.", markdown_line(reason)),
+        FinishReason::Stop => return,
+        FinishReason::Length => "The answer is cut off here, at the limit of tokens.".into(),
+        FinishReason::ContentFilter => "The provider's content filter withheld all or part of this answer.".into(),
+        FinishReason::Refusal => "The model declined the task.".into(),
+        FinishReason::Other(reason) if reason.is_empty() => return,
+        FinishReason::Other(reason) => format!("The server says of why the answer ended: {}.", markdown_line(reason)),
     };
     put!(out, "\n*{note}*");
 }
@@ -271,7 +271,7 @@ fn making(out: &mut String, report: &Report) {
         }
         if let Some(estimate) = &answer.estimate {
             let cost = estimate.prompt_cost.map(|cost| format!(", {cost}")).unwrap_or_default();
-            put!(out, "- Estimate of the request: {} tokens{cost}", estimate.prompt_tokens);
+            put!(out, "- PromptEstimate of the request: {} tokens{cost}", estimate.prompt_tokens);
         }
         if let Some(cost) = answer.cost {
             put!(out, "- Cost: {cost}");

@@ -5,15 +5,15 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use unicode_segmentation::UnicodeSegmentation as _;
 
-use crate::audio::measure::{SoundFacts, SoundKind};
+use crate::audio::measure::{AudioFacts, SoundKind};
+use crate::chat::ModelDescription;
+use crate::chat::{ChatResponse, FinishReason};
+use crate::digest::describe;
 use crate::error::Result;
 use crate::media::{AudioStream, MediaInfo};
-use crate::message::{Answer, Finish};
-use crate::model::builtin::{Builtin, describe};
-use crate::model::{ChatModel as _, ModelDescription};
+use crate::sanitize::{clean_text, markdown_block, markdown_line, short_name, shown_input};
 use crate::time::{TimeRange, Timestamp};
 use crate::transcript::{Transcript, TranscriptSource};
-use crate::untrusted::{clean_text, markdown_block, markdown_line, short_name, shown_input};
 
 /// One sound of one file, described.
 #[derive(Clone, Debug, Serialize)]
@@ -23,7 +23,7 @@ pub struct SoundReport {
     /// The stream that was listened to.
     pub stream: AudioStream,
     /// What was measured.
-    pub sound: SoundFacts,
+    pub sound: AudioFacts,
     /// How fast is spoken; None where there is no transcript.
     pub speech: Option<SpeechRate>,
     /// The sound in words, untrusted where a language model wrote them.
@@ -76,7 +76,7 @@ impl SpeechRate {
 impl SoundReport {
     /// Puts together what was measured of `stream` and what is said in it.
     #[must_use]
-    pub fn new(media: &MediaInfo, stream: &AudioStream, sound: SoundFacts, transcript: Option<&Transcript>) -> Self {
+    pub fn new(media: &MediaInfo, stream: &AudioStream, sound: AudioFacts, transcript: Option<&Transcript>) -> Self {
         let speech = transcript.and_then(SpeechRate::of);
         let mut missing = media.damage.clone();
         if sound.n_damaged > 0 {
@@ -86,7 +86,7 @@ impl SoundReport {
             input: shown_input(&media.input),
             stream: stream.clone(),
             description: describe(&sound, speech.as_ref().map(|speech| speech.words_per_minute)),
-            described_by: Builtin.description(),
+            described_by: crate::digest::description(),
             heard: None,
             sound,
             speech,
@@ -95,15 +95,15 @@ impl SoundReport {
     }
 
     /// Puts a language model's answer in the place of the built-in description, or, where it gave none, tells why.
-    pub fn answered(&mut self, model: ModelDescription, answer: Result<Answer>, heard: Option<TimeRange>) {
+    pub fn answered(&mut self, model: ModelDescription, answer: Result<ChatResponse>, heard: Option<TimeRange>) {
         let told = answer.map_err(|error| error.to_string()).and_then(|answer| {
             let alternative = answer.alternatives.into_iter().next();
             let text = alternative.as_ref().map(|a| clean_text(&a.text)).unwrap_or_default();
             match alternative.map(|a| a.finish) {
                 _ if text.trim().is_empty() => Err("it answered nothing".to_owned()),
-                Some(Finish::Refusal) => Err(format!("it declined: {text}")),
-                Some(Finish::Length) => Ok((text, Some("the description is cut off at the limit of tokens"))),
-                Some(Finish::ContentFilter) => Ok((text, Some("the provider's filter withheld a part"))),
+                Some(FinishReason::Refusal) => Err(format!("it declined: {text}")),
+                Some(FinishReason::Length) => Ok((text, Some("the description is cut off at the limit of tokens"))),
+                Some(FinishReason::ContentFilter) => Ok((text, Some("the provider's filter withheld a part"))),
                 _ => Ok((text, None)),
             }
         });

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use super::markdown::words_from;
 use crate::media::MediaInfo;
+use crate::sanitize::{markdown_line, short_name};
 use crate::time::Timestamp;
 use crate::transcript::{Segment, Transcript};
-use crate::untrusted::{markdown_line, short_name};
 
 /// The transcript as `SubRip`: numbers from 1, times as `HH:MM:SS,mmm`, a speaker as `Name: words`.
 ///

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::message::{Answer, Estimate, Finish, Usage};
+use crate::chat::{ChatResponse, FinishReason, PromptEstimate, Usage};
 use crate::money::Money;
 use crate::time::TimeRange;
 use crate::timeline::Timeline;
@@ -21,24 +21,24 @@ pub struct WindowReport {
     /// What was answered: untrusted; None where nothing was.
     pub text: Option<String>,
     /// Why the answer ended; None where there is none.
-    pub finish: Option<Finish>,
+    pub finish: Option<FinishReason>,
     /// Why there is no answer; None where there is one.
     pub no_answer_because: Option<String>,
     /// Requests until the answer came; 0 where none did.
     pub n_attempts: u32,
     /// Tokens as the server counted them.
     pub usage: Option<Usage>,
-    /// See [`Answer::cost`].
+    /// See [`ChatResponse::cost`].
     #[serde(rename = "cost_usd")]
     pub cost: Option<Money>,
-    /// See [`Answer::estimate`].
-    pub estimate: Option<Estimate>,
+    /// See [`ChatResponse::estimate`].
+    pub estimate: Option<PromptEstimate>,
 }
 
 impl WindowReport {
     /// What came of asking about a window; the reason where nothing did.
     #[must_use]
-    pub fn new(window: &Timeline, outcome: Result<&Answer, String>) -> Self {
+    pub fn new(window: &Timeline, outcome: Result<&ChatResponse, String>) -> Self {
         let frame_idx = |frame: &crate::timeline::TimelineFrame| frame.image.frame_idx;
         let mut report = Self {
             range: window.range,

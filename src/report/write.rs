@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Report, TranscriptOutcome, json, markdown, subtitles};
 use crate::error::Result;
-use crate::files::{frame_file_name, write_file, write_frame};
+use crate::fs::{frame_file_name, write_file, write_frame};
 use crate::media::EncodedImage;
 
 /// Writes `frames/`, `transcript.srt` (where there are words), `report.json` and `report.md` into `dir`, each file

@@ -22,8 +22,8 @@ use self::pieces::{Piece, Pieces};
 
 use crate::audio::{AudioReader, AudioWant};
 use crate::error::{Error, Result};
+use crate::http::{ApiClient, RequestError, RequestErrorKind, ServerConfig};
 use crate::media::MediaInfo;
-use crate::service::{Failure, Kind, Server, ServerConfig};
 use crate::transcribe::{Heard, Transcriber, Words, stream_to_hear};
 use crate::transcript::{Transcript, TranscriptSource};
 
@@ -81,7 +81,7 @@ impl ApiTranscriberConfig {
 /// diarizes is asked who speaks; it names speakers anew in each piece, so that those of later pieces get its number.
 #[derive(Clone)]
 pub struct ApiTranscriber {
-    server: Server,
+    server: ApiClient,
     config: ApiTranscriberConfig,
 }
 
@@ -89,13 +89,13 @@ impl ApiTranscriber {
     /// Checks the configuration; connects to nothing.
     ///
     /// # Errors
-    /// [`Error::Usage`] where the model has no name or the key would be sent unencrypted; [`Error::Service`] where
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where the model has no name or the key would be sent unencrypted; [`ErrorKind::Service`](crate::ErrorKind::Service) where
     /// the machine has no working TLS.
     pub fn new(config: ApiTranscriberConfig) -> Result<Self> {
         if config.model.trim().is_empty() {
             return Err(Error::usage("transcription model", "is empty", "name a model of the server"));
         }
-        Ok(Self { server: Server::new(config.server.clone())?, config })
+        Ok(Self { server: ApiClient::new(config.server.clone())?, config })
     }
 
     async fn hear(&self, path: &Path, media: &MediaInfo, heard: Heard<'_>) -> Result<Words> {
@@ -191,8 +191,8 @@ impl Transcriber for ApiTranscriber {
     }
 
     /// # Errors
-    /// [`Error::Service`] naming the time range that could not be heard; the errors of [`AudioReader`];
-    /// [`Error::Usage`] where the stream asked for is no audio stream.
+    /// [`ErrorKind::Service`](crate::ErrorKind::Service) naming the time range that could not be heard; the errors of [`AudioReader`];
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where the stream asked for is no audio stream.
     fn transcribe<'a>(
         &'a self,
         path: &'a Path,
@@ -242,14 +242,14 @@ impl Ask {
     }
 
     /// What to ask for after a refusal; None where the failure is about something else, or nothing is left to drop.
-    fn after(self, failure: &Failure) -> Option<Self> {
+    fn after(self, failure: &RequestError) -> Option<Self> {
         let is_named = |name: &str| {
             failure.problem.contains(name) || failure.param.as_deref().is_some_and(|param| param.contains(name))
         };
         let is_form = is_named("response_format") || is_named("verbose_json");
         let is_granularity = is_named("timestamp_granularities");
         match self {
-            _ if !matches!(failure.kind, Kind::Status(400 | 422)) => None,
+            _ if !matches!(failure.kind, RequestErrorKind::Status(400 | 422)) => None,
             Self::Words if is_granularity && !is_form => Some(Self::Segments),
             Self::Words | Self::Segments if is_granularity || is_form => Some(Self::Text),
             _ => None,

@@ -164,8 +164,8 @@ impl Cues {
 /// Reads a subtitle file: SRT, WebVTT or ASS, told by its content.
 ///
 /// # Errors
-/// [`Error::Io`] where it cannot be read, [`Error::Limit`] where it is larger than `max_subtitle_bytes`,
-/// [`Error::Usage`] where it is not a file.
+/// [`ErrorKind::Io`](crate::ErrorKind::Io) where it cannot be read, [`ErrorKind::Limit`](crate::ErrorKind::Limit) where it is larger than `max_subtitle_bytes`,
+/// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where it is not a file.
 pub fn read_file(path: &Path, limits: &Limits) -> Result<Cues> {
     let io = |e| Error::io(path, e);
     if !std::fs::metadata(path).map_err(io)?.is_file() {

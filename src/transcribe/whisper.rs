@@ -8,13 +8,13 @@
 //! again where speech is left that no phrase covers. Memory holds some stretches of 30 s, whatever the recording's
 //! length. Each ear works on one thread: several stretches at a time are quicker than several threads on one.
 
-mod ear;
+mod chunking;
+mod decoder;
 mod file;
-mod listen;
-mod stretch;
-mod tidy;
-mod voice;
-pub mod weights;
+pub mod models;
+mod postprocess;
+mod run;
+mod vad;
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -68,7 +68,7 @@ impl Whisper {
     /// Loads nothing yet.
     ///
     /// # Errors
-    /// [`Error::Usage`] where Whisper does not know the language.
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where Whisper does not know the language.
     pub fn new(config: WhisperConfig) -> Result<Self> {
         if let Some(tag) = &config.language
             && known_language(tag).is_none()
@@ -89,7 +89,7 @@ impl Whisper {
 
 impl Transcriber for Whisper {
     /// # Errors
-    /// [`Error::Malformed`] where a model's file cannot be loaded; [`Error::Usage`] where the model knows English alone
+    /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) where a model's file cannot be loaded; [`ErrorKind::Usage`](crate::ErrorKind::Usage) where the model knows English alone
     /// and another language is wanted, or the stream asked for is no audio stream; the errors of
     /// [`AudioReader`](crate::audio::AudioReader).
     fn transcribe<'a>(
@@ -111,7 +111,7 @@ impl Transcriber for Whisper {
             // Ends the work on its thread where this future is dropped.
             let stop = StopOnDrop(Arc::new(AtomicBool::new(false)));
             let (tell, mut told) = mpsc::unbounded_channel::<Timestamp>();
-            let work = listen::Work {
+            let work = run::Work {
                 config: self.config.clone(),
                 path: path.to_owned(),
                 media: media.clone(),

@@ -28,7 +28,7 @@ impl ContactSheets {
     /// Draws a frame; returns the sheet that this one filled. The sheet's times are 0.
     ///
     /// # Errors
-    /// [`Error::Malformed`] where OpenCV cannot draw it.
+    /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) where OpenCV cannot draw it.
     pub fn add(&mut self, frame: &Frame) -> Result<Option<Frame>> {
         self.draw(frame).map_err(|source| {
             Error::malformed(format!("frame #{}", frame.frame_idx), "OpenCV could not draw it", "").because(source)

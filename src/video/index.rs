@@ -1,12 +1,12 @@
 //! Where the frames of a video are: their times, read from the packets without decoding one.
 
-mod around;
 mod cache;
+mod sparse;
 
 use std::path::Path;
 
-pub(super) use around::is_same;
 use serde::{Deserialize, Serialize};
+pub(super) use sparse::is_same;
 
 use crate::error::{Error, Result};
 use crate::libav::{Demuxer, Packet};
@@ -87,7 +87,7 @@ impl FrameIndex {
     /// Reads every packet of `stream`. `start` is the container's zero.
     ///
     /// # Errors
-    /// As opening the file; [`Error::Malformed`] where the stream has no packet to show.
+    /// As opening the file; [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) where the stream has no packet to show.
     pub fn scan(path: &Path, stream: &VideoStream, start: Timestamp, limits: &Limits) -> Result<Self> {
         let mut demuxer = Demuxer::open(path, limits)?;
         demuxer.keep_only(&[stream.stream_idx]);

@@ -11,9 +11,9 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex};
 
+use super::decode_plan::{Span, spans};
 use super::index::{FrameIndex, cores};
 use super::scale::Scaler;
-use super::spans::{Span, spans};
 use super::{FrameReader, FrameSink, ReadOutcome, no_frame};
 use crate::error::{Error, Result};
 use crate::libav::{Demuxer, VideoDecoder};

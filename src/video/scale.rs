@@ -13,8 +13,8 @@ use ffmpeg_the_third::ffi;
 use ffmpeg_the_third::format::Pixel;
 use ffmpeg_the_third::software::scaling;
 
-use super::color::{ToSdr, Transfer};
-use super::fields;
+use super::deinterlace;
+use super::tone_map::{ToSdr, Transfer};
 use crate::media::{ColorTags, FieldOrder, Rotation, VideoStream};
 use to_rgb::ToRgb;
 
@@ -102,7 +102,7 @@ impl Scaler {
         let format = plain(frame.format());
         // First line, distance of lines and number of lines that are looked at.
         let (first, step, n_lines) = match self.field_order {
-            Some(order @ (FieldOrder::TopFirst | FieldOrder::BottomFirst)) if fields::is_combed(frame) => {
+            Some(order @ (FieldOrder::TopFirst | FieldOrder::BottomFirst)) if deinterlace::is_combed(frame) => {
                 (usize::from(order == FieldOrder::BottomFirst), 2, frame.height() / 2)
             }
             _ => (0, 1, frame.height()),

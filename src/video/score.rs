@@ -6,8 +6,8 @@ use opencv::core::{self, Mat, Size, Vector};
 use opencv::imgproc;
 use opencv::prelude::*;
 
-use crate::change::{FrameScore, SIGNATURE_BLOCKS, Signature};
 use crate::error::{Error, Result};
+use crate::frame_diff::{FrameScore, SIGNATURE_BLOCKS, Signature};
 use crate::media::Frame;
 use lab::ToLab;
 
@@ -47,7 +47,7 @@ impl Scorer {
     /// change, such as a new line on a slide, be seen; colour keeps a red card from looking like a green one.
     ///
     /// # Errors
-    /// [`Error::Malformed`] where the frame's bytes do not have the size that it claims.
+    /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) where the frame's bytes do not have the size that it claims.
     pub fn score(&mut self, frame: &Frame) -> Result<FrameScore> {
         let (Ok(width), Ok(height)) = (i32::try_from(frame.width), i32::try_from(frame.height)) else {
             return Err(wrong_size(frame));

@@ -13,7 +13,7 @@ use symphonia::core::io::MediaSourceStream;
 use symphonia::core::packet::Packet;
 
 use super::Chunk;
-use crate::audio::mix::Role;
+use crate::audio::downmix::Role;
 use crate::error::{Error, Result};
 use crate::media::{AudioStream, MediaInfo};
 
@@ -35,7 +35,7 @@ pub(in crate::audio) struct Symphonia {
 
 impl Symphonia {
     /// # Errors
-    /// [`Error::Io`] where the file cannot be read; the rest means that another decoder should try.
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) where the file cannot be read; the rest means that another decoder should try.
     pub(super) fn open(path: &Path, container: Container, media: &MediaInfo, stream: &AudioStream) -> Result<Self> {
         let refused = || Error::unsupported(path.display(), "it takes the file for something else", "");
         let file = File::open(path).map_err(|e| Error::io(path, e))?;

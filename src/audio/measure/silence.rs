@@ -1,6 +1,6 @@
 //! Where nothing is heard.
 
-use super::kind::SILENT;
+use super::classify::SILENT;
 use crate::time::{TimeRange, Timestamp};
 
 /// Silences below this many hundredths of a second are pauses of breath.

@@ -6,13 +6,13 @@ use futures_util::stream::{self, StreamExt as _};
 use tokio::sync::mpsc;
 
 use super::super::Stop;
-use super::super::thrift::Purse;
+use super::super::budget::SpendTracker;
 use super::groups::{Unit, Wanted};
-use super::{CaptionEvent, CaptionJob, CaptionSummary, no_timeline, reply, settle};
-use crate::error::{Error, Result};
+use super::{CaptionEvent, CaptionJob, CaptionSummary, reply, settle};
+use crate::chat::ChatResponse;
+use crate::error::{Error, ErrorKind, Result};
+use crate::llm::{ChatRequest, ResponseFormat};
 use crate::media::EncodedImage;
-use crate::message::Answer;
-use crate::model::{Question, ResponseFormat};
 use crate::report::caption::CaptionRow;
 
 type Done = (CaptionRow, Option<EncodedImage>);
@@ -25,7 +25,7 @@ pub(super) async fn ask_all(
     stop: &Stop,
 ) -> Result<CaptionSummary> {
     let asker =
-        Asker { job, format: reply::form()?, purse: Purse::new(job.allowance), stop, is_spent: OnceLock::new() };
+        Asker { job, format: reply::form()?, purse: SpendTracker::new(job.allowance), stop, is_spent: OnceLock::new() };
     let mut summary = CaptionSummary::new();
     let units = stream::unfold(units, async |mut units| units.recv().await.map(|unit| (unit, units)));
     let done = units.map(|unit| asker.rows(unit)).buffered(job.concurrency.max(1));
@@ -45,7 +45,7 @@ pub(super) async fn ask_all(
 struct Asker<'a> {
     job: &'a CaptionJob,
     format: ResponseFormat,
-    purse: Purse,
+    purse: SpendTracker,
     stop: &'a Stop,
     /// Why nothing more is asked: the allowance is used up.
     is_spent: OnceLock<String>,
@@ -72,8 +72,8 @@ impl Asker<'_> {
         let is_group = wanted.len() > 1;
         match self.put(&wanted).await {
             // It was not asked: no row, so that the next run asks for it.
-            Err(Error::Interrupted) => wanted.clear(),
-            Err(Error::Limit(_)) if is_group => {
+            Err(Error { kind: ErrorKind::Interrupted, .. }) => wanted.clear(),
+            Err(Error { kind: ErrorKind::Limit, .. }) if is_group => {
                 let rest = wanted.split_off(wanted.len() / 2);
                 let mut done = Box::pin(self.ask(wanted)).await;
                 done.extend(Box::pin(self.ask(rest)).await);
@@ -100,7 +100,7 @@ impl Asker<'_> {
             let paid = (row.usage, row.cost);
             row.error = None;
             match &answer {
-                Err(Error::Interrupted) => row.error = self.is_spent.get().cloned(),
+                Err(Error { kind: ErrorKind::Interrupted, .. }) => row.error = self.is_spent.get().cloned(),
                 Err(error) => row.error = Some(error.to_string()),
                 Ok(answer) => {
                     settle(row, answer);
@@ -111,23 +111,23 @@ impl Asker<'_> {
         }
     }
 
-    /// Puts one request, within the allowance; [`Error::Interrupted`] where that is used up.
-    async fn put(&self, wanted: &[Wanted]) -> Result<Answer> {
-        let (messages, timeline) = (self.job.messages(wanted), no_timeline());
+    /// Puts one request, within the allowance; [`ErrorKind::Interrupted`](crate::ErrorKind::Interrupted) where that is used up.
+    async fn put(&self, wanted: &[Wanted]) -> Result<ChatResponse> {
+        let messages = self.job.messages(wanted);
         let response_format = Some(&self.format).filter(|_| wanted.len() > 1);
         let terms = self.job.terms(wanted.len());
-        let held = terms.map(|terms| self.purse.hold(&terms, terms.tokens(&messages))).transpose();
+        let held = self.purse.hold(&terms, terms.tokens(&messages));
         let held = held.map_err(|why| {
             // The first one tells it; nothing more is read.
             let _ = self.is_spent.set(why);
             self.stop.stop();
-            Error::Interrupted
+            Error::interrupted()
         })?;
-        let question = Question { response_format, ..Question::new(&messages, &timeline) };
-        let outcome = self.job.model.answer(&question).await;
+        let question = ChatRequest { response_format, ..ChatRequest::new(&messages) };
+        let outcome = self.job.model.complete(&question).await;
         match (&outcome, held) {
-            (Ok(answer), Some(held)) => self.purse.settle(held, answer),
-            (Err(Error::Limit(_)), Some(held)) => self.purse.give_back(held),
+            (Ok(answer), held) => self.purse.settle(held, answer),
+            (Err(Error { kind: ErrorKind::Limit, .. }), held) => self.purse.give_back(held),
             // Whether it is charged for is not known: it stays held.
             _ => {}
         }

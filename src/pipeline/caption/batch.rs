@@ -10,7 +10,7 @@
 mod journal;
 
 use std::collections::HashMap;
-use std::io::ErrorKind;
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -19,11 +19,11 @@ use tokio::sync::mpsc;
 use self::journal::{Asked, AskedFrame, Journal, Known, Part, Ticks, Writer};
 use super::super::Stop;
 use super::groups::{self, Unit, Wanted};
-use super::{CaptionEvent, CaptionJob, CaptionSummary, inputs, no_timeline, reply, settle};
-use crate::error::{Error, Result};
-use crate::message::Answer;
-use crate::model::batch::{BatchApi, BatchEnd, Created, Listed};
-use crate::model::{ChatModel, Question, ResponseFormat};
+use super::{CaptionEvent, CaptionJob, CaptionSummary, inputs, reply, settle};
+use crate::chat::ChatResponse;
+use crate::error::{Error, ErrorKind, Result};
+use crate::llm::batch::{BatchApi, BatchEnd, Created, Listed};
+use crate::llm::{ChatModel, ChatRequest, ResponseFormat};
 use crate::money::Money;
 use crate::report::caption::CaptionRow;
 
@@ -43,7 +43,7 @@ const MAX_FAILED_LOOKS: u32 = 10;
 /// The batch API of the model's provider.
 ///
 /// # Errors
-/// [`Error::Usage`] where none is known.
+/// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where none is known.
 pub fn api(model: &dyn ChatModel) -> Result<BatchApi> {
     model.batch_api().ok_or_else(|| {
         let model = model.description();
@@ -61,7 +61,7 @@ pub(super) async fn run(
     events: &mpsc::Sender<CaptionEvent>,
     stop: &Stop,
 ) -> Result<CaptionSummary> {
-    // Held until the end: two runs would both send it.
+    // Reservation until the end: two runs would both send it.
     let _turn = journal::turn(folder)?;
     let (mut journal, n_kept) = match Journal::open(folder)? {
         Some(journal) => {
@@ -160,24 +160,22 @@ fn write(
     writer: &mut Writer,
     expected: &mut Expected,
 ) -> Result<()> {
-    let (messages, timeline) = (job.messages(&wanted), no_timeline());
+    let messages = job.messages(&wanted);
     let response_format = Some(format).filter(|_| wanted.len() > 1);
-    match job.model.request(&Question { response_format, ..Question::new(&messages, &timeline) }) {
-        Err(Error::Limit(_)) if wanted.len() > 1 => {
+    match job.model.request_body(&ChatRequest { response_format, ..ChatRequest::new(&messages) }) {
+        Err(Error { kind: ErrorKind::Limit, .. }) if wanted.len() > 1 => {
             let rest = wanted.split_off(wanted.len() / 2);
             write(job, format, wanted, writer, expected)?;
             write(job, format, rest, writer, expected)
         }
-        Ok(Some(body)) => {
-            if let Some(terms) = job.terms(wanted.len()) {
-                let (prompt, answer) = (terms.tokens(&messages), terms.all_answer_tokens());
-                expected.n_tokens += prompt + answer;
-                let cost = terms.cost(prompt, answer).map(Money::half);
-                expected.cost = cost.map(|cost| cost.plus(expected.cost.unwrap_or(Money::ZERO)));
-            }
+        Ok(body) => {
+            let terms = job.terms(wanted.len());
+            let (prompt, answer) = (terms.tokens(&messages), terms.all_answer_tokens());
+            expected.n_tokens += prompt + answer;
+            let cost = terms.cost(prompt, answer).map(Money::half);
+            expected.cost = cost.map(|cost| cost.plus(expected.cost.unwrap_or(Money::ZERO)));
             writer.request(&body, wanted.iter().map(|wanted| &wanted.row))
         }
-        Ok(None) => Err(Error::usage("--batch", "the built-in model has no batch API", "leave it out")),
         Err(error) => wanted
             .iter()
             .try_for_each(|wanted| writer.failed(&CaptionRow { error: Some(error.to_string()), ..wanted.row.clone() })),
@@ -272,7 +270,7 @@ async fn follow(api: &BatchApi, journal: &mut Journal, events: &mpsc::Sender<Cap
     while !journal.parts.iter().all(Part::has_ended) {
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            () = stop.stopped() => return Err(Error::Interrupted),
+            () = stop.stopped() => return Err(Error::interrupted()),
         }
         wait = wait.mul_f64(1.5).min(LONGEST_WAIT);
         let (mut n_done, mut failed) = (0, None);
@@ -293,7 +291,7 @@ async fn follow(api: &BatchApi, journal: &mut Journal, events: &mpsc::Sender<Cap
                     }
                     journal.save()?;
                 }
-                Err(error @ Error::Service(_)) => failed = Some(error),
+                Err(error @ Error { kind: ErrorKind::Service, .. }) => failed = Some(error),
                 Err(error) => return Err(error),
             }
         }
@@ -316,7 +314,7 @@ async fn fetch(api: &BatchApi, journal: &mut Journal, at: usize) -> Result<()> {
     let into = journal.results(at);
     // Half of an earlier try.
     match std::fs::remove_file(&into) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(Error::io(&into, error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Error::io(&into, error)),
         _ => {}
     }
     for file in journal.parts[at].results.clone() {
@@ -383,7 +381,7 @@ async fn hand_over(
     Ok(summary)
 }
 
-type Answers = HashMap<String, Result<Answer, String>>;
+type Answers = HashMap<String, Result<ChatResponse, String>>;
 
 fn read_results(api: &BatchApi, journal: &Journal, at: usize) -> Result<Answers> {
     let mut answers = HashMap::new();

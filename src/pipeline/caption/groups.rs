@@ -3,10 +3,10 @@
 use futures_util::future;
 use tokio::sync::mpsc;
 
-use super::super::look::look;
-use super::super::{EVENT_QUEUE, Event, Job, Stop, draft, stages};
+use super::super::extract::look;
+use super::super::{EVENT_QUEUE, Event, Job, Stop, select, stages};
 use super::{CaptionEvent, CaptionJob};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::media::EncodedImage;
 use crate::prompt::CaptionFrame;
 use crate::report::ReportFrame;
@@ -50,7 +50,7 @@ pub(super) async fn read_all(
         }
         let _ = events.send(CaptionEvent::File { input: input.clone() }).await;
         let failed = match read(job, input, &units, stop).await {
-            Err(Error::Interrupted) => return,
+            Err(Error { kind: ErrorKind::Interrupted, .. }) => return,
             Err(error) => vec![error.to_string()],
             Ok(problems) => problems.into_iter().map(|(what, why)| format!("{what}: {why}")).collect(),
         };
@@ -73,7 +73,7 @@ async fn read(job: &CaptionJob, input: &str, units: &mpsc::Sender<Unit>, stop: &
     let Some(mut video) = video else {
         return Err(Error::unsupported(input, "holds no video", "leave it out, or see: vidgist transcribe"));
     };
-    let plan = draft::draft(&each, &mut video)?;
+    let plan = select::draft(&each, &mut video)?;
     // Nobody listens to the events of one file here.
     let (quiet, mut unheard) = mpsc::channel::<Event>(EVENT_QUEUE);
     let draining = async { while unheard.recv().await.is_some() {} };

@@ -12,7 +12,7 @@ const MAX_DEPTH: usize = 16;
 /// folders are not followed.
 ///
 /// # Errors
-/// [`Error::Io`] where a folder that the user named cannot be read, [`Error::Usage`] where nothing is left.
+/// [`ErrorKind::Io`](crate::ErrorKind::Io) where a folder that the user named cannot be read, [`ErrorKind::Usage`](crate::ErrorKind::Usage) where nothing is left.
 pub(super) fn expand(inputs: &[String]) -> Result<Vec<String>> {
     let mut files = Vec::new();
     for input in inputs {

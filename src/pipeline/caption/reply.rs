@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
+use crate::chat::ChatResponse;
 use crate::error::Result;
-use crate::message::Answer;
-use crate::model::ResponseFormat;
+use crate::llm::ResponseFormat;
 use crate::report::caption::CaptionRow;
 
 /// The form of an answer about several frames.
@@ -48,7 +48,7 @@ pub(super) fn read(text: &str) -> HashMap<usize, String> {
 
 /// Gives each of `rows` its caption out of the answer about all of them; the first one bears what the answer cost. A row
 /// that was left out has an error that says so.
-pub(super) fn share(rows: Vec<&mut CaptionRow>, answer: &Answer) {
+pub(super) fn share(rows: Vec<&mut CaptionRow>, answer: &ChatResponse) {
     let captions = answer.alternatives.first().map(|one| read(&one.text)).unwrap_or_default();
     for (at, row) in rows.into_iter().enumerate() {
         if at == 0 {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::service::{Failure, Kind};
+use crate::http::{RequestError, RequestErrorKind};
 use crate::time::{TimeRange, Timestamp};
 use crate::transcript::{Segment, Word};
 
@@ -20,7 +20,7 @@ pub(super) struct HeardPiece {
 
 /// Reads a reply about the piece at `range`. Segments past its end are dropped (models go on talking in silence); a
 /// reply of text alone becomes one segment of the whole piece.
-pub(super) fn read(reply: &Value, range: TimeRange) -> Result<HeardPiece, Failure> {
+pub(super) fn read(reply: &Value, range: TimeRange) -> Result<HeardPiece, RequestError> {
     let text = reply.get("text").and_then(Value::as_str).map(str::trim);
     // Some servers have segments whose times are null.
     let has_start = |segment: &Value| segment.get("start").is_some_and(Value::is_number);
@@ -31,7 +31,11 @@ pub(super) fn read(reply: &Value, range: TimeRange) -> Result<HeardPiece, Failur
         (None, Some(text)) => (vec![Segment::new(range, text)], Some(false)),
         (None, None) => {
             let advice = "check that --base-url has /audio/transcriptions";
-            return Err(Failure::new(Kind::Final, "the reply has neither `segments` nor `text`", advice));
+            return Err(RequestError::new(
+                RequestErrorKind::Final,
+                "the reply has neither `segments` nor `text`",
+                advice,
+            ));
         }
     };
     deal_words(&mut segments, read_words(reply, range));

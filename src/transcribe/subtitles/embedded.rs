@@ -38,7 +38,7 @@ pub fn unread_reason(media: &MediaInfo) -> Option<String> {
 /// All cues of one stream, on the shared clock.
 ///
 /// # Errors
-/// [`Error::Limit`] where its text is over the limit, and as for opening the container.
+/// [`ErrorKind::Limit`](crate::ErrorKind::Limit) where its text is over the limit, and as for opening the container.
 pub(super) fn read(path: &Path, media: &MediaInfo, stream: &SubtitleStream, limits: &Limits) -> Result<Cues> {
     let mut demuxer = Demuxer::open(path, limits)?;
     demuxer.keep_only(&[stream.stream_idx]);

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{FrameIndex, PacketEntry};
 use crate::error::Result;
-use crate::files::{hex, write_file};
+use crate::fs::{hex, write_file};
 use crate::limits::Limits;
 use crate::media::VideoStream;
 use crate::time::Timestamp;

@@ -3,8 +3,8 @@
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex};
 
+use super::super::decode_plan::Span;
 use super::super::index::{FrameIndex, is_same};
-use super::super::spans::Span;
 use crate::error::Result;
 use crate::libav::{Demuxer, Packet};
 

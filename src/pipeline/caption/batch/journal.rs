@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::chat::ModelDescription;
 use crate::error::{Error, Result};
-use crate::files::{hex, write_file};
-use crate::model::batch::BatchApi;
-use crate::model::{Body, ModelDescription};
+use crate::fs::{hex, write_file};
+use crate::llm::RequestBody;
+use crate::llm::batch::BatchApi;
 use crate::report::caption::CaptionRow;
 use crate::report::json;
 use crate::time::{TimeBase, Timestamp};
@@ -139,7 +140,7 @@ pub fn is_under_way(folder: &Path) -> bool {
 /// Removes what a batch left in `folder`, once its rows are written, and the folder if nothing else is in it.
 ///
 /// # Errors
-/// [`Error::Io`].
+/// [`ErrorKind::Io`](crate::ErrorKind::Io).
 pub fn remove(folder: &Path) -> Result<()> {
     let io = |error| Error::io(folder, error);
     let entries = match std::fs::read_dir(folder) {
@@ -164,7 +165,7 @@ pub fn remove(folder: &Path) -> Result<()> {
 /// The right to work in `folder`, which is made, as long as the file is open.
 ///
 /// # Errors
-/// [`Error::Usage`] where another process has it.
+/// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where another process has it.
 pub(super) fn turn(folder: &Path) -> Result<File> {
     let io = |error| Error::io(folder, error);
     std::fs::create_dir_all(folder).map_err(io)?;
@@ -197,7 +198,7 @@ impl Journal {
     }
 
     /// # Errors
-    /// [`Error::Usage`] where the batch was sent to another server or model.
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where the batch was sent to another server or model.
     pub fn check(&self, model: &ModelDescription) -> Result<()> {
         if self.endpoint == model.endpoint && self.model == model.name {
             return Ok(());
@@ -294,7 +295,7 @@ impl Writer {
     }
 
     /// Adds a request about the frames of `rows`.
-    pub fn request<'a>(&mut self, body: &Body, rows: impl Iterator<Item = &'a CaptionRow>) -> Result<()> {
+    pub fn request<'a>(&mut self, body: &RequestBody, rows: impl Iterator<Item = &'a CaptionRow>) -> Result<()> {
         let terms = self.api.terms();
         // The line around the body, generously.
         let n_bytes = body.len_bytes() + 256;

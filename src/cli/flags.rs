@@ -1,0 +1,101 @@
+//! Errors and advice as the command words them: settings are flags.
+
+use vidgist::Error;
+use vidgist::advice::{Advice, AdviceNames, Setting};
+
+/// The flag of a setting.
+pub const fn flag(setting: Setting) -> &'static str {
+    match setting {
+        Setting::At => "--at",
+        Setting::AudioChannels => "--channels",
+        Setting::AudioFormat | Setting::OutputFormat => "--format",
+        Setting::AudioRate => "--rate",
+        Setting::BaseUrl => "--base-url",
+        Setting::Batch => "--batch",
+        Setting::CaFile => "--ca-file",
+        Setting::Decoder => "--decoder",
+        Setting::Detail => "--detail",
+        Setting::DryRun => "--dry-run",
+        Setting::End => "--end",
+        Setting::Fps => "--fps",
+        Setting::FramesPerRequest => "--frames-per-request",
+        Setting::HubUrl => "--hub",
+        Setting::ImageFormat => "--image-format",
+        Setting::ImageTransport => "--image-transport",
+        Setting::Interval => "--interval",
+        Setting::Language => "--language",
+        Setting::MaxCost => "--max-cost",
+        Setting::MaxFrames => "--max-frames",
+        Setting::MaxTokens => "--max-tokens",
+        Setting::MaxTokensTotal => "--max-tokens-total",
+        Setting::MaxWidth => "--max-width",
+        Setting::Model => "--model",
+        Setting::NChoices => "--n",
+        Setting::Output => "--output",
+        Setting::Prompt => "--prompt",
+        Setting::ReasoningEffort => "--reasoning-effort",
+        Setting::Resume => "--resume",
+        Setting::Sampling => "--sampling",
+        Setting::Seed => "--seed",
+        Setting::SendAudio => "--send-audio",
+        Setting::SequenceFps => "--sequence-fps",
+        Setting::ShowRequests => "--show-requests",
+        Setting::Spectrogram => "--spectrogram",
+        Setting::Start => "--start",
+        Setting::Stop => "--stop",
+        Setting::StrictParams => "--strict-params",
+        Setting::Stt => "--stt",
+        Setting::SttBaseUrl => "--stt-base-url",
+        Setting::SttModel => "--stt-model",
+        Setting::Temperature => "--temperature",
+        Setting::Timeout => "--timeout",
+        Setting::TopP => "--top-p",
+        Setting::TotalTimeout => "--total-timeout",
+        Setting::Track => "--track",
+        Setting::Transcript => "--transcript",
+        Setting::Translate => "--translate",
+        Setting::Waveform => "--waveform",
+        Setting::WhisperModel => "--whisper-model",
+        Setting::WordTimes => "--words",
+        _ => "its flag",
+    }
+}
+
+/// Names settings by their flags.
+struct Flags;
+
+impl AdviceNames for Flags {
+    fn setting(&self, setting: Setting) -> String {
+        flag(setting).to_owned()
+    }
+
+    fn set(&self, setting: Setting, value: Option<&str>) -> String {
+        match value {
+            Some(value) => format!("pass {} {value}", flag(setting)),
+            None => format!("pass {}", flag(setting)),
+        }
+    }
+
+    fn run(&self, subcommand: &str) -> String {
+        format!("run: vidgist {subcommand}")
+    }
+}
+
+/// Advice with flags: `lower --max-width`.
+pub fn advice(advice: &Advice) -> String {
+    advice.render(&Flags)
+}
+
+/// An error with flags: `--max-cost: is too low; raise --max-cost`.
+pub fn error_text(error: &Error) -> String {
+    if error.is_interrupted() {
+        return error.problem.clone();
+    }
+    let subject = error.setting.map_or_else(|| error.input.clone(), |setting| flag(setting).to_owned());
+    let mut text = format!("{subject}: {}", error.problem);
+    if !error.advice.is_none() {
+        text.push_str("; ");
+        text.push_str(&advice(&error.advice));
+    }
+    text
+}

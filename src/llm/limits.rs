@@ -1,0 +1,116 @@
+//! What a request to a model may hold and costs, before one is sent.
+
+use super::ChatConfig;
+use super::cost::Prices;
+use super::params::SamplingParams;
+use super::tokens::{self, ImageTokens, UNKNOWN_IMAGE_TOKENS};
+use crate::chat::{Message, Part, PromptEstimate, Role, Usage};
+use crate::money::Money;
+use crate::timeline::Load;
+
+/// The context that an unknown model of a provider's own is taken to have, in tokens.
+const HOSTED_CONTEXT: u64 = 128_000;
+/// The same on servers that anybody may run, where memory is dear.
+const LOCAL_CONTEXT: u64 = 32_768;
+/// Tokens that an answer is taken to have where no limit is set.
+const ANSWER_TOKENS: u64 = 1000;
+/// The same with hidden reasoning.
+const REASONED_ANSWER_TOKENS: u64 = 4000;
+
+/// What a request to one model may hold, and what it costs.
+#[derive(Clone, Debug)]
+pub struct ModelLimits {
+    /// The provider's name.
+    pub provider: String,
+    /// The model's name.
+    pub model: String,
+    /// Most pictures of a request, and most bytes of them before Base64.
+    pub max_images: usize,
+    /// See [`Limits::max_request_image_bytes`](crate::limits::Limits::max_request_image_bytes).
+    pub max_image_bytes: u64,
+    /// Most tokens of request and answer together.
+    pub context_tokens: u64,
+    /// Whether `context_tokens` is known of the model; else it is a cautious guess.
+    pub is_context_known: bool,
+    /// Tokens of one answer: the limit that was set, else a guess.
+    pub answer_tokens: u64,
+    /// Prices; unknown ones are None.
+    pub prices: Prices,
+    /// What is asked of the model's sampling.
+    pub params: SamplingParams,
+}
+
+impl ModelLimits {
+    /// What is known of the model that `config` names.
+    #[must_use]
+    pub fn of(config: &ChatConfig) -> Self {
+        let (limits, facts) = (config.request_limits(), config.facts.as_ref());
+        let known = facts.and_then(|facts| facts.context);
+        let guess = if config.provider.may_cut_context { LOCAL_CONTEXT } else { HOSTED_CONTEXT };
+        let usual = if facts.is_some_and(|facts| facts.reasoning) { REASONED_ANSWER_TOKENS } else { ANSWER_TOKENS };
+        Self {
+            provider: config.provider.name.clone(),
+            model: config.model.clone(),
+            max_images: limits.max_request_frames,
+            max_image_bytes: limits.max_request_image_bytes,
+            context_tokens: known.unwrap_or(guess),
+            is_context_known: known.is_some(),
+            answer_tokens: config.params.max_tokens.map_or(usual, u64::from),
+            prices: facts.map(super::CatalogEntry::prices).unwrap_or_default(),
+            params: config.params.clone(),
+        }
+    }
+
+    /// What one request may hold. A fifth of the tokens is left free, since they are estimates, and room for the answer.
+    #[must_use]
+    pub fn capacity(&self) -> Load {
+        let room = self.context_tokens.saturating_sub(self.answer_tokens).max(self.context_tokens / 4);
+        Load { n_frames: self.max_images as u64, n_bytes: self.max_image_bytes, n_tokens: room / 5 * 4 }
+    }
+
+    /// Tokens of messages, estimated.
+    #[must_use]
+    pub fn tokens(&self, messages: &[Message]) -> u64 {
+        tokens::prompt_tokens(&self.model, messages, self.params.detail).likely
+    }
+
+    /// What parts of a user's message take of a request.
+    #[must_use]
+    pub fn load(&self, parts: Vec<Part>) -> Load {
+        let images = parts.iter().filter_map(|part| if let Part::Image(image) = part { Some(image) } else { None });
+        let (n_frames, n_bytes) = images.fold((0, 0), |(n, sum), image| (n + 1, sum + image.bytes.len() as u64));
+        Load { n_frames, n_bytes, n_tokens: self.tokens(&[Message { role: Role::User, parts }]) }
+    }
+
+    /// Tokens of a picture of `width` by `height` pixels, estimated.
+    #[must_use]
+    pub fn image_tokens(&self, width: u32, height: u32) -> u64 {
+        let formula = ImageTokens::of_model(&self.model);
+        formula.map_or(UNKNOWN_IMAGE_TOKENS, |formula| formula.tokens(width, height, self.params.detail))
+    }
+
+    /// Tokens of all alternatives of an answer.
+    #[must_use]
+    pub fn all_answer_tokens(&self) -> u64 {
+        self.answer_tokens.saturating_mul(u64::from(self.params.n.unwrap_or(1)))
+    }
+
+    /// Tokens of hidden reasoning that an answer without a limit is taken to have.
+    #[must_use]
+    pub fn reasoning_tokens(&self) -> u64 {
+        self.answer_tokens.saturating_sub(ANSWER_TOKENS)
+    }
+
+    /// What so many tokens of a request are expected to cost.
+    #[must_use]
+    pub fn estimate(&self, prompt_tokens: u64) -> PromptEstimate {
+        PromptEstimate { prompt_tokens, prompt_cost: self.prices.of_prompt(prompt_tokens) }
+    }
+
+    /// What so many tokens cost; None where a price is not known.
+    #[must_use]
+    pub fn cost(&self, prompt_tokens: u64, answer_tokens: u64) -> Option<Money> {
+        let (prompt_tokens, completion_tokens) = (Some(prompt_tokens), Some(answer_tokens));
+        self.prices.cost(&Usage { prompt_tokens, completion_tokens, ..Usage::default() })
+    }
+}

@@ -1,0 +1,164 @@
+//! From the server's JSON to an answer: lenient in what compatible servers leave out or say differently.
+
+use serde_json::Value;
+
+use crate::chat::{ChatResponse, Choice, FinishReason, Usage};
+use crate::http::{RequestError, RequestErrorKind, tidy};
+
+/// Reads a reply. A reply without any text is a failure, unless the model declined or a filter took it.
+pub(super) fn read(reply: &Value) -> Result<ChatResponse, RequestError> {
+    let Some(choices) = reply.get("choices").and_then(Value::as_array) else {
+        let advice = "check that --base-url speaks the OpenAI API";
+        return Err(RequestError::new(RequestErrorKind::Final, "the reply has no `choices`", advice));
+    };
+    let alternatives: Vec<Choice> = choices.iter().map(read_choice).collect();
+    let Some(first) = alternatives.first() else {
+        let advice = "ask again, or see whether the provider's filter took the answer";
+        return Err(RequestError::new(
+            RequestErrorKind::Final,
+            "the reply holds no answer: `choices` is empty",
+            advice,
+        ));
+    };
+    let says_something = |a: &Choice| {
+        !a.text.trim().is_empty() || matches!(a.finish, FinishReason::ContentFilter | FinishReason::Refusal)
+    };
+    if !alternatives.iter().any(says_something) {
+        return Err(empty(&first.finish));
+    }
+    let model = reply.get("model").and_then(Value::as_str).map(tidy).filter(|model| !model.is_empty());
+    Ok(ChatResponse { model, usage: reply.get("usage").and_then(read_usage), ..ChatResponse::new(alternatives) })
+}
+
+fn empty(finish: &FinishReason) -> RequestError {
+    match finish {
+        FinishReason::Length => RequestError::new(
+            RequestErrorKind::Final,
+            "the answer is empty: the limit of tokens was reached before its first word",
+            "raise --max-tokens: hidden reasoning counts too",
+        ),
+        FinishReason::Other(word) if word.is_empty() => {
+            RequestError::new(RequestErrorKind::Final, "the answer is empty", "")
+        }
+        FinishReason::Other(word) => {
+            RequestError::new(RequestErrorKind::Final, format!("the answer is empty, finish reason {word}"), "")
+        }
+        _ => RequestError::new(RequestErrorKind::Final, "the answer is empty", "ask again, or ask another model"),
+    }
+}
+
+fn read_choice(choice: &Value) -> Choice {
+    let message = choice.get("message").unwrap_or(&Value::Null);
+    let refusal = message.get("refusal").and_then(Value::as_str).filter(|text| !text.trim().is_empty());
+    let mut text = message.get("content").map_or_else(String::new, read_content);
+    let mut finish = read_finish(choice.get("finish_reason").and_then(Value::as_str).unwrap_or_default());
+    if let Some(refusal) = refusal {
+        finish = FinishReason::Refusal;
+        if text.trim().is_empty() {
+            refusal.clone_into(&mut text);
+        }
+    }
+    Choice { text, finish }
+}
+
+/// Content is a text, null, or (Mistral's thinking models, some proxies) an array of parts, of which the texts count.
+pub(super) fn read_content(content: &Value) -> String {
+    let of_part = |part: &Value| part.as_str().or_else(|| part.get("text")?.as_str()).unwrap_or_default().to_owned();
+    match content {
+        Value::String(text) => text.clone(),
+        Value::Array(parts) => parts.iter().map(of_part).collect(),
+        _ => String::new(),
+    }
+}
+
+fn read_finish(word: &str) -> FinishReason {
+    match word.to_ascii_lowercase().as_str() {
+        "stop" | "eos" | "end_turn" | "stop_sequence" => FinishReason::Stop,
+        "length" | "max_tokens" => FinishReason::Length,
+        "content_filter" | "safety" => FinishReason::ContentFilter,
+        "refusal" => FinishReason::Refusal,
+        _ => FinishReason::Other(tidy(word).chars().take(64).collect()),
+    }
+}
+
+fn read_usage(usage: &Value) -> Option<Usage> {
+    let number = |value: Option<&Value>| {
+        let value = value?;
+        // Some gateways count in floats.
+        value.as_u64().or_else(|| value.as_f64().filter(|n| *n >= 0.0).map(|n| n as u64))
+    };
+    let detail = |of: &str, name: &str| number(usage.get(of).and_then(|details| details.get(name)));
+    let read = Usage {
+        prompt_tokens: number(usage.get("prompt_tokens")),
+        completion_tokens: number(usage.get("completion_tokens")),
+        cached_tokens: detail("prompt_tokens_details", "cached_tokens"),
+        reasoning_tokens: detail("completion_tokens_details", "reasoning_tokens"),
+    };
+    (read != Usage::default()).then_some(read)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn one(message: &Value, finish: &Value) -> Result<(String, FinishReason), String> {
+        let answer = read(&json!({"choices": [{"message": message, "finish_reason": finish}]}));
+        answer.map(|mut a| a.alternatives.remove(0)).map(|a| (a.text, a.finish)).map_err(|failure| failure.problem)
+    }
+
+    #[test]
+    fn what_servers_make_of_a_message() {
+        let text = |text: &str, finish| Ok((text.to_owned(), finish));
+        #[rustfmt::skip]
+        let table = [
+            (json!({"content": "a"}), json!("stop"), text("a", FinishReason::Stop)),
+            (json!({"role": "assistant", "content": "a", "refusal": null}), json!("length"), text("a", FinishReason::Length)),
+            (json!({"content": "a"}), json!(null), text("a", FinishReason::Other(String::new()))),
+            (json!({"content": "a"}), json!("ta\u{7}g!"), text("a", FinishReason::Other("tag!".into()))),
+            (json!({"content": "a"}), json!("MAX_TOKENS"), text("a", FinishReason::Length)),
+            (json!({"content": [{"type": "thinking", "thinking": []}, {"type": "text", "text": "a"}, "b"]}), json!("stop"),
+                text("ab", FinishReason::Stop)),
+            (json!({"content": null, "refusal": "I cannot."}), json!("stop"), text("I cannot.", FinishReason::Refusal)),
+            (json!({"refusal": ""}), json!("content_filter"), text("", FinishReason::ContentFilter)),
+            (json!({"content": "part"}), json!("content_filter"), text("part", FinishReason::ContentFilter)),
+            (json!(null), json!("refusal"), text("", FinishReason::Refusal)),
+        ];
+        for (message, finish, expected) in table {
+            assert_eq!(one(&message, &finish), expected, "{message} {finish}");
+        }
+    }
+
+    #[test]
+    fn an_answer_without_text_is_a_failure() {
+        for (finish, expected) in [("length", "limit of tokens"), ("stop", "empty"), ("tool_calls", "tool_calls")] {
+            for message in [json!({"content": null}), json!({"content": " \n"}), json!({}), json!({"content": 7})] {
+                let problem = one(&message, &json!(finish)).expect_err("no text");
+                assert!(problem.contains(expected), "{problem}");
+            }
+        }
+        assert!(read(&json!({"choices": []})).is_err());
+        assert!(read(&json!({"status": "ok"})).is_err());
+    }
+
+    #[test]
+    fn usage_is_what_the_server_counted_and_nothing_else() {
+        let usage = |usage: Value| {
+            let reply = json!({"choices": [{"message": {"content": "a"}}], "usage": usage});
+            read(&reply).expect("an answer").usage
+        };
+        let full = json!({"prompt_tokens": 9, "completion_tokens": 4.0, "total_tokens": 13,
+            "prompt_tokens_details": {"cached_tokens": 8}, "completion_tokens_details": {"reasoning_tokens": null}});
+        let expected = Usage {
+            prompt_tokens: Some(9),
+            completion_tokens: Some(4),
+            cached_tokens: Some(8),
+            reasoning_tokens: None,
+        };
+        assert_eq!(usage(full), Some(expected));
+        assert_eq!(usage(json!(null)), None);
+        assert_eq!(usage(json!({"prompt_tokens": -1})), None);
+        assert_eq!(usage(json!("many")), None);
+    }
+}

@@ -1,0 +1,151 @@
+//! The client beside a slow server: it keeps as many questions under way as it may, and costs little itself.
+
+#![cfg(target_os = "linux")]
+#![expect(clippy::print_stdout, reason = "what is measured is printed")]
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use vidgist::chat::{Message, Part, Role};
+use vidgist::encode::{EncodeOptions, encode};
+use vidgist::http::{RequestLimits, ServerConfig, parse_base_url};
+use vidgist::llm::{ChatConfig, ChatModel as _, ChatRequest, OpenAi};
+use vidgist::media::Frame;
+use vidgist::time::Timestamp;
+
+const AT_A_TIME: usize = 16;
+const ADDRESS: &str = "VIDGIST_TEST_ADDRESS";
+const N_QUESTIONS: &str = "VIDGIST_TEST_QUESTIONS";
+/// Ticks of `/proc/self/stat` in a second, on every Linux.
+const TICKS: f64 = 100.0;
+
+/// Reads requests, and answers each after `wait`.
+async fn serve(mut stream: TcpStream, wait: Duration) -> std::io::Result<()> {
+    let reply = json!({"choices": [{"message": {"content": "Seen."}, "finish_reason": "stop"}]}).to_string();
+    let reply =
+        format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{reply}", reply.len());
+    let (mut bytes, mut chunk) = (Vec::new(), vec![0; 1 << 16]);
+    loop {
+        let n_read = stream.read(&mut chunk).await?;
+        if n_read == 0 {
+            return Ok(());
+        }
+        bytes.extend_from_slice(&chunk[..n_read]);
+        let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
+        let head = String::from_utf8_lossy(&bytes[..end]).to_ascii_lowercase();
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.trim().parse().ok());
+        let mut left = length.unwrap_or(0_usize).saturating_sub(bytes.len() - end - 4);
+        while left > 0 {
+            left = left.saturating_sub(stream.read(&mut chunk).await?);
+        }
+        bytes.clear();
+        tokio::time::sleep(wait).await;
+        stream.write_all(reply.as_bytes()).await?;
+    }
+}
+
+/// A picture such as films have: slopes, edges, some noise.
+fn frame(number: usize) -> Frame {
+    let (width, height) = (768_u32, 432_u32);
+    let mut random = fastrand::Rng::with_seed(number as u64);
+    let pixel = |at: u32| {
+        let (x, y) = (at % width, at / width);
+        let edge = if (x / 96 + y / 72) % 2 == 0 { 40 } else { 0 };
+        [x / 4 + edge, y / 3 + edge, (x + y) / 6].map(|value| (value as u8).saturating_add(random.u8(..12)))
+    };
+    let rgb = (0..width * height).flat_map(pixel).collect();
+    Frame { frame_idx: number, pts: Timestamp::ZERO, time: Timestamp::ZERO, width, height, rgb }
+}
+
+/// User and system time of this process, in seconds.
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").expect("procfs");
+    let fields = stat.rsplit_once(')').expect("a name").1.split_whitespace();
+    fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / TICKS
+}
+
+/// The client alone, in a process of its own: encodes and sends one frame with each question.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn speed_child() {
+    let (Ok(url), Ok(n_questions)) = (std::env::var(ADDRESS), std::env::var(N_QUESTIONS)) else { return };
+    let server = ServerConfig {
+        load: RequestLimits { concurrency: AT_A_TIME, ..RequestLimits::default() },
+        ..ServerConfig::new(parse_base_url(&url).expect("an address"))
+    };
+    let model = &OpenAi::new(ChatConfig::new(server, "m")).expect("a model");
+    let frames: Vec<Frame> = (0..4).map(frame).collect();
+    let ask = |number: usize| {
+        let frame = &frames[number % frames.len()];
+        async move {
+            let image = encode(frame, &EncodeOptions::default())?;
+            let n_bytes = image.bytes.len();
+            let messages = [Message { role: Role::User, parts: vec![Part::Text("a".into()), Part::Image(image)] }];
+            model.complete(&ChatRequest::new(&messages)).await?;
+            Ok::<_, vidgist::Error>(n_bytes)
+        }
+    };
+    let n_questions: usize = n_questions.parse().expect("a number");
+    let (begun, cpu) = (Instant::now(), cpu_seconds());
+    let sizes = futures_util::stream::iter(0..n_questions).map(ask).buffer_unordered(AT_A_TIME);
+    let sizes: Vec<usize> = sizes.try_collect().await.expect("every question is answered");
+    println!(
+        "seconds={} cpu={} bytes={}",
+        begun.elapsed().as_secs_f64(),
+        cpu_seconds() - cpu,
+        sizes.iter().sum::<usize>() / sizes.len()
+    );
+}
+
+/// The share of the ideal rate, and the client's milliseconds of processor a frame.
+async fn measure(wait: Duration, n_questions: usize) -> (f64, f64) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let server = tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.expect("a connection");
+            tokio::spawn(serve(stream, wait));
+        }
+    });
+    let mut command = Command::new(std::env::current_exe().expect("this test"));
+    command.args(["--exact", "speed_child", "--nocapture"]);
+    command.env(ADDRESS, format!("http://{address}")).env(N_QUESTIONS, n_questions.to_string());
+    let output = tokio::task::spawn_blocking(move || command.output().expect("runs")).await.expect("no panic");
+    server.abort();
+    let out = String::from_utf8_lossy(&output.stdout);
+    let number = |name: &str| -> f64 {
+        let found =
+            out.split_once(&format!("{name}=")).and_then(|(_, rest)| rest.split_whitespace().next()?.parse().ok());
+        found.unwrap_or_else(|| panic!("{out}\n{}", String::from_utf8_lossy(&output.stderr)))
+    };
+    let ideal = wait.as_secs_f64() * n_questions.div_ceil(AT_A_TIME) as f64;
+    let (rate, cpu_millis) = (ideal / number("seconds"), number("cpu") * 1000.0 / n_questions as f64);
+    println!(
+        "{n_questions} questions, {AT_A_TIME} at a time, answered after {} s: {:.2} s, {:.1} % of the ideal rate; \
+         {cpu_millis:.2} ms of processor for a frame of {} bytes",
+        wait.as_secs_f64(),
+        number("seconds"),
+        rate * 100.0,
+        number("bytes")
+    );
+    (rate, cpu_millis)
+}
+
+#[tokio::test]
+async fn a_slow_server_is_kept_busy() {
+    let (rate, cpu_millis) = measure(Duration::from_millis(800), 64).await;
+    // Beside other tests; the long one below is stricter.
+    assert!(rate > 0.75 && rate <= 1.0, "{rate}");
+    assert!(cpu_millis < 12.0, "{cpu_millis} ms");
+}
+
+#[tokio::test]
+#[ignore = "takes 40 s, and the machine should have nothing else to do: scripts/bench-client runs it"]
+async fn the_rate_is_nearly_the_ideal_one() {
+    let (rate, cpu_millis) = measure(Duration::from_secs(2), 320).await;
+    assert!((0.95..=1.0).contains(&rate), "{rate}");
+    assert!(cpu_millis < 12.0, "{cpu_millis} ms");
+}

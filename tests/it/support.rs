@@ -1,0 +1,8 @@
+//! What several tests share.
+
+pub mod command;
+pub mod fake_server;
+pub mod marks;
+pub mod python;
+pub mod recorder;
+pub mod sample;
