@@ -55,14 +55,18 @@
 //! ```
 
 pub mod advice;
+pub mod analyze;
 pub mod audio;
 pub mod chat;
 pub mod digest;
 pub mod encode;
+pub mod engine;
 pub mod error;
+pub mod event;
 pub mod frame_diff;
 pub mod fs;
 pub mod http;
+pub mod job;
 pub mod language;
 pub mod libav;
 pub mod limits;
