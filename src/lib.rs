@@ -30,7 +30,7 @@
 //!     source: source::Source::identify("talk.mp4")?,
 //!     sampling: SamplingOptions { sampling, start: None, end: None, max_frames: Some(100) },
 //!     sequence_rate: Ratio::ONE,
-//!     decoder: vidgist::video::Decoder::Auto,
+//!     decoder: vidgist::video::DecoderBackend::Auto,
 //!     dedup: false,
 //!     contact_sheet: false,
 //!     max_width: 768,
@@ -63,6 +63,7 @@ pub mod error;
 pub mod frame_diff;
 pub mod fs;
 pub mod http;
+pub mod input;
 pub mod language;
 pub mod libav;
 pub mod limits;

@@ -8,6 +8,7 @@ mod dedup;
 mod estimate;
 mod event;
 mod extract;
+mod open;
 mod select;
 mod stages;
 
@@ -29,12 +30,13 @@ use crate::sampling::SamplingOptions;
 use crate::source::Source;
 use crate::timeline::Timeline;
 use crate::transcribe::Transcriber;
-use crate::video::{Decoder, Video};
+use crate::video::{DecoderBackend, Video};
 
 use ask::{Asked, Asker};
 pub use budget::SpendLimit;
 pub use event::{Event, Stop};
 use extract::Looked;
+pub use open::probe_source;
 use select::Draft;
 use stages::Stopwatch;
 
@@ -50,8 +52,8 @@ pub struct Job {
     pub sampling: SamplingOptions,
     /// Pictures a second of an image sequence.
     pub sequence_rate: Ratio,
-    /// Who decodes the video.
-    pub decoder: Decoder,
+    /// Decoder backend of the video.
+    pub decoder: DecoderBackend,
     /// Width of the pictures in pixels at most; they are never enlarged.
     pub max_width: u32,
     /// Whether frames that show what one shortly before them showed are left out.

@@ -12,7 +12,7 @@ use vidgist::pipeline::SpendLimit;
 use vidgist::sampling::{Sampling, SamplingOptions};
 use vidgist::source::Source;
 use vidgist::time::{TimeBase, Timestamp};
-use vidgist::video::Decoder;
+use vidgist::video::DecoderBackend;
 
 use super::args::{DecoderChoice, PictureArgs, PictureFormat, RequestArgs, SamplingArgs, SamplingMethod};
 use super::config::{self, Config};
@@ -99,10 +99,10 @@ pub fn job(
     })
 }
 
-fn decoder(args: &SamplingArgs) -> Decoder {
+fn decoder(args: &SamplingArgs) -> DecoderBackend {
     match args.decoder {
-        DecoderChoice::Auto => Decoder::Auto,
-        DecoderChoice::Opencv => Decoder::OpenCv,
+        DecoderChoice::Auto => DecoderBackend::Auto,
+        DecoderChoice::Opencv => DecoderBackend::OpenCv,
     }
 }
 

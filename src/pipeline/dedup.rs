@@ -7,8 +7,9 @@ use crate::encode::{EncodeOptions, encode};
 use crate::error::{Error, Result};
 use crate::frame_diff::{Difference, FrameScore, Recent, Signature};
 use crate::media::Frame;
+use crate::media::FrameReason;
 use crate::report::Dropped;
-use crate::sampling::{Reason, SamplePlan};
+use crate::sampling::SamplePlan;
 use crate::video::contact_sheet::ContactSheets;
 
 /// Where the frames of a run go.
@@ -75,7 +76,7 @@ impl Dedup {
         self.dropped.extend(self.held.take().map(|(_, _, dropped)| dropped));
         let must_stay = matches!(
             output.plan.reason(frame.time),
-            Some(Reason::First | Reason::Last | Reason::Floor | Reason::Moment)
+            Some(FrameReason::First | FrameReason::Last | FrameReason::Floor | FrameReason::Moment)
         );
         let repeats = self.recent.find(&look, Difference::is_nothing).filter(|_| !must_stay);
         if let Some((same_as, difference)) = repeats {

@@ -10,8 +10,9 @@ use crate::error::{Error, Result};
 use crate::frame_diff::FrameScore;
 use crate::fs::{frame_file_name, write_file, write_frame};
 use crate::media::EncodedImage;
+use crate::media::FrameReason;
 use crate::report::{self, Dropped, ReportFrame};
-use crate::sampling::{Reason, SamplePlan, Sampling};
+use crate::sampling::{SamplePlan, Sampling};
 use crate::source::Source;
 use crate::time::TimeRange;
 use crate::timeline::TimelineFrame;
@@ -27,7 +28,7 @@ pub(super) struct Looked {
     /// The frames, kept where a model is asked.
     pub(super) frames: Vec<TimelineFrame>,
     /// The reason for each of `frames`.
-    pub(super) reasons: Vec<Option<Reason>>,
+    pub(super) reasons: Vec<Option<FrameReason>>,
     /// The frames' facts alone, kept where none is.
     pub(super) report_frames: Vec<ReportFrame>,
     /// Names of the contact sheets that were written.
@@ -41,7 +42,7 @@ pub(super) struct Looked {
 
 /// What the reading thread hands over.
 pub(super) enum Made {
-    Frame(EncodedImage, FrameScore, Option<Reason>),
+    Frame(EncodedImage, FrameScore, Option<FrameReason>),
     Sheet(EncodedImage),
 }
 

@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
+use super::open::probe_source;
 use super::{Event, Job};
 use crate::chat::{ChatResponse, Message};
 use crate::error::{Error, Result};
+use crate::input::Source;
 use crate::llm::{ChatModel, ChatRequest, StreamSink, StreamUpdate};
 use crate::media::MediaInfo;
-use crate::probe;
 use crate::report::StageTime;
-use crate::source::Source;
 use crate::time::{TimeRange, Timestamp};
 use crate::transcribe::Words as Found;
 use crate::transcript::Transcript;
@@ -37,7 +37,7 @@ pub(super) async fn open(job: &Job) -> Result<(MediaInfo, Option<Video>)> {
     let (source, rate, decoder, limits) = (job.source.clone(), job.sequence_rate, job.decoder, job.limits);
     let cache = job.cache.as_ref().map(|folder| folder.join("index"));
     blocking(move || {
-        let info = probe::probe(&source, rate, &limits)?;
+        let info = probe_source(&source, rate, &limits)?;
         let video = Video::open(&source, &info, decoder, &limits, cache.as_deref())?;
         Ok((info, video))
     })

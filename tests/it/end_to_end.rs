@@ -74,7 +74,7 @@ fn job(fake_server: &FakeServer, name: &str, interval_ms: i64, words: Vec<Arc<dy
         source: Source::identify(fixture(name).to_str().expect("UTF-8")).expect(name),
         sampling: SamplingOptions { sampling: Sampling::Interval(interval), start: None, end: None, max_frames: None },
         sequence_rate: Ratio::ONE,
-        decoder: vidgist::video::Decoder::Auto,
+        decoder: vidgist::video::DecoderBackend::Auto,
         dedup: false,
         contact_sheet: false,
         max_width: 768,

@@ -52,7 +52,7 @@ fn job(ask: Ask) -> Job {
         source: Source::identify(talk.to_str().expect("UTF-8")).expect("a file"),
         sampling: SamplingOptions { sampling: Sampling::Interval(interval), start: None, end: None, max_frames: None },
         sequence_rate: Ratio::ONE,
-        decoder: vidgist::video::Decoder::Auto,
+        decoder: vidgist::video::DecoderBackend::Auto,
         dedup: false,
         contact_sheet: false,
         max_width: 768,
