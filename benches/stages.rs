@@ -21,7 +21,7 @@ use vidgist::source::Source;
 use vidgist::time::{TimeRange, Timestamp};
 use vidgist::video::index::FrameIndex;
 use vidgist::video::score::Scorer;
-use vidgist::video::{Decoder, Video};
+use vidgist::video::{DecoderBackend, Video};
 
 const TWO_HOURS: i64 = 2 * 3600 * 1000;
 
@@ -115,7 +115,7 @@ fn reading(criterion: &mut Criterion, clip: &Path) {
     let limits = Limits::default();
     let source = Source::identify(&clip.display().to_string()).expect("a source");
     let info: MediaInfo = probe(&source, Ratio::ONE, &limits).expect("facts");
-    let video = Video::open(&source, &info, Decoder::Auto, &limits, None).expect("a video").expect("a picture");
+    let video = Video::open(&source, &info, DecoderBackend::Auto, &limits, None).expect("a video").expect("a picture");
     let n_frames = video.index.as_ref().map_or(0, FrameIndex::n_frames);
 
     let mut group = criterion.benchmark_group("read");

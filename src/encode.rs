@@ -2,6 +2,7 @@
 
 use image::ImageEncoder as _;
 
+use crate::advice::{Advice, Setting};
 use crate::error::{Error, Result};
 use crate::media::{EncodedImage, Frame, ImageFormat};
 
@@ -37,11 +38,8 @@ pub fn encode(frame: &Frame, options: &EncodeOptions) -> Result<EncodedImage> {
             frame.height,
             options.format.mime()
         );
-        Error::limit(
-            format!("frame at {}", frame.time),
-            problem,
-            "take a smaller --max-width or another --image-format",
-        )
+        let advice = Advice::Lower(Setting::MaxWidth).or(Advice::Set(Setting::ImageFormat));
+        Error::limit(format!("frame at {}", frame.time), problem, advice)
     })?;
     Ok(EncodedImage {
         frame_idx: frame.frame_idx,

@@ -18,6 +18,7 @@ pub use self::secrets::{KeyOwner, Secrets};
 use crate::advice::{Advice, Setting};
 use crate::analyze::{Analysis, Answerer};
 use crate::error::{Error, ErrorCode, Result};
+use crate::input::Source;
 use crate::job::{
     AudioJob, CaptionJob, DescribeJob, FramesJob, ImageTransport, Job, SummarizeJob, Task, TrackOptions, TranscribeJob,
     TranscriptOptions,
@@ -30,7 +31,6 @@ use crate::pipeline::summarize::Summarize;
 use crate::pipeline::transcribe::{Transcribe, TranscriberFactory};
 use crate::pipeline::{self, Context, Run, TrackChoice};
 use crate::prompt::{CaptionPrompt, PromptOptions};
-use crate::source::Source;
 use transcribers::Endpoint;
 
 /// Frames that are read where the job does not say: covers minutes well and an hour coarsely.

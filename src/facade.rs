@@ -9,12 +9,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::engine::{Config, Engine, KEY_VARIABLE, Outcome, Secrets};
 use crate::error::{Error, Result};
+use crate::input::Source;
 use crate::job::{Job, SummarizeJob, Task, TranscribeJob};
 use crate::limits::Limits;
 use crate::media::{Frame, MediaInfo, Ratio};
 use crate::report::Report;
 use crate::sampling::{self, Sampling, SamplingOptions};
-use crate::source::Source;
 use crate::time::Timestamp;
 use crate::transcript::Transcript;
 use crate::video::index::FrameIndex;
@@ -51,8 +51,8 @@ impl Video {
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let (input, limits) = (path.as_ref().to_string_lossy(), Limits::default());
         let source = Source::identify(&input)?;
-        let media = crate::probe::probe(&source, Ratio::ONE, &limits)?;
-        let opened = SourceVideo::open(&source, &media, video::Decoder::Auto, &limits, None)?;
+        let media = crate::pipeline::probe_source(&source, Ratio::ONE, &limits)?;
+        let opened = SourceVideo::open(&source, &media, video::DecoderBackend::Auto, &limits, None)?;
         let source = opened.ok_or_else(|| {
             Error::unsupported(&input, "has no video stream", "").with_code(crate::ErrorCode::NoVideo)
         })?;

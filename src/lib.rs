@@ -50,6 +50,7 @@ mod facade;
 pub mod frame_diff;
 pub mod fs;
 pub mod http;
+pub mod input;
 pub mod job;
 pub mod language;
 pub mod libav;

@@ -1,4 +1,6 @@
-//! How much of a hostile or merely huge input is accepted before a run stops with [`ErrorKind::Limit`](crate::ErrorKind::Limit).
+//! How much of a hostile or huge input is accepted before a run stops with [`ErrorKind::Limit`](crate::ErrorKind::Limit).
+
+use crate::error::{Error, Result};
 
 /// The limits of one run. [`Limits::default`] is safe for a machine of 2 GB.
 #[derive(Clone, Copy, Debug)]
@@ -44,5 +46,24 @@ impl Default for Limits {
             max_subtitle_bytes: 16 << 20,
             max_reply_bytes: 16 << 20,
         }
+    }
+}
+
+impl Limits {
+    /// Rejects a picture whose claimed size in pixels would not fit in memory; `name` is the input in the error.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Limit`](crate::ErrorKind::Limit) above [`Limits::max_pixels`];
+    /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) where a side is 0.
+    pub fn check_pixels(&self, name: &str, width: u32, height: u32) -> Result<()> {
+        let claim = format!("claims a picture of {width}x{height} pixels");
+        if width == 0 || height == 0 {
+            return Err(Error::malformed(name, claim, "check it with ffprobe"));
+        }
+        if u64::from(width) * u64::from(height) > self.max_pixels {
+            let problem = format!("{claim}; at most {} are decoded", self.max_pixels);
+            return Err(Error::limit(name, problem, "scale it down with another tool first"));
+        }
+        Ok(())
     }
 }

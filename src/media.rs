@@ -276,18 +276,45 @@ pub struct Frame {
     pub rgb: Vec<u8>,
 }
 
+impl Frame {
+    /// The picture for the `image` crate, with a copy of the pixels.
+    ///
+    /// Where `rgb` does not hold `width * height * 3` bytes, missing bytes are black and extra bytes are dropped.
+    #[must_use]
+    pub fn to_image(&self) -> image::RgbImage {
+        let mut rgb = self.rgb.clone();
+        rgb.resize(self.width as usize * self.height as usize * 3, 0);
+        // The size fits: None is for a buffer that is too small.
+        image::RgbImage::from_raw(self.width, self.height, rgb).unwrap_or_default()
+    }
+}
+
 impl fmt::Debug for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Frame {{ #{} {} {}x{} }}", self.frame_idx, self.time, self.width, self.height)
     }
 }
 
-impl Frame {
-    /// The frame as an image of the `image` crate; None where the bytes are not `width * height * 3`.
-    #[must_use]
-    pub fn to_image(&self) -> Option<image::RgbImage> {
-        image::RgbImage::from_raw(self.width, self.height, self.rgb.clone())
-    }
+/// Why a frame was sampled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FrameReason {
+    /// A multiple of the sampling interval.
+    Interval,
+    /// The caller asked for this moment.
+    Moment,
+    /// The frame is a keyframe.
+    Keyframe,
+    /// The first frame of the range.
+    First,
+    /// The last frame of the range.
+    Last,
+    /// The frame represents a shot.
+    Scene,
+    /// Without it, too long a stretch would have no frame.
+    Floor,
+    /// The picture changes much around it.
+    Activity,
 }
 
 /// The picture formats that frames are encoded to.

@@ -16,6 +16,6 @@ pub mod transcribe;
 mod transcript;
 
 pub use extract::FrameOptions;
-pub use input::TrackChoice;
+pub use input::{TrackChoice, probe_source};
 pub use run::{Context, Run, start};
 pub use transcript::TranscriptOptions;

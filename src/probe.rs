@@ -1,4 +1,4 @@
-//! Source to [`MediaInfo`]: the facts that a plan needs. What is not known stays None.
+//! Reads the facts of a file into [`MediaInfo`], without decoding. Facts that the file does not state are None.
 
 mod extent;
 
@@ -7,17 +7,18 @@ use std::path::Path;
 use image::ImageDecoder as _;
 
 use crate::error::{Error, Result};
+use crate::input::Source;
 use crate::libav::Demuxer;
 use crate::limits::Limits;
 use crate::media::{ColorTags, MediaInfo, Ratio, Rotation, VideoStream};
-use crate::source::Source;
 use crate::time::{TimeBase, Timestamp};
-use crate::video;
 
-/// Reads the facts of a source. `sequence_rate` is the number of pictures a second of an image sequence.
+/// Reads the facts of a file or an image sequence. `sequence_rate` is the frame rate of an image sequence.
+///
+/// Streams and cameras are probed by [`crate::pipeline::probe_source`], which opens them with OpenCV.
 ///
 /// # Errors
-/// As for opening: [`ErrorKind::Io`](crate::ErrorKind::Io), [`ErrorKind::Malformed`](crate::ErrorKind::Malformed), [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported), [`ErrorKind::Limit`](crate::ErrorKind::Limit).
+/// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for a stream or a camera; else as for opening the file: [`ErrorKind::Io`](crate::ErrorKind::Io), [`ErrorKind::Malformed`](crate::ErrorKind::Malformed), [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported), [`ErrorKind::Limit`](crate::ErrorKind::Limit).
 pub fn probe(source: &Source, sequence_rate: Ratio, limits: &Limits) -> Result<MediaInfo> {
     match source {
         Source::Media(path) => container(path, limits),
@@ -25,7 +26,9 @@ pub fn probe(source: &Source, sequence_rate: Ratio, limits: &Limits) -> Result<M
         Source::Sequence { pictures, .. } => {
             picture(&pictures[0], &source.name(), pictures.len(), sequence_rate, limits)
         }
-        Source::Stream(_) | Source::Camera(_) => video::opencv::probe_live(source),
+        Source::Stream(_) | Source::Camera(_) => {
+            Err(Error::unsupported(source.name(), "a live source has no container to probe", ""))
+        }
     }
 }
 
@@ -93,7 +96,7 @@ fn picture_facts(path: &Path, limits: &Limits) -> Result<(String, (u32, u32), Ro
     let format = reader.format().map_or_else(String::new, |f| format!("{f:?}").to_lowercase());
     let mut decoder = reader.into_decoder().map_err(broken)?;
     let (width, height) = decoder.dimensions();
-    check_pixels(&name.to_string(), width, height, limits)?;
+    limits.check_pixels(&name.to_string(), width, height)?;
     let (rotation, is_mirrored) =
         quarter_turns(decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms));
     Ok((format, (width, height), rotation, is_mirrored))
@@ -113,23 +116,4 @@ fn quarter_turns(orientation: image::metadata::Orientation) -> (Rotation, bool) 
         O::Rotate90FlipH => (Rotation::Quarter, true),
         O::Rotate270FlipH => (Rotation::ThreeQuarters, true),
     }
-}
-
-/// Refuses pictures whose claimed size would not fit in memory.
-///
-/// # Errors
-/// [`ErrorKind::Limit`](crate::ErrorKind::Limit) above `limits.max_pixels`, [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) where a side is 0.
-pub fn check_pixels(name: &str, width: u32, height: u32, limits: &Limits) -> Result<()> {
-    if width == 0 || height == 0 {
-        return Err(Error::malformed(
-            name,
-            format!("claims a picture of {width}x{height} pixels"),
-            "check it with ffprobe",
-        ));
-    }
-    if u64::from(width) * u64::from(height) > limits.max_pixels {
-        let problem = format!("claims a picture of {width}x{height} pixels; at most {} are decoded", limits.max_pixels);
-        return Err(Error::limit(name, problem, "scale it down with another tool first"));
-    }
-    Ok(())
 }

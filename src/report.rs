@@ -20,8 +20,8 @@ use crate::chat::ModelDescription;
 use crate::chat::{ChatResponse, FinishReason};
 use crate::error::Result;
 use crate::frame_diff::{Difference, FrameScore};
+use crate::media::FrameReason;
 use crate::media::{EncodedImage, Frame, ImageFormat, MediaInfo};
-use crate::sampling::Reason;
 use crate::time::{TimeBase, TimeRange, Timestamp};
 use crate::timeline::Timeline;
 use crate::transcript::{Segment, Transcript, TranscriptSource};
@@ -189,7 +189,7 @@ pub struct ReportFrame {
     /// The same as `HH:MM:SS.mmm`.
     pub timestamp: String,
     /// Why it was looked at; None where that is not known.
-    pub reason: Option<Reason>,
+    pub reason: Option<FrameReason>,
     /// Width in pixels.
     pub width: u32,
     /// Height in pixels.

@@ -4,26 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-
-/// Something to read pictures or sound from.
-#[derive(Clone, Debug)]
-pub enum Source {
-    /// A media container on disk.
-    Media(PathBuf),
-    /// One picture on disk.
-    Picture(PathBuf),
-    /// Pictures on disk, in order.
-    Sequence {
-        /// The folder or pattern as the user gave it.
-        name: PathBuf,
-        /// The pictures, at least one.
-        pictures: Vec<PathBuf>,
-    },
-    /// A stream that OpenCV opens: an address such as `rtsp://…`.
-    Stream(String),
-    /// A camera by its number.
-    Camera(i32),
-}
+pub use crate::input::Source;
 
 impl Source {
     /// Finds out what `input` is: a path, a folder of pictures, a pattern such as `img_%04d.png`, an address with a
@@ -61,35 +42,6 @@ impl Source {
         }
         Ok(if is_picture(path)? { Self::Picture(path.to_owned()) } else { Self::Media(path.to_owned()) })
     }
-
-    /// The input as it is named in errors and reports.
-    #[must_use]
-    pub fn name(&self) -> String {
-        match self {
-            Self::Media(path) | Self::Picture(path) | Self::Sequence { name: path, .. } => path.display().to_string(),
-            Self::Stream(url) => without_credentials(url),
-            Self::Camera(number) => format!("camera:{number}"),
-        }
-    }
-
-    /// Whether the source has no known end.
-    #[must_use]
-    pub fn is_live(&self) -> bool {
-        matches!(self, Self::Stream(_) | Self::Camera(_))
-    }
-}
-
-/// An address without user name and password, for errors and reports.
-fn without_credentials(address: &str) -> String {
-    url::Url::parse(address).map_or_else(
-        |_| address.to_owned(),
-        |mut url| {
-            let _ = url.set_username("");
-            let _ = url.set_password(None);
-            url.set_query(url.query().map(|_| "…"));
-            url.to_string()
-        },
-    )
 }
 
 fn has_scheme(input: &str) -> bool {

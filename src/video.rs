@@ -1,4 +1,4 @@
-//! Sorted sample points in, frames out: the contract of every reader, and which reader takes which source.
+//! Opens the video of a source and selects its frame reader.
 
 pub mod contact_sheet;
 mod decode_plan;
@@ -6,6 +6,7 @@ mod deinterlace;
 pub mod index;
 mod libav;
 pub mod opencv;
+mod reader;
 mod scale;
 pub mod score;
 mod stills;
@@ -13,56 +14,22 @@ mod tone_map;
 
 use std::path::Path;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::input::Source;
 use crate::limits::Limits;
-use crate::media::{Frame, MediaInfo, VideoStream};
-use crate::source::Source;
-use crate::time::Timestamp;
+use crate::media::{MediaInfo, VideoStream};
 use index::FrameIndex;
+pub use reader::{FrameReader, FrameSink, ReadOutcome};
 
-/// Takes each frame as it comes; an error ends the reading and is returned as it is.
-pub type FrameSink<'a> = dyn FnMut(Frame) -> Result<()> + 'a;
-
-/// Reads the frames that are on the screen at given moments.
-pub trait FrameReader: Send {
-    /// The decoder's name and version, for reports: `OpenCV 4.6.0`.
-    fn name(&self) -> String;
-
-    /// Reads, for each of `points` (sorted, on the shared clock), the frame displayed then: the last one with
-    /// pts <= point, and before the first frame, the first. A frame on the screen at several points comes once.
-    ///
-    /// Frames come in time order as RGB24, upright, with square pixels, scaled to `size` (width, height).
-    ///
-    /// # Errors
-    /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) where no frame at all can be decoded, and whatever `sink` returns. Frames lost on the
-    /// way are no error: they are in the outcome.
-    fn read(&mut self, points: &[Timestamp], size: (u32, u32), sink: &mut FrameSink<'_>) -> Result<ReadOutcome>;
-}
-
-/// What became of the sample points.
-#[derive(Clone, Debug, Default)]
-pub struct ReadOutcome {
-    /// Frames that were given to the sink.
-    pub n_frames: usize,
-    /// Frames that were decoded, wanted or not.
-    pub n_decoded: u64,
-    /// Sample points that share the frame of the point before.
-    pub n_repeated: usize,
-    /// Packets that the decoder could not decode.
-    pub n_damaged: u64,
-    /// Sample points whose frame did not come out, in time order.
-    pub missing: Vec<Timestamp>,
-}
-
-/// Who decodes.
+/// Decoder backend of a video.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Decoder {
+pub enum DecoderBackend {
     /// libav for files, OpenCV for the rest.
     #[default]
     Auto,
-    /// OpenCV wherever it can: what is transparent, of high dynamic range, or of a full range that it would cut, is
-    /// left to libav.
+    /// OpenCV where it can represent the stream. Transparency, high dynamic range and a full range that OpenCV would
+    /// clip are decoded by libav.
     OpenCv,
 }
 
@@ -73,7 +40,7 @@ pub struct Video {
     /// Where its frames are; None for live sources, whose future is not known.
     pub index: Option<FrameIndex>,
     source: Source,
-    decoder: Decoder,
+    decoder: DecoderBackend,
     limits: Limits,
 }
 
@@ -86,26 +53,26 @@ impl Video {
     pub fn open(
         source: &Source,
         info: &MediaInfo,
-        decoder: Decoder,
+        decoder: DecoderBackend,
         limits: &Limits,
         cache: Option<&Path>,
     ) -> Result<Option<Self>> {
         let stream = match decoder {
-            Decoder::Auto => info.main_video(),
+            DecoderBackend::Auto => info.main_video(),
             // OpenCV reads the first video stream of a container, even a cover.
-            Decoder::OpenCv => info.video.first().filter(|v| !v.is_cover),
+            DecoderBackend::OpenCv => info.video.first().filter(|v| !v.is_cover),
         };
         let Some(stream) = stream else {
             return Ok(None);
         };
-        crate::probe::check_pixels(&info.input, stream.width, stream.height, limits)?;
+        limits.check_pixels(&info.input, stream.width, stream.height)?;
         let index = match source {
             Source::Media(path) => Some(match decoder {
-                Decoder::Auto => match FrameIndex::outline(path, info, stream, limits)? {
+                DecoderBackend::Auto => match FrameIndex::outline(path, info, stream, limits)? {
                     Some(outline) => outline,
                     None => FrameIndex::scan_cached(path, stream, info.start, limits, cache)?,
                 },
-                Decoder::OpenCv => FrameIndex::scan_cached(path, stream, info.start, limits, cache)?,
+                DecoderBackend::OpenCv => FrameIndex::scan_cached(path, stream, info.start, limits, cache)?,
             }),
             Source::Picture(_) => Some(FrameIndex::regular(1, stream.time_base)),
             Source::Sequence { pictures, .. } => Some(FrameIndex::regular(pictures.len(), stream.time_base)),
@@ -140,7 +107,7 @@ impl Video {
                 Box::new(stills::StillReader::new(pictures, &self.stream, self.limits))
             }
             (Source::Media(path), Some(index)) => match self.decoder {
-                Decoder::OpenCv if opencv::can_show(&self.stream) => {
+                DecoderBackend::OpenCv if opencv::can_show(&self.stream) => {
                     Box::new(opencv::FileReader::open(path, &self.stream, index, &self.limits)?)
                 }
                 _ => Box::new(libav::PlannedReader::new(path, &self.stream, index, self.limits)),
@@ -158,11 +125,6 @@ pub fn fit((width, height): (u32, u32), max_width: u32) -> (u32, u32) {
     }
     let scaled = (u64::from(height) * u64::from(max_width) + u64::from(width) / 2) / u64::from(width);
     (max_width, scaled.max(1) as u32)
-}
-
-fn no_frame(path: &Path, codec: &str) -> Error {
-    let problem = format!("no frame of its {codec} video could be decoded");
-    Error::malformed(path.display(), problem, "play it with ffplay to see whether it is damaged or encrypted")
 }
 
 #[cfg(test)]

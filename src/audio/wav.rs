@@ -150,9 +150,9 @@ fn broken(error: std::io::Error) -> Error {
 mod tests {
     use super::*;
     use crate::audio::{AudioReader, AudioWant};
+    use crate::input::Source;
     use crate::limits::Limits;
     use crate::media::Ratio;
-    use crate::source::Source;
     use crate::time::Timestamp;
 
     #[test]

@@ -12,7 +12,7 @@ use vidgist::job::{
 use vidgist::llm::Detail;
 use vidgist::media::{ImageFormat, Ratio};
 use vidgist::report::Format;
-use vidgist::video::Decoder;
+use vidgist::video::DecoderBackend;
 
 use super::args::{
     self, AudioArgs, CaptionArgs, Command, DecoderChoice, DescribeArgs, DescriptionFormat, DetailChoice, FramesArgs,
@@ -154,8 +154,8 @@ fn sampling(args: &SamplingArgs) -> Result<SamplingOptions> {
         dedup: args.dedup,
         sequence_fps: Some(sequence_fps).filter(|rate| *rate != Ratio::ONE),
         decoder: match args.decoder {
-            DecoderChoice::Auto => Decoder::Auto,
-            DecoderChoice::Opencv => Decoder::OpenCv,
+            DecoderChoice::Auto => DecoderBackend::Auto,
+            DecoderChoice::Opencv => DecoderBackend::OpenCv,
         },
     })
 }

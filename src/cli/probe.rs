@@ -4,17 +4,17 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use vidgist::input::Source;
 use vidgist::limits::Limits;
 use vidgist::media::{MediaInfo, Ratio};
 use vidgist::report::json;
-use vidgist::source::Source;
 
 use super::args::ProbeArgs;
 use super::{PARTIAL, print};
 
 pub fn run(args: &ProbeArgs) -> Result<ExitCode> {
     let source = Source::identify(&args.input)?;
-    let info = vidgist::probe::probe(&source, Ratio::ONE, &Limits::default())?;
+    let info = vidgist::pipeline::probe_source(&source, Ratio::ONE, &Limits::default())?;
     let text = if args.json { json::to_text(&info)? } else { table(&info) };
     print(&text)?;
     Ok(if info.damage.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(PARTIAL) })

@@ -8,7 +8,7 @@ use super::text;
 use crate::llm::Detail;
 use crate::media::{ImageFormat, Ratio};
 use crate::time::Timestamp;
-use crate::video::Decoder;
+use crate::video::DecoderBackend;
 
 /// How frames are chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,7 +57,7 @@ pub struct SamplingOptions {
     pub sequence_fps: Option<Ratio>,
     /// The decoder backend.
     #[serde(skip_serializing_if = "text::is_default")]
-    pub decoder: Decoder,
+    pub decoder: DecoderBackend,
 }
 
 /// How frames are encoded.

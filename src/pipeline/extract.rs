@@ -7,22 +7,23 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::dedup::Dedup;
+use super::input::probe_source;
 use super::run::Context;
 use super::select::{Selection, scan};
 use crate::encode::{EncodeOptions, encode};
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::frame_diff::FrameScore;
+use crate::input::Source;
 use crate::limits::Limits;
+use crate::media::FrameReason;
 use crate::media::{EncodedImage, Frame, MediaInfo, Ratio};
-use crate::probe;
 use crate::report::{self, Dropped};
-use crate::sampling::{Reason, SamplePlan, Sampling, SamplingOptions};
-use crate::source::Source;
+use crate::sampling::{SamplePlan, Sampling, SamplingOptions};
 use crate::time::TimeRange;
 use crate::video::contact_sheet::ContactSheets;
 use crate::video::score::Scorer;
-use crate::video::{Decoder, ReadOutcome, Video, fit};
+use crate::video::{DecoderBackend, ReadOutcome, Video, fit};
 
 /// Encoded frames that wait for their consumer: about 0.1 MB each.
 const FRAME_QUEUE: usize = 8;
@@ -35,7 +36,7 @@ pub struct FrameOptions {
     /// Pictures per second of an image sequence.
     pub sequence_rate: Ratio,
     /// The decoder backend.
-    pub decoder: Decoder,
+    pub decoder: DecoderBackend,
     /// Maximum width in pixels; frames are never enlarged.
     pub max_width: u32,
     /// Whether frames that show what a recent one showed are dropped.
@@ -55,7 +56,7 @@ impl FrameOptions {
         Self {
             sampling,
             sequence_rate: Ratio::ONE,
-            decoder: Decoder::Auto,
+            decoder: DecoderBackend::Auto,
             max_width: 768,
             dedup: false,
             encode: EncodeOptions::default(),
@@ -67,7 +68,7 @@ impl FrameOptions {
     /// The facts of a source, and its video where it has one. Blocks.
     pub(super) fn open(&self, source: &Source) -> Result<(MediaInfo, Option<Video>)> {
         let cache = self.cache.as_ref().map(|folder| folder.join("index"));
-        let info = probe::probe(source, self.sequence_rate, &self.limits)?;
+        let info = probe_source(source, self.sequence_rate, &self.limits)?;
         let video = Video::open(source, &info, self.decoder, &self.limits, cache.as_deref())?;
         Ok((info, video))
     }
@@ -75,7 +76,7 @@ impl FrameOptions {
 
 /// One item of the stream.
 pub(super) enum Extracted {
-    Frame { image: EncodedImage, score: FrameScore, reason: Option<Reason> },
+    Frame { image: EncodedImage, score: FrameScore, reason: Option<FrameReason> },
     ContactSheet(EncodedImage),
 }
 
@@ -230,7 +231,10 @@ struct Output {
 impl Output {
     /// Whether the plan chose the frame for more than its content.
     fn must_stay(&self, frame: &Frame) -> bool {
-        matches!(self.plan.reason(frame.time), Some(Reason::First | Reason::Last | Reason::Floor | Reason::Moment))
+        matches!(
+            self.plan.reason(frame.time),
+            Some(FrameReason::First | FrameReason::Last | FrameReason::Floor | FrameReason::Moment)
+        )
     }
 
     fn give(&mut self, mut frame: Frame, score: FrameScore) -> Result<()> {

@@ -10,8 +10,8 @@ use super::timing::StageTimer;
 use crate::error::{Error, ErrorCode, Result};
 use crate::event::Event;
 use crate::fs::{frame_file_name, write_file, write_frame};
+use crate::input::Source;
 use crate::report::{Report, ReportFrame, write};
-use crate::source::Source;
 use crate::time::{TimeRange, Timestamp};
 use crate::timeline::Timeline;
 

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use crate::error::{Error, ErrorCode, Result};
+use crate::input::Source;
 use crate::limits::Limits;
 use crate::media::{AudioStream, MediaInfo, Ratio};
 use crate::probe;
-use crate::source::Source;
+use crate::video;
 
 /// Runs work that blocks on a thread of its own.
 pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
@@ -17,6 +18,16 @@ pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T>
             Err(Error::internal("the job", "a bug in vidgist ended it", advice).because(failure))
         }
     }
+}
+
+/// Reads the facts of any source. `sequence_rate` is the frame rate of an image sequence.
+///
+/// Files are not decoded. A stream or a camera is opened with OpenCV and closed again.
+///
+/// # Errors
+/// As [`probe::probe`] for files and [`video::opencv::probe_live`] for streams and cameras.
+pub fn probe_source(source: &Source, sequence_rate: Ratio, limits: &Limits) -> Result<MediaInfo> {
+    if source.is_live() { video::opencv::probe_live(source) } else { probe::probe(source, sequence_rate, limits) }
 }
 
 /// The media file behind `input`, probed. Blocks.
@@ -31,7 +42,7 @@ pub(super) fn open_media(input: &str) -> Result<(PathBuf, MediaInfo)> {
         );
     };
     let path = path.clone();
-    let info = probe::probe(&source, Ratio::ONE, &Limits::default())?;
+    let info = probe_source(&source, Ratio::ONE, &Limits::default())?;
     Ok((path, info))
 }
 

@@ -15,11 +15,11 @@ use crate::analyze::{Analysis, Analyzer, Answered, Answerer, DryRun, estimate, f
 use crate::digest;
 use crate::error::{Error, ErrorCode, Result};
 use crate::event::Event;
+use crate::input::Source;
+use crate::media::FrameReason;
 use crate::media::MediaInfo;
 use crate::prompt;
 use crate::report::{self, Report, write};
-use crate::sampling::Reason;
-use crate::source::Source;
 use crate::time::{TimeRange, Timestamp};
 use crate::timeline::{Timeline, TimelineFrame};
 use crate::video::Video;
@@ -169,7 +169,7 @@ fn within_limit(
 struct KeptFrames {
     frames: Vec<TimelineFrame>,
     /// Why each of `frames` was chosen.
-    reasons: Vec<Option<Reason>>,
+    reasons: Vec<Option<FrameReason>>,
     /// None where there is no video.
     extraction: Option<Extraction>,
 }

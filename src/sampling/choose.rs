@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::{Reason, SamplePlan, SamplePoint, Sampling, SamplingOptions, check_count};
+use super::options::{Sampling, SamplingOptions};
+use super::sample_plan::{SamplePlan, SamplePoint, check_count};
 use crate::error::Result;
 use crate::frame_diff::{self, Difference, FrameScore, Recent, Signature};
 use crate::limits::Limits;
+use crate::media::FrameReason;
 use crate::time::{TimeRange, Timestamp};
 
 /// A frame as it was seen in small.
@@ -42,7 +44,7 @@ pub fn choose(options: &SamplingOptions, range: TimeRange, scanned: &[Scanned], 
     let max = options.max_frames.unwrap_or(usize::MAX);
     let (chosen, n_before_limit) = match options.sampling {
         Sampling::Budget => (budget(scanned, shots, max), scanned.len() as u64),
-        _ => (strongest(shots, max).map(|shot| (shot.shown_by, Reason::Scene)).collect(), n_shots as u64),
+        _ => (strongest(shots, max).map(|shot| (shot.shown_by, FrameReason::Scene)).collect(), n_shots as u64),
     };
     check_count(chosen.len() as u64, limits)?;
     let points = chosen.into_iter().map(|(i, reason)| SamplePoint { at: scanned[i].time, reason }).collect();
@@ -85,16 +87,16 @@ fn strongest(mut shots: Vec<Shot>, max: usize) -> impl Iterator<Item = Shot> {
 }
 
 /// Positions among `scanned` with their reasons: `n` of them, or all where there are fewer.
-fn budget(scanned: &[Scanned], shots: Vec<Shot>, n: usize) -> BTreeMap<usize, Reason> {
+fn budget(scanned: &[Scanned], shots: Vec<Shot>, n: usize) -> BTreeMap<usize, FrameReason> {
     let mut chosen = BTreeMap::new();
     let Some(last) = scanned.len().checked_sub(1) else { return chosen };
     if n == 1 {
         // The one frame that stands for all: of the shot that is most worth seeing.
-        chosen.extend(strongest(shots, 1).map(|shot| (shot.shown_by, Reason::Scene)));
+        chosen.extend(strongest(shots, 1).map(|shot| (shot.shown_by, FrameReason::Scene)));
         return chosen;
     }
-    chosen.insert(0, Reason::First);
-    chosen.entry(last).or_insert(Reason::Last);
+    chosen.insert(0, FrameReason::First);
+    chosen.entry(last).or_insert(FrameReason::Last);
     let n_floor = (n.saturating_mul(FLOOR_TENTHS) / 10).max(1);
     // The floor needs at most one point less than stretches.
     let n_shots = (n + 1).saturating_sub(chosen.len() + n_floor);
@@ -104,7 +106,7 @@ fn budget(scanned: &[Scanned], shots: Vec<Shot>, n: usize) -> BTreeMap<usize, Re
             break;
         }
         if let std::collections::btree_map::Entry::Vacant(free) = chosen.entry(shot.shown_by) {
-            free.insert(Reason::Scene);
+            free.insert(FrameReason::Scene);
             n_taken += 1;
         }
     }
@@ -114,7 +116,7 @@ fn budget(scanned: &[Scanned], shots: Vec<Shot>, n: usize) -> BTreeMap<usize, Re
 }
 
 /// Adds the fewest points that cut every stretch between neighbours to the `n_floor`th part of the whole.
-fn lay_floor(scanned: &[Scanned], chosen: &mut BTreeMap<usize, Reason>, n_floor: usize) {
+fn lay_floor(scanned: &[Scanned], chosen: &mut BTreeMap<usize, FrameReason>, n_floor: usize) {
     let seconds = |i: usize| scanned[i].time.secs_f64();
     let longest = (seconds(scanned.len() - 1) - seconds(0)) / n_floor as f64;
     let ends: Vec<usize> = chosen.keys().copied().collect();
@@ -142,7 +144,7 @@ fn lay_floor(scanned: &[Scanned], chosen: &mut BTreeMap<usize, Reason>, n_floor:
                     .min_by(|a, b| distance(a).total_cmp(&distance(b)))
             };
             if let Some(i) = sharpest(scanned, begin, end).or_else(nearest) {
-                chosen.entry(i).or_insert(Reason::Floor);
+                chosen.entry(i).or_insert(FrameReason::Floor);
             }
         }
     }
@@ -150,7 +152,7 @@ fn lay_floor(scanned: &[Scanned], chosen: &mut BTreeMap<usize, Reason>, n_floor:
 
 /// Adds points until there are `n`: each time the stretch in which the most happens is halved by what happens, with
 /// change and time weighed alike, so that a picture that stands still gets its share too.
-fn fill(scanned: &[Scanned], chosen: &mut BTreeMap<usize, Reason>, n: usize) {
+fn fill(scanned: &[Scanned], chosen: &mut BTreeMap<usize, FrameReason>, n: usize) {
     let all_change: f64 = scanned.iter().skip(1).map(|frame| frame.score.change).sum();
     let all_time = scanned[scanned.len() - 1].time.minus(scanned[0].time).secs_f64();
     let share = |part: f64, all: f64| if all > 0.0 { part / all } else { 0.0 };
@@ -170,7 +172,7 @@ fn fill(scanned: &[Scanned], chosen: &mut BTreeMap<usize, Reason>, n: usize) {
         let (from, to) = (ends[widest], ends[widest + 1]);
         let half = f64::midpoint(so_far[from], so_far[to]);
         let middle = so_far.partition_point(|sum| *sum < half).clamp(from + 1, to - 1);
-        chosen.insert(middle, Reason::Activity);
+        chosen.insert(middle, FrameReason::Activity);
         ends.insert(widest + 1, middle);
     }
 }
@@ -231,7 +233,7 @@ mod tests {
                 let bound = length as f64 / (n * 3 / 10).max(1) as f64 + *steps.iter().max().unwrap() as f64;
                 let longest = at.windows(2).map(|w| w[1].minus(w[0]).millis()).max().unwrap_or(0);
                 prop_assert!(longest as f64 <= bound + 1.0, "{longest} ms, bound {bound} ms, {at:?}");
-                let n_floor = plan.points.iter().filter(|p| p.reason == Reason::Floor).count();
+                let n_floor = plan.points.iter().filter(|p| p.reason == FrameReason::Floor).count();
                 prop_assert!(n_floor * 10 <= n * 3);
             }
         }

@@ -12,9 +12,9 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex};
 
 use super::decode_plan::{Span, spans};
-use super::index::{FrameIndex, cores};
+use super::index::FrameIndex;
+use super::reader::{FrameReader, FrameSink, ReadOutcome, n_cores, no_frame};
 use super::scale::Scaler;
-use super::{FrameReader, FrameSink, ReadOutcome, no_frame};
 use crate::error::{Error, Result};
 use crate::libav::{Demuxer, VideoDecoder};
 use crate::limits::Limits;
@@ -64,7 +64,7 @@ impl<'a> PlannedReader<'a> {
         // Single-threaded decoders on spans of their own use the cores best; where there are fewer spans than cores,
         // each decoder works on several frames at a time.
         let pixels = u64::from(self.stream.width) * u64::from(self.stream.height);
-        let n_cores = cores().min((DECODERS_BYTES / (pixels * DECODER_BYTES_PER_PIXEL).max(1)) as usize).max(1);
+        let n_cores = n_cores().min((DECODERS_BYTES / (pixels * DECODER_BYTES_PER_PIXEL).max(1)) as usize).max(1);
         let n_workers = n_cores.min(spans.len()).max(1);
         let n_threads = n_cores / n_workers;
         let picture_bytes = (size.0 as usize * size.1 as usize * 3).max(1);
@@ -129,7 +129,7 @@ impl<'a> PlannedReader<'a> {
     /// Looks again for the pictures at `wanted` (sorted pts) by decoding every packet from `start` on.
     fn decode_all_from(&self, start: usize, wanted: &[i64], size: (u32, u32)) -> Result<(Vec<Picture>, Counts)> {
         let demuxer = Demuxer::open(self.path, &self.limits)?;
-        let mut decoder = demuxer.video_decoder(self.stream.stream_idx, cores())?;
+        let mut decoder = demuxer.video_decoder(self.stream.stream_idx, n_cores())?;
         let mut feeder = Feeder::new(demuxer, self.stream.stream_idx, self.index, Arc::new(Budget::default()));
         let mut scaler = Scaler::new(self.stream, size);
         let (mut found, mut counts) = (Vec::new(), Counts::default());

@@ -15,13 +15,13 @@ use opencv::core::{self, Mat, MatTraitConst as _, MatTraitConstManual as _};
 use opencv::videoio::{self, VideoCapture, VideoCaptureTrait as _, VideoCaptureTraitConst as _};
 
 use super::index::FrameIndex;
+use super::reader::{FrameReader, FrameSink, ReadOutcome, no_frame};
 use super::scale::{Scaler, color_tags};
-use super::{FrameReader, FrameSink, ReadOutcome, no_frame};
 use crate::error::{Error, Result};
+use crate::input::Source;
 use crate::libav::Demuxer;
 use crate::limits::Limits;
 use crate::media::{ColorTags, Frame, MediaInfo, Ratio, Rotation, VideoStream};
-use crate::source::Source;
 use crate::time::{TimeBase, Timestamp};
 
 /// Reads files whose frames are indexed.
@@ -166,8 +166,12 @@ impl FrameReader for LiveReader<'_> {
     }
 }
 
-/// What OpenCV says of a live source.
-pub(crate) fn probe_live(source: &Source) -> Result<MediaInfo> {
+/// Opens a stream or a camera to read its facts.
+///
+/// # Errors
+/// [`ErrorKind::Io`](crate::ErrorKind::Io) where OpenCV cannot open it; [`ErrorKind::Usage`](crate::ErrorKind::Usage)
+/// where `source` is not live.
+pub fn probe_live(source: &Source) -> Result<MediaInfo> {
     let capture = open_live(source)?;
     let side = |property| capture.get(property).ok().filter(|v| *v >= 1.0).map_or(0, |v| v as u32);
     let rate = capture.get(videoio::CAP_PROP_FPS).ok().filter(|fps| (0.01..=1000.0).contains(fps));

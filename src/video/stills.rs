@@ -6,7 +6,7 @@ use image::imageops::FilterType;
 use image::{DynamicImage, ImageDecoder as _};
 
 use super::index::FrameIndex;
-use super::{FrameReader, FrameSink, ReadOutcome};
+use super::reader::{FrameReader, FrameSink, ReadOutcome};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::media::{Frame, VideoStream};
@@ -33,7 +33,7 @@ impl<'a> StillReader<'a> {
             .map_err(|e| Error::io(path, e))?;
         let mut decoder = reader.into_decoder().map_err(broken)?;
         let (w, h) = decoder.dimensions();
-        crate::probe::check_pixels(&path.display().to_string(), w, h, &self.limits)?;
+        self.limits.check_pixels(&path.display().to_string(), w, h)?;
         let orientation = decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms);
         let mut picture = DynamicImage::from_decoder(decoder).map_err(broken)?;
         picture.apply_orientation(orientation);

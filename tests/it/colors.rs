@@ -6,7 +6,7 @@ use vidgist::limits::Limits;
 use vidgist::media::{Frame, Ratio};
 use vidgist::source::Source;
 use vidgist::time::Timestamp;
-use vidgist::video::{Decoder, Video, fit};
+use vidgist::video::{DecoderBackend, Video, fit};
 
 /// What `scripts/fixtures/draw.py --bars` paints, from the left.
 const BARS: [[u8; 3]; 8] = [
@@ -20,7 +20,7 @@ const BARS: [[u8; 3]; 8] = [
     [128, 128, 128],
 ];
 
-fn frames(name: &str, decoder: Decoder) -> Vec<Frame> {
+fn frames(name: &str, decoder: DecoderBackend) -> Vec<Frame> {
     let limits = Limits::default();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name);
     let source = Source::identify(path.to_str().expect("UTF-8")).expect("a source");
@@ -55,7 +55,7 @@ fn bars(frame: &Frame) -> [[u8; 3]; 8] {
 }
 
 /// `dark` is the tolerance where the expected value is 0.
-fn check(name: &str, decoder: Decoder, expected: [[u8; 3]; 8], tolerance: u8, dark: u8) {
+fn check(name: &str, decoder: DecoderBackend, expected: [[u8; 3]; 8], tolerance: u8, dark: u8) {
     let all = bars(&frames(name, decoder)[0]);
     for (got, expected) in all.iter().zip(expected) {
         let is_near =
@@ -67,7 +67,7 @@ fn check(name: &str, decoder: Decoder, expected: [[u8; 3]; 8], tolerance: u8, da
 #[test]
 fn bars_come_out_as_painted_in_either_matrix_and_range() {
     for name in ["bars-bt601.mp4", "bars-bt709.mp4", "bars-bt709-full.mp4", "bars-full.webm"] {
-        for decoder in [Decoder::Auto, Decoder::OpenCv] {
+        for decoder in [DecoderBackend::Auto, DecoderBackend::OpenCv] {
             // H.264 at CRF 10 and 8-bit chroma: two levels; OpenCV's rounding adds one.
             check(name, decoder, BARS, 3, 3);
         }
@@ -79,7 +79,7 @@ fn bars_of_high_dynamic_range_come_out_as_in_sdr() {
     // Painted for a white of 203 nits: the brightest bar has 101 nits, where the curve begins to bend (2 levels). A dark
     // channel is the difference of bright ones of BT.2020, each rounded when it was stored: 24 levels are a third of a
     // percent of white's light.
-    for decoder in [Decoder::Auto, Decoder::OpenCv] {
+    for decoder in [DecoderBackend::Auto, DecoderBackend::OpenCv] {
         check("bars-pq.mp4", decoder, BARS, 3, 10);
         check("bars-hlg.mp4", decoder, BARS, 3, 24);
     }
@@ -88,7 +88,7 @@ fn bars_of_high_dynamic_range_come_out_as_in_sdr() {
 #[test]
 fn transparency_lies_on_white() {
     let on_white = BARS.map(|bar| bar.map(|c| (f32::from(c) * 0.8 + 255.0 * 0.2).round() as u8));
-    for decoder in [Decoder::Auto, Decoder::OpenCv] {
+    for decoder in [DecoderBackend::Auto, DecoderBackend::OpenCv] {
         check("bars-alpha.mov", decoder, on_white, 1, 1);
         let gif = &frames("transparent.gif", decoder)[0];
         let corner = &gif.rgb[gif.rgb.len() - 3..];
@@ -120,7 +120,7 @@ fn moving_things_of_interlaced_video_show_no_comb() {
         .output()
         .expect("ffmpeg runs");
     for name in ["interlaced.ts", "interlaced-bottom.mp4"] {
-        for decoder in [Decoder::Auto, Decoder::OpenCv] {
+        for decoder in [DecoderBackend::Auto, DecoderBackend::OpenCv] {
             let frames = frames(name, decoder);
             let woven = frames.iter().zip(woven.stdout.chunks(320 * 180 * 3));
             let (mut before, mut after) = (0, 0);

@@ -10,7 +10,7 @@ use vidgist::media::{Frame, Ratio};
 use vidgist::sampling::{Sampling, SamplingOptions, plan};
 use vidgist::source::Source;
 use vidgist::time::{TimeBase, Timestamp};
-use vidgist::video::{Decoder, ReadOutcome, Video, fit};
+use vidgist::video::{DecoderBackend, ReadOutcome, Video, fit};
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
@@ -24,7 +24,7 @@ struct Truth {
     frames: Vec<(i64, u32)>,
 }
 
-fn truths(decoder: Decoder) -> Vec<Truth> {
+fn truths(decoder: DecoderBackend) -> Vec<Truth> {
     let text = std::fs::read_to_string(fixtures().join("truth.json")).expect("fixtures/truth.json");
     let all: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     let good = all["good"].as_object().expect("an object");
@@ -33,7 +33,7 @@ fn truths(decoder: Decoder) -> Vec<Truth> {
         let streams = clip["streams"].as_array().expect("streams");
         let pictures: Vec<_> = streams.iter().filter(|s| s["type"] == "video" && s["cover"] == false).collect();
         // OpenCV reads the first one, whatever is meant.
-        let is_meant = |s: &&&serde_json::Value| decoder == Decoder::Auto && s["default"] == true;
+        let is_meant = |s: &&&serde_json::Value| decoder == DecoderBackend::Auto && s["default"] == true;
         let Some(video) = pictures.iter().find(is_meant).or(pictures.first()) else { continue };
         let (num, den) = video["time_base"].as_str().and_then(|b| b.split_once('/')).expect("a time base");
         let frames: Vec<(i64, u32)> = serde_json::from_value(video["frames"].clone()).unwrap_or_default();
@@ -53,7 +53,7 @@ fn truths(decoder: Decoder) -> Vec<Truth> {
 fn read(
     path: &Path,
     sampling: Sampling,
-    decoder: Decoder,
+    decoder: DecoderBackend,
     limits: Limits,
 ) -> vidgist::Result<(Vec<Timestamp>, Vec<Frame>, ReadOutcome)> {
     let source = Source::identify(path.to_str().expect("UTF-8"))?;
@@ -88,20 +88,20 @@ fn displayed(truth: &Truth, point: Timestamp) -> (i64, u32) {
 
 #[test]
 fn every_sample_point_gets_the_frame_on_the_screen_through_opencv() {
-    check(Decoder::OpenCv, Limits::default());
+    check(DecoderBackend::OpenCv, Limits::default());
 }
 
 #[test]
 fn every_sample_point_gets_the_frame_on_the_screen_through_libav() {
-    check(Decoder::Auto, Limits::default());
+    check(DecoderBackend::Auto, Limits::default());
 }
 
 #[test]
 fn every_sample_point_gets_the_frame_on_the_screen_of_a_file_too_long_to_be_read_through() {
-    check(Decoder::Auto, Limits { max_scan_bytes: 0, ..Limits::default() });
+    check(DecoderBackend::Auto, Limits { max_scan_bytes: 0, ..Limits::default() });
 }
 
-fn check(decoder: Decoder, limits: Limits) {
+fn check(decoder: DecoderBackend, limits: Limits) {
     let mut wrong = Vec::new();
     for truth in truths(decoder) {
         // 0.37 s is in step with no frame rate of the fixtures.
@@ -140,7 +140,7 @@ fn check(decoder: Decoder, limits: Limits) {
 #[test]
 fn frames_lost_to_damage_are_named_and_the_others_are_right() {
     let path = fixtures().join("broken/wiped-packets.mp4");
-    for (decoder, n_least) in [(Decoder::OpenCv, 10), (Decoder::Auto, 68)] {
+    for (decoder, n_least) in [(DecoderBackend::OpenCv, 10), (DecoderBackend::Auto, 68)] {
         let every_frame = Sampling::Interval("40ms".parse().expect("a time"));
         let (points, frames, outcome) = read(&path, every_frame, decoder, Limits::default()).expect("what is left");
         assert_eq!(frames.len() + outcome.missing.len() + outcome.n_repeated, points.len(), "{decoder:?}");
@@ -155,7 +155,7 @@ fn frames_lost_to_damage_are_named_and_the_others_are_right() {
             "{decoder:?}: {n_right} right, {n_hidden} hidden of {}",
             frames.len()
         );
-        if decoder == Decoder::Auto {
+        if decoder == DecoderBackend::Auto {
             assert!(outcome.n_damaged > 0, "damaged packets are counted");
         }
     }

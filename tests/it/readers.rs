@@ -9,7 +9,7 @@ use vidgist::limits::Limits;
 use vidgist::media::{Frame, Ratio, VideoStream};
 use vidgist::source::Source;
 use vidgist::time::{TimeBase, Timestamp};
-use vidgist::video::{Decoder, Video, fit};
+use vidgist::video::{DecoderBackend, Video, fit};
 
 /// What the same picture must reach between two decoders: an error of 1.4 levels in the mean square.
 const LEAST_DB: f64 = 45.0;
@@ -55,7 +55,12 @@ fn truths() -> Vec<Truth> {
 }
 
 /// Every `step`th frame, at most `width` wide, who read them, and what the stream says of itself.
-fn read(path: &Path, decoder: Decoder, width: u32, step: usize) -> vidgist::Result<(Vec<Frame>, String, VideoStream)> {
+fn read(
+    path: &Path,
+    decoder: DecoderBackend,
+    width: u32,
+    step: usize,
+) -> vidgist::Result<(Vec<Frame>, String, VideoStream)> {
     let limits = Limits::default();
     let source = Source::identify(path.to_str().expect("UTF-8"))?;
     let mut info = vidgist::probe::probe(&source, Ratio::ONE, &limits)?;
@@ -94,7 +99,7 @@ struct Comparison {
 /// An error where the readers do not bring the same frames.
 fn compare(path: &Path, width: u32, step: usize) -> Result<Comparison, String> {
     let read = |decoder| read(path, decoder, width, step).map_err(|e| e.to_string());
-    let ((libav, _, stream), (opencv, by, _)) = (read(Decoder::Auto)?, read(Decoder::OpenCv)?);
+    let ((libav, _, stream), (opencv, by, _)) = (read(DecoderBackend::Auto)?, read(DecoderBackend::OpenCv)?);
     let times = |frames: &[Frame]| frames.iter().map(|frame| frame.pts).collect::<Vec<_>>();
     if times(&libav) != times(&opencv) {
         return Err(format!("libav {:?}, OpenCV {:?}", times(&libav), times(&opencv)));

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use vidgist::analyze::{Analysis, Answerer, SpendLimit};
 use vidgist::event::Event;
 use vidgist::http::{ServerConfig, parse_base_url};
+use vidgist::input::Source;
 use vidgist::llm::catalog::CatalogEntry;
 use vidgist::llm::provider::Providers;
 use vidgist::llm::{ChatConfig, OpenAi, SamplingParams};
@@ -18,7 +19,6 @@ use vidgist::pipeline::summarize::{self, Summarize};
 use vidgist::pipeline::{FrameOptions, TranscriptOptions};
 use vidgist::report::{Format, Report, Status, render};
 use vidgist::sampling::{Sampling, SamplingOptions};
-use vidgist::source::Source;
 use vidgist::transcribe::subtitles::Subtitles;
 
 /// 20 s in steps of 0.87 s.

@@ -11,11 +11,11 @@ use super::CaptionRun;
 use crate::advice::Advice;
 use crate::error::{Error, ErrorCode, Result};
 use crate::event::{Event, EventSender};
+use crate::input::Source;
 use crate::media::EncodedImage;
 use crate::prompt::CaptionFrame;
 use crate::report::ReportFrame;
 use crate::report::caption::CaptionRow;
-use crate::source::Source;
 use crate::time::{TimeRange, Timestamp};
 use crate::transcript::{Segment, Transcript};
 

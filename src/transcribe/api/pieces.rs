@@ -153,9 +153,9 @@ mod tests {
 
     use super::*;
     use crate::audio::{AudioReader, AudioWant};
+    use crate::input::Source;
     use crate::limits::Limits;
     use crate::media::Ratio;
-    use crate::source::Source;
 
     const RATE_HZ: u32 = 8000;
 

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::{FrameIndex, PacketEntry};
+use super::entry::PacketEntry;
+use super::frame_index::FrameIndex;
 use crate::error::Result;
 use crate::fs::{hex, write_file};
 use crate::limits::Limits;
@@ -22,13 +23,13 @@ const N_PLACES: u64 = 32;
 const PLACE_BYTES: u64 = 4096;
 
 /// A file shorter than this is read as quickly as its index.
-const WORTH_KEEPING_BYTES: u64 = 8 << 20;
+const MIN_CACHED_BYTES: u64 = 8 << 20;
 
 /// Indexes that are kept; beyond that the oldest goes. One of an hour takes about 3 MB.
-const MAX_KEPT: usize = 64;
+const MAX_CACHED: usize = 64;
 
 #[derive(Serialize, Deserialize)]
-struct Kept {
+struct CachedIndex {
     pts: Vec<i64>,
     keys: Vec<i64>,
     packets: Vec<PacketEntry>,
@@ -81,7 +82,7 @@ impl FrameIndex {
 /// cannot be read or is not worth it.
 fn content_name(path: &Path, stream: &VideoStream) -> Option<String> {
     let mut file = File::open(path).ok()?;
-    let size = file.metadata().ok().map(|facts| facts.len()).filter(|size| *size >= WORTH_KEEPING_BYTES)?;
+    let size = file.metadata().ok().map(|facts| facts.len()).filter(|size| *size >= MIN_CACHED_BYTES)?;
     let mut hash = Sha256::new();
     hash.update(VERSION.to_le_bytes());
     hash.update(crate::libav::version());
@@ -98,15 +99,15 @@ fn content_name(path: &Path, stream: &VideoStream) -> Option<String> {
     Some(hex(&hash.finalize()) + ".json")
 }
 
-fn read(place: &Path) -> Option<Kept> {
-    let kept: Kept = serde_json::from_slice(&std::fs::read(place).ok()?).ok()?;
+fn read(place: &Path) -> Option<CachedIndex> {
+    let kept: CachedIndex = serde_json::from_slice(&std::fs::read(place).ok()?).ok()?;
     // The file may have been cut off or written by somebody else.
     let is_whole = !kept.pts.is_empty() && kept.pts.is_sorted() && kept.keys.is_sorted();
     is_whole.then_some(kept)
 }
 
 fn write(index: &FrameIndex, place: &Path) -> Result<()> {
-    let kept = Kept {
+    let kept = CachedIndex {
         pts: index.pts.clone(),
         keys: index.keys.clone(),
         packets: index.packets.clone(),
@@ -117,18 +118,18 @@ fn write(index: &FrameIndex, place: &Path) -> Result<()> {
     };
     let text = serde_json::to_vec(&kept).map_err(|e| crate::Error::io(place, e.into()))?;
     write_file(place, &text)?;
-    forget_oldest(place.parent().unwrap_or(Path::new(".")));
+    remove_oldest(place.parent().unwrap_or(Path::new(".")));
     Ok(())
 }
 
-fn forget_oldest(folder: &Path) {
+fn remove_oldest(folder: &Path) {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut kept: Vec<(std::time::SystemTime, PathBuf)> = entries
         .filter(|entry| entry.path().extension().is_some_and(|extension| extension == "json"))
         .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
         .collect();
     kept.sort();
-    for (_, path) in kept.iter().rev().skip(MAX_KEPT) {
+    for (_, path) in kept.iter().rev().skip(MAX_CACHED) {
         // Another run may have removed it.
         let _ = std::fs::remove_file(path);
     }

@@ -3,7 +3,9 @@
 
 use std::path::Path;
 
-use super::{FrameIndex, PacketEntry, last_duration};
+use super::entry::{PacketEntry, is_same};
+use super::frame_index::FrameIndex;
+use super::times::last_duration;
 use crate::error::Result;
 use crate::libav::{Demuxer, Packet};
 use crate::limits::Limits;
@@ -171,9 +173,4 @@ impl Reading<'_> {
         }
         Ok(None)
     }
-}
-
-/// Whether the entry is this packet's. Decoding times are left out: libav guesses some, other ones after a seek.
-pub(in crate::video) fn is_same(entry: &PacketEntry, packet: &Packet) -> bool {
-    Some(entry.pts) == packet.pts() && entry.n_bytes as usize == packet.data().len()
 }

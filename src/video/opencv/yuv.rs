@@ -9,8 +9,8 @@
 use ffmpeg_the_third as ffmpeg;
 use ffmpeg_the_third::format::Pixel;
 
+use super::super::scale::luma_shares;
 use crate::media::VideoStream;
-use crate::video::scale::luma_shares;
 
 /// Makes frames out of what OpenCV gives; keeps its planes between frames.
 pub(super) struct Source {

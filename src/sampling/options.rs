@@ -1,0 +1,86 @@
+//! What to sample: the method and the range.
+
+use std::time::Duration;
+
+use crate::advice::{Advice, Setting};
+use crate::error::{Error, Result};
+use crate::time::{TimeBase, TimeRange, Timestamp};
+
+/// The sampling method, the range and the largest number of frames.
+#[derive(Clone, Debug)]
+pub struct SamplingOptions {
+    /// The sampling method.
+    pub sampling: Sampling,
+    /// Start of the range (included), on the shared clock; None is the first frame.
+    pub start: Option<Timestamp>,
+    /// End of the range (excluded), on the shared clock; None is the end of the video.
+    pub end: Option<Timestamp>,
+    /// Largest number of sample points; more are thinned out evenly over the range. None is no maximum.
+    pub max_frames: Option<usize>,
+}
+
+/// How sample points are chosen in a range.
+#[derive(Clone, Debug)]
+pub enum Sampling {
+    /// One sample point at every multiple of this interval, counted from the start of the range.
+    Interval(Timestamp),
+    /// These times, on the shared clock, in any order.
+    At(Vec<Timestamp>),
+    /// Every keyframe.
+    Keyframes,
+    /// One frame of each shot; where `max_frames` is smaller, of the shots that differ most.
+    Scenes,
+    /// `max_frames` frames where the picture changes most, without long gaps: see [`choose`](super::choose).
+    Budget,
+}
+
+impl Sampling {
+    /// One sample point every `interval`, exact to the nanosecond.
+    ///
+    /// An interval of 0 is an error when the sample points are planned; one of more than 292 years counts as that.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use vidgist::sampling::Sampling;
+    ///
+    /// assert!(matches!(Sampling::every(Duration::from_secs(5)), Sampling::Interval(_)));
+    /// ```
+    #[must_use]
+    pub fn every(interval: Duration) -> Self {
+        let nanos = i64::try_from(interval.as_nanos()).unwrap_or(i64::MAX);
+        Self::Interval(Timestamp::new(nanos, TimeBase::NANOS))
+    }
+}
+
+impl From<Sampling> for SamplingOptions {
+    /// Samples the whole video, with no maximum number of frames.
+    fn from(sampling: Sampling) -> Self {
+        Self { sampling, start: None, end: None, max_frames: None }
+    }
+}
+
+/// The range to sample: the requested one, cut to `media`.
+
+pub(super) fn range(options: &SamplingOptions, media: Option<TimeRange>) -> Result<TimeRange> {
+    let is_bounded =
+        options.end.is_some() || options.max_frames.is_some() || matches!(options.sampling, Sampling::At(_));
+    let media = match media {
+        Some(media) => media,
+        None if is_bounded => TimeRange::new(Timestamp::ZERO, Timestamp::new(i64::MAX / 2, TimeBase::NANOS)),
+        None => {
+            let advice = Advice::Set(Setting::End).or(Advice::Set(Setting::MaxFrames));
+            return Err(Error::usage("a live source", "has no end", advice));
+        }
+    };
+    let start = options.start.map_or(media.start, |start| start.max(media.start));
+    let end = options.end.map_or(media.end, |end| end.min(media.end));
+    if start >= media.end {
+        let problem = format!("{start} is at or after the end of the video, {}", media.end);
+        return Err(Error::setting(Setting::Start, problem, Advice::Lower(Setting::Start)));
+    }
+    if end <= start {
+        let problem = format!("{end} is not after the start, {start}");
+        return Err(Error::setting(Setting::End, problem, Advice::Raise(Setting::End)));
+    }
+    Ok(TimeRange::new(start, end))
+}

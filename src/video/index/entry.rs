@@ -1,0 +1,53 @@
+//! One packet of the index.
+
+use serde::{Deserialize, Serialize};
+
+use crate::libav::Packet;
+
+/// One packet of the video stream.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(into = "StoredPacket", from = "StoredPacket")]
+pub(in crate::video) struct PacketEntry {
+    /// Presentation time in ticks.
+    pub(in crate::video) pts: i64,
+    /// Decoding time in ticks; the presentation time where the container has none.
+    pub(in crate::video) dts: i64,
+    /// Size of the payload.
+    pub(in crate::video) n_bytes: u32,
+    /// Whether decoding can begin here.
+    pub(in crate::video) is_key: bool,
+    /// Whether packets that are not in the index lie between the entry before and this one.
+    pub(in crate::video) follows_gap: bool,
+}
+
+/// A packet as it is stored in the cache: pts, dts, bytes, 1 for a keyframe.
+type StoredPacket = (i64, i64, u32, u8);
+
+impl From<PacketEntry> for StoredPacket {
+    fn from(entry: PacketEntry) -> Self {
+        (entry.pts, entry.dts, entry.n_bytes, u8::from(entry.is_key))
+    }
+}
+
+impl From<StoredPacket> for PacketEntry {
+    fn from((pts, dts, n_bytes, is_key): StoredPacket) -> Self {
+        Self { pts, dts, n_bytes, is_key: is_key != 0, follows_gap: false }
+    }
+}
+
+impl PacketEntry {
+    pub(super) fn new(packet: &Packet, pts: i64) -> Self {
+        Self {
+            pts,
+            dts: packet.dts().unwrap_or(pts),
+            n_bytes: u32::try_from(packet.data().len()).unwrap_or(u32::MAX),
+            is_key: packet.is_key(),
+            follows_gap: false,
+        }
+    }
+}
+
+/// Whether the entry is this packet's. Decoding times are left out: libav guesses some, other ones after a seek.
+pub(in crate::video) fn is_same(entry: &PacketEntry, packet: &Packet) -> bool {
+    Some(entry.pts) == packet.pts() && entry.n_bytes as usize == packet.data().len()
+}

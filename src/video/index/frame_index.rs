@@ -1,0 +1,235 @@
+//! The frames of a video stream and their times, from a scan of its packets.
+
+use std::path::Path;
+
+use super::entry::PacketEntry;
+use super::times::{decoded_times, last_duration};
+use crate::error::{Error, Result};
+use crate::libav::Demuxer;
+use crate::limits::Limits;
+use crate::media::VideoStream;
+use crate::time::{TimeBase, TimeRange, Timestamp};
+
+/// The frames of one video stream in presentation order.
+#[derive(Clone, Debug)]
+pub struct FrameIndex {
+    /// Presentation times in ticks of `base`, sorted, at least one.
+    pub(super) pts: Vec<i64>,
+    /// Presentation times of those that can be decoded by themselves, sorted.
+    pub(super) keys: Vec<i64>,
+    /// Every packet in decoding order, those that are not shown included; empty where `is_exact` is false. Of a very
+    /// long file the packets around the wanted moments alone.
+    pub(in crate::video) packets: Vec<PacketEntry>,
+    /// First tick after the last frame.
+    pub(super) end: i64,
+    pub(super) base: TimeBase,
+    /// The container's zero.
+    pub(super) start: Timestamp,
+    /// Whether the packets carry presentation times; else the times are the decoder's own, and only the frames' order
+    /// can be relied on.
+    pub is_exact: bool,
+    /// Whether only the first and last frames of a very long file are in here yet; the reader looks for the others.
+    pub(in crate::video) is_outline: bool,
+    /// Packets of the stream, those that are not shown included; None where not all were read.
+    pub n_packets: Option<u64>,
+    /// Places of the file that could not be read.
+    pub n_read_errors: u32,
+}
+
+impl FrameIndex {
+    /// Reads every packet of `stream`. `start` is the container's zero.
+    ///
+    /// # Errors
+    /// As opening the file; [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) where the stream has no packet to show.
+    pub fn scan(path: &Path, stream: &VideoStream, start: Timestamp, limits: &Limits) -> Result<Self> {
+        let mut demuxer = Demuxer::open(path, limits)?;
+        demuxer.keep_only(&[stream.stream_idx]);
+        let (mut pts, mut keys, mut packets) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut n_packets, mut n_without_pts) = (0, 0usize);
+        let mut last = (i64::MIN, 0);
+        while let Some(packet) = demuxer.next_packet()? {
+            if packet.stream_idx() != stream.stream_idx || packet.data().is_empty() {
+                continue;
+            }
+            n_packets += 1;
+            n_without_pts += usize::from(packet.pts().is_none());
+            let Some(time) = packet.pts().or(packet.dts()) else { continue };
+            packets.push(PacketEntry::new(&packet, time));
+            if packet.is_discard() {
+                continue;
+            }
+            pts.push(time);
+            if packet.is_key() {
+                keys.push(time);
+            }
+            last = last.max((time, packet.duration()));
+        }
+        if pts.is_empty() {
+            let problem = format!("its {} video stream holds no frame", stream.codec);
+            return Err(Error::malformed(path.display(), problem, "check the file with ffprobe"));
+        }
+        let is_exact = n_without_pts == 0;
+        if !is_exact {
+            packets = Vec::new();
+            (pts, keys) = decoded_times(path, stream, limits)?;
+            last.0 = pts.last().copied().unwrap_or(last.0);
+        }
+        for times in [&mut pts, &mut keys] {
+            times.sort_unstable();
+            times.dedup();
+        }
+        let end = last.0.saturating_add(last_duration(last.1, &pts, stream));
+        Ok(Self {
+            pts,
+            keys,
+            packets,
+            end,
+            base: stream.time_base,
+            start,
+            is_exact,
+            is_outline: false,
+            n_packets: Some(n_packets),
+            n_read_errors: demuxer.n_read_errors(),
+        })
+    }
+
+    /// `n` frames, one each tick of `base` from 0 on.
+    pub(in crate::video) fn regular(n: usize, base: TimeBase) -> Self {
+        let pts: Vec<i64> = (0..n as i64).collect();
+        Self {
+            end: n as i64,
+            keys: pts.clone(),
+            pts,
+            packets: Vec::new(),
+            base,
+            start: Timestamp::ZERO,
+            is_exact: true,
+            is_outline: false,
+            n_packets: Some(n as u64),
+            n_read_errors: 0,
+        }
+    }
+
+    /// Whether packets of the stream are missing from [`FrameIndex::packets`].
+    pub(in crate::video) fn has_gaps(&self) -> bool {
+        self.packets.first().is_some_and(|packet| packet.follows_gap)
+    }
+
+    /// The container's zero, on the stream's own clock.
+    pub(in crate::video) fn container_start(&self) -> Timestamp {
+        self.start
+    }
+
+    /// Number of frames.
+    #[must_use]
+    pub fn n_frames(&self) -> usize {
+        self.pts.len()
+    }
+
+    /// When the first frame appears and the last one ends, on the shared clock.
+    #[must_use]
+    pub fn range(&self) -> TimeRange {
+        TimeRange::new(self.time(0), Timestamp::new(self.end, self.base).minus(self.start))
+    }
+
+    /// Times of the frames that can be decoded by themselves, on the shared clock, sorted.
+    #[must_use]
+    pub fn keyframes(&self) -> Vec<Timestamp> {
+        let time = |pts: &i64| Timestamp::new(*pts, self.base).minus(self.start);
+        self.keys.iter().map(time).collect()
+    }
+
+    /// Presentation time of a frame on the stream's own clock.
+    #[must_use]
+    pub fn pts(&self, number: usize) -> Timestamp {
+        Timestamp::new(self.pts[number], self.base)
+    }
+
+    /// Presentation time of a frame on the shared clock.
+    #[must_use]
+    pub fn time(&self, number: usize) -> Timestamp {
+        self.pts(number).minus(self.start)
+    }
+
+    /// Number, from 0 in presentation order, of the frame displayed at `point` on the shared clock: the last with
+    /// pts <= point; before the first frame, the first.
+    #[must_use]
+    pub fn displayed_at(&self, point: Timestamp) -> usize {
+        let ticks = point.plus(self.start).floor_to(self.base);
+        self.pts.partition_point(|pts| *pts <= ticks).saturating_sub(1)
+    }
+
+    /// The frames displayed at `points` (sorted), each once, with the first point that wants it.
+    pub(in crate::video) fn wanted(&self, points: &[Timestamp]) -> Vec<(usize, Timestamp)> {
+        let mut wanted: Vec<(usize, Timestamp)> =
+            points.iter().map(|point| (self.displayed_at(*point), *point)).collect();
+        wanted.dedup_by_key(|(number, _)| *number);
+        wanted
+    }
+
+    /// Presentation time, in ticks, of the frame after the one at `ticks`.
+    pub(in crate::video) fn following(&self, ticks: i64) -> Option<i64> {
+        self.pts.get(self.pts.partition_point(|pts| *pts <= ticks)).copied()
+    }
+
+    /// Number of the frame whose pts is nearest to `ticks`, where one is within `tolerance` ticks.
+    pub(in crate::video) fn nearest(&self, ticks: i64, tolerance: i64) -> Option<usize> {
+        let after = self.pts.partition_point(|pts| *pts < ticks);
+        [after.checked_sub(1), Some(after)]
+            .into_iter()
+            .flatten()
+            .filter_map(|number| Some((self.pts.get(number)?.abs_diff(ticks), number)))
+            .min()
+            .filter(|(distance, _)| *distance <= tolerance.unsigned_abs())
+            .map(|(_, number)| number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn index(pts: Vec<i64>, base: TimeBase, start: Timestamp) -> FrameIndex {
+        let end = pts[pts.len() - 1] + 1;
+        FrameIndex {
+            keys: pts.clone(),
+            pts,
+            packets: Vec::new(),
+            end,
+            base,
+            start,
+            is_exact: true,
+            is_outline: false,
+            n_packets: None,
+            n_read_errors: 0,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_frame_at_a_point_is_the_last_one_not_after_it(
+            gaps in prop::collection::vec(1i64..5000, 1..60), first in -5000i64..5000, start in -5000i64..5000,
+            den in 1u32..90_001, point in 0i64..10_000)
+        {
+            let mut pts = vec![first];
+            for gap in gaps { pts.push(pts[pts.len() - 1] + gap); }
+            let base = TimeBase::new(1, den).unwrap();
+            let index = index(pts, base, Timestamp::new(start, base));
+            let point = Timestamp::from_millis(point);
+            let found = index.displayed_at(point);
+            let brute = (0..index.n_frames()).rev().find(|n| index.time(*n) <= point).unwrap_or(0);
+            prop_assert_eq!(found, brute);
+        }
+    }
+
+    #[test]
+    fn a_frame_wanted_twice_comes_once() {
+        let index = index(vec![0, 10, 20], TimeBase::SECONDS, Timestamp::ZERO);
+        let points = [0, 5, 12, 19, 30].map(|s| Timestamp::new(s, TimeBase::SECONDS));
+        let wanted: Vec<usize> = index.wanted(&points).into_iter().map(|(n, _)| n).collect();
+        assert_eq!(wanted, [0, 1, 2]);
+        assert_eq!(index.nearest(11, 1), Some(1));
+        assert_eq!(index.nearest(15, 4), None);
+    }
+}
