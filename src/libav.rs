@@ -3,14 +3,14 @@
 //! One of the few places that touch foreign code. libav picks a demuxer by content, and some of its demuxers open
 //! other files and addresses (playlists, `concat`), so only plain media containers and local files are let in.
 
+mod audio;
 mod decode;
 mod facts;
 mod flac;
-mod sound;
 
+pub(crate) use audio::{AudioStreamDecoder, DecodedAudio};
 pub(crate) use decode::VideoDecoder;
 pub(crate) use flac::{FlacEncoder, STREAMINFO_BYTES};
-pub(crate) use sound::{SoundBlock, SoundReader};
 
 use std::ffi::{CStr, c_int};
 use std::os::unix::ffi::OsStrExt;

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
-use vidgist::audio::{self, AudioReader, AudioWant, SoundFormat};
+use vidgist::audio::{self, AudioFileFormat};
 use vidgist::error::{Error, ErrorKind};
 use vidgist::limits::Limits;
 use vidgist::media::{AudioStream, MediaInfo, Ratio};
+use vidgist::pcm::{AudioReader, PcmFormat};
 use vidgist::source::Source;
 
 use super::args::{AudioArgs, SoundFileFormat};
@@ -59,14 +60,14 @@ pub async fn run(args: &AudioArgs) -> Result<ExitCode> {
 
 /// Writes one sound and a line about it; gives what is missing in it.
 fn write(
-    (args, format): (&AudioArgs, SoundFormat),
+    (args, format): (&AudioArgs, AudioFileFormat),
     path: &Path,
     info: &MediaInfo,
     stream: &AudioStream,
     written: &Path,
     output: &Path,
 ) -> Result<Vec<String>> {
-    let want = AudioWant { rate_hz: args.rate, channels: args.channels };
+    let want = PcmFormat { rate_hz: args.rate, channels: args.channels };
     let mut reader = AudioReader::open(path, info, stream, &want)?;
     let summary = audio::write(&mut reader, written, format).map_err(|mut error| match error {
         // The user knows the file by the name that was given.
@@ -107,16 +108,16 @@ fn write(
 const OTHER_ENDINGS: [&str; 11] = ["mp3", "m4a", "aac", "ogg", "oga", "opus", "wma", "ac3", "aiff", "aif", "mka"];
 
 /// The flag's word, else what the file's name says.
-fn format_of(args: &AudioArgs) -> Result<SoundFormat, Error> {
+fn format_of(args: &AudioArgs) -> Result<AudioFileFormat, Error> {
     let ending = args.output.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
     match args.format {
-        Some(SoundFileFormat::Flac) => Ok(SoundFormat::Flac),
-        None if ending == "flac" => Ok(SoundFormat::Flac),
+        Some(SoundFileFormat::Flac) => Ok(AudioFileFormat::Flac),
+        None if ending == "flac" => Ok(AudioFileFormat::Flac),
         None if OTHER_ENDINGS.contains(&ending.as_str()) => {
             let advice = "name it .wav or .flac, or insist with --format";
             Err(Error::usage(args.output.display(), format!("{ending} is not written, WAV and FLAC are"), advice))
         }
-        Some(SoundFileFormat::Wav) | None => Ok(SoundFormat::Wav),
+        Some(SoundFileFormat::Wav) | None => Ok(AudioFileFormat::Wav),
     }
 }
 

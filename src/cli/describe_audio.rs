@@ -5,14 +5,16 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use bytes::Bytes;
-use vidgist::audio::measure::{AudioFacts, measure_with};
+use vidgist::audio;
+use vidgist::audio::measure::measure_with;
 use vidgist::audio::plot::{Spectrogram, Waveform, to_png};
-use vidgist::audio::{self, AudioReader, AudioWant};
+use vidgist::audio_facts::AudioFacts;
 use vidgist::error::Error;
 use vidgist::fs::write_file;
 use vidgist::limits::Limits;
 use vidgist::llm::{ChatModel, ChatRequest};
 use vidgist::media::{AudioStream, MediaInfo, Ratio};
+use vidgist::pcm::{AudioReader, PcmFormat};
 use vidgist::prompt::{SoundEvidence, build_sound};
 use vidgist::report::json;
 use vidgist::report::sound::SoundReport;
@@ -148,7 +150,7 @@ fn listen(
     stream: &AudioStream,
     (waveform, spectrogram): (Option<PathBuf>, Option<PathBuf>),
 ) -> vidgist::Result<AudioFacts> {
-    let mut reader = AudioReader::open(path, info, stream, &AudioWant::default())?;
+    let mut reader = AudioReader::open(path, info, stream, &PcmFormat::default())?;
     let mut waveform = waveform.map(|file| (file, Waveform::new(&reader)));
     let mut spectrogram = spectrogram.map(|file| (file, Spectrogram::new(&reader)));
     let facts = measure_with(&mut reader, |block| {
@@ -172,7 +174,7 @@ fn listen(
 async fn cut(path: &Path, info: &MediaInfo, stream: &AudioStream) -> Result<(Bytes, TimeRange)> {
     let (path, info, stream) = (path.to_owned(), info.clone(), stream.clone());
     tokio::task::spawn_blocking(move || {
-        let want = AudioWant { rate_hz: Some(HEARD_HZ), channels: Some(1) };
+        let want = PcmFormat { rate_hz: Some(HEARD_HZ), channels: Some(1) };
         let mut reader = AudioReader::open(&path, &info, &stream, &want)?;
         Ok(audio::wav_bytes(&mut reader, MAX_HEARD_SECONDS)?)
     })

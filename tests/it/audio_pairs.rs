@@ -7,9 +7,9 @@
 use std::path::Path;
 use std::process::Command;
 
-use vidgist::audio::{AudioReader, AudioWant};
 use vidgist::limits::Limits;
 use vidgist::media::{MediaInfo, Ratio};
+use vidgist::pcm::{AudioReader, PcmFormat};
 use vidgist::probe::probe;
 use vidgist::source::Source;
 
@@ -183,7 +183,7 @@ fn compare(folder: &Path, file: &str, has_picture: bool) -> Result<String, Strin
     let media: MediaInfo =
         probe(&Source::Media(path.clone()), Ratio::ONE, &Limits::default()).map_err(|e| e.to_string())?;
     let stream = media.main_audio().ok_or("no audio stream")?;
-    let mut reader = AudioReader::open(&path, &media, stream, &AudioWant::default()).map_err(|e| e.to_string())?;
+    let mut reader = AudioReader::open(&path, &media, stream, &PcmFormat::default()).map_err(|e| e.to_string())?;
     let (channels, start) = (usize::from(reader.channels()), reader.start().plus(media.start).secs_f64());
     let mut sound = Vec::new();
     for block in reader.by_ref() {

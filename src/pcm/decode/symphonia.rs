@@ -12,22 +12,22 @@ use symphonia::core::formats::probe::Hint;
 use symphonia::core::io::MediaSourceStream;
 use symphonia::core::packet::Packet;
 
-use super::Chunk;
-use crate::audio::downmix::Role;
 use crate::error::{Error, Result};
 use crate::media::{AudioStream, MediaInfo};
+use crate::pcm::chunk::DecodedChunk;
+use crate::pcm::downmix::ChannelRole;
 
 /// Frames of silence that stand for one damaged packet, at most: no codec packs a longer one.
 const MAX_PACKET_FRAMES: u64 = 65_536;
 
-pub(in crate::audio) struct Symphonia {
+pub(in crate::pcm) struct Symphonia {
     name: String,
     reader: Box<dyn FormatReader>,
     decoder: Box<dyn AudioDecoder>,
     track_id: u32,
     /// Rate and layout as last decoded, else as claimed.
     rate_hz: u32,
-    layout: Vec<Role>,
+    layout: Vec<ChannelRole>,
     /// Frames of the last decoded packet.
     n_last: u64,
     n_damaged: u64,
@@ -64,7 +64,7 @@ impl Symphonia {
             decoder,
             track_id,
             rate_hz: claimed,
-            layout: Role::usual(usize::from(stream.channels.unwrap_or(1)).max(1)),
+            layout: ChannelRole::usual(usize::from(stream.channels.unwrap_or(1)).max(1)),
             n_last: 0,
             n_damaged: 0,
         })
@@ -74,7 +74,7 @@ impl Symphonia {
         self.n_damaged
     }
 
-    pub(super) fn next(&mut self) -> Result<Option<Chunk>> {
+    pub(super) fn next(&mut self) -> Result<Option<DecodedChunk>> {
         let Some(packet) = self.next_packet()? else { return Ok(None) };
         let n_trimmed = packet.trim_start.get();
         let decoded = guarded(|| {
@@ -99,7 +99,7 @@ impl Symphonia {
             }
             Err(e) => return Err(malformed(Path::new(&self.name), &e)),
         };
-        Ok(Some(Chunk {
+        Ok(Some(DecodedChunk {
             time: None,
             n_trimmed,
             samples: samples.into_iter().map(|s| if s.is_finite() { s } else { 0.0 }).collect(),
@@ -200,8 +200,8 @@ fn malformed(path: &Path, error: &SymphoniaError) -> Error {
     Error::malformed(path.display(), format!("its sound cannot be read: {error}"), "check it with ffprobe")
 }
 
-fn roles(channels: &Channels) -> Vec<Role> {
-    let Channels::Positioned(mask) = channels else { return Role::usual(channels.count()) };
+fn roles(channels: &Channels) -> Vec<ChannelRole> {
+    let Channels::Positioned(mask) = channels else { return ChannelRole::usual(channels.count()) };
     let numbers: Vec<i32> = mask.iter().map(|position| position.bits().trailing_zeros() as i32).collect();
-    Role::of_layout(&numbers)
+    ChannelRole::of_layout(&numbers)
 }

@@ -22,7 +22,7 @@ const MAX_PACKET_FRAMES: i64 = 65_536;
 const MAX_LAST_FAILURES: u32 = 100;
 
 /// What one packet became.
-pub(crate) struct SoundBlock {
+pub(crate) struct DecodedAudio {
     /// Container time of the first sample; None where the container has no times.
     pub(crate) time: Option<Timestamp>,
     /// Interleaved.
@@ -37,7 +37,7 @@ pub(crate) struct SoundBlock {
 }
 
 /// Reads and decodes one audio stream from its start.
-pub(crate) struct SoundReader {
+pub(crate) struct AudioStreamDecoder {
     demuxer: Demuxer,
     stream_idx: usize,
     base: TimeBase,
@@ -55,7 +55,7 @@ pub(crate) struct SoundReader {
     n_damaged: u64,
 }
 
-impl SoundReader {
+impl AudioStreamDecoder {
     /// Opens a local file and the decoder of its stream `stream_idx`.
     ///
     /// # Errors
@@ -105,7 +105,7 @@ impl SoundReader {
     ///
     /// # Errors
     /// [`ErrorKind::Io`](crate::ErrorKind::Io) where the file can no longer be read.
-    pub(crate) fn next_block(&mut self) -> Result<Option<SoundBlock>> {
+    pub(crate) fn next_block(&mut self) -> Result<Option<DecodedAudio>> {
         loop {
             match self.decoder.receive_frame(&mut self.frame) {
                 Ok(()) => match self.decoded() {
@@ -152,13 +152,13 @@ impl SoundReader {
     }
 
     /// Silence as long as the packet that failed; None where it was not to be heard, or its length is not known.
-    fn damaged(&mut self) -> Option<SoundBlock> {
+    fn damaged(&mut self) -> Option<DecodedAudio> {
         self.n_damaged += 1;
         let (pts, length) = self.packet.take()?;
         let claimed =
             TimeBase::of_rate(self.rate_hz).map_or(0, |rate| Timestamp::new(length, self.base).floor_to(rate));
         let n_frames = if self.n_last > 0 { self.n_last } else { claimed }.clamp(0, MAX_PACKET_FRAMES) as usize;
-        Some(SoundBlock {
+        Some(DecodedAudio {
             time: pts.map(|pts| Timestamp::new(pts, self.base)),
             samples: vec![0.0; n_frames * self.speakers.len()],
             rate_hz: self.rate_hz,
@@ -168,12 +168,12 @@ impl SoundReader {
     }
 
     /// The decoded frame; None where its sizes or its format make no sense.
-    fn decoded(&mut self) -> Option<SoundBlock> {
+    fn decoded(&mut self) -> Option<DecodedAudio> {
         let samples = interleaved(&self.frame)?;
         self.speakers = speakers(&self.frame)?;
         self.rate_hz = self.frame.rate();
         self.n_last = self.frame.samples() as i64;
-        Some(SoundBlock {
+        Some(DecodedAudio {
             time: self.frame.pts().and_then(known).map(|pts| Timestamp::new(pts, self.base)),
             samples,
             rate_hz: self.rate_hz,

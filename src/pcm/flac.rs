@@ -3,8 +3,8 @@
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 
-use super::AudioBlock;
-use super::wav::to_i16;
+use super::block::AudioBlock;
+use super::convert::to_i16;
 use crate::error::{Error, Result};
 use crate::libav::{FlacEncoder, STREAMINFO_BYTES};
 
@@ -12,7 +12,7 @@ use crate::libav::{FlacEncoder, STREAMINFO_BYTES};
 const MAX_SAMPLES: u64 = (1 << 36) - 1;
 
 /// Writes blocks as FLAC to anything that can seek.
-pub struct FlacSink<W: Write + Seek> {
+pub struct FlacWriter<W: Write + Seek> {
     writer: W,
     encoder: FlacEncoder,
     channels: u16,
@@ -21,7 +21,7 @@ pub struct FlacSink<W: Write + Seek> {
     buffer: Vec<u8>,
 }
 
-impl<W: Write + Seek> FlacSink<W> {
+impl<W: Write + Seek> FlacWriter<W> {
     /// Begins a file; the writer stands at the start of an empty one.
     ///
     /// # Errors
