@@ -8,8 +8,6 @@ use crate::time::Timestamp;
 pub(super) struct DecodedChunk {
     /// Container time of the first sample; None where the chunk follows the previous one directly.
     pub(super) time: Option<Timestamp>,
-    /// Encoder delay that the decoder removed from the front and did not count, in frames.
-    pub(super) n_trimmed: u64,
     /// Interleaved.
     pub(super) samples: Vec<f32>,
     pub(super) rate_hz: u32,
@@ -29,7 +27,6 @@ impl From<DecodedAudio> for DecodedChunk {
     fn from(block: DecodedAudio) -> Self {
         Self {
             time: block.time,
-            n_trimmed: 0,
             samples: block.samples,
             rate_hz: block.rate_hz,
             layout: ChannelRole::of_layout(&block.speakers),

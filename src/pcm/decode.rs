@@ -1,54 +1,57 @@
-//! Packets to samples: Symphonia for what it gets right to the sample, libav for the rest.
+//! Packets to samples: Symphonia for the codecs that it decodes exactly, libav for the rest. The packets come from
+//! libav in both cases, so that times, edit lists and lengths are the same whichever decoder reads them.
 
+mod codec;
 mod symphonia;
+mod trim;
 
 use std::path::Path;
 
 use super::chunk::DecodedChunk;
-use crate::error::{Error, ErrorKind, Result};
-use crate::libav::AudioStreamDecoder;
-use crate::media::{AudioStream, MediaInfo};
+use crate::error::Result;
+use crate::libav::{AudioPackets, AudioStreamDecoder};
+use crate::media::AudioStream;
 
-use symphonia::{Container, Symphonia};
+use symphonia::SymphoniaDecoder;
 
-/// Who decodes.
+/// The decoder of a stream.
 pub(super) enum PacketDecoder {
-    Symphonia(Box<Symphonia>),
-    Libav(Box<AudioStreamDecoder>),
+    Symphonia(Box<SymphoniaDecoder>),
+    Libav(Box<AudioStreamDecoder>, String),
 }
 
 impl PacketDecoder {
-    /// Chooses by what the file holds, and says why in the log.
-    pub(super) fn open(path: &Path, media: &MediaInfo, stream: &AudioStream) -> Result<Self> {
-        let (name, codec) = (path.display(), &stream.codec);
-        let container = media.format.split(',').next().unwrap_or_default();
-        let reason = match Container::of(&media.format) {
-            None => format!("times and edit lists of {container} are libav's to read"),
-            Some(own) if !own.holds(codec) => format!("Symphonia does not read {codec} in {container} exactly"),
-            Some(own) => match Symphonia::open(path, own, media, stream) {
-                Ok(reader) => {
-                    tracing::info!("{name}: {codec} is decoded by Symphonia: exact to the sample in {container}");
-                    return Ok(Self::Symphonia(Box::new(reader)));
-                }
-                Err(error @ Error { kind: ErrorKind::Io, .. }) => return Err(error),
-                Err(error) => format!("Symphonia refused it ({error})"),
-            },
+    /// Chooses a decoder by codec, and logs the reason.
+    pub(super) fn open(path: &Path, stream: &AudioStream) -> Result<Self> {
+        let packets = AudioPackets::open(path, stream.stream_idx)?;
+        let decoder = match SymphoniaDecoder::open(&packets.parameters(), &path.display().to_string()) {
+            Ok(decoder) => Self::Symphonia(Box::new(decoder.with_packets(packets))),
+            Err(reason) => Self::Libav(Box::new(AudioStreamDecoder::new(packets)?), reason),
         };
-        tracing::info!("{name}: {codec} is decoded by libav: {reason}");
-        Ok(Self::Libav(Box::new(AudioStreamDecoder::open(path, stream.stream_idx)?)))
+        let (name, reason) = decoder.choice();
+        tracing::info!("{}: {} is decoded by {name}: {reason}", path.display(), stream.codec);
+        Ok(decoder)
+    }
+
+    /// The decoder's name, and why it was chosen.
+    pub(super) fn choice(&self) -> (&'static str, &str) {
+        match self {
+            Self::Symphonia(_) => ("Symphonia", "the same samples as libav's decoder"),
+            Self::Libav(_, reason) => ("libav", reason),
+        }
     }
 
     pub(super) fn next(&mut self) -> Result<Option<DecodedChunk>> {
         match self {
-            Self::Symphonia(symphonia) => symphonia.next(),
-            Self::Libav(reader) => Ok(reader.next_block()?.map(DecodedChunk::from)),
+            Self::Symphonia(decoder) => decoder.next(),
+            Self::Libav(decoder, _) => Ok(decoder.next_block()?.map(DecodedChunk::from)),
         }
     }
 
     pub(super) fn n_damaged(&self) -> u64 {
         match self {
-            Self::Symphonia(symphonia) => symphonia.n_damaged(),
-            Self::Libav(reader) => reader.n_damaged(),
+            Self::Symphonia(decoder) => decoder.n_damaged(),
+            Self::Libav(decoder, _) => decoder.n_damaged(),
         }
     }
 }

@@ -35,7 +35,6 @@ impl SampleClock {
     /// None where the chunk ends before the first sample that is due.
     pub(super) fn place(&mut self, chunk: &DecodedChunk) -> Option<Placement> {
         let n = chunk.n_frames() as i64;
-        self.stored = self.stored.saturating_add(chunk.n_trimmed.min(1 << 32) as i64);
         if let Some(time) = chunk.time {
             let claimed = time.minus(self.anchor).plus(half_tick(self.base)).floor_to(self.base);
             // Containers round times to a millisecond or a 90 kHz tick, so a difference below 50 ms is no gap. A chunk

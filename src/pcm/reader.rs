@@ -60,7 +60,7 @@ impl AudioReader {
             let problem = format!("{rate} Hz is not a usual sample rate");
             return Err(Error::usage(name, problem, "ask for 1000 to 768000 Hz, 16000 for speech"));
         }
-        let mut decoder = PacketDecoder::open(path, media, stream)?;
+        let mut decoder = PacketDecoder::open(path, stream)?;
         let (first, n_before, first_time) = first_sound(&name, stream, &mut decoder)?;
         let (rate_in_hz, stored) = (first.rate_hz, first.layout.len() as u16);
         let channels = want.channels.unwrap_or(stored);
@@ -118,6 +118,12 @@ impl AudioReader {
     #[must_use]
     pub(crate) fn layout(&self) -> &[ChannelRole] {
         &self.layout
+    }
+
+    /// The decoder of the stream, `Symphonia` or `libav`, and why it was chosen.
+    #[must_use]
+    pub fn decoder(&self) -> (&'static str, &str) {
+        self.decoder.choice()
     }
 
     /// The file, for errors.
