@@ -5,4 +5,4 @@ pub mod measure;
 pub mod plot;
 pub mod wav;
 
-pub use file::{AudioFileFormat, AudioSummary, wav_bytes, write};
+pub use file::{AudioSummary, FileFormat, wav_bytes, write};

@@ -14,7 +14,7 @@ use crate::time::{TimeBase, TimeRange, Timestamp};
 
 /// What a sound file is. Both hold 16 bits a sample, and the same samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AudioFileFormat {
+pub enum FileFormat {
     /// PCM as it is; RF64 past 4 GiB.
     Wav,
     /// Losslessly compressed; up to 8 channels.
@@ -45,7 +45,7 @@ pub struct AudioSummary {
 ///
 /// # Errors
 /// The reader's own, [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for a sound that the format cannot hold, and [`ErrorKind::Io`](crate::ErrorKind::Io).
-pub fn write(reader: &mut AudioReader, path: &Path, format: AudioFileFormat) -> Result<AudioSummary> {
+pub fn write(reader: &mut AudioReader, path: &Path, format: FileFormat) -> Result<AudioSummary> {
     let io = |e: std::io::Error| Error::io(path, e);
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
@@ -111,11 +111,11 @@ enum FileWriter<'a> {
 }
 
 impl<'a> FileWriter<'a> {
-    fn new(file: &'a File, format: AudioFileFormat, rate_hz: u32, channels: u16) -> Result<Self> {
+    fn new(file: &'a File, format: FileFormat, rate_hz: u32, channels: u16) -> Result<Self> {
         let writer = BufWriter::with_capacity(1 << 16, file);
         Ok(match format {
-            AudioFileFormat::Wav => Self::Wav(WavWriter::new(writer, rate_hz, channels)?),
-            AudioFileFormat::Flac => Self::Flac(FlacWriter::new(writer, rate_hz, channels)?),
+            FileFormat::Wav => Self::Wav(WavWriter::new(writer, rate_hz, channels)?),
+            FileFormat::Flac => Self::Flac(FlacWriter::new(writer, rate_hz, channels)?),
         })
     }
 

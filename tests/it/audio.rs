@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use vidgist::audio::{self, AudioFileFormat};
+use vidgist::audio::{self, FileFormat};
 use vidgist::limits::Limits;
 use vidgist::media::{MediaInfo, Ratio};
 use vidgist::pcm::{AudioReader, PcmFormat};
@@ -274,7 +274,7 @@ fn a_wav_file_is_written_whole_or_not_at_all() {
     let media = facts(&path).unwrap();
     let mut reader = AudioReader::open(&path, &media, &media.audio[0], &PcmFormat::default()).unwrap();
     let out = folder.path().join("out.wav");
-    let summary = audio::write(&mut reader, &out, AudioFileFormat::Wav).unwrap();
+    let summary = audio::write(&mut reader, &out, FileFormat::Wav).unwrap();
     assert_eq!((summary.n_samples, summary.rate_hz, summary.channels, summary.n_damaged), (136_710, RATE, 1, 0));
     assert_eq!(summary.duration, Timestamp::from_millis(3100));
     // 16-bit sound comes through bit for bit.
@@ -282,7 +282,7 @@ fn a_wav_file_is_written_whole_or_not_at_all() {
     let (before, after): (Vec<i16>, Vec<i16>) = (samples(&path), samples(&out));
     assert!(before == after);
     let mut reader = AudioReader::open(&path, &media, &media.audio[0], &PcmFormat::default()).unwrap();
-    let error = audio::write(&mut reader, &folder.path().join("no/such/out.wav"), AudioFileFormat::Wav).unwrap_err();
+    let error = audio::write(&mut reader, &folder.path().join("no/such/out.wav"), FileFormat::Wav).unwrap_err();
     assert!(matches!(error, Error { kind: ErrorKind::Io, .. }), "{error}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "a temporary file is left");
 }
