@@ -13,6 +13,7 @@ mod flac;
 mod placement;
 mod reader;
 mod resample;
+mod unify;
 
 pub use block::{AudioBlock, PcmFormat};
 pub use flac::FlacWriter;

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::block::AudioBlock;
 use super::convert::to_i16;
+use crate::advice::{Advice, Setting};
 use crate::error::{Error, Result};
 use crate::libav::{FlacEncoder, STREAMINFO_BYTES};
 
@@ -44,7 +45,11 @@ impl<W: Write + Seek> FlacWriter<W> {
         }
         self.n_samples += block.samples.len() as u64 / u64::from(self.channels);
         if self.n_samples > MAX_SAMPLES {
-            return Err(Error::limit("flac", "the sound is longer than FLAC can count", "pass --format wav"));
+            return Err(Error::limit(
+                "flac",
+                "the audio is longer than FLAC can count",
+                Advice::SetTo(Setting::AudioFormat, "wav".into()),
+            ));
         }
         self.buffer.clear();
         self.encoder.push(block.samples.iter().map(|sample| to_i16(*sample)), &mut self.buffer)?;

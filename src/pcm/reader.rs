@@ -8,7 +8,9 @@ use super::decode::PacketDecoder;
 use super::downmix::{ChannelRole, Downmixer};
 use super::placement::{SampleClock, half_tick};
 use super::resample::Resampler;
-use crate::error::{Error, Result};
+use super::unify::{RateUnifier, Unified};
+use crate::advice::{Advice, Setting};
+use crate::error::{Error, ErrorCode, Result};
 use crate::media::{AudioStream, MediaInfo};
 use crate::time::{TimeBase, Timestamp};
 
@@ -36,7 +38,7 @@ pub struct AudioReader {
     /// Silence still to be emitted before `held`.
     silence: i64,
     held: Option<Vec<f32>>,
-    rate_in_hz: u32,
+    unifier: RateUnifier,
     rate_hz: u32,
     channels: u16,
     /// What the channels of the blocks are for.
@@ -57,19 +59,19 @@ impl AudioReader {
     pub fn open(path: &Path, media: &MediaInfo, stream: &AudioStream, want: &PcmFormat) -> Result<Self> {
         let name = path.display().to_string();
         if let Some(rate) = want.rate_hz.filter(|rate| !RATES_HZ.contains(rate)) {
-            let problem = format!("{rate} Hz is not a usual sample rate");
-            return Err(Error::usage(name, problem, "ask for 1000 to 768000 Hz, 16000 for speech"));
+            let problem = format!("{rate} Hz is out of range");
+            return Err(Error::setting(Setting::AudioRate, problem, "use 1000 to 768000 Hz, 16000 for speech"));
         }
         let mut decoder = PacketDecoder::open(path, stream)?;
         let (first, n_before, first_time) = first_sound(&name, stream, &mut decoder)?;
         let (rate_in_hz, stored) = (first.rate_hz, first.layout.len() as u16);
         let channels = want.channels.unwrap_or(stored);
         if channels != stored && !matches!(channels, 1 | 2) {
-            let problem = format!("{stored} channels cannot be made into {channels}");
-            return Err(Error::usage(name, problem, "ask for 1 or 2 channels, or leave them as stored"));
+            let problem = format!("{name} has {stored} channels, which cannot become {channels}");
+            return Err(Error::setting(Setting::AudioChannels, problem, "use 1 or 2, or keep them as stored"));
         }
         let Some(base) = TimeBase::of_rate(rate_in_hz).filter(|_| RATES_HZ.contains(&rate_in_hz)) else {
-            return Err(Error::malformed(name, format!("it claims {rate_in_hz} Hz of sound"), ""));
+            return Err(Error::malformed(name, format!("its sample rate of {rate_in_hz} Hz is invalid"), ""));
         };
         let rate_hz = want.rate_hz.unwrap_or(rate_in_hz);
         let resampler = (rate_hz != rate_in_hz).then(|| Resampler::new(rate_in_hz, rate_hz, channels)).transpose()?;
@@ -90,7 +92,7 @@ impl AudioReader {
             resampler,
             silence: 0,
             held: None,
-            rate_in_hz,
+            unifier: RateUnifier::new(rate_in_hz),
             rate_hz,
             channels,
             start,
@@ -172,13 +174,20 @@ impl AudioReader {
                 Some(chunk) => chunk,
                 None => match self.decoder.next()? {
                     Some(chunk) => chunk,
-                    None => return Ok(None),
+                    None => match self.unifier.finish()? {
+                        Some(tail) => tail,
+                        None => return Ok(None),
+                    },
                 },
             };
-            if chunk.rate_hz != self.rate_in_hz {
-                let problem = format!("its sound changes from {} to {} Hz on the way", self.rate_in_hz, chunk.rate_hz);
-                return Err(Error::unsupported(&self.name, problem, "re-encode it at one sample rate"));
-            }
+            let chunk = match self.unifier.unify(chunk)? {
+                Unified::Chunk(chunk) => chunk,
+                // The end of the converted part comes first.
+                Unified::Tail(tail, next) => {
+                    self.first = Some(next);
+                    tail
+                }
+            };
             let Some(place) = self.clock.place(&chunk) else { continue };
             self.silence = place.silence;
             self.held = Some(self.downmixer.mix(&chunk.samples[place.n_cut * chunk.layout.len()..], &chunk.layout));
@@ -241,8 +250,8 @@ fn first_sound(
     }
     let what = format!("audio stream {} ({})", stream.stream_idx, stream.codec);
     Err(if decoder.n_damaged() > 0 {
-        Error::malformed(name, format!("nothing of {what} can be decoded"), "check it with ffprobe")
+        Error::malformed(name, format!("no packet of {what} can be decoded"), "check it with ffprobe")
     } else {
-        Error::malformed(name, format!("{what} holds no sound"), "pass --no-audio")
+        Error::malformed(name, format!("{what} is empty"), Advice::Set(Setting::Track)).with_code(ErrorCode::NoAudio)
     })
 }

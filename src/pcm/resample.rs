@@ -3,6 +3,7 @@
 use rubato::audioadapter_buffers::direct::InterleavedSlice;
 use rubato::{Fft, FixedSync, Indexing, Resampler as _, WindowFunction};
 
+use crate::advice::{Advice, Setting};
 use crate::error::{Error, Result};
 
 /// Frames of the lower rate transformed at a time, at least: the filter's edge lies at 98 % of its Nyquist frequency.
@@ -42,7 +43,7 @@ impl Resampler {
         let window = WindowFunction::BlackmanHarris2;
         let inner = Fft::new_custom(from, to, chunk, 1, channels, window, FixedSync::Both).map_err(|e| {
             let what = format!("{rate_in_hz} Hz to {rate_out_hz} Hz");
-            Error::unsupported(what, "no resampler can be made", "leave out --rate").because(e)
+            Error::unsupported(what, "no resampler can be made", Advice::Unset(Setting::AudioRate)).because(e)
         })?;
         let delay = inner.output_delay();
         let (rate_in, rate_out) = (u64::from(rate_in_hz), u64::from(rate_out_hz));

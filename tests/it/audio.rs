@@ -287,6 +287,33 @@ fn a_wav_file_is_written_whole_or_not_at_all() {
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "a temporary file is left");
 }
 
+/// An MP3 is what its frames are, not what its first header counts; files are joined by advertisers and recorders.
+#[test]
+fn joined_mp3_files_are_read_to_their_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let make = |options: &str, name: &str| {
+        ffmpeg(folder.path(), &format!("-f lavfi -i sine=440:d=2:r=22050 {options} -c:a libmp3lame {name}"));
+        std::fs::read(folder.path().join(name)).unwrap()
+    };
+    let plain = make("-q:a 4", "plain.mp3");
+    let stereo = make("-ac 2 -write_xing 0", "stereo.mp3");
+    let fast = make("-ar 44100 -write_xing 0", "fast.mp3");
+    for (name, middle) in [("joined.mp3", &plain), ("channels.mp3", &stereo), ("rate.mp3", &fast)] {
+        let path = folder.path().join(name);
+        std::fs::write(&path, [&plain[..], middle, &plain].concat()).unwrap();
+        let sound = read(&path);
+        // Each joint adds the encoder's delay and padding: below three packets of 576 samples.
+        let seconds = sound.samples.len() as f64 / f64::from(sound.rate_hz);
+        assert!((6.0..6.2).contains(&seconds), "{name}: {seconds} s");
+        let loud = |from: f64| {
+            let at = (from * f64::from(sound.rate_hz)) as usize;
+            sound.samples[at..at + 1000].iter().any(|sample| sample.abs() > 0.05)
+        };
+        assert!([1.0, 3.0, 5.0].into_iter().all(loud), "{name}: a part is silent");
+        assert!(sound.n_damaged <= 2, "{name}: {} packets count as damaged", sound.n_damaged);
+    }
+}
+
 #[test]
 fn damage_keeps_the_time_of_what_follows() {
     let folder = tempfile::tempdir().unwrap();
