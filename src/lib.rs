@@ -40,6 +40,7 @@
 pub mod advice;
 pub mod analyze;
 pub mod audio;
+pub mod audio_facts;
 pub mod chat;
 pub mod digest;
 pub mod encode;
@@ -58,6 +59,7 @@ pub mod limits;
 pub mod llm;
 pub mod media;
 pub mod money;
+pub mod pcm;
 pub mod pipeline;
 pub mod probe;
 pub mod prompt;

@@ -3,14 +3,18 @@
 //! One of the few places that touch foreign code. libav picks a demuxer by content, and some of its demuxers open
 //! other files and addresses (playlists, `concat`), so only plain media containers and local files are let in.
 
+mod audio;
+mod audio_packets;
 mod decode;
 mod facts;
 mod flac;
-mod sound;
+mod packet;
 
+pub(crate) use audio::{AudioStreamDecoder, DecodedAudio};
+pub(crate) use audio_packets::{AudioPackets, CodecParameters};
 pub(crate) use decode::VideoDecoder;
 pub(crate) use flac::{FlacEncoder, STREAMINFO_BYTES};
-pub(crate) use sound::{SoundBlock, SoundReader};
+pub(crate) use packet::Packet;
 
 use std::ffi::{CStr, c_int};
 use std::os::unix::ffi::OsStrExt;
@@ -18,7 +22,6 @@ use std::path::{Path, PathBuf};
 
 use ffmpeg_the_third as ffmpeg;
 use ffmpeg_the_third::ffi;
-use ffmpeg_the_third::packet::Ref as _;
 
 use crate::error::{Error, Result};
 use crate::limits::Limits;
@@ -37,51 +40,6 @@ pub(crate) struct Demuxer {
     input: ffmpeg::format::context::Input,
     name: String,
     n_read_errors: u32,
-}
-
-/// One packet: compressed data of one stream.
-pub(crate) struct Packet {
-    inner: ffmpeg::Packet,
-}
-
-impl Packet {
-    /// Index of its stream among all of the container, from 0.
-    pub(crate) fn stream_idx(&self) -> usize {
-        self.inner.stream()
-    }
-
-    /// Presentation time in ticks of the stream's time base; None where the container has none (AVI).
-    pub(crate) fn pts(&self) -> Option<i64> {
-        self.inner.pts()
-    }
-
-    /// Decoding time in ticks of the stream's time base.
-    pub(crate) fn dts(&self) -> Option<i64> {
-        self.inner.dts()
-    }
-
-    /// Length in ticks of the stream's time base; 0 where it is not known.
-    pub(crate) fn duration(&self) -> i64 {
-        self.inner.duration().max(0)
-    }
-
-    /// Whether decoding can begin here.
-    pub(crate) fn is_key(&self) -> bool {
-        self.inner.is_key()
-    }
-
-    /// Whether the container says that the decoded frame is not shown (an edit list begins later).
-    pub(crate) fn is_discard(&self) -> bool {
-        // SAFETY: `as_ptr` is the packet that `inner` owns, valid while `self` is borrowed.
-        #[expect(unsafe_code, reason = "the safe flags leave AV_PKT_FLAG_DISCARD out")]
-        let flags = unsafe { (*self.inner.as_ptr()).flags };
-        flags & ffi::AV_PKT_FLAG_DISCARD as c_int != 0
-    }
-
-    /// The payload.
-    pub(crate) fn data(&self) -> &[u8] {
-        self.inner.data().unwrap_or_default()
-    }
 }
 
 impl Demuxer {

@@ -7,15 +7,14 @@ use std::path::Path;
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::flac::FlacSink;
-use super::wav::WavSink;
-use super::{AudioBlock, AudioReader};
+use super::wav::WavWriter;
 use crate::error::{Error, Result};
+use crate::pcm::{AudioBlock, AudioReader, FlacWriter};
 use crate::time::{TimeBase, TimeRange, Timestamp};
 
 /// What a sound file is. Both hold 16 bits a sample, and the same samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SoundFormat {
+pub enum FileFormat {
     /// PCM as it is; RF64 past 4 GiB.
     Wav,
     /// Losslessly compressed; up to 8 channels.
@@ -46,7 +45,7 @@ pub struct AudioSummary {
 ///
 /// # Errors
 /// The reader's own, [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for a sound that the format cannot hold, and [`ErrorKind::Io`](crate::ErrorKind::Io).
-pub fn write(reader: &mut AudioReader, path: &Path, format: SoundFormat) -> Result<AudioSummary> {
+pub fn write(reader: &mut AudioReader, path: &Path, format: FileFormat) -> Result<AudioSummary> {
     let io = |e: std::io::Error| Error::io(path, e);
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
@@ -57,7 +56,7 @@ pub fn write(reader: &mut AudioReader, path: &Path, format: SoundFormat) -> Resu
     let file = builder.tempfile_in(folder).map_err(io)?;
     let (rate_hz, channels) = (reader.rate_hz(), reader.channels());
     let mut start = None;
-    let mut sink = Sink::new(file.as_file(), format, rate_hz, channels)?;
+    let mut sink = FileWriter::new(file.as_file(), format, rate_hz, channels)?;
     for block in reader.by_ref() {
         let block = block?;
         start.get_or_insert(block.time);
@@ -89,7 +88,7 @@ pub fn wav_bytes(reader: &mut AudioReader, max_seconds: u32) -> Result<(Bytes, T
     let mut left = max_seconds as usize * rate_hz as usize * usize::from(channels);
     let (mut start, mut n_samples) = (reader.start(), 0);
     let mut wav = Cursor::new(Vec::new());
-    let mut sink = WavSink::new(&mut wav, rate_hz, channels)?;
+    let mut sink = WavWriter::new(&mut wav, rate_hz, channels)?;
     while left > 0 {
         let Some(mut block) = reader.next().transpose()? else { break };
         block.samples.truncate(left);
@@ -106,17 +105,17 @@ pub fn wav_bytes(reader: &mut AudioReader, max_seconds: u32) -> Result<(Bytes, T
 }
 
 /// A file that is being written.
-enum Sink<'a> {
-    Wav(WavSink<BufWriter<&'a File>>),
-    Flac(FlacSink<BufWriter<&'a File>>),
+enum FileWriter<'a> {
+    Wav(WavWriter<BufWriter<&'a File>>),
+    Flac(FlacWriter<BufWriter<&'a File>>),
 }
 
-impl<'a> Sink<'a> {
-    fn new(file: &'a File, format: SoundFormat, rate_hz: u32, channels: u16) -> Result<Self> {
+impl<'a> FileWriter<'a> {
+    fn new(file: &'a File, format: FileFormat, rate_hz: u32, channels: u16) -> Result<Self> {
         let writer = BufWriter::with_capacity(1 << 16, file);
         Ok(match format {
-            SoundFormat::Wav => Self::Wav(WavSink::new(writer, rate_hz, channels)?),
-            SoundFormat::Flac => Self::Flac(FlacSink::new(writer, rate_hz, channels)?),
+            FileFormat::Wav => Self::Wav(WavWriter::new(writer, rate_hz, channels)?),
+            FileFormat::Flac => Self::Flac(FlacWriter::new(writer, rate_hz, channels)?),
         })
     }
 

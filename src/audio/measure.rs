@@ -5,14 +5,10 @@ mod loudness_range;
 mod silence;
 
 use ebur128::{Channel, EbuR128, Mode};
-use serde::Serialize;
 
-pub use classify::SoundKind;
-
-use super::downmix::{Mixer, Role};
-use super::resample::Resampler;
-use super::{AudioBlock, AudioReader};
+use crate::audio_facts::{AudioFacts, SoundKind, SoundStretch};
 use crate::error::{Error, Result};
+use crate::pcm::{AudioBlock, AudioReader, ChannelRole, Downmixer, Resampler};
 use crate::time::{TimeBase, TimeRange, Timestamp};
 use classify::{Listener, RATE_HZ};
 use loudness_range::Spread;
@@ -20,54 +16,6 @@ use silence::Silence;
 
 /// Loudness at and below which the measure says nothing: its absolute gate (ITU-R BS.1770-4).
 const GATE_LUFS: f64 = -70.0;
-
-/// What was measured of one audio stream. Times are on the clock that sound and picture share.
-#[derive(Clone, Debug, Serialize)]
-pub struct AudioFacts {
-    /// From the first sample to the end of the last.
-    #[serde(flatten)]
-    pub range: TimeRange,
-    /// Samples a second in one channel.
-    pub rate_hz: u32,
-    /// Number of channels.
-    pub channels: u16,
-    /// Integrated loudness in LUFS (EBU R128); None where nothing is louder than its gate of -70 LUFS.
-    pub loudness_lufs: Option<f64>,
-    /// Loudness range in LU (EBU Tech 3342); None as above, and for a sound below three seconds.
-    pub loudness_range_lu: Option<f64>,
-    /// Highest true peak of any channel in dBTP (ITU-R BS.1770-4, annex 2); None where every sample is 0.
-    pub true_peak_dbtp: Option<f64>,
-    /// Where all channels together stay below -50 dBFS for at least half a second; exact to 10 ms.
-    pub silences: Vec<TimeRange>,
-    /// The whole range without gaps, by half seconds.
-    pub stretches: Vec<Stretch>,
-    /// Packets that could not be decoded, silence in their place.
-    pub n_damaged: u64,
-}
-
-impl AudioFacts {
-    /// Seconds of one kind.
-    #[must_use]
-    pub fn seconds_of(&self, kind: SoundKind) -> f64 {
-        self.stretches.iter().filter(|s| s.kind == kind).map(|s| s.range.length().secs_f64()).sum()
-    }
-
-    /// Seconds of silence, pauses of half a second included.
-    #[must_use]
-    pub fn silent_seconds(&self) -> f64 {
-        self.silences.iter().map(|range| range.length().secs_f64()).sum()
-    }
-}
-
-/// A stretch of one kind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Stretch {
-    /// When.
-    #[serde(flatten)]
-    pub range: TimeRange,
-    /// What it sounds like.
-    pub kind: SoundKind,
-}
 
 /// Listens to all that `reader` still has. Open it as stored, with no other rate or channels: loudness is defined on
 /// the stored channels.
@@ -84,14 +32,14 @@ pub fn measure(reader: &mut AudioReader) -> Result<AudioFacts> {
 /// As [`measure`].
 pub fn measure_with(reader: &mut AudioReader, mut also: impl FnMut(&AudioBlock)) -> Result<AudioFacts> {
     let (rate_hz, channels, start) = (reader.rate_hz(), reader.channels(), reader.start());
-    let (layout, name) = (reader.layout.clone(), reader.name.clone());
+    let (layout, name) = (reader.layout().to_vec(), reader.name().to_owned());
     let mut meter = meter(&name, rate_hz, &layout)?;
     let mut spread = Spread::new();
     // Samples of a tenth of a second over all channels.
     let n_in_step = (rate_hz / 10) as usize * usize::from(channels);
     let mut n_to_step = n_in_step;
     let mut silence = Silence::new(rate_hz, channels);
-    let mut mixer = Mixer::new(1);
+    let mut downmixer = Downmixer::new(1);
     let mut resampler = (rate_hz != RATE_HZ).then(|| Resampler::new(rate_hz, RATE_HZ, 1)).transpose()?;
     let mut listener = Listener::new();
     let mut n_samples = 0;
@@ -110,7 +58,7 @@ pub fn measure_with(reader: &mut AudioReader, mut also: impl FnMut(&AudioBlock))
         }
         silence.hear(&block.samples);
         also(&block);
-        let mono = mixer.mix(&block.samples, &layout);
+        let mono = downmixer.mix(&block.samples, &layout);
         n_samples += mono.len() as i64;
         match &mut resampler {
             Some(resampler) => listener.hear(&resampler.push(&mono)?),
@@ -137,19 +85,19 @@ pub fn measure_with(reader: &mut AudioReader, mut also: impl FnMut(&AudioBlock))
     })
 }
 
-fn meter(name: &str, rate_hz: u32, layout: &[Role]) -> Result<EbuR128> {
+fn meter(name: &str, rate_hz: u32, layout: &[ChannelRole]) -> Result<EbuR128> {
     let mut meter =
         EbuR128::new(layout.len() as u32, rate_hz, Mode::I | Mode::TRUE_PEAK).map_err(|e| unmeasured(name, e))?;
     // Surrounds count 1.5 dB more, the low-frequency effects not at all (ITU-R BS.1770-4).
     let weighted = layout.iter().map(|role| match role {
-        Role::Left => Channel::Left,
-        Role::Right => Channel::Right,
-        Role::Centre => Channel::Center,
-        Role::Lfe => Channel::Unused,
-        Role::SurroundLeft | Role::SurroundCentre => Channel::LeftSurround,
-        Role::SurroundRight => Channel::RightSurround,
+        ChannelRole::Left => Channel::Left,
+        ChannelRole::Right => Channel::Right,
+        ChannelRole::Centre => Channel::Center,
+        ChannelRole::Lfe => Channel::Unused,
+        ChannelRole::SurroundLeft | ChannelRole::SurroundCentre => Channel::LeftSurround,
+        ChannelRole::SurroundRight => Channel::RightSurround,
         // Heights and the like, and the channels of layouts that nobody names.
-        Role::Other => Channel::Up000,
+        ChannelRole::Other => Channel::Up000,
     });
     meter.set_channel_map(&weighted.collect::<Vec<_>>()).map_err(|e| unmeasured(name, e))?;
     Ok(meter)
@@ -160,14 +108,14 @@ fn unmeasured(name: &str, error: ebur128::Error) -> Error {
 }
 
 /// Judgements of half seconds, put together where they follow each other.
-fn stretches(kinds: &[SoundKind], range: TimeRange) -> Vec<Stretch> {
+fn stretches(kinds: &[SoundKind], range: TimeRange) -> Vec<SoundStretch> {
     let at = |n: usize| range.start.plus(Timestamp::from_millis(n as i64 * 500)).min(range.end);
-    let mut found: Vec<Stretch> = Vec::new();
+    let mut found: Vec<SoundStretch> = Vec::new();
     for (i, kind) in kinds.iter().enumerate() {
         let end = if i + 1 == kinds.len() { range.end } else { at(i + 1) };
         match found.last_mut() {
             Some(last) if last.kind == *kind => last.range.end = end,
-            _ => found.push(Stretch { range: TimeRange::new(at(i), end), kind: *kind }),
+            _ => found.push(SoundStretch { range: TimeRange::new(at(i), end), kind: *kind }),
         }
     }
     found.retain(|stretch| stretch.range.length() > Timestamp::ZERO);

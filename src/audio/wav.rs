@@ -3,8 +3,8 @@
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 
-use super::AudioBlock;
 use crate::error::{Error, Result};
+use crate::pcm::{AudioBlock, to_i16};
 
 /// Room for the chunk of 64-bit lengths: its content, held free by a `JUNK` chunk until it is needed.
 const WIDE_BYTES: u32 = 28;
@@ -13,7 +13,7 @@ const WIDE_BYTES: u32 = 28;
 const SEE_WIDE: u32 = u32::MAX;
 
 /// Writes blocks as 16-bit PCM to anything that can seek.
-pub struct WavSink<W: Write + Seek> {
+pub struct WavWriter<W: Write + Seek> {
     writer: W,
     channels: u16,
     rate_hz: u32,
@@ -23,7 +23,7 @@ pub struct WavSink<W: Write + Seek> {
     buffer: Vec<u8>,
 }
 
-impl<W: Write + Seek> WavSink<W> {
+impl<W: Write + Seek> WavWriter<W> {
     /// Begins a file; the writer stands at the start of an empty one.
     ///
     /// # Errors
@@ -137,11 +137,6 @@ impl<W: Write + Seek> WavSink<W> {
     }
 }
 
-/// The nearest 16-bit value; beyond full scale the ends.
-pub(super) fn to_i16(sample: f32) -> i16 {
-    (sample * 32_768.0).round() as i16
-}
-
 fn broken(error: std::io::Error) -> Error {
     Error::io(Path::new("wav"), error)
 }
@@ -149,28 +144,16 @@ fn broken(error: std::io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audio::{AudioReader, AudioWant};
     use crate::input::Source;
     use crate::limits::Limits;
     use crate::media::Ratio;
+    use crate::pcm::{AudioReader, PcmFormat};
     use crate::time::Timestamp;
-
-    #[test]
-    fn samples_round_and_clip() {
-        let cases = [(0.0, 0), (1.0, 32_767), (7.5, 32_767), (-1.0, -32_768), (-9.0, -32_768), (f32::NAN, 0)];
-        for (sample, value) in cases {
-            assert_eq!(to_i16(sample), value);
-        }
-        // Every stored value comes back.
-        for value in i16::MIN..=i16::MAX {
-            assert_eq!(to_i16(f32::from(value) / 32_768.0), value);
-        }
-    }
 
     /// Writes `n` blocks of 100 frames with a smaller limit of 32-bit lengths, and reads the file back.
     fn written_and_read(channels: u16, n: usize, max_narrow: u64) -> (bool, Vec<f32>, Vec<f32>) {
         let file = tempfile::NamedTempFile::with_suffix(".wav").unwrap();
-        let mut sink = WavSink::new(file.as_file(), 8000, channels).unwrap();
+        let mut sink = WavWriter::new(file.as_file(), 8000, channels).unwrap();
         sink.max_narrow = max_narrow;
         let samples: Vec<f32> = (0..100 * usize::from(channels)).map(|i| i as f32 / 1024.0).collect();
         for _ in 0..n {
@@ -181,7 +164,7 @@ mod tests {
         sink.finish().unwrap();
         let source = Source::Media(file.path().to_owned());
         let media = crate::probe::probe(&source, Ratio::ONE, &Limits::default()).unwrap();
-        let reader = AudioReader::open(file.path(), &media, &media.audio[0], &AudioWant::default()).unwrap();
+        let reader = AudioReader::open(file.path(), &media, &media.audio[0], &PcmFormat::default()).unwrap();
         assert_eq!((reader.rate_hz(), reader.channels()), (8000, channels));
         let read = reader.flat_map(|block| block.unwrap().samples).collect();
         (is_rf64, samples.repeat(n), read)

@@ -1,6 +1,6 @@
 //! Sentences about a sound, from what was measured of it.
 
-use crate::audio::measure::{AudioFacts, SoundKind};
+use crate::audio_facts::{AudioFacts, SoundKind};
 use crate::time::TimeRange;
 
 /// Share of the whole from which a kind of sound is "almost all" of it.
@@ -123,7 +123,7 @@ fn speech(rate: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audio::measure::Stretch;
+    use crate::audio_facts::SoundStretch;
     use crate::time::Timestamp;
 
     fn range(from: i64, to: i64) -> TimeRange {
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn figures_become_sentences() {
-        let stretch = |from, to, kind| Stretch { range: range(from, to), kind };
+        let stretch = |from, to, kind| SoundStretch { range: range(from, to), kind };
         let facts = AudioFacts {
             range: range(0, 100),
             rate_hz: 48_000,

@@ -114,7 +114,8 @@ impl Demuxer {
                 stream.first_packet = packet.pts().map(|t| Timestamp::new(t, self.time_base(stream.stream_idx)));
                 // Some containers' start is that of the stored sound, the encoder's delay in it (WebM).
                 let delay = stream.sample_rate_hz.and_then(TimeBase::of_rate);
-                let delay = delay.map(|base| Timestamp::new(i64::from(packet.n_leading()), base));
+                let delay =
+                    delay.map(|base| Timestamp::new(i64::from(packet.trim().map_or(0, |(start, _)| start)), base));
                 let heard = stream.first_packet.zip(delay).map(|(first, delay)| first.plus(delay));
                 stream.start = stream.start.max(heard);
             }

@@ -7,6 +7,7 @@ use ffmpeg_the_third::packet::side_data;
 use ffmpeg_the_third::{ChannelLayout, ChannelLayoutMask};
 
 use super::{errno, lower_first};
+use crate::advice::{Advice, Setting};
 use crate::error::{Error, Result};
 
 /// Length of the block that says what the stream holds, without its header (RFC 9639, section 8.2).
@@ -32,17 +33,31 @@ impl FlacEncoder {
         super::quiet();
         if !(1..=8).contains(&channels) {
             let problem = format!("{channels} channels do not fit in a FLAC file, which holds 8");
-            return Err(Error::unsupported("flac", problem, "pass --format wav or --channels 2"));
+            return Err(Error::unsupported(
+                "flac",
+                problem,
+                Advice::SetTo(Setting::AudioFormat, "wav".into()).or(Advice::SetTo(Setting::AudioChannels, "2".into())),
+            ));
         }
         let refused = |error: ffmpeg::Error| match error {
             ffmpeg::Error::Other { errno: errno::EINVAL } => {
                 let problem = format!("{rate_hz} Hz cannot be written as FLAC");
-                Error::unsupported("flac", problem, "pass --format wav or --rate 48000")
+                Error::unsupported(
+                    "flac",
+                    problem,
+                    Advice::SetTo(Setting::AudioFormat, "wav".into())
+                        .or(Advice::SetTo(Setting::AudioRate, "48000".into())),
+                )
             }
             other => failed(other),
         };
-        let codec = ffmpeg::encoder::find(ffmpeg::codec::Id::FLAC)
-            .ok_or_else(|| Error::unsupported("flac", "this FFmpeg has no encoder for it", "pass --format wav"))?;
+        let codec = ffmpeg::encoder::find(ffmpeg::codec::Id::FLAC).ok_or_else(|| {
+            Error::unsupported(
+                "flac",
+                "this FFmpeg has no encoder for it",
+                Advice::SetTo(Setting::AudioFormat, "wav".into()),
+            )
+        })?;
         let context = ffmpeg::codec::Context::new_with_codec(codec);
         let mut settings = context.encoder().audio().map_err(refused)?;
         let layout = ChannelLayoutMask::default(channels.into());
@@ -120,5 +135,5 @@ impl FlacEncoder {
 
 fn failed(error: ffmpeg::Error) -> Error {
     let problem = format!("the encoder failed: {}", lower_first(&error.to_string()));
-    Error::unsupported("flac", problem, "pass --format wav")
+    Error::unsupported("flac", problem, Advice::SetTo(Setting::AudioFormat, "wav".into()))
 }

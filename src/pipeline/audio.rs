@@ -7,11 +7,12 @@ use serde::Serialize;
 use super::input::{TrackChoice, blocking, open_media};
 use super::run::Context;
 use crate::advice::{Advice, Setting};
-use crate::audio::{self, AudioReader, AudioSummary, AudioWant, SoundFormat};
+use crate::audio::{self, AudioSummary, FileFormat};
 use crate::error::{Error, ErrorCode, ErrorKind, Result};
 use crate::event::Event;
 use crate::job::AudioFileFormat;
 use crate::media::{AudioStream, MediaInfo};
+use crate::pcm::{AudioReader, PcmFormat};
 use crate::sanitize::clean_line;
 
 /// Audio that is shorter than the container claims by more than this is reported: encoders round to packets.
@@ -81,7 +82,7 @@ pub async fn run(task: ExtractAudio, context: Context) -> Result<AudioResult> {
 
 fn work(
     task: &ExtractAudio,
-    format: SoundFormat,
+    format: FileFormat,
     unfinished: &Path,
     events: &crate::event::EventSender,
 ) -> Result<AudioResult> {
@@ -114,12 +115,12 @@ fn work(
 
 /// Writes one track; what is missing in it.
 fn write(
-    (task, format): (&ExtractAudio, SoundFormat),
+    (task, format): (&ExtractAudio, FileFormat),
     (path, info, stream): (&Path, &MediaInfo, &AudioStream),
     unfinished: &Path,
     output: &Path,
 ) -> Result<(WrittenAudio, Vec<String>)> {
-    let want = AudioWant { rate_hz: task.rate_hz, channels: task.channels };
+    let want = PcmFormat { rate_hz: task.rate_hz, channels: task.channels };
     let mut reader = AudioReader::open(path, info, stream, &want)?;
     let summary = audio::write(&mut reader, unfinished, format).map_err(|mut error| {
         // The user knows the file by the name that was given.
@@ -155,17 +156,17 @@ fn written(output: &Path, summary: &AudioSummary, stream: &AudioStream) -> Writt
 }
 
 /// The format that was chosen, else what the output's extension says.
-fn format_of(task: &ExtractAudio) -> Result<SoundFormat> {
+fn format_of(task: &ExtractAudio) -> Result<FileFormat> {
     let extension = task.output.extension().and_then(|end| end.to_str()).unwrap_or_default().to_ascii_lowercase();
     match task.format {
-        Some(AudioFileFormat::Flac) => Ok(SoundFormat::Flac),
-        None if extension == "flac" => Ok(SoundFormat::Flac),
+        Some(AudioFileFormat::Flac) => Ok(FileFormat::Flac),
+        None if extension == "flac" => Ok(FileFormat::Flac),
         None if OTHER_EXTENSIONS.contains(&extension.as_str()) => {
             let advice = Advice::from("name the file .wav or .flac").or(Advice::Set(Setting::AudioFormat));
             let problem = format!("{extension} cannot be written, only WAV and FLAC");
             Err(Error::usage(task.output.display(), problem, advice))
         }
-        Some(AudioFileFormat::Wav) | None => Ok(SoundFormat::Wav),
+        Some(AudioFileFormat::Wav) | None => Ok(FileFormat::Wav),
     }
 }
 

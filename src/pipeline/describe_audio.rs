@@ -10,14 +10,16 @@ use super::run::Context;
 use super::transcribe::TranscriberFactory;
 use super::transcript::{TranscriptOptions, find_transcript};
 use crate::advice::{Advice, Setting};
-use crate::audio::measure::{AudioFacts, measure_with};
+use crate::audio;
+use crate::audio::measure::measure_with;
 use crate::audio::plot::{Spectrogram, Waveform, to_png};
-use crate::audio::{self, AudioReader, AudioWant};
+use crate::audio_facts::AudioFacts;
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::fs::write_file;
 use crate::llm::{ChatModel, ChatRequest};
 use crate::media::{AudioStream, MediaInfo};
+use crate::pcm::{AudioReader, PcmFormat};
 use crate::prompt::{SoundEvidence, build_sound};
 use crate::report::sound::SoundReport;
 use crate::time::TimeRange;
@@ -170,7 +172,7 @@ fn measure(
     stream: &AudioStream,
     (waveform, spectrogram): (Option<PathBuf>, Option<PathBuf>),
 ) -> Result<AudioFacts> {
-    let mut reader = AudioReader::open(path, info, stream, &AudioWant::default())?;
+    let mut reader = AudioReader::open(path, info, stream, &PcmFormat::default())?;
     let mut waveform = waveform.map(|file| (file, Waveform::new(&reader)));
     let mut spectrogram = spectrogram.map(|file| (file, Spectrogram::new(&reader)));
     let facts = measure_with(&mut reader, |block| {
@@ -193,7 +195,7 @@ fn measure(
 /// The beginning of the audio as a model is sent it, and its range.
 async fn excerpt(path: PathBuf, info: MediaInfo, stream: AudioStream) -> Result<(Bytes, TimeRange)> {
     blocking(move || {
-        let want = AudioWant { rate_hz: Some(SENT_RATE_HZ), channels: Some(1) };
+        let want = PcmFormat { rate_hz: Some(SENT_RATE_HZ), channels: Some(1) };
         let mut reader = AudioReader::open(&path, &info, &stream, &want)?;
         audio::wav_bytes(&mut reader, MAX_SENT_SECONDS)
     })

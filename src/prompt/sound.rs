@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use bytes::Bytes;
 
 use super::{Fence, spoken};
-use crate::audio::measure::{AudioFacts, SoundKind};
+use crate::audio_facts::{AudioFacts, SoundKind};
 use crate::chat::{Message, Part, Role};
 use crate::media::{AudioStream, MediaInfo};
 use crate::sanitize::short_name;

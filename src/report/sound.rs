@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use unicode_segmentation::UnicodeSegmentation as _;
 
-use crate::audio::measure::{AudioFacts, SoundKind};
+use crate::audio_facts::{AudioFacts, SoundKind};
 use crate::chat::ModelDescription;
 use crate::chat::{ChatResponse, FinishReason};
 use crate::digest::describe;

@@ -20,10 +20,10 @@ use reqwest::multipart::{Form, Part};
 
 use self::pieces::{Piece, Pieces};
 
-use crate::audio::{AudioReader, AudioWant};
 use crate::error::{Error, Result};
 use crate::http::{ApiClient, RequestError, RequestErrorKind, ServerConfig};
 use crate::media::MediaInfo;
+use crate::pcm::{AudioReader, PcmFormat};
 use crate::transcribe::{Heard, Transcriber, Words, stream_to_hear};
 use crate::transcript::{Transcript, TranscriptSource};
 
@@ -103,7 +103,7 @@ impl ApiTranscriber {
             return Ok(Words::None { reason: "there is no sound".to_owned() });
         };
         let (owned_path, owned_media) = (path.to_owned(), media.clone());
-        let want = AudioWant { rate_hz: Some(RATE_HZ), channels: Some(1) };
+        let want = PcmFormat { rate_hz: Some(RATE_HZ), channels: Some(1) };
         let blocks = blocking(move || AudioReader::open(&owned_path, &owned_media, &stream, &want)).await?;
         let (mut ask, mut n_heard) = (Ask::first(&self.config), 0_u32);
         if self.config.words && ask == Ask::Speakers {

@@ -91,7 +91,7 @@ impl Transcriber for Whisper {
     /// # Errors
     /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) where a model's file cannot be loaded; [`ErrorKind::Usage`](crate::ErrorKind::Usage) where the model knows English alone
     /// and another language is wanted, or the stream asked for is no audio stream; the errors of
-    /// [`AudioReader`](crate::audio::AudioReader).
+    /// [`AudioReader`](crate::pcm::AudioReader).
     fn transcribe<'a>(
         &'a self,
         path: &'a Path,

@@ -5,9 +5,10 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use vidgist::audio::{self, AudioReader, AudioWant, SoundFormat};
+use vidgist::audio::{self, FileFormat};
 use vidgist::limits::Limits;
 use vidgist::media::{MediaInfo, Ratio};
+use vidgist::pcm::{AudioReader, PcmFormat};
 use vidgist::probe::probe;
 use vidgist::source::Source;
 use vidgist::time::Timestamp;
@@ -64,7 +65,7 @@ struct Sound {
     seconds_read: f64,
 }
 
-fn read_with(path: &Path, want: AudioWant) -> Result<Sound> {
+fn read_with(path: &Path, want: PcmFormat) -> Result<Sound> {
     let media = facts(path)?;
     let stream = media.main_audio().expect("an audio stream");
     let mut reader = AudioReader::open(path, &media, stream, &want)?;
@@ -90,7 +91,7 @@ fn read_with(path: &Path, want: AudioWant) -> Result<Sound> {
 }
 
 fn read(path: &Path) -> Sound {
-    read_with(path, AudioWant::default()).unwrap_or_else(|e| panic!("{e}"))
+    read_with(path, PcmFormat::default()).unwrap_or_else(|e| panic!("{e}"))
 }
 
 /// Seconds on the shared clock at which the first channel's burst begins, and how well it fits (0 to 1).
@@ -236,7 +237,7 @@ fn rate_and_channels_are_made() {
     ffmpeg(folder.path(), "-i burst.wav -filter_complex pan=5.1|FL=c0|FR=c0|FC=c0|BL=c0|BR=c0 -c:a flac six.flac");
     ffmpeg(folder.path(), "-i burst.wav -c:a aac -ac 2 two.m4a");
     for (name, channels) in [("burst.wav", 1), ("burst.wav", 2), ("two.m4a", 1), ("six.flac", 1), ("six.flac", 2)] {
-        let want = AudioWant { rate_hz: Some(16_000), channels: Some(channels) };
+        let want = PcmFormat { rate_hz: Some(16_000), channels: Some(channels) };
         let sound = read_with(&folder.path().join(name), want).unwrap();
         assert_eq!((sound.rate_hz, sound.channels), (16_000, channels));
         assert_burst_at(name, &sound, 1.0);
@@ -245,7 +246,7 @@ fn rate_and_channels_are_made() {
             assert_eq!(sound.samples.len(), 49_600 * usize::from(channels));
         }
     }
-    let refused = read_with(&folder.path().join("burst.wav"), AudioWant { rate_hz: None, channels: Some(3) });
+    let refused = read_with(&folder.path().join("burst.wav"), PcmFormat { rate_hz: None, channels: Some(3) });
     assert!(matches!(refused, Err(Error { kind: ErrorKind::Usage, .. })));
 }
 
@@ -260,7 +261,7 @@ fn what_nobody_decodes_is_refused_by_name() {
     let at = bytes.windows(8).rposition(|w| w[4..] == *b"alac" && w[..4] == [0, 0, 0, 72]).unwrap();
     bytes[at + 4..at + 8].copy_from_slice(b"zzzz");
     std::fs::write(&path, &bytes).unwrap();
-    match read_with(&path, AudioWant::default()) {
+    match read_with(&path, PcmFormat::default()) {
         Err(e @ Error { kind: ErrorKind::Unsupported, .. }) => assert!(e.to_string().contains("no decoder"), "{e}"),
         other => panic!("{:?}", other.map(|sound| sound.samples.len())),
     }
@@ -271,19 +272,46 @@ fn a_wav_file_is_written_whole_or_not_at_all() {
     let folder = tempfile::tempdir().unwrap();
     let path = source(folder.path());
     let media = facts(&path).unwrap();
-    let mut reader = AudioReader::open(&path, &media, &media.audio[0], &AudioWant::default()).unwrap();
+    let mut reader = AudioReader::open(&path, &media, &media.audio[0], &PcmFormat::default()).unwrap();
     let out = folder.path().join("out.wav");
-    let summary = audio::write(&mut reader, &out, SoundFormat::Wav).unwrap();
+    let summary = audio::write(&mut reader, &out, FileFormat::Wav).unwrap();
     assert_eq!((summary.n_samples, summary.rate_hz, summary.channels, summary.n_damaged), (136_710, RATE, 1, 0));
     assert_eq!(summary.duration, Timestamp::from_millis(3100));
     // 16-bit sound comes through bit for bit.
     let samples = |p: &Path| hound::WavReader::open(p).unwrap().into_samples::<i16>().map(|s| s.unwrap()).collect();
     let (before, after): (Vec<i16>, Vec<i16>) = (samples(&path), samples(&out));
     assert!(before == after);
-    let mut reader = AudioReader::open(&path, &media, &media.audio[0], &AudioWant::default()).unwrap();
-    let error = audio::write(&mut reader, &folder.path().join("no/such/out.wav"), SoundFormat::Wav).unwrap_err();
+    let mut reader = AudioReader::open(&path, &media, &media.audio[0], &PcmFormat::default()).unwrap();
+    let error = audio::write(&mut reader, &folder.path().join("no/such/out.wav"), FileFormat::Wav).unwrap_err();
     assert!(matches!(error, Error { kind: ErrorKind::Io, .. }), "{error}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "a temporary file is left");
+}
+
+/// An MP3 is what its frames are, not what its first header counts; files are joined by advertisers and recorders.
+#[test]
+fn joined_mp3_files_are_read_to_their_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let make = |options: &str, name: &str| {
+        ffmpeg(folder.path(), &format!("-f lavfi -i sine=440:d=2:r=22050 {options} -c:a libmp3lame {name}"));
+        std::fs::read(folder.path().join(name)).unwrap()
+    };
+    let plain = make("-q:a 4", "plain.mp3");
+    let stereo = make("-ac 2 -write_xing 0", "stereo.mp3");
+    let fast = make("-ar 44100 -write_xing 0", "fast.mp3");
+    for (name, middle) in [("joined.mp3", &plain), ("channels.mp3", &stereo), ("rate.mp3", &fast)] {
+        let path = folder.path().join(name);
+        std::fs::write(&path, [&plain[..], middle, &plain].concat()).unwrap();
+        let sound = read(&path);
+        // Each joint adds the encoder's delay and padding: below three packets of 576 samples.
+        let seconds = sound.samples.len() as f64 / f64::from(sound.rate_hz);
+        assert!((6.0..6.2).contains(&seconds), "{name}: {seconds} s");
+        let loud = |from: f64| {
+            let at = (from * f64::from(sound.rate_hz)) as usize;
+            sound.samples[at..at + 1000].iter().any(|sample| sample.abs() > 0.05)
+        };
+        assert!([1.0, 3.0, 5.0].into_iter().all(loud), "{name}: a part is silent");
+        assert!(sound.n_damaged <= 2, "{name}: {} packets count as damaged", sound.n_damaged);
+    }
 }
 
 #[test]
@@ -323,7 +351,7 @@ fn cut_and_bent_files_end_in_words() {
         let path = folder.path().join(format!("cut-{name}"));
         for k in 0..24 {
             std::fs::write(&path, &bytes[..bytes.len() * k / 24]).unwrap();
-            if let Ok(sound) = read_with(&path, AudioWant::default()) {
+            if let Ok(sound) = read_with(&path, PcmFormat::default()) {
                 assert!(sound.seconds_read <= whole + 0.05, "{name} cut: {} s", sound.seconds_read);
             }
         }
@@ -339,7 +367,7 @@ fn cut_and_bent_files_end_in_words() {
             std::fs::write(&path, &bent).unwrap();
             if let Ok(media) = facts(&path)
                 && let Some(stream) = media.main_audio()
-                && let Ok(reader) = AudioReader::open(&path, &media, stream, &AudioWant::default())
+                && let Ok(reader) = AudioReader::open(&path, &media, stream, &PcmFormat::default())
             {
                 // A damaged head may claim days of silence: what counts is that it streams.
                 assert!(reader.take(20_000).all(|block| block.map_or(true, |b| b.samples.len() < 1 << 20)));

@@ -9,7 +9,7 @@ use crate::support::command::{Ran, User};
 use crate::support::fake_server::{CHAT_MODEL, Chat, FakeServer, Fault};
 use bytes::Bytes;
 use serde_json::Value;
-use vidgist::audio::measure::{AudioFacts, SoundKind, Stretch};
+use vidgist::audio_facts::{AudioFacts, SoundKind, SoundStretch};
 use vidgist::chat::{Message, Part, Role};
 use vidgist::prompt::{SoundEvidence, build_sound};
 use vidgist::time::{TimeRange, Timestamp};
@@ -21,7 +21,7 @@ fn range(from: i64, to: i64) -> TimeRange {
 }
 
 fn facts() -> AudioFacts {
-    let stretch = |from, to, kind| Stretch { range: range(from, to), kind };
+    let stretch = |from, to, kind| SoundStretch { range: range(from, to), kind };
     AudioFacts {
         range: range(0, 95_500),
         rate_hz: 48_000,

@@ -62,13 +62,19 @@ fn a_track_is_chosen_by_number_or_language() {
 }
 
 #[test]
-fn verbose_says_who_decodes_and_why() {
+fn verbose_output_names_the_decoder_and_the_reason() {
     let user = User::new();
     let file = two_tracks(&user);
     ffmpeg(user.home.path(), "-f lavfi -i sine=d=1 a.wav");
     let said = |file: &str| user.run(&["-v", "audio", file, "-o", &user.path("o.wav")]).err;
-    assert!(said(&file).contains("flac is decoded by libav: times and edit lists of matroska"), "{}", said(&file));
-    assert!(said(&user.path("a.wav")).contains("decoded by Symphonia: exact to the sample in wav"));
+    assert!(
+        said(&file).contains("flac is decoded by Symphonia: the same samples as libav's decoder"),
+        "{}",
+        said(&file)
+    );
+    ffmpeg(user.home.path(), "-f lavfi -i sine=d=1 -c:a aac a.m4a");
+    let expected = "aac is decoded by libav: Symphonia decodes neither HE-AAC nor more than two channels";
+    assert!(said(&user.path("a.m4a")).contains(expected), "{}", said(&user.path("a.m4a")));
 }
 
 /// Integrated loudness, loudness range and true peak as ffmpeg's filter measures them.

@@ -9,21 +9,8 @@ use std::sync::Arc;
 
 use realfft::num_complex::Complex;
 use realfft::{RealFftPlanner, RealToComplex};
-use serde::Serialize;
 
-/// What a stretch of sound is, as far as its features tell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SoundKind {
-    /// Somebody speaks, alone or over something quieter.
-    Speech,
-    /// Tones that change.
-    Music,
-    /// Sound that is neither: noise, a hum, effects.
-    Other,
-    /// Nothing above -50 dBFS.
-    Silence,
-}
+use crate::audio_facts::SoundKind;
 
 /// Rate of the samples that are listened to, in Hz.
 pub(super) const RATE_HZ: u32 = 16_000;

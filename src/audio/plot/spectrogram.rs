@@ -9,8 +9,7 @@ use rustfft::{Fft, FftPlanner};
 use super::canvas::{Align, Canvas, Colour, INK};
 use super::columns::{Column, Columns, shown};
 use super::{AXIS_HEIGHT, PLOT_LEFT, PLOT_TOP, PLOT_WIDTH, WIDTH, axis};
-use crate::audio::downmix::{Mixer, Role};
-use crate::audio::{AudioBlock, AudioReader};
+use crate::pcm::{AudioBlock, AudioReader, ChannelRole, Downmixer};
 
 /// Height of the drawn sound in pixels.
 const ROWS: usize = 400;
@@ -25,8 +24,8 @@ const FLOOR_DB: f64 = -100.0;
 pub struct Spectrogram {
     rate_hz: u32,
     start: f64,
-    mixer: Mixer,
-    layout: Vec<Role>,
+    downmixer: Downmixer,
+    layout: Vec<ChannelRole>,
     fft: Arc<dyn Fft<f32>>,
     window: Vec<f32>,
     /// Samples from `first` on, the left channel real, the right one imaginary.
@@ -74,8 +73,8 @@ impl Spectrogram {
         Self {
             rate_hz,
             start: reader.start().secs_f64(),
-            mixer: Mixer::new(if reader.channels() == 1 { 1 } else { 2 }),
-            layout: reader.layout.clone(),
+            downmixer: Downmixer::new(if reader.channels() == 1 { 1 } else { 2 }),
+            layout: reader.layout().to_vec(),
             fft: FftPlanner::new().plan_fft_forward(n),
             // A sine of full scale has a power of 1: its half of the spectrum, under a window of mean 0.5.
             window: (0..n).map(|i| ((0.5 - 0.5 * phase(i).cos()) * 4.0 / n as f64) as f32).collect(),
@@ -92,7 +91,7 @@ impl Spectrogram {
 
     /// Takes the reader's next block in.
     pub fn hear(&mut self, block: &AudioBlock) {
-        let mixed = self.mixer.mix(&block.samples, &self.layout);
+        let mixed = self.downmixer.mix(&block.samples, &self.layout);
         let before = self.pending.len();
         if self.layout.len() == 1 {
             self.pending.extend(mixed.iter().map(|sample| Complex::new(*sample, 0.0)));

@@ -5,7 +5,7 @@ use image::RgbImage;
 use super::canvas::{Align, Canvas, Colour, GRID, INK};
 use super::columns::{Column, Columns, shown};
 use super::{AXIS_HEIGHT, PLOT_LEFT, PLOT_TOP, PLOT_WIDTH, WIDTH, axis};
-use crate::audio::{AudioBlock, AudioReader};
+use crate::pcm::{AudioBlock, AudioReader};
 
 /// Channels that get a lane: 7.1 and what has fewer.
 const MAX_LANES: usize = 8;

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::audio::AudioBlock;
-use crate::audio::flac::FlacSink;
 use crate::error::{Error, Result};
+use crate::pcm::{AudioBlock, FlacWriter};
 use crate::time::{TimeBase, TimeRange, Timestamp};
 
 /// A pause is looked for in steps of a fiftieth of a second...
@@ -126,7 +125,7 @@ impl<I: Iterator<Item = Result<AudioBlock>>> Iterator for Pieces<I> {
 /// Mono samples as a FLAC file.
 fn encode(samples: &[i16], rate_hz: u32) -> Result<Vec<u8>> {
     let mut file = Cursor::new(Vec::with_capacity(samples.len()));
-    let mut sink = FlacSink::new(&mut file, rate_hz, 1)?;
+    let mut sink = FlacWriter::new(&mut file, rate_hz, 1)?;
     for samples in samples.chunks(BLOCK_SAMPLES) {
         // Every 16-bit value comes back from its float.
         let samples = samples.iter().map(|sample| f32::from(*sample) / 32_768.0).collect();
@@ -152,10 +151,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::audio::{AudioReader, AudioWant};
     use crate::input::Source;
     use crate::limits::Limits;
     use crate::media::Ratio;
+    use crate::pcm::{AudioReader, PcmFormat};
 
     const RATE_HZ: u32 = 8000;
 
@@ -179,7 +178,7 @@ mod tests {
         std::fs::write(file.path(), flac).expect("written");
         let source = Source::Media(file.path().to_owned());
         let media = crate::probe::probe(&source, Ratio::ONE, &Limits::default()).expect("a FLAC file");
-        let reader = AudioReader::open(file.path(), &media, &media.audio[0], &AudioWant::default()).expect("sound");
+        let reader = AudioReader::open(file.path(), &media, &media.audio[0], &PcmFormat::default()).expect("sound");
         assert_eq!((reader.rate_hz(), reader.channels()), (RATE_HZ, 1));
         reader.flat_map(|block| block.expect("whole").samples).map(|sample| (sample * 32_768.0) as i16).collect()
     }

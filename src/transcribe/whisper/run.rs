@@ -9,9 +9,9 @@ use super::chunking::{Stretch, Stretches, WINDOW_SAMPLES};
 use super::decoder::{Ear, Model, Phrase, Wish};
 use super::vad::Voice;
 use super::{WhisperConfig, known_language, postprocess};
-use crate::audio::{AudioReader, AudioWant};
 use crate::error::{Error, Result};
 use crate::media::{AudioStream, MediaInfo};
+use crate::pcm::{AudioReader, PcmFormat};
 use crate::time::{TimeRange, Timestamp};
 use crate::transcript::{Segment, Transcript, TranscriptSource, Word};
 
@@ -73,7 +73,7 @@ impl Work {
             (wanted, true) => wanted,
         };
         let voice = Voice::load(&self.config.voice_model)?;
-        let want = AudioWant { rate_hz: Some(RATE_HZ), channels: Some(1) };
+        let want = PcmFormat { rate_hz: Some(RATE_HZ), channels: Some(1) };
         let reader = AudioReader::open(&self.path, &self.media, &self.stream, &want)?;
 
         // One stretch (1.8 MB) waits, and each ear has one.

@@ -3,6 +3,7 @@
 use rubato::audioadapter_buffers::direct::InterleavedSlice;
 use rubato::{Fft, FixedSync, Indexing, Resampler as _, WindowFunction};
 
+use crate::advice::{Advice, Setting};
 use crate::error::{Error, Result};
 
 /// Frames of the lower rate transformed at a time, at least: the filter's edge lies at 98 % of its Nyquist frequency.
@@ -13,7 +14,7 @@ const MAX_BLOCK_SAMPLES: usize = 1 << 23;
 
 /// From one sample rate to another, interleaved. What comes out has exactly `round(n * out / in)` frames, and frame
 /// `i` lies at the time `i / out`.
-pub(super) struct Resampler {
+pub(crate) struct Resampler {
     inner: Fft<f32>,
     channels: usize,
     rate_in: u64,
@@ -26,7 +27,7 @@ pub(super) struct Resampler {
 }
 
 impl Resampler {
-    pub(super) fn new(rate_in_hz: u32, rate_out_hz: u32, channels: u16) -> Result<Self> {
+    pub(crate) fn new(rate_in_hz: u32, rate_out_hz: u32, channels: u16) -> Result<Self> {
         let channels = usize::from(channels);
         let (from, to) = (rate_in_hz as usize, rate_out_hz as usize);
         // Blocks long enough on both sides for a steep filter. An even number of units, because the delay is half a
@@ -42,7 +43,7 @@ impl Resampler {
         let window = WindowFunction::BlackmanHarris2;
         let inner = Fft::new_custom(from, to, chunk, 1, channels, window, FixedSync::Both).map_err(|e| {
             let what = format!("{rate_in_hz} Hz to {rate_out_hz} Hz");
-            Error::unsupported(what, "no resampler can be made", "leave out --rate").because(e)
+            Error::unsupported(what, "no resampler can be made", Advice::Unset(Setting::AudioRate)).because(e)
         })?;
         let delay = inner.output_delay();
         let (rate_in, rate_out) = (u64::from(rate_in_hz), u64::from(rate_out_hz));
@@ -50,7 +51,7 @@ impl Resampler {
     }
 
     /// Takes samples in and gives out those that are ready.
-    pub(super) fn push(&mut self, samples: &[f32]) -> Result<Vec<f32>> {
+    pub(crate) fn push(&mut self, samples: &[f32]) -> Result<Vec<f32>> {
         self.n_in += (samples.len() / self.channels) as u64;
         self.pending.extend_from_slice(samples);
         let mut out = Vec::new();
@@ -67,7 +68,7 @@ impl Resampler {
     }
 
     /// What is left when no more comes.
-    pub(super) fn finish(&mut self) -> Result<Vec<f32>> {
+    pub(crate) fn finish(&mut self) -> Result<Vec<f32>> {
         let total = rounded(self.n_in, self.rate_out, self.rate_in);
         let n_missing = usize::try_from(total.saturating_sub(self.n_out)).unwrap_or(usize::MAX);
         let mut out = Vec::new();

@@ -1,45 +1,41 @@
-//! Decoding one audio stream: packets to blocks of floats, encoder delay and padding taken off by libavcodec.
-
-use std::path::Path;
+//! Decoding audio through libavcodec, which also removes encoder delay and padding.
 
 use ffmpeg_the_third as ffmpeg;
-use ffmpeg_the_third::ffi;
 use ffmpeg_the_third::format::Sample;
 use ffmpeg_the_third::format::sample::Type;
 
-use super::{Demuxer, Packet, known};
-use crate::error::{Error, Result};
-use crate::limits::Limits;
+use super::audio_packets::{AudioPackets, speakers};
+use super::{errno, known};
+use crate::error::Result;
 use crate::time::{TimeBase, Timestamp};
 
 /// Samples of one decoded block over all channels, at most: 64 MB. The longest block of any codec is below a tenth.
 const MAX_BLOCK_SAMPLES: usize = 1 << 24;
 
-/// Frames of silence that stand for one damaged packet, at most: no codec packs a longer one.
+/// Frames of silence that replace one damaged packet, at most: no codec packs a longer one.
 const MAX_PACKET_FRAMES: i64 = 65_536;
 
 /// Failures that a decoder may report at the end of its stream, where no packet can be blamed.
-const MAX_LAST_FAILURES: u32 = 100;
+const MAX_FINAL_FAILURES: u32 = 100;
 
-/// What one packet became.
-pub(crate) struct SoundBlock {
+/// The decoded samples of one packet.
+pub(crate) struct DecodedAudio {
     /// Container time of the first sample; None where the container has no times.
     pub(crate) time: Option<Timestamp>,
     /// Interleaved.
     pub(crate) samples: Vec<f32>,
-    /// Samples a second in one channel; 0 where nothing was decoded so far and the container does not say.
+    /// Sample rate in Hz; 0 where nothing has been decoded and the container does not say.
     pub(crate) rate_hz: u32,
-    /// For each channel the speaker it is for, by libav's number, which is that of WAVE files up to 17; -1 where the
-    /// stream does not say.
+    /// The speaker of each channel by libav's number, which equals that of WAVE files up to 17; -1 where the stream
+    /// does not say.
     pub(crate) speakers: Vec<i32>,
     /// Silence in place of a packet that could not be decoded.
     pub(crate) is_damaged: bool,
 }
 
-/// Reads and decodes one audio stream from its start.
-pub(crate) struct SoundReader {
-    demuxer: Demuxer,
-    stream_idx: usize,
+/// Decodes one audio stream from its start.
+pub(crate) struct AudioStreamDecoder {
+    packets: AudioPackets,
     base: TimeBase,
     decoder: ffmpeg::decoder::Audio,
     frame: ffmpeg::frame::Audio,
@@ -48,50 +44,32 @@ pub(crate) struct SoundReader {
     speakers: Vec<i32>,
     /// Frames of the last decoded block.
     n_last: i64,
-    /// Time and length of the packet that is being decoded, unless it is not to be heard.
+    /// Time and length of the packet that is being decoded, unless an edit list hides it.
     packet: Option<(Option<i64>, i64)>,
     is_draining: bool,
-    n_last_failures: u32,
+    n_final_failures: u32,
     n_damaged: u64,
 }
 
-impl SoundReader {
-    /// Opens a local file and the decoder of its stream `stream_idx`.
+impl AudioStreamDecoder {
+    /// Opens the decoder of the stream.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where libav has no decoder for the stream, and those of [`Demuxer::open`].
-    pub(crate) fn open(path: &Path, stream_idx: usize) -> Result<Self> {
-        let mut demuxer = Demuxer::open(path, &Limits::default())?;
-        demuxer.keep_only(&[stream_idx]);
-        let opened = demuxer.input.stream(stream_idx).and_then(|stream| {
-            let mut context = ffmpeg::codec::Context::from_parameters(stream.parameters()).ok()?.decoder();
-            // Trimming moves a block's time, for which the decoder needs the packets' clock.
-            // SAFETY: the context is ours, allocated and not opened yet.
-            #[expect(unsafe_code, reason = "the wrapper sets the packets' time base of encoders alone")]
-            unsafe {
-                (*context.as_mut_ptr()).pkt_timebase = stream.time_base().into();
-            }
-            let parameters = stream.parameters();
-            let n_channels = (parameters.ch_layout().channels() as usize).clamp(1, 64);
-            Some((context.audio().ok()?, parameters.sample_rate(), n_channels))
-        });
-        let (decoder, rate_hz, n_channels) = opened.ok_or_else(|| {
-            let codec = demuxer.input.stream(stream_idx).map_or("unknown", |s| s.parameters().id().name());
-            let problem = format!("libav has no decoder for its sound ({codec})");
-            Error::unsupported(&demuxer.name, problem, "convert the sound with the program that made the file")
-        })?;
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where libav has no decoder for the codec.
+    pub(crate) fn new(packets: AudioPackets) -> Result<Self> {
+        let decoder = packets.decoder()?;
+        let parameters = packets.parameters();
         Ok(Self {
-            base: demuxer.time_base(stream_idx),
-            demuxer,
-            stream_idx,
+            base: packets.time_base(),
+            rate_hz: parameters.rate_hz,
+            speakers: parameters.speakers,
+            packets,
             decoder,
             frame: ffmpeg::frame::Audio::empty(),
-            rate_hz,
-            speakers: vec![-1; n_channels],
             n_last: 0,
             packet: None,
             is_draining: false,
-            n_last_failures: 0,
+            n_final_failures: 0,
             n_damaged: 0,
         })
     }
@@ -105,7 +83,7 @@ impl SoundReader {
     ///
     /// # Errors
     /// [`ErrorKind::Io`](crate::ErrorKind::Io) where the file can no longer be read.
-    pub(crate) fn next_block(&mut self) -> Result<Option<SoundBlock>> {
+    pub(crate) fn next_block(&mut self) -> Result<Option<DecodedAudio>> {
         loop {
             match self.decoder.receive_frame(&mut self.frame) {
                 Ok(()) => match self.decoded() {
@@ -113,7 +91,7 @@ impl SoundReader {
                     None => self.n_damaged += 1,
                 },
                 Err(ffmpeg::Error::Eof) => return Ok(None),
-                Err(ffmpeg::Error::Other { errno: super::errno::EAGAIN }) if !self.is_draining => {
+                Err(ffmpeg::Error::Other { errno: errno::EAGAIN }) if !self.is_draining => {
                     if !self.feed()?
                         && let Some(block) = self.damaged()
                     {
@@ -121,8 +99,8 @@ impl SoundReader {
                     }
                 }
                 Err(_) if self.is_draining => {
-                    self.n_last_failures += 1;
-                    if self.n_last_failures > MAX_LAST_FAILURES {
+                    self.n_final_failures += 1;
+                    if self.n_final_failures > MAX_FINAL_FAILURES {
                         return Ok(None);
                     }
                 }
@@ -137,28 +115,25 @@ impl SoundReader {
 
     /// Hands the next packet to the decoder; false where it was refused.
     fn feed(&mut self) -> Result<bool> {
-        while let Some(packet) = self.demuxer.next_packet()? {
-            // An empty packet would end the stream.
-            if packet.stream_idx() == self.stream_idx && !packet.data().is_empty() {
-                self.packet = (!packet.is_discard()).then(|| (packet.pts(), packet.duration()));
-                return Ok(self.decoder.send_packet(&packet.inner).is_ok());
-            }
+        if let Some(packet) = self.packets.next_packet()? {
+            self.packet = (!packet.is_discard()).then(|| (packet.pts(), packet.duration()));
+            return Ok(self.decoder.send_packet(&packet.inner).is_ok());
         }
-        self.n_damaged += u64::from(self.demuxer.n_read_errors());
+        self.n_damaged += self.packets.n_read_errors();
         self.is_draining = true;
-        // Refused means that it is at its end already, which the next call tells.
+        // A refusal means that the decoder is at its end already, which the next call reports.
         let _ = self.decoder.send_eof();
         Ok(true)
     }
 
-    /// Silence as long as the packet that failed; None where it was not to be heard, or its length is not known.
-    fn damaged(&mut self) -> Option<SoundBlock> {
+    /// Silence as long as the packet that failed; None where an edit list hides it, or its length is unknown.
+    fn damaged(&mut self) -> Option<DecodedAudio> {
         self.n_damaged += 1;
         let (pts, length) = self.packet.take()?;
         let claimed =
             TimeBase::of_rate(self.rate_hz).map_or(0, |rate| Timestamp::new(length, self.base).floor_to(rate));
         let n_frames = if self.n_last > 0 { self.n_last } else { claimed }.clamp(0, MAX_PACKET_FRAMES) as usize;
-        Some(SoundBlock {
+        Some(DecodedAudio {
             time: pts.map(|pts| Timestamp::new(pts, self.base)),
             samples: vec![0.0; n_frames * self.speakers.len()],
             rate_hz: self.rate_hz,
@@ -167,45 +142,22 @@ impl SoundReader {
         })
     }
 
-    /// The decoded frame; None where its sizes or its format make no sense.
-    fn decoded(&mut self) -> Option<SoundBlock> {
+    /// The decoded frame; None where its sizes or its format are invalid.
+    fn decoded(&mut self) -> Option<DecodedAudio> {
         let samples = interleaved(&self.frame)?;
-        self.speakers = speakers(&self.frame)?;
+        // SAFETY: the frame is valid while borrowed, and so is the layout in it.
+        #[expect(unsafe_code, reason = "the wrapper maps unknown channel numbers to its own enum")]
+        let speakers = unsafe { speakers(&raw const (*self.frame.as_ptr()).ch_layout) };
+        self.speakers = speakers?;
         self.rate_hz = self.frame.rate();
         self.n_last = self.frame.samples() as i64;
-        Some(SoundBlock {
+        Some(DecodedAudio {
             time: self.frame.pts().and_then(known).map(|pts| Timestamp::new(pts, self.base)),
             samples,
             rate_hz: self.rate_hz,
             speakers: self.speakers.clone(),
             is_damaged: false,
         })
-    }
-}
-
-impl Packet {
-    /// Frames at the start of the decoded sound that are not to be heard: the encoder's delay.
-    pub(super) fn n_leading(&self) -> u32 {
-        let mut size = 0;
-        // SAFETY: the packet is valid while `self` is borrowed; what comes back is null or `size` bytes that it owns.
-        #[expect(unsafe_code, reason = "the wrapper has no side data of packets by kind")]
-        let data = unsafe {
-            let kind = ffi::AVPacketSideDataType::SKIP_SAMPLES;
-            let data = ffi::av_packet_get_side_data(ffmpeg::packet::Ref::as_ptr(&self.inner), kind, &raw mut size);
-            if data.is_null() { &[] } else { std::slice::from_raw_parts(data, size) }
-        };
-        // The first of its fields, little-endian (libavcodec/packet.h).
-        data.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes))
-    }
-}
-
-fn speakers(frame: &ffmpeg::frame::Audio) -> Option<Vec<i32>> {
-    // SAFETY: the frame is valid while borrowed; libav checks the index, and answers -1 for layouts without order.
-    #[expect(unsafe_code, reason = "the wrapper takes unknown channel numbers for its own enum's")]
-    unsafe {
-        let layout = &raw const (*frame.as_ptr()).ch_layout;
-        let n = u32::try_from((*layout).nb_channels).ok().filter(|n| *n > 0)?;
-        Some((0..n).map(|i| ffi::av_channel_layout_channel_from_index(layout, i).0).collect())
     }
 }
 

@@ -3,8 +3,9 @@
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 
-use super::AudioBlock;
-use super::wav::to_i16;
+use super::block::AudioBlock;
+use super::convert::to_i16;
+use crate::advice::{Advice, Setting};
 use crate::error::{Error, Result};
 use crate::libav::{FlacEncoder, STREAMINFO_BYTES};
 
@@ -12,7 +13,7 @@ use crate::libav::{FlacEncoder, STREAMINFO_BYTES};
 const MAX_SAMPLES: u64 = (1 << 36) - 1;
 
 /// Writes blocks as FLAC to anything that can seek.
-pub struct FlacSink<W: Write + Seek> {
+pub struct FlacWriter<W: Write + Seek> {
     writer: W,
     encoder: FlacEncoder,
     channels: u16,
@@ -21,7 +22,7 @@ pub struct FlacSink<W: Write + Seek> {
     buffer: Vec<u8>,
 }
 
-impl<W: Write + Seek> FlacSink<W> {
+impl<W: Write + Seek> FlacWriter<W> {
     /// Begins a file; the writer stands at the start of an empty one.
     ///
     /// # Errors
@@ -44,7 +45,11 @@ impl<W: Write + Seek> FlacSink<W> {
         }
         self.n_samples += block.samples.len() as u64 / u64::from(self.channels);
         if self.n_samples > MAX_SAMPLES {
-            return Err(Error::limit("flac", "the sound is longer than FLAC can count", "pass --format wav"));
+            return Err(Error::limit(
+                "flac",
+                "the audio is longer than FLAC can count",
+                Advice::SetTo(Setting::AudioFormat, "wav".into()),
+            ));
         }
         self.buffer.clear();
         self.encoder.push(block.samples.iter().map(|sample| to_i16(*sample)), &mut self.buffer)?;

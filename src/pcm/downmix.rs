@@ -4,7 +4,7 @@ use std::f32::consts::FRAC_1_SQRT_2;
 
 /// What a channel is for. The rest (heights, wides) is `Other`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role {
+pub(crate) enum ChannelRole {
     Left,
     Right,
     /// Front centre, and the only channel of mono.
@@ -17,10 +17,10 @@ pub(super) enum Role {
     Other,
 }
 
-impl Role {
+impl ChannelRole {
     /// The roles of `n` channels whose container does not name them: the usual order of WAVE files.
-    pub(super) fn usual(n: usize) -> Vec<Self> {
-        use Role::{Centre, Left, Lfe, Right, SurroundCentre, SurroundLeft, SurroundRight};
+    pub(crate) fn usual(n: usize) -> Vec<Self> {
+        use ChannelRole::{Centre, Left, Lfe, Right, SurroundCentre, SurroundLeft, SurroundRight};
         match n {
             1 => vec![Centre],
             2 => vec![Left, Right],
@@ -30,13 +30,13 @@ impl Role {
             6 => vec![Left, Right, Centre, Lfe, SurroundLeft, SurroundRight],
             7 => vec![Left, Right, Centre, Lfe, SurroundCentre, SurroundLeft, SurroundRight],
             8 => vec![Left, Right, Centre, Lfe, SurroundLeft, SurroundRight, SurroundLeft, SurroundRight],
-            _ => vec![Role::Other; n],
+            _ => vec![ChannelRole::Other; n],
         }
     }
 
     /// The role of a speaker by its number: the bit in the channel mask of WAVE files, which libav and Symphonia
     /// count on from. None where it has no number.
-    pub(super) fn of_speaker(number: i32) -> Option<Self> {
+    pub(crate) fn of_speaker(number: i32) -> Option<Self> {
         Some(match number {
             ..0 => return None,
             // 29 and 30: a stereo downmix that the stream carries.
@@ -53,7 +53,7 @@ impl Role {
     }
 
     /// The roles of a whole layout; the usual ones where it names none.
-    pub(super) fn of_layout(numbers: &[i32]) -> Vec<Self> {
+    pub(crate) fn of_layout(numbers: &[i32]) -> Vec<Self> {
         match numbers {
             [_] => vec![Self::Centre],
             numbers => {
@@ -78,21 +78,21 @@ impl Role {
 }
 
 /// Mixes to a fixed number of channels.
-pub(super) struct Mixer {
+pub(crate) struct Downmixer {
     channels: usize,
     /// The layout that `matrix` is for.
-    layout: Vec<Role>,
+    layout: Vec<ChannelRole>,
     /// A row of input weights for each output channel; empty where samples pass unchanged.
     matrix: Vec<Vec<f32>>,
 }
 
-impl Mixer {
-    pub(super) fn new(channels: u16) -> Self {
+impl Downmixer {
+    pub(crate) fn new(channels: u16) -> Self {
         Self { channels: usize::from(channels), layout: Vec::new(), matrix: Vec::new() }
     }
 
     /// Interleaved samples of `layout` as interleaved samples of the wanted channels.
-    pub(super) fn mix(&mut self, samples: &[f32], layout: &[Role]) -> Vec<f32> {
+    pub(crate) fn mix(&mut self, samples: &[f32], layout: &[ChannelRole]) -> Vec<f32> {
         if self.layout != layout {
             self.layout = layout.to_vec();
             self.matrix = matrix(layout, self.channels);
@@ -113,7 +113,7 @@ impl Mixer {
     }
 }
 
-fn matrix(layout: &[Role], channels: usize) -> Vec<Vec<f32>> {
+fn matrix(layout: &[ChannelRole], channels: usize) -> Vec<Vec<f32>> {
     if layout.len() == channels {
         return Vec::new();
     }
@@ -142,33 +142,33 @@ mod tests {
 
     #[test]
     fn five_one_to_stereo_and_mono_keeps_levels_and_never_clips() {
-        let layout = Role::usual(6);
-        let mut stereo = Mixer::new(2);
+        let layout = ChannelRole::usual(6);
+        let mut stereo = Downmixer::new(2);
         let full = 1.0 + FRAC_1_SQRT_2 * 2.0;
         let one = |role| -> Vec<f32> { layout.iter().map(|r| if *r == role { 1.0 } else { 0.0 }).collect() };
         let close = |a: &[f32], b: &[f32]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-6);
-        assert!(close(&stereo.mix(&one(Role::Left), &layout), &[1.0 / full, 0.0]));
-        assert!(close(&stereo.mix(&one(Role::Centre), &layout), &[FRAC_1_SQRT_2 / full; 2]));
-        assert!(close(&stereo.mix(&one(Role::SurroundRight), &layout), &[0.0, FRAC_1_SQRT_2 / full]));
-        assert!(close(&stereo.mix(&one(Role::Lfe), &layout), &[0.0, 0.0]));
+        assert!(close(&stereo.mix(&one(ChannelRole::Left), &layout), &[1.0 / full, 0.0]));
+        assert!(close(&stereo.mix(&one(ChannelRole::Centre), &layout), &[FRAC_1_SQRT_2 / full; 2]));
+        assert!(close(&stereo.mix(&one(ChannelRole::SurroundRight), &layout), &[0.0, FRAC_1_SQRT_2 / full]));
+        assert!(close(&stereo.mix(&one(ChannelRole::Lfe), &layout), &[0.0, 0.0]));
         assert!(close(&stereo.mix(&[1.0; 6], &layout), &[1.0, 1.0]));
-        assert!(close(&Mixer::new(1).mix(&[1.0; 6], &layout), &[1.0]));
+        assert!(close(&Downmixer::new(1).mix(&[1.0; 6], &layout), &[1.0]));
     }
 
     #[test]
     fn stereo_to_mono_is_the_mean_and_mono_to_stereo_the_copy() {
-        assert_eq!(Mixer::new(1).mix(&[0.5, 0.25, -1.0, 1.0], &Role::usual(2)), [0.375, 0.0]);
-        assert_eq!(Mixer::new(2).mix(&[0.5, -1.0], &Role::usual(1)), [0.5, 0.5, -1.0, -1.0]);
-        assert_eq!(Mixer::new(2).mix(&[0.5, -1.0], &Role::usual(2)), [0.5, -1.0]);
+        assert_eq!(Downmixer::new(1).mix(&[0.5, 0.25, -1.0, 1.0], &ChannelRole::usual(2)), [0.375, 0.0]);
+        assert_eq!(Downmixer::new(2).mix(&[0.5, -1.0], &ChannelRole::usual(1)), [0.5, 0.5, -1.0, -1.0]);
+        assert_eq!(Downmixer::new(2).mix(&[0.5, -1.0], &ChannelRole::usual(2)), [0.5, -1.0]);
     }
 
     #[test]
     fn every_count_of_channels_mixes_without_clipping() {
         for n in 1..40 {
-            let layout = Role::usual(n);
+            let layout = ChannelRole::usual(n);
             assert_eq!(layout.len(), n);
             for out in [1, 2] {
-                let mixed = Mixer::new(out).mix(&vec![1.0; n], &layout);
+                let mixed = Downmixer::new(out).mix(&vec![1.0; n], &layout);
                 assert!(mixed.len() == usize::from(out) && mixed.iter().all(|s| s.abs() <= 1.0 + 1e-6), "{n} to {out}");
             }
         }
