@@ -22,7 +22,8 @@ use index::FrameIndex;
 pub use reader::{FrameReader, FrameSink, ReadOutcome};
 
 /// Decoder backend of a video.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum DecoderBackend {
     /// libav for files, OpenCV for the rest.
     #[default]

@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use vidgist::input::Source;
 use vidgist::limits::Limits;
 use vidgist::media::{MediaInfo, Ratio};
 use vidgist::report::json;
-use vidgist::source::Source;
 
 use super::args::ProbeArgs;
 use super::{PARTIAL, print};

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::source::Source;
+use crate::input::Source;
 
 /// A folder in a folder in a folder … is followed this far.
 const MAX_DEPTH: usize = 16;
