@@ -210,7 +210,7 @@ impl<'a> Asker<'a> {
                         let answer = self.put_merge(&*self.for_windows, several, false, total).await;
                         let answer = answer.map_err(Unanswered::into_text)?;
                         let range = TimeRange::new(several[0].range.start, several[several.len() - 1].range.end);
-                        PartAnswer { range, text: answer.alternatives.first().map(|one| one.text.clone()) }
+                        PartAnswer { range, text: answer.choices.first().map(|one| one.text.clone()) }
                     }
                 });
             }
