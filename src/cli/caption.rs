@@ -43,7 +43,7 @@ pub async fn run(args: &CaptionArgs, config: &Config, quiet: bool) -> Result<Exi
         WordsContext { base_url: args.model.base_url.as_deref(), server: &args.model.server, stream_idx: None };
     let sampling = job_args::sampling(&args.sampling, config, "5s", None)?;
     let each = Job {
-        words: transcribers::ways(&args.transcript, context, config)?,
+        words: transcribers::ways(&args.transcript, context, config).await?,
         needs_words: args.transcript.transcript.is_some(),
         // Each input takes the source's place in its turn.
         ..job_args::job(Source::Camera(0), sampling, &args.sampling, &args.picture, config)?

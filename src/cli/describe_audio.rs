@@ -108,7 +108,7 @@ async fn describe(
         server: &args.model.server,
         stream_idx: Some(stream.stream_idx),
     };
-    for way in transcribers::ways(&args.transcript, context, config)? {
+    for way in transcribers::ways(&args.transcript, context, config).await? {
         match way.transcribe(path, &info, &|_| {}).await {
             Ok(Words::Found(found)) => transcript = Some(found),
             Ok(Words::None { reason }) => tracing::info!("{input}: {reason}"),

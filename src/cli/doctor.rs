@@ -30,7 +30,7 @@ pub async fn run(args: &DoctorArgs, config_path: Option<&Path>, config: &Config)
     });
     let mut is_well = true;
     let server_args = ServerArgs { ca_file: args.ca_file.clone(), ..ServerArgs::default() };
-    match model::choose(args.base_url.as_deref(), args.model.as_deref(), &server_args, config) {
+    match model::choose(args.base_url.as_deref(), args.model.as_deref(), &server_args, config).await {
         Err(error) => {
             is_well = false;
             lines.push(bad("model", &error.to_string()));

@@ -14,7 +14,7 @@ use vidgist::llm::{ChatConfig, ChatModel, Detail, SamplingParams, connect};
 use vidgist::pipeline::Answerer;
 use vidgist::time::Timestamp;
 
-use super::api_key::KeySource;
+use super::api_key::KeyCommand;
 use super::args::{DetailChoice, ModelArgs, ServerArgs};
 use super::config::Config;
 
@@ -39,7 +39,7 @@ pub enum Choice {
 /// Flags win over the environment, that wins over the configuration.
 ///
 /// A key goes to the provider whose variable holds it, and to an address that the user named himself.
-pub fn choose(base_url: Option<&str>, model: Option<&str>, args: &ServerArgs, config: &Config) -> Result<Choice> {
+pub async fn choose(base_url: Option<&str>, model: Option<&str>, args: &ServerArgs, config: &Config) -> Result<Choice> {
     let providers = Providers::with(&config.providers)?;
     let named = model.or(config.model.as_deref());
     if named == Some(BUILT_IN) {
@@ -51,7 +51,7 @@ pub fn choose(base_url: Option<&str>, model: Option<&str>, args: &ServerArgs, co
         // The configuration's address belongs to the configuration's model.
         let configured = config.base_url.as_deref().filter(|_| model.is_none());
         let address = named_address(provider, base_url.or(configured))?;
-        let key = provider_key(provider, config)?;
+        let key = provider_key(provider, config).await?;
         if key.is_none() && provider.needs_key {
             let problem = format!("no key of {} is known", provider.name);
             return Err(Error::usage("--model", problem, format!("set {}", provider.key_variables.join(" or "))));
@@ -60,12 +60,12 @@ pub fn choose(base_url: Option<&str>, model: Option<&str>, args: &ServerArgs, co
     } else if let Some(address) = base_url.or(config.base_url.as_deref()) {
         let address = parse_base_url(address)?;
         let provider = providers.at(&address);
-        let key = match own_key(provider, config)? {
+        let key = match own_key(provider, config).await? {
             Some(key) => Some(key),
-            None => key(config)?,
+            None => key(config).await?,
         };
         (provider, address, key)
-    } else if let (Some(key), Some(provider)) = (key(config)?, providers.get(OPENAI_NAME)) {
+    } else if let (Some(key), Some(provider)) = (key(config).await?, providers.get(OPENAI_NAME)) {
         (provider, named_address(provider, None)?, Some(key))
     } else if named.is_some() {
         let advice = format!("set {KEY_VARIABLE}, name a server with --base-url, or write PROVIDER:MODEL");
@@ -114,7 +114,7 @@ pub fn unasked(args: &ModelArgs, config: &Config) -> Result<Answerer> {
 }
 
 fn chosen(args: &ModelArgs, config: &Config) -> Result<Choice> {
-    choose(args.base_url.as_deref(), args.model.as_deref(), &args.server, config)
+    choose(args.base_url.as_deref(), args.model.as_deref(), &args.server, config).await
 }
 
 fn ready(args: &ModelArgs, choice: Choice) -> Result<Answerer> {
@@ -174,36 +174,42 @@ fn say_what_is_known(chat: &ChatConfig) {
 }
 
 /// The key of `OpenAI` or of an address that the user named: out of the environment, or from where the configuration says.
-pub fn key(config: &Config) -> Result<Option<SecretString>> {
+pub async fn key(config: &Config) -> Result<Option<SecretString>> {
     if let Some(key) = secret(KEY_VARIABLE) {
         return Ok(Some(key));
     }
     let is_ours = owner(config)?.is_none_or(|owner| owner == OPENAI_NAME);
     let source = config.keys.get(OPENAI_NAME).or(config.key.as_ref().filter(|_| is_ours));
-    source.map(KeySource::get).transpose()
+    printed(source).await
 }
 
 /// The key of a provider that was named.
-fn provider_key(provider: &Provider, config: &Config) -> Result<Option<SecretString>> {
-    match own_key(provider, config)? {
-        None if provider.name == OPENAI_NAME => key(config),
-        None if owner(config)?.is_some_and(|owner| owner == provider.name) => {
-            config.key.as_ref().map(KeySource::get).transpose()
-        }
+async fn provider_key(provider: &Provider, config: &Config) -> Result<Option<SecretString>> {
+    match own_key(provider, config).await? {
+        None if provider.name == OPENAI_NAME => key(config).await,
+        None if owner(config)?.is_some_and(|owner| owner == provider.name) => printed(config.key.as_ref()).await,
         own => Ok(own),
     }
 }
 
 /// The key of a provider and of no other: out of its own variables, or from where its table says.
-fn own_key(provider: &Provider, config: &Config) -> Result<Option<SecretString>> {
+async fn own_key(provider: &Provider, config: &Config) -> Result<Option<SecretString>> {
     match provider.key_variables.iter().find_map(|name| secret(name)) {
-        None => config.keys.get(&provider.name).map(KeySource::get).transpose(),
+        None => printed(config.keys.get(&provider.name)).await,
         own => Ok(own),
     }
 }
 
-/// Whose key the configuration's `api_key_command` or `api_key_keyring` is: that of the provider that its `model` names. None where it
-/// names none: then it is that of `OpenAI` or of the configuration's address.
+/// The key that a command prints; None where there is no command.
+async fn printed(command: Option<&KeyCommand>) -> Result<Option<SecretString>> {
+    match command {
+        Some(command) => command.key().await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The provider of the configuration's top-level `api_key_command`: that of its `model`. None where the model names no
+/// provider: then the key is that of `OpenAI` or of the configuration's address.
 fn owner(config: &Config) -> Result<Option<String>> {
     let providers = Providers::with(&config.providers)?;
     Ok(config.model.as_deref().and_then(|model| Some(providers.split(model).0?.name.clone())))

@@ -45,7 +45,7 @@ pub async fn run(args: &SummarizeArgs, config: &Config, quiet: bool, is_dry: boo
     let context =
         WordsContext { base_url: args.model.base_url.as_deref(), server: &args.model.server, stream_idx: None };
     let job = Job {
-        words: transcribers::ways(&args.transcript, context, config)?,
+        words: transcribers::ways(&args.transcript, context, config).await?,
         needs_words: args.transcript.transcript.is_some(),
         ask: Some(Ask {
             answerer,

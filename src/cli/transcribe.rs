@@ -91,7 +91,7 @@ async fn transcribe(input: &str, args: &TranscribeArgs, config: &Config, quiet: 
     let context = WordsContext { base_url: args.base_url.as_deref(), server: &args.server, stream_idx };
     let progress = Progress::new(quiet);
     let (mut found, mut reasons) = (None, Vec::new());
-    for way in transcribers::ways(&args.transcript, context, config)? {
+    for way in transcribers::ways(&args.transcript, context, config).await? {
         match way.transcribe(path, &info, &|until| progress.heard(until)).await? {
             Words::Found(transcript) => {
                 found = Some(transcript);

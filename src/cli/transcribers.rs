@@ -28,7 +28,11 @@ pub struct WordsContext<'a> {
 }
 
 /// The ways to get at the words, in the order in which they are tried; empty where none are wanted.
-pub fn ways(args: &TranscriptArgs, context: WordsContext<'_>, config: &Config) -> Result<Vec<Arc<dyn Transcriber>>> {
+pub async fn ways(
+    args: &TranscriptArgs,
+    context: WordsContext<'_>,
+    config: &Config,
+) -> Result<Vec<Arc<dyn Transcriber>>> {
     let stt = match args.stt.or(config.transcription.stt) {
         _ if args.no_transcript => Stt::None,
         _ if args.transcript.is_some() => Stt::Subtitles,
@@ -53,7 +57,7 @@ pub fn ways(args: &TranscriptArgs, context: WordsContext<'_>, config: &Config) -
         (Stt::Api, None) => {
             return Err(Error::usage("--stt api", "needs the endpoint's model", "name it with --stt-model"));
         }
-        (Stt::Api | Stt::Auto, Some(model)) => ways.push(Arc::new(api(model, args, context, config)?)),
+        (Stt::Api | Stt::Auto, Some(model)) => ways.push(Arc::new(api(model, args, context, config).await?)),
         (Stt::Whisper | Stt::Auto, _) => ways.push(Arc::new(whisper(args, context, config, stt == Stt::Whisper)?)),
         (Stt::Subtitles | Stt::None, _) => {}
     }
@@ -64,10 +68,10 @@ fn language(args: &TranscriptArgs, config: &Config) -> Option<String> {
     args.language.clone().or_else(|| config.transcription.language.clone())
 }
 
-fn api(model: &str, args: &TranscriptArgs, context: WordsContext<'_>, config: &Config) -> Result<ApiTranscriber> {
+async fn api(model: &str, args: &TranscriptArgs, context: WordsContext<'_>, config: &Config) -> Result<ApiTranscriber> {
     let address = args.stt_base_url.as_deref().or(config.transcription.base_url.as_deref());
     let address = address.or(context.base_url).or(config.base_url.as_deref()).unwrap_or(model::OPENAI);
-    let key = model::key(config)?;
+    let key = model::key(config).await?;
     if key.is_none() && address == model::OPENAI {
         // Sound that cannot be answered for is not sent.
         let advice = format!("set {}, or name a server with --stt-base-url", model::KEY_VARIABLE);
