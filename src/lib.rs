@@ -56,6 +56,7 @@
 
 pub mod advice;
 pub mod audio;
+mod blocking;
 pub mod chat;
 pub mod digest;
 pub mod encode;

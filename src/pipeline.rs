@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use crate::blocking::run_blocking;
 use crate::chat::ModelDescription;
 use crate::digest;
 use crate::encode::EncodeOptions;
@@ -301,7 +302,7 @@ async fn answer(
         let images: Vec<_> = timeline.frames.iter().map(|frame| frame.image.clone()).collect();
         let folder = folder.clone();
         let is_frames_alone = job.ask.is_none();
-        report = stages::blocking(move || {
+        report = run_blocking(move || {
             if is_frames_alone {
                 write::write_frames_index(&report, &folder)?;
             } else {

@@ -18,7 +18,7 @@ use vidgist::report::json;
 use vidgist::report::sound::SoundReport;
 use vidgist::source::Source;
 use vidgist::time::TimeRange;
-use vidgist::transcribe::Words;
+use vidgist::transcribe::TranscriptionOutcome;
 
 use super::args::{DescribeArgs, DescriptionFormat};
 use super::config::Config;
@@ -110,8 +110,8 @@ async fn describe(
     };
     for way in transcribers::ways(&args.transcript, context, config)? {
         match way.transcribe(path, &info, &|_| {}).await {
-            Ok(Words::Found(found)) => transcript = Some(found),
-            Ok(Words::None { reason }) => tracing::info!("{input}: {reason}"),
+            Ok(TranscriptionOutcome::Found(found)) => transcript = Some(found),
+            Ok(TranscriptionOutcome::None { reason }) => tracing::info!("{input}: {reason}"),
             // Words are an extra here, unless the user named them.
             Err(error) if args.transcript.transcript.is_none() => warn(&error.to_string()),
             Err(error) => return Err(error.into()),

@@ -12,7 +12,7 @@ use vidgist::limits::Limits;
 use vidgist::media::Ratio;
 use vidgist::report::{json, subtitles};
 use vidgist::source::Source;
-use vidgist::transcribe::Words;
+use vidgist::transcribe::TranscriptionOutcome;
 use vidgist::transcript::Transcript;
 
 use super::args::{TranscribeArgs, TranscriptFormat};
@@ -93,11 +93,11 @@ async fn transcribe(input: &str, args: &TranscribeArgs, config: &Config, quiet: 
     let (mut found, mut reasons) = (None, Vec::new());
     for way in transcribers::ways(&args.transcript, context, config)? {
         match way.transcribe(path, &info, &|until| progress.heard(until)).await? {
-            Words::Found(transcript) => {
+            TranscriptionOutcome::Found(transcript) => {
                 found = Some(transcript);
                 break;
             }
-            Words::None { reason } => reasons.push(reason),
+            TranscriptionOutcome::None { reason } => reasons.push(reason),
         }
     }
     progress.clear();

@@ -9,8 +9,8 @@ use vidgist::limits::Limits;
 use vidgist::transcribe::Transcriber;
 use vidgist::transcribe::api::{ApiTranscriber, ApiTranscriberConfig};
 use vidgist::transcribe::subtitles::Subtitles;
-use vidgist::transcribe::whisper::models::{self, Weights};
-use vidgist::transcribe::whisper::{Whisper, WhisperConfig};
+use vidgist::transcribe::whisper::models::{self, SpeechModel};
+use vidgist::transcribe::whisper::{IS_AVAILABLE, Whisper, WhisperConfig};
 
 use super::args::{ServerArgs, Stt, TranscriptArgs};
 use super::config::{self, Config};
@@ -54,6 +54,8 @@ pub fn ways(args: &TranscriptArgs, context: WordsContext<'_>, config: &Config) -
             return Err(Error::usage("--stt api", "needs the endpoint's model", "name it with --stt-model"));
         }
         (Stt::Api | Stt::Auto, Some(model)) => ways.push(Arc::new(api(model, args, context, config)?)),
+        // A build without Whisper does not try it unless it is named.
+        (Stt::Auto, None) if !IS_AVAILABLE => {}
         (Stt::Whisper | Stt::Auto, _) => ways.push(Arc::new(whisper(args, context, config, stt == Stt::Whisper)?)),
         (Stt::Subtitles | Stt::None, _) => {}
     }
@@ -77,7 +79,7 @@ fn api(model: &str, args: &TranscriptArgs, context: WordsContext<'_>, config: &C
     ApiTranscriber::new(ApiTranscriberConfig {
         language: language(args, config),
         stream_idx: context.stream_idx,
-        words: args.words,
+        word_times: args.words,
         ..ApiTranscriberConfig::new(server, model)
     })
 }
@@ -89,37 +91,33 @@ fn whisper(args: &TranscriptArgs, context: WordsContext<'_>, config: &Config, is
     let name = name.unwrap_or(models::DEFAULT);
     let folder = config::models_folder().unwrap_or_default();
     let model = model_file(name, &folder)?;
-    let voice_model = Weights::named(models::VOICE).map(|voice| voice.path_in(&folder)).unwrap_or_default();
-    if let Some(missing) = [&model, &voice_model].into_iter().find(|file| (is_named || is_chosen) && !file.exists()) {
-        let known = Weights::named(name).map_or("", |weights| weights.name);
+    let vad_model = SpeechModel::by_name(models::VAD).map(|vad| vad.path_in(&folder)).unwrap_or_default();
+    if let Some(missing) = [&model, &vad_model].into_iter().find(|file| (is_named || is_chosen) && !file.exists()) {
+        let known = SpeechModel::by_name(name).map_or("", |model| model.name);
         let advice = format!("get it with: {}", format!("vidgist models pull {known}").trim());
         return Err(Error::usage(missing.display(), "the speech model is not on this machine", advice));
     }
-    Whisper::new(WhisperConfig {
-        name: model
-            .file_name()
-            .filter(|_| Weights::named(name).is_none())
-            .map_or_else(|| name.to_owned(), |file| file.to_string_lossy().into_owned()),
-        model,
-        voice_model,
-        language: language(args, config),
-        translate: args.translate,
-        words: args.words,
-        stream_idx: context.stream_idx,
-        n_ears: None,
-    })
+    // A file that is not in the catalog goes by its own name.
+    let file_name = model.file_name().filter(|_| SpeechModel::by_name(name).is_none());
+    let shown = file_name.map_or_else(|| name.to_owned(), |file| file.to_string_lossy().into_owned());
+    let mut whisper = WhisperConfig::new(shown, model, vad_model);
+    whisper.language = language(args, config);
+    whisper.translate = args.translate;
+    whisper.word_times = args.words;
+    whisper.stream_idx = context.stream_idx;
+    Whisper::new(whisper)
 }
 
 /// The file of a model that is known by name, or is named by its path.
 fn model_file(name: &str, folder: &Path) -> Result<PathBuf> {
-    if let Some(weights) = Weights::named(name).filter(|weights| weights.name != models::VOICE) {
+    if let Some(weights) = SpeechModel::by_name(name).filter(|model| model.name != models::VAD) {
         return Ok(weights.path_in(folder));
     }
     let is_path = name.contains(std::path::is_separator) || Path::new(name).exists();
     if is_path {
         return Ok(name.into());
     }
-    let names: Vec<&str> = models::ALL.iter().map(|w| w.name).filter(|name| *name != models::VOICE).collect();
+    let names: Vec<&str> = models::ALL.iter().map(|w| w.name).filter(|name| *name != models::VAD).collect();
     let advice = format!("there are {}; or name a file in whisper.cpp's form", names.join(", "));
     Err(Error::usage("--whisper-model", format!("{name:?} is not known"), advice))
 }

@@ -4,8 +4,8 @@ use tokio::sync::mpsc;
 
 use super::dedup::{Dedup, Output};
 use super::select::{Draft, scan};
-use super::stages::blocking;
 use super::{Event, Job, Stop};
+use crate::blocking::run_blocking;
 use crate::error::{Error, Result};
 use crate::frame_diff::FrameScore;
 use crate::fs::{frame_file_name, write_file, write_frame};
@@ -66,7 +66,7 @@ pub(super) async fn look(
     let moments = plan.moments();
     let mut output = Output::new(sender, plan.clone(), job.encode, job.contact_sheet);
     let mut dedup = job.dedup.then(Dedup::default);
-    let reading = blocking(move || {
+    let reading = run_blocking(move || {
         let mut scorer = Scorer::new();
         let mut reader = video.reader()?;
         let outcome = reader.read(&moments, size, &mut |frame| {
@@ -134,7 +134,7 @@ async fn keep(
                 let name = format!("contact-sheet-{number:02}.{}", image.format.extension());
                 if let Some(folder) = &job.output {
                     let path = folder.join(&name);
-                    blocking(move || write_file(&path, &image.bytes)).await?;
+                    run_blocking(move || write_file(&path, &image.bytes)).await?;
                     looked.contact_sheets.push(name);
                 }
                 continue;
@@ -168,7 +168,7 @@ async fn keep(
             let mut facts = ReportFrame::new(&image, Some(score));
             facts.reason = reason;
             facts.file = Some(frame_file_name(&image));
-            blocking(move || write_frame(&image, &folder)).await?;
+            run_blocking(move || write_frame(&image, &folder)).await?;
             looked.report_frames.push(facts);
         }
     }

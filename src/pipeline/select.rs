@@ -2,8 +2,8 @@
 
 use tokio::sync::mpsc;
 
-use super::stages::blocking;
 use super::{Event, Job, Stop};
+use crate::blocking::run_blocking;
 use crate::error::Result;
 use crate::sampling::{self, SamplePlan, Sampling, SamplingOptions, Scanned};
 use crate::time::{TimeRange, Timestamp};
@@ -62,7 +62,7 @@ pub(super) async fn scan(
     let _ = events.send(Event::Scanning { n_points: points.len() }).await;
     let (options, limits) = (job.sampling.clone(), job.limits);
     let (events, stop) = (events.clone(), stop.clone());
-    let (video, plan) = blocking(move || {
+    let (video, plan) = run_blocking(move || {
         let mut scanned: Vec<Scanned> = Vec::with_capacity(points.len());
         let mut scorer = Scorer::new();
         video.reader()?.read(&points, SCAN_SIZE, &mut |frame| {

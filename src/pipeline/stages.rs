@@ -6,37 +6,27 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use super::{Event, Job};
+use crate::blocking::run_blocking;
 use crate::chat::{ChatResponse, Message};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::llm::{ChatModel, ChatRequest, StreamSink, StreamUpdate};
 use crate::media::MediaInfo;
 use crate::probe;
 use crate::report::StageTime;
 use crate::source::Source;
 use crate::time::{TimeRange, Timestamp};
-use crate::transcribe::Words as Found;
+use crate::transcribe::TranscriptionOutcome;
 use crate::transcript::Transcript;
 use crate::video::Video;
 
 /// A range for what has no time.
 pub(super) const NO_TIME: TimeRange = TimeRange { start: Timestamp::ZERO, end: Timestamp::ZERO };
 
-/// Runs work that blocks on a thread of its own.
-pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(outcome) => outcome,
-        Err(failure) => {
-            let problem = "failed in itself: this is a fault of vidgist";
-            Err(Error::malformed("the run", problem, "report it, with the file if you can").because(failure))
-        }
-    }
-}
-
 /// The source's facts, and its video where it has one.
 pub(super) async fn open(job: &Job) -> Result<(MediaInfo, Option<Video>)> {
     let (source, rate, decoder, limits) = (job.source.clone(), job.sequence_rate, job.decoder, job.limits);
     let cache = job.cache.as_ref().map(|folder| folder.join("index"));
-    blocking(move || {
+    run_blocking(move || {
         let info = probe::probe(&source, rate, &limits)?;
         let video = Video::open(&source, &info, decoder, &limits, cache.as_deref())?;
         Ok((info, video))
@@ -71,11 +61,11 @@ pub(super) async fn find_words(job: &Job, info: &MediaInfo, events: &mpsc::Sende
             continue;
         }
         match way.transcribe(path, info, &heard).await {
-            Ok(Found::Found(transcript)) => {
+            Ok(TranscriptionOutcome::Found(transcript)) => {
                 words.transcript = Some(transcript);
                 return Ok(words);
             }
-            Ok(Found::None { reason }) => reasons.push(reason),
+            Ok(TranscriptionOutcome::None { reason }) => reasons.push(reason),
             Err(error) if job.needs_words => return Err(error),
             Err(error) => words.problems.push(("the transcript".to_owned(), error.to_string())),
         }
