@@ -2,23 +2,15 @@
 
 mod api_key;
 pub mod args;
-mod audio;
-mod audio_track;
-mod caption;
 mod config;
-mod describe_audio;
 mod doctor;
 mod flags;
-mod frames;
 mod job_args;
-mod model;
 mod models;
 mod probe;
 mod progress;
 mod providers;
-mod summarize;
-mod transcribe;
-mod transcribers;
+mod run;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
@@ -28,13 +20,11 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::CommandFactory as _;
 use tracing_subscriber::EnvFilter;
-use vidgist::pipeline::{Event, Job, Stop};
 use vidgist::report::{Report, Status};
 use vidgist::{Error, ErrorKind};
 
 use args::{Cli, Command};
-use config::Config;
-use progress::Progress;
+use config::CommandConfig;
 
 /// Finished, but with failures in the result.
 const PARTIAL: u8 = 1;
@@ -53,21 +43,26 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         print(&String::from_utf8_lossy(&script))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let config = Config::load(cli.config.as_deref())?;
+    let job = job_args::job(&cli.command)?;
+    if cli.print_job {
+        let job = job.ok_or_else(|| {
+            Error::usage("--print-job", "is for commands that run a job", "use it with summarize, caption or frames")
+        })?;
+        print(&job.to_toml()?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let config = CommandConfig::load(cli.config.as_deref())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let outcome = runtime.block_on(async {
+        if let Some(job) = job {
+            return run::run(job, &config, cli.quiet).await;
+        }
         match cli.command {
-            Command::Summarize(args) => summarize::run(&args, &config, cli.quiet, args.requests.dry_run).await,
-            Command::Plan(args) => summarize::run(&args, &config, cli.quiet, true).await,
-            Command::Caption(args) => caption::run(&args, &config, cli.quiet).await,
-            Command::Frames(args) => frames::run(&args, &config, cli.quiet).await,
-            Command::Audio(args) => unless_interrupted(audio::run(&args)).await,
-            Command::DescribeAudio(args) => unless_interrupted(describe_audio::run(&args, &config)).await,
-            Command::Transcribe(args) => unless_interrupted(transcribe::run(&args, &config, cli.quiet)).await,
+            Command::Run { job } => run::run_file(&job, &config, cli.quiet).await,
             Command::Probe(args) => probe::run(&args),
             Command::Models { action } => unless_interrupted(models::run(action.as_ref(), &config, cli.quiet)).await,
             Command::Doctor(args) => unless_interrupted(doctor::run(&args, cli.config.as_deref(), &config)).await,
-            Command::Completions { .. } => Ok(ExitCode::SUCCESS),
+            _ => Ok(ExitCode::SUCCESS),
         }
     });
     // A decoder may still sit in foreign code that cannot be interrupted.
@@ -75,48 +70,13 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
     outcome
 }
 
-/// For work that has nothing to hand over when it is stopped.
+/// For work that leaves nothing behind when it is stopped.
 async fn unless_interrupted(work: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
     tokio::select! {
         // The listener stands before the work begins.
         biased;
         _ = tokio::signal::ctrl_c() => Err(Error::interrupted().into()),
         outcome = work => outcome,
-    }
-}
-
-/// Follows a run to its end. The first ctrl-c asks it to stop, the second does not wait.
-async fn follow(job: Job, quiet: bool) -> Result<Report> {
-    let stop = Stop::default();
-    let progress = Progress::new(quiet);
-    let mut events = vidgist::pipeline::run(job, stop.clone());
-    // One listener for the whole run: a new one for each event would miss a signal between two of them.
-    let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
-    let (mut is_stopping, mut is_asking) = (false, false);
-    loop {
-        tokio::select! {
-            biased;
-            _ = &mut interrupt, if !is_stopping => {
-                is_stopping = true;
-                progress.clear();
-                if is_asking {
-                    say("stopping: answers on their way are waited for, ctrl-c again ends at once");
-                }
-                stop.stop();
-                end_at_once_on_the_next();
-            }
-            event = events.recv() => match event {
-                Some(Event::Finished(outcome)) => {
-                    progress.clear();
-                    return Ok((*outcome)?);
-                }
-                Some(event) => {
-                    is_asking |= matches!(event, Event::Asking { .. });
-                    progress.show(&event);
-                }
-                None => return Err(Error::interrupted().into()),
-            },
-        }
     }
 }
 
@@ -128,8 +88,8 @@ fn end_at_once_on_the_next() {
     });
 }
 
-/// The exit code that a report asks for; what is missing is told on stderr too.
-fn code_for(report: &Report) -> ExitCode {
+/// The exit code of a report; what is missing goes to stderr too.
+fn report_gaps(report: &Report) -> ExitCode {
     for gap in report.gaps() {
         warn(&format!("{}: missing {}: {}", report.media.input, gap.what, gap.why));
     }
@@ -149,13 +109,13 @@ fn print(text: &str) -> Result<(), Error> {
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|e| Error::io(Path::new("stdout"), e))
 }
 
-/// Writes one line to stderr, cleared of what a terminal would obey.
+/// Writes one line to stderr, without control characters.
 fn say(line: &str) {
-    // Nobody reads stderr: there is nobody to tell.
+    // Where stderr is closed, there is nothing else to do.
     let _ = writeln!(std::io::stderr(), "{}", vidgist::sanitize::clean_line(line));
 }
 
-/// Tells on stderr what is missing in a result; with -q the exit code and the result alone tell.
+/// Writes a warning to stderr; with -q the exit code and the result say it alone.
 fn warn(text: &str) {
     if tracing::enabled!(tracing::Level::WARN) {
         say(&format!("warning: {text}"));

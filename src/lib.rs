@@ -1,69 +1,57 @@
 //! Vidgist turns video and sound into text.
 //!
 //! ```text
-//! source -> probe -> plan -> frames -> score, encode --\
-//!               \-> subtitles, or sound -> transcript --> timeline -> prompt -> model -> report
+//! source -> probe -> sampling -> frames -> score, encode --\
+//!               \-> subtitles, or audio -> transcript ------> timeline -> windows -> answer -> report
 //! ```
 //!
-//! [`pipeline::run`] goes the whole way; each arrow is a module that can be used by itself. Times are exact
-//! ([`time::Timestamp`]) and share one clock. Nothing here prints, ends the process or reads the environment; what is
-//! worth knowing on the way is told through `tracing`.
+//! The short ways: [`Video::open`] reads frames, [`summarize()`] and [`transcribe()`] do the whole job. A [`job::Job`] says
+//! as data what is wanted, and an [`engine::Engine`] runs it with events on the way. Each stage can be used alone.
 //!
-//! # Example
+//! Times are exact ([`time::Timestamp`]) and share one clock. The library never prints, never ends the process and never
+//! reads the environment; it logs through `tracing`.
 //!
-//! A summary by the built-in model, without any network, of one frame every five seconds:
+//! # Frames
+//!
+//! ```
+//! use std::time::Duration;
+//! use vidgist::{Sampling, Video};
+//!
+//! let video = Video::open("fixtures/talk.mp4")?.max_width(320);
+//! for frame in video.frames(Sampling::every(Duration::from_secs(5)))? {
+//!     let frame = frame?;
+//!     println!("{} {}x{}", frame.time, frame.width, frame.height);
+//! }
+//! # Ok::<(), vidgist::Error>(())
+//! ```
+//!
+//! # A summary by a vision model
 //!
 //! ```no_run
-//! use std::sync::Arc;
-//! use vidgist::limits::Limits;
-//! use vidgist::media::Ratio;
-//! use vidgist::pipeline::{SpendLimit, Ask, Event, Job, Stop, run};
-//! use vidgist::sampling::{SamplingOptions, Sampling};
-//! use vidgist::{encode, llm, prompt, report, source, transcribe};
-//!
 //! # async fn example() -> vidgist::Result<()> {
-//! let limits = Limits::default();
-//! let sampling = Sampling::Interval("5s".parse()?);
-//! let words = transcribe::subtitles::Subtitles { explicit: None, language: None, limits };
-//! let model = Arc::new(llm::DIGESTMOD::Digest);
-//! let job = Job {
-//!     source: source::Source::identify("talk.mp4")?,
-//!     sampling: SamplingOptions { sampling, start: None, end: None, max_frames: Some(100) },
-//!     sequence_rate: Ratio::ONE,
-//!     decoder: vidgist::video::Decoder::Auto,
-//!     dedup: false,
-//!     contact_sheet: false,
-//!     max_width: 768,
-//!     encode: encode::EncodeOptions::default(),
-//!     words: vec![Arc::new(words)],
-//!     needs_words: false,
-//!     ask: Some(Ask { model, prompt: prompt::PromptOptions::default(), fence: 0x5eed_1234, is_live: false, concurrency: 4, allowance: SpendLimit::default(), dry_run: None }),
-//!     output: None,
-//!     cache: None,
-//!     limits,
-//! };
-//! let mut events = run(job, Stop::default());
-//! while let Some(event) = events.recv().await {
-//!     if let Event::Finished(outcome) = event {
-//!         let report = (*outcome)?;
-//!         assert_eq!(report.status(), report::Status::Complete);
-//!         let _markdown = report::render(&report, report::Format::Markdown)?;
-//!     }
+//! let report = vidgist::summarize("talk.mp4").model("openai:gpt-4o-mini").api_key("sk-...").run().await?;
+//! if let Some(answer) = &report.answer {
+//!     println!("{}", answer.alternatives[0].text);
 //! }
 //! # Ok(())
 //! # }
 //! ```
 
 pub mod advice;
+pub mod analyze;
 pub mod audio;
 mod blocking;
 pub mod chat;
 pub mod digest;
 pub mod encode;
+pub mod engine;
 pub mod error;
+pub mod event;
+mod facade;
 pub mod frame_diff;
 pub mod fs;
 pub mod http;
+pub mod job;
 pub mod language;
 pub mod libav;
 pub mod limits;
@@ -84,3 +72,5 @@ pub mod transcript;
 pub mod video;
 
 pub use error::{Error, ErrorCode, ErrorKind, Result};
+pub use facade::{Frames, Summary, Transcription, Video, summarize, transcribe};
+pub use sampling::Sampling;

@@ -282,6 +282,14 @@ impl fmt::Debug for Frame {
     }
 }
 
+impl Frame {
+    /// The frame as an image of the `image` crate; None where the bytes are not `width * height * 3`.
+    #[must_use]
+    pub fn to_image(&self) -> Option<image::RgbImage> {
+        image::RgbImage::from_raw(self.width, self.height, self.rgb.clone())
+    }
+}
+
 /// The picture formats that frames are encoded to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -32,7 +32,8 @@ pub use windows::{Total, WindowReport};
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// The forms that a report is printed in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Format {
     /// For people.
     #[default]

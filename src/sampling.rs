@@ -38,6 +38,14 @@ pub enum Sampling {
     Budget,
 }
 
+impl Sampling {
+    /// One frame per interval, from the start of the range.
+    #[must_use]
+    pub fn every(interval: std::time::Duration) -> Self {
+        Self::Interval(Timestamp::from_nanos(i64::try_from(interval.as_nanos()).unwrap_or(i64::MAX)))
+    }
+}
+
 /// Why a moment is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -55,7 +55,8 @@ pub struct ReadOutcome {
 }
 
 /// Who decodes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Decoder {
     /// libav for files, OpenCV for the rest.
     #[default]

@@ -41,6 +41,9 @@ pub struct Cli {
     /// Configuration file in place of the one in the user's folder
     #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
     pub config: Option<PathBuf>,
+    /// Print the job that the flags make, as TOML for `vidgist run`, and exit
+    #[arg(long, global = true, hide_short_help = true)]
+    pub print_job: bool,
     #[command(subcommand)]
     pub command: Command,
 }
@@ -66,6 +69,11 @@ pub enum Command {
     DescribeAudio(Box<DescribeArgs>),
     /// Write what is said, with times
     Transcribe(TranscribeArgs),
+    /// Run a job file, as --print-job prints it
+    Run {
+        /// A job in TOML, or in JSON where the name ends in .json
+        job: PathBuf,
+    },
     /// Show what a file holds
     Probe(ProbeArgs),
     /// Which models there are; fetch and remove those that listen on this machine

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use vidgist::engine::{Config, KeyOwner, Secrets};
 use vidgist::error::{Error, Result};
+use vidgist::llm::provider::Providers;
+use vidgist::time::Timestamp;
 
 use super::api_key::{KeyCommand, KeySource};
 use super::args::{PictureFormat, Stt};
@@ -12,7 +15,7 @@ use super::args::{PictureFormat, Stt};
 /// `config.toml`. Keys never stand in it.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Config {
+pub struct CommandConfig {
     /// The model's name.
     pub model: Option<String>,
     /// Address of an OpenAI-compatible server.
@@ -67,7 +70,7 @@ pub struct TranscriptionConfig {
     pub language: Option<String>,
 }
 
-impl Config {
+impl CommandConfig {
     /// Reads `explicit`, or the user's file where there is one.
     pub fn load(explicit: Option<&Path>) -> Result<Self> {
         let path = match explicit {
@@ -109,12 +112,69 @@ impl Config {
         Ok(())
     }
 
+    /// The defaults of jobs; `streams` says whether answers are streamed where the job does not say.
+    pub fn engine(&self, streams: bool) -> Config {
+        let mut config = Config::default();
+        config.model.clone_from(&self.model);
+        config.base_url.clone_from(&self.base_url);
+        config.timeout = self.timeout.as_deref().and_then(duration);
+        config.total_timeout = self.total_timeout.as_deref().and_then(duration);
+        config.concurrency = self.concurrency;
+        config.max_requests_per_minute = self.max_requests_per_minute;
+        config.max_tokens_per_minute = self.max_tokens_per_minute;
+        config.ca_file.clone_from(&self.ca_file);
+        config.frames.interval = self.frames.interval.as_deref().and_then(|text| text.parse().ok());
+        config.frames.max_frames = self.frames.max_frames;
+        config.frames.max_width = self.frames.max_width;
+        config.frames.jpeg_quality = self.frames.jpeg_quality;
+        config.frames.image_format = self.frames.image_format.map(PictureFormat::into);
+        config.transcription.source = self.transcription.stt.map(Stt::into);
+        config.transcription.whisper_model.clone_from(&self.transcription.whisper_model);
+        config.transcription.model.clone_from(&self.transcription.model);
+        config.transcription.base_url.clone_from(&self.transcription.base_url);
+        config.transcription.language.clone_from(&self.transcription.language);
+        config.providers.clone_from(&self.providers);
+        config.models_folder = models_folder();
+        config.cache_folder = cache_folder();
+        config.streams = streams;
+        config
+    }
+
+    /// The keys: the variables of the providers, then the commands that the configuration names.
+    pub fn secrets(&self) -> Result<Secrets> {
+        let mut secrets = Secrets::default();
+        for name in Providers::with(&self.providers)?.variables() {
+            if let Ok(value) = std::env::var(&name) {
+                secrets = secrets.with_variable(name, value);
+            }
+        }
+        let (default, keys) = (self.key.clone(), self.keys.clone());
+        Ok(secrets.with_lookup(move |owner| {
+            let source = match owner {
+                KeyOwner::Default => default.clone(),
+                KeyOwner::Provider(name) => keys.get(&name).cloned(),
+            };
+            async move { source.map(|source| source.get()).transpose() }
+        }))
+    }
+
     fn check(&self, path: &Path) -> Result<()> {
         let bad = |key: &str, range: &str| Err(Error::usage(path.display(), format!("{key} must be {range}"), ""));
         match self.concurrency.map(u32::from).into_iter().chain(self.max_requests_per_minute).min() {
             Some(0) => return bad("concurrency and max_requests_per_minute", "at least 1"),
             _ if self.max_tokens_per_minute == Some(0) => return bad("max_tokens_per_minute", "at least 1"),
             _ => {}
+        }
+        let times = [
+            ("timeout", &self.timeout),
+            ("total_timeout", &self.total_timeout),
+            ("frames.interval", &self.frames.interval),
+        ];
+        for (key, text) in times {
+            if let Some(Err(error)) = text.as_deref().map(str::parse::<Timestamp>) {
+                let problem = format!("{key} = {}: {}", error.input, error.problem);
+                return Err(Error::usage(path.display(), problem, error.advice));
+            }
         }
         match &self.frames {
             FramesConfig { jpeg_quality: Some(0 | 101..), .. } => bad("frames.jpeg_quality", "1 to 100"),
@@ -139,4 +199,9 @@ pub fn models_folder() -> Option<PathBuf> {
 pub fn cache_folder() -> Option<PathBuf> {
     use etcetera::BaseStrategy as _;
     etcetera::choose_base_strategy().ok().map(|dirs| dirs.cache_dir().join("vidgist"))
+}
+
+fn duration(text: &str) -> Option<std::time::Duration> {
+    let time: Timestamp = text.parse().ok()?;
+    Some(std::time::Duration::from_millis(u64::try_from(time.millis()).unwrap_or_default().max(1)))
 }

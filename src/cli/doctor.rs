@@ -5,19 +5,20 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
+use vidgist::engine::{Engine, KEY_VARIABLE, ModelChoice};
+use vidgist::job::{ModelOptions, ServerOptions};
 use vidgist::llm::openai::list_models;
 use vidgist::transcribe::whisper::models::{self, SpeechModel};
 use vidgist::{libav, video};
 
-use super::args::{DoctorArgs, ServerArgs};
-use super::config::{self, Config};
-use super::model::{self, Choice};
+use super::args::DoctorArgs;
+use super::config::{self, CommandConfig};
 use super::{PARTIAL, print};
 
 /// A server that does not answer by then is told as such.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-pub async fn run(args: &DoctorArgs, config_path: Option<&Path>, config: &Config) -> Result<ExitCode> {
+pub async fn run(args: &DoctorArgs, config_path: Option<&Path>, config: &CommandConfig) -> Result<ExitCode> {
     let mut lines = vec![
         ok("vidgist", env!("CARGO_PKG_VERSION")),
         ok("decoder", &video::opencv::version()),
@@ -29,20 +30,25 @@ pub async fn run(args: &DoctorArgs, config_path: Option<&Path>, config: &Config)
         None => ok("config", "none (no home folder)"),
     });
     let mut is_well = true;
-    let server_args = ServerArgs { ca_file: args.ca_file.clone(), ..ServerArgs::default() };
-    match model::choose(args.base_url.as_deref(), args.model.as_deref(), &server_args, config) {
+    let options = ModelOptions {
+        name: args.model.clone(),
+        base_url: args.base_url.clone(),
+        server: ServerOptions { ca_file: args.ca_file.clone(), ..ServerOptions::default() },
+        ..ModelOptions::default()
+    };
+    match Engine::new(config.engine(false), config.secrets()?).choose_model(&options).await {
         Err(error) => {
             is_well = false;
-            lines.push(bad("model", &error.to_string()));
+            lines.push(bad("model", &super::flags::error_text(&error)));
         }
-        Ok(Choice::BuiltIn) => {
+        Ok(ModelChoice::BuiltIn) => {
             lines.push(ok("model", "built-in digest: no language model, nothing leaves this machine"));
             lines.push(hint(&format!(
                 "to ask a vision model: export {}=…  or  --base-url http://localhost:8080/v1",
-                model::KEY_VARIABLE
+                KEY_VARIABLE
             )));
         }
-        Ok(Choice::Server { mut server, provider, model }) => {
+        Ok(ModelChoice::Server { mut server, provider, model }) => {
             let host = server.base_url.origin().ascii_serialization();
             let key = if server.api_key.is_some() { "with a key" } else { "without a key" };
             server.max_retries = 0;

@@ -1,167 +1,280 @@
-//! Flags, environment and configuration, put together: what the user wishes.
+//! Flags to a [`Job`].
 
 use std::path::PathBuf;
 
-use vidgist::encode::EncodeOptions;
 use vidgist::error::{Error, Result};
-use vidgist::limits::Limits;
+use vidgist::job::{
+    AudioFileFormat, AudioJob, CaptionFormat, CaptionJob, DescribeJob, FramesJob, ImageOptions, ImageTransport, Job,
+    ModelOptions, ParamOptions, PromptOptions, SamplingMethod, SamplingOptions, ServerOptions, SpendOptions,
+    SummarizeJob, Task, TrackOptions, TranscribeJob, TranscriptFormat, TranscriptOptions, TranscriptSource,
+    parse_ratio,
+};
+use vidgist::llm::Detail;
 use vidgist::media::{ImageFormat, Ratio};
-use vidgist::money::Money;
-use vidgist::pipeline::Job;
-use vidgist::pipeline::SpendLimit;
-use vidgist::sampling::{Sampling, SamplingOptions};
-use vidgist::source::Source;
-use vidgist::time::{TimeBase, Timestamp};
+use vidgist::report::Format;
 use vidgist::video::Decoder;
 
-use super::args::{DecoderChoice, PictureArgs, PictureFormat, RequestArgs, SamplingArgs, SamplingMethod};
-use super::config::{self, Config};
+use super::args::{
+    self, AudioArgs, CaptionArgs, Command, DecoderChoice, DescribeArgs, DescriptionFormat, DetailChoice, FramesArgs,
+    ModelArgs, PictureArgs, PictureFormat, PromptArgs, ReportFormat, RequestArgs, SamplingArgs, ServerArgs,
+    SoundFileFormat, StreamChoice, Stt, SummarizeArgs, TrackArgs, TranscribeArgs, TranscriptArgs,
+};
 
-const DEFAULT_MAX_WIDTH: u32 = 768;
-
-/// Frames that are looked at where the user does not say: covers minutes well and an hour coarsely.
-pub const DEFAULT_MAX_FRAMES: usize = 50;
-
-const DEFAULT_QUALITY: u8 = 85;
-
-/// Which moments: flags win over the configuration, that wins over `default_interval` and `default_max`.
-pub fn sampling(
-    args: &SamplingArgs,
-    config: &Config,
-    default_interval: &str,
-    default_max: Option<usize>,
-) -> Result<SamplingOptions> {
-    let sampling = if !args.at.is_empty() {
-        Sampling::At(args.at.clone())
-    } else if let Some(how) = chosen(args)? {
-        how
-    } else if let Some(rate) = &args.fps {
-        let rate = ratio("--fps", rate)?;
-        let frame_time = TimeBase::new(rate.den, rate.num).map(|base| Timestamp::new(1, base));
-        Sampling::Interval(frame_time.unwrap_or(Timestamp::ZERO))
-    } else {
-        let interval = match (args.interval, &config.frames.interval) {
-            (Some(interval), _) => interval,
-            (None, Some(text)) => text.parse()?,
-            (None, None) => default_interval.parse()?,
-        };
-        Sampling::Interval(interval)
-    };
-    if args.max_frames == Some(0) {
-        return Err(Error::usage("--max-frames", "must be at least 1", ""));
-    }
-    // Single moments are all wanted, however many they are.
-    let default_max = match sampling {
-        Sampling::At(_) => None,
-        Sampling::Budget => config.frames.max_frames.or(Some(DEFAULT_MAX_FRAMES)),
-        _ => config.frames.max_frames.or(default_max),
-    };
-    Ok(SamplingOptions { sampling, start: args.start, end: args.end, max_frames: args.max_frames.or(default_max) })
+/// The job of a command; None for commands that are none.
+pub fn job(command: &Command) -> Result<Option<Job>> {
+    Ok(Some(Job::new(match command {
+        Command::Summarize(args) => Task::Summarize(summarize(args, args.requests.dry_run)?),
+        Command::Plan(args) => Task::Summarize(summarize(args, true)?),
+        Command::Caption(args) => Task::Caption(caption(args)?),
+        Command::Frames(args) => Task::Frames(frames(args)?),
+        Command::Audio(args) => Task::Audio(audio(args)),
+        Command::DescribeAudio(args) => Task::DescribeAudio(describe(args)),
+        Command::Transcribe(args) => Task::Transcribe(transcribe(args)),
+        _ => return Ok(None),
+    })))
 }
 
-/// The methods that choose among the video's own frames; None for an interval.
-fn chosen(args: &SamplingArgs) -> Result<Option<Sampling>> {
-    let sampling = match args.sampling {
-        None | Some(SamplingMethod::Interval) => return Ok(None),
-        Some(SamplingMethod::Keyframe) => Sampling::Keyframes,
-        Some(SamplingMethod::Scene) => Sampling::Scenes,
-        Some(SamplingMethod::Budget) => Sampling::Budget,
-    };
-    if args.interval.is_some() {
-        return Err(Error::usage("--interval", "goes with --sampling interval alone", "leave one of them out"));
-    }
-    Ok(Some(sampling))
-}
-
-/// The frames that are wanted: no words, nothing asked, nothing written.
-pub fn job(
-    source: Source,
-    sampling: SamplingOptions,
-    args: &SamplingArgs,
-    picture: &PictureArgs,
-    config: &Config,
-) -> Result<Job> {
-    Ok(Job {
-        source,
-        sampling,
-        sequence_rate: ratio("--sequence-fps", &args.sequence_fps)?,
-        decoder: decoder(args),
-        dedup: args.dedup,
-        contact_sheet: false,
-        max_width: picture.max_width.or(config.frames.max_width).unwrap_or(DEFAULT_MAX_WIDTH),
-        encode: encode(picture, config),
-        words: Vec::new(),
-        needs_words: false,
-        ask: None,
-        output: None,
-        cache: config::cache_folder(),
-        limits: Limits::default(),
+fn summarize(args: &SummarizeArgs, dry_run: bool) -> Result<SummarizeJob> {
+    Ok(SummarizeJob {
+        input: args.input.clone(),
+        output: args.output.clone(),
+        format: match args.format {
+            ReportFormat::Markdown => Format::Markdown,
+            ReportFormat::Json => Format::Json,
+        },
+        image_transport: match args.image_transport {
+            args::ImageTransport::Data => ImageTransport::Data,
+            args::ImageTransport::Url => ImageTransport::Url,
+        },
+        sampling: sampling(&args.sampling)?,
+        images: images(&args.picture),
+        transcript: transcript(&args.transcript),
+        prompt: prompt(&args.prompt)?,
+        model: model(&args.model),
+        spend: SpendOptions { dry_run, ..spend(&args.requests) },
     })
 }
 
-fn decoder(args: &SamplingArgs) -> Decoder {
-    match args.decoder {
-        DecoderChoice::Auto => Decoder::Auto,
-        DecoderChoice::Opencv => Decoder::OpenCv,
+fn caption(args: &CaptionArgs) -> Result<CaptionJob> {
+    Ok(CaptionJob {
+        inputs: args.inputs.clone(),
+        output: args.output.clone(),
+        format: args.format.map(|format| match format {
+            args::CaptionFormat::Jsonl => CaptionFormat::Jsonl,
+            args::CaptionFormat::Csv => CaptionFormat::Csv,
+            args::CaptionFormat::Txt => CaptionFormat::Txt,
+        }),
+        resume: args.resume,
+        frames_per_request: Some(args.frames_per_request).filter(|n| *n != 1),
+        batch: args.batch,
+        sampling: sampling(&args.sampling)?,
+        images: images(&args.picture),
+        transcript: transcript(&args.transcript),
+        prompt: prompt(&args.prompt)?,
+        model: model(&args.model),
+        spend: spend(&args.requests),
+    })
+}
+
+fn frames(args: &FramesArgs) -> Result<FramesJob> {
+    Ok(FramesJob {
+        input: args.input.clone(),
+        output: args.output.clone(),
+        contact_sheet: args.contact_sheet,
+        sampling: sampling(&args.sampling)?,
+        images: images(&args.picture),
+    })
+}
+
+fn audio(args: &AudioArgs) -> AudioJob {
+    AudioJob {
+        input: args.input.clone(),
+        output: args.output.clone(),
+        format: args.format.map(|format| match format {
+            SoundFileFormat::Wav => AudioFileFormat::Wav,
+            SoundFileFormat::Flac => AudioFileFormat::Flac,
+        }),
+        rate_hz: args.rate,
+        channels: args.channels,
+        all_tracks: args.all_tracks,
+        track: track(&args.track),
     }
 }
 
-fn encode(args: &PictureArgs, config: &Config) -> EncodeOptions {
-    let format = match args.image_format.or(config.frames.image_format) {
-        None | Some(PictureFormat::Jpeg) => ImageFormat::Jpeg,
-        Some(PictureFormat::Png) => ImageFormat::Png,
-        Some(PictureFormat::Webp) => ImageFormat::Webp,
-    };
-    EncodeOptions { format, quality: args.jpeg_quality.or(config.frames.jpeg_quality).unwrap_or(DEFAULT_QUALITY) }
+fn describe(args: &DescribeArgs) -> DescribeJob {
+    DescribeJob {
+        inputs: args.inputs.clone(),
+        output: args.output.clone(),
+        format: match args.format {
+            DescriptionFormat::Markdown => Format::Markdown,
+            DescriptionFormat::Json => Format::Json,
+        },
+        waveform: args.waveform.clone(),
+        spectrogram: args.spectrogram.clone(),
+        send_audio: args.send_audio,
+        track: track(&args.track),
+        transcript: transcript(&args.transcript),
+        model: model(&args.model),
+    }
 }
 
-/// Reads `2`, `0.5`, `29.97` or `30000/1001` exactly.
+fn transcribe(args: &TranscribeArgs) -> TranscribeJob {
+    TranscribeJob {
+        inputs: args.inputs.clone(),
+        output: args.output.clone(),
+        format: match args.format {
+            args::TranscriptFormat::Srt => TranscriptFormat::Srt,
+            args::TranscriptFormat::Vtt => TranscriptFormat::Vtt,
+            args::TranscriptFormat::Txt => TranscriptFormat::Txt,
+            args::TranscriptFormat::Md => TranscriptFormat::Md,
+            args::TranscriptFormat::Json => TranscriptFormat::Json,
+        },
+        track: track(&args.track),
+        transcript: transcript(&args.transcript),
+        base_url: args.base_url.clone(),
+        server: server(&args.server),
+    }
+}
+
+fn sampling(args: &SamplingArgs) -> Result<SamplingOptions> {
+    let sequence_fps = ratio("--sequence-fps", &args.sequence_fps)?;
+    Ok(SamplingOptions {
+        method: args.sampling.map(|method| match method {
+            args::SamplingMethod::Interval => SamplingMethod::Interval,
+            args::SamplingMethod::Keyframe => SamplingMethod::Keyframe,
+            args::SamplingMethod::Scene => SamplingMethod::Scene,
+            args::SamplingMethod::Budget => SamplingMethod::Budget,
+        }),
+        interval: args.interval,
+        fps: args.fps.as_deref().map(|text| ratio("--fps", text)).transpose()?,
+        at: args.at.clone(),
+        start: args.start,
+        end: args.end,
+        max_frames: args.max_frames,
+        dedup: args.dedup,
+        sequence_fps: Some(sequence_fps).filter(|rate| *rate != Ratio::ONE),
+        decoder: match args.decoder {
+            DecoderChoice::Auto => Decoder::Auto,
+            DecoderChoice::Opencv => Decoder::OpenCv,
+        },
+    })
+}
+
+fn images(args: &PictureArgs) -> ImageOptions {
+    ImageOptions {
+        max_width: args.max_width,
+        jpeg_quality: args.jpeg_quality,
+        format: args.image_format.map(PictureFormat::into),
+    }
+}
+
+impl From<PictureFormat> for ImageFormat {
+    fn from(format: PictureFormat) -> Self {
+        match format {
+            PictureFormat::Jpeg => Self::Jpeg,
+            PictureFormat::Png => Self::Png,
+            PictureFormat::Webp => Self::Webp,
+        }
+    }
+}
+
+fn transcript(args: &TranscriptArgs) -> TranscriptOptions {
+    TranscriptOptions {
+        source: if args.no_transcript { Some(TranscriptSource::None) } else { args.stt.map(Stt::into) },
+        file: args.transcript.clone(),
+        language: args.language.clone(),
+        whisper_model: args.whisper_model.clone(),
+        translate: args.translate,
+        words: args.words,
+        stt_model: args.stt_model.clone(),
+        stt_base_url: args.stt_base_url.clone(),
+    }
+}
+
+impl From<Stt> for TranscriptSource {
+    fn from(stt: Stt) -> Self {
+        match stt {
+            Stt::Auto => Self::Auto,
+            Stt::Subtitles => Self::Subtitles,
+            Stt::Whisper => Self::Whisper,
+            Stt::Api => Self::Api,
+            Stt::None => Self::None,
+        }
+    }
+}
+
+fn track(args: &TrackArgs) -> TrackOptions {
+    TrackOptions { number: args.track, language: args.audio_language.clone() }
+}
+
+fn prompt(args: &PromptArgs) -> Result<PromptOptions> {
+    Ok(PromptOptions {
+        task: text_or_file(args.prompt.as_ref(), args.prompt_file.as_ref())?,
+        system: args.system.clone(),
+    })
+}
+
+/// The options of a model.
+pub fn model(args: &ModelArgs) -> ModelOptions {
+    ModelOptions {
+        name: args.model.clone(),
+        base_url: args.base_url.clone(),
+        stream: match args.stream {
+            StreamChoice::Auto => None,
+            StreamChoice::Always => Some(true),
+            StreamChoice::Never => Some(false),
+        },
+        strict_params: args.strict_params,
+        params: ParamOptions {
+            temperature: args.temperature,
+            max_tokens: args.max_tokens,
+            top_p: args.top_p,
+            n: args.n,
+            stop: args.stop.clone(),
+            seed: args.seed,
+            detail: args.detail.map(|detail| match detail {
+                DetailChoice::Low => Detail::Low,
+                DetailChoice::High => Detail::High,
+                DetailChoice::Auto => Detail::Auto,
+                DetailChoice::Original => Detail::Original,
+            }),
+            reasoning_effort: args.reasoning_effort.clone(),
+        },
+        server: server(&args.server),
+    }
+}
+
+/// The options of a server.
+pub fn server(args: &ServerArgs) -> ServerOptions {
+    ServerOptions {
+        timeout: args.timeout,
+        total_timeout: args.total_timeout,
+        concurrency: args.concurrency,
+        max_requests_per_minute: args.max_requests_per_minute,
+        max_tokens_per_minute: args.max_tokens_per_minute,
+        ca_file: args.ca_file.clone(),
+    }
+}
+
+fn spend(args: &RequestArgs) -> SpendOptions {
+    SpendOptions {
+        max_cost: args.max_cost.clone(),
+        max_tokens_total: args.max_tokens_total,
+        dry_run: args.dry_run,
+        show_requests: args.show_requests,
+    }
+}
+
 fn ratio(flag: &str, text: &str) -> Result<Ratio> {
-    let parsed = if let Some((num, den)) = text.split_once('/') {
-        num.parse().ok().zip(den.parse().ok())
-    } else {
-        let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-        let digits = fraction.len() <= 6 && text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-        let num = format!("{whole}{fraction}").parse().ok().filter(|_| digits);
-        num.zip(10u32.checked_pow(fraction.len() as u32))
-    };
-    let base = parsed.and_then(|(num, den)| TimeBase::new(num, den));
-    base.map(|base| Ratio { num: base.num(), den: base.den() })
+    parse_ratio(text)
         .ok_or_else(|| Error::usage(flag, format!("{text} is not a rate above 0"), "write it as 2, 0.5 or 30000/1001"))
 }
 
-/// The most that a run may spend.
-pub fn allowance(args: &RequestArgs) -> Result<SpendLimit> {
-    let cost = args.max_cost.as_deref().map(|text| {
-        let dollars = text.strip_prefix('$').unwrap_or(text);
-        Money::parse_dollars(dollars)
-            .ok_or_else(|| Error::usage("--max-cost", format!("{text} is no amount of dollars"), "write it as 0.05"))
-    });
-    Ok(SpendLimit { cost: cost.transpose()?, tokens: args.max_tokens_total })
-}
-
 /// A text given on the command line or in a file.
-pub fn text_or_file(text: Option<&String>, file: Option<&PathBuf>) -> Result<Option<String>> {
+fn text_or_file(text: Option<&String>, file: Option<&PathBuf>) -> Result<Option<String>> {
     match (text, file) {
         (Some(text), _) => Ok(Some(text.clone())),
         (None, Some(path)) => std::fs::read_to_string(path).map(Some).map_err(|e| Error::io(path, e)),
         (None, None) => Ok(None),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rates_are_exact() {
-        for (text, num, den) in
-            [("2", 2, 1), ("0.5", 1, 2), ("29.97", 2997, 100), ("30000/1001", 30_000, 1001), (".25", 1, 4)]
-        {
-            assert_eq!(ratio("--fps", text).unwrap(), Ratio { num, den }, "{text}");
-        }
-        for bad in ["", "0", "0/1", "1/0", "-1", "1e3", "x", "1.2.3", "1/2/3"] {
-            assert!(ratio("--fps", bad).is_err(), "{bad}");
-        }
     }
 }

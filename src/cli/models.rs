@@ -10,11 +10,11 @@ use vidgist::error::Error;
 use vidgist::transcribe::whisper::models::{self, ModelHub, SpeechModel};
 
 use super::args::ModelsAction;
-use super::config::{self, Config};
+use super::config::{self, CommandConfig};
 use super::progress::Progress;
 use super::{print, providers};
 
-pub async fn run(action: Option<&ModelsAction>, config: &Config, quiet: bool) -> Result<ExitCode> {
+pub async fn run(action: Option<&ModelsAction>, config: &CommandConfig, quiet: bool) -> Result<ExitCode> {
     let folder = config::models_folder()
         .ok_or_else(|| Error::usage("the folder for models", "there is no home folder", "set XDG_CACHE_HOME"))?;
     match action.unwrap_or(&ModelsAction::List) {
@@ -41,7 +41,7 @@ pub async fn run(action: Option<&ModelsAction>, config: &Config, quiet: bool) ->
     Ok(ExitCode::SUCCESS)
 }
 
-fn list(folder: &Path, config: &Config) -> Result<()> {
+fn list(folder: &Path, config: &CommandConfig) -> Result<()> {
     let mut text = format!("Speech models that listen on this machine\n\n{:<16}{:>10}  HERE\n", "NAME", "SIZE");
     for model in &models::ALL {
         let here = if model.is_in(folder) { "yes" } else { "-" };

@@ -5,9 +5,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use vidgist::pipeline::Event;
+use vidgist::event::Event;
 use vidgist::sanitize::clean_text;
-use vidgist::time::Timestamp;
 
 /// Rows of the answer that are shown while it is written.
 const TAIL_ROWS: usize = 8;
@@ -36,19 +35,25 @@ impl Progress {
 
     pub fn show(&self, event: &Event) {
         match event {
-            Event::Probed(info) => self.bar.set_message(format!("reading {}", info.input)),
-            Event::Scanning { n_points } => self.count(*n_points, "choosing"),
-            Event::Planned { n_points } => self.count(*n_points, "looking"),
+            Event::Input { input } => self.say(format!("reading {input}")),
+            Event::Probed { media } => self.bar.set_message(format!("reading {}", media.input)),
+            Event::Scanning { n_points } => self.count(*n_points, "scanning"),
+            Event::Planned { n_points } => self.count(*n_points, "decoding"),
             Event::Frame { n_done, .. } | Event::Window { n_done } => self.bar.set_position(*n_done as u64),
-            Event::Listening => self.say("listening".to_owned()),
-            Event::Heard { until } if self.bar.length().is_none() => self.heard(*until),
-            Event::Asking { model } => self.say(format!("asking {model}")),
+            Event::Transcribing => self.say("transcribing".to_owned()),
+            Event::Transcribed { until } if self.bar.length().is_none() => {
+                self.say(format!("transcribing, {until} done"));
+            }
+            Event::Requesting { model } => self.say(format!("waiting for {model}")),
             Event::Windows { n_windows } => {
-                self.count(*n_windows, "asking");
+                self.count(*n_windows, "waiting for answers");
                 let style = ProgressStyle::with_template("{spinner} {msg} {wide_bar} {pos}/{len} parts, {eta} left");
                 self.bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             }
-            Event::Merging => self.say("making one answer of all".to_owned()),
+            Event::Merging => self.say("merging the answers".to_owned()),
+            Event::Batch { n_done, n_requests } => {
+                self.say(format!("{n_done} of {n_requests} requests of the batch are done"));
+            }
             Event::Text { text } => {
                 let mut tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
                 tail.push_str(text);
@@ -61,15 +66,10 @@ impl Progress {
             }
             Event::TextRestarted => {
                 self.tail.lock().unwrap_or_else(PoisonError::into_inner).clear();
-                self.bar.set_message("asking again");
+                self.bar.set_message("starting again");
             }
             _ => {}
         }
-    }
-
-    /// The sound was heard up to here.
-    pub fn heard(&self, until: Timestamp) {
-        self.say(format!("listening, {until} heard"));
     }
 
     /// A file of so many bytes comes.

@@ -3,10 +3,10 @@
 use vidgist::error::Result;
 use vidgist::llm::provider::Providers;
 
-use super::config::Config;
+use super::config::CommandConfig;
 
 /// Each provider with its address, whether its key is there, and the model that is asked where none is named.
-pub fn list(config: &Config) -> Result<String> {
+pub fn list(config: &CommandConfig) -> Result<String> {
     let is_set = |name: &str| std::env::var(name).is_ok_and(|value| !value.trim().is_empty());
     Ok(Providers::with(&config.providers)?.listing(is_set))
 }

@@ -8,7 +8,8 @@ const EFFORTS: [&str; 7] = ["none", "minimal", "low", "medium", "high", "xhigh",
 const MAX_SCHEMA_NAME: usize = 64;
 
 /// How closely pictures are looked at: fewer tokens, or more to see.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Detail {
     /// Small, for few tokens.
     Low,

@@ -251,6 +251,18 @@ impl Providers {
         self.rows.get(name)
     }
 
+    /// The environment variables that may hold a provider's key or address.
+    #[must_use]
+    pub fn variables(&self) -> Vec<String> {
+        let own =
+            self.rows.values().flat_map(|provider| provider.key_variables.iter().chain(&provider.base_url_variable));
+        let mut names: Vec<String> =
+            own.cloned().chain(["OPENAI_API_KEY", "OPENAI_BASE_URL"].map(str::to_owned)).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
     /// The providers that can be named, one a line: name, whether its key is there (`is_set` says so of an environment
     /// variable), address, and the model that is asked where none is named.
     #[must_use]

@@ -2,8 +2,8 @@
 //! inputs and time.
 //!
 //! ```text
-//! inputs -> frames of one file after another -> groups -> up to `concurrency` questions at a time -> rows, in order
-//!                                                      -> a provider's batch, within a day           -> rows, in order
+//! inputs -> frames of one file after another -> groups -> up to `concurrency` requests at a time -> rows, in order
+//!                                                      -> a provider's batch, within a day       -> rows, in order
 //! ```
 
 mod ask;
@@ -11,35 +11,46 @@ pub mod batch;
 mod estimate;
 mod groups;
 mod inputs;
+mod output;
 mod reply;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde::Serialize;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
-use super::{DryRun, Job, SpendLimit, Stop};
+use super::extract::FrameOptions;
+use super::run::Context;
+use super::transcript::TranscriptOptions;
+use crate::advice::{Advice, Setting};
+use crate::analyze::{DryRun, SpendLimit};
 use crate::chat::{ChatResponse, FinishReason, Message, Usage};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::event::Event;
+use crate::job::CaptionFormat;
 use crate::llm::{ChatModel, ModelLimits};
-use crate::media::EncodedImage;
 use crate::money::Money;
 use crate::prompt::{CaptionFrame, CaptionPrompt, build_captions};
 use crate::report::caption::{CaptionKey, CaptionRow};
 use crate::report::estimate::Estimate;
 use groups::Wanted;
+use output::CaptionWriter;
 
 /// Tokens that a caption is taken to have where no limit is set; hidden reasoning comes on top.
 const CAPTION_TOKENS: u64 = 150;
 
-/// Files to be captioned.
-pub struct CaptionJob {
-    /// Files and folders, as the user named them; folders stand for the videos and pictures in them.
+/// Captions of the frames of several inputs.
+pub struct Captions {
+    /// Files and folders; a folder stands for the videos and pictures in it.
     pub inputs: Vec<String>,
-    /// How frames and words of each input are got at; its source and its question are not looked at.
-    pub each: Job,
-    /// Who is asked.
+    /// Which frames of each input.
+    pub options: FrameOptions,
+    /// Where the transcript of each input comes from.
+    pub transcript: TranscriptOptions,
+    /// The model.
     pub model: Arc<dyn ChatModel>,
     /// What is asked.
     pub prompt: CaptionPrompt,
@@ -47,107 +58,128 @@ pub struct CaptionJob {
     pub fence: u32,
     /// Frames that share one request, at least 1.
     pub frames_per_request: usize,
-    /// Requests at a time, at least 1.
+    /// Concurrent requests, at least 1.
     pub concurrency: usize,
-    /// The most that is spent: the run stops before it would be crossed.
-    pub allowance: SpendLimit,
-    /// Captions that an earlier run wrote: their frames are not asked again.
-    pub done: HashSet<CaptionKey>,
-    /// Where set nothing is asked, and the summary's forecast says what would be.
+    /// The run stops before it would spend more.
+    pub spend_limit: SpendLimit,
+    /// Where set nothing is sent, and the summary holds an estimate.
     pub dry_run: Option<DryRun>,
-    /// Where set the provider's batch API is asked, and this folder keeps what is under way: see [`batch`].
-    pub batch: Option<PathBuf>,
+    /// Whether the provider's batch API is used.
+    pub is_batch: bool,
+    /// How the captions are written.
+    pub format: CaptionFormat,
+    /// The file, or for texts the folder; None sends the rows as events alone.
+    pub output: Option<PathBuf>,
+    /// Whether the captions that are in the output already are kept.
+    pub resume: bool,
 }
 
-/// What a run tells while it goes on.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum CaptionEvent {
-    /// The inputs are known.
-    Files {
-        /// The files in the order in which they are read.
-        inputs: Vec<String>,
-    },
-    /// A file is being read.
-    File {
-        /// Its name.
-        input: String,
-    },
-    /// Requests are with the provider's batch API.
-    Batch {
-        /// Requests that are answered, or failed.
-        n_done: u64,
-        /// All of them.
-        n_requests: u64,
-    },
-    /// A frame is done: captioned, or failed.
-    Row {
-        /// What is known of it.
-        row: Box<CaptionRow>,
-        /// The picture that was sent; None where a whole file failed, and for a batch.
-        image: Option<EncodedImage>,
-    },
-    /// The run is over. Rows before it are whole, whatever it says.
-    Finished(Box<Result<CaptionSummary>>),
-}
-
-/// What came of a run.
-#[derive(Clone, Debug, Default)]
+/// What became of a run.
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct CaptionSummary {
-    /// Frames that got a caption.
+    /// Frames with a caption.
     pub n_captions: usize,
-    /// Frames and files that did not.
+    /// Frames and files without one.
     pub n_failed: usize,
-    /// Frames that were not asked again.
+    /// Frames that kept the caption of an earlier run.
     pub n_kept: usize,
-    /// What the requests cost together; None where one of them is not known.
+    /// What the requests cost together; None where a price is not known.
+    #[serde(rename = "cost_usd")]
     pub cost: Option<Money>,
-    /// Why the run stopped before all was asked; None where it did not.
+    /// Why the run stopped before all requests were sent; None where it did not.
     pub stopped_because: Option<String>,
-    /// What would be asked: of a dry run alone.
-    pub forecast: Option<Estimate>,
+    /// What would be sent: of a dry run alone.
+    pub estimate: Option<Estimate>,
 }
 
-/// Starts a run on the current tokio runtime. After `stop` nothing new is asked; what is in flight is waited for.
-#[must_use]
-pub fn caption(job: CaptionJob, stop: Stop) -> mpsc::Receiver<CaptionEvent> {
-    let (events, receiver) = mpsc::channel(super::EVENT_QUEUE);
-    tokio::spawn(async move {
-        let outcome = run(&job, &events, &stop).await;
-        // Nobody listens any more: there is nobody to tell.
-        let _ = events.send(CaptionEvent::Finished(Box::new(outcome))).await;
-    });
-    receiver
+/// A run with all that is known of earlier ones.
+struct CaptionRun {
+    task: Captions,
+    /// Captions that an earlier run wrote: their frames are not sent again.
+    done: HashSet<CaptionKey>,
+    /// The folder of the batch, where the batch API is used.
+    batch: Option<PathBuf>,
+    context: Context,
+    /// Cancelled with the job, or where the spending limit is reached.
+    stop: CancellationToken,
 }
 
-async fn run(job: &CaptionJob, events: &mpsc::Sender<CaptionEvent>, stop: &Stop) -> Result<CaptionSummary> {
-    job.allowance.check(&job.model.limits())?;
-    if let Some(folder) = &job.batch {
-        let api = batch::api(&*job.model)?;
-        if job.dry_run.is_none() {
-            return batch::run(job, &api, folder, events, stop).await;
-        }
+/// Captions the frames. Once cancelled, nothing new is sent; requests in flight are waited for.
+///
+/// # Errors
+/// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where the options contradict each other or the output exists,
+/// [`ErrorKind::Interrupted`](crate::ErrorKind::Interrupted) where it is cancelled; rows that were written are complete.
+pub async fn run(task: Captions, context: Context) -> Result<CaptionSummary> {
+    task.spend_limit.check(&task.model.limits())?;
+    task.check()?;
+    let is_dry = task.dry_run.is_some();
+    let batch = batch::folder_of(&task)?;
+    if batch.is_some() {
+        batch::api(&*task.model)?;
     }
-    let files = inputs::expand(&job.inputs)?;
-    let _ = events.send(CaptionEvent::Files { inputs: files.clone() }).await;
-    let (send, receive) = mpsc::channel(groups::GROUP_QUEUE);
-    let reading = groups::read_all(job, &files, send, events, stop);
-    if job.dry_run.is_some() {
-        let ((), forecast) = tokio::join!(reading, estimate::forecast(job, receive));
-        stop.check()?;
-        return Ok(CaptionSummary { forecast: Some(forecast?), ..CaptionSummary::default() });
+    let continues = !is_dry && batch.as_deref().is_some_and(batch::is_under_way);
+    let earlier = task.output.as_deref().filter(|_| task.resume || continues).map(output::earlier_captions);
+    let (done, text) = earlier.transpose()?.map_or((HashSet::new(), None), |(done, text)| (done, Some(text)));
+    let stop = context.cancel.child_token();
+    let run = CaptionRun { task, done, batch, context, stop };
+    if is_dry {
+        return Ok(CaptionSummary { estimate: Some(run.estimate().await?), ..CaptionSummary::default() });
     }
-    let ((), summary) = tokio::join!(reading, ask::ask_all(job, receive, events, stop));
-    let summary = summary?;
-    if summary.stopped_because.is_none() {
-        stop.check()?;
+    // Last, so that an invalid task leaves no empty file.
+    let (format, events) = (run.task.format, run.context.events.clone());
+    let mut writer = CaptionWriter::open(format, run.task.output.as_deref(), text, events)?;
+    let summary = match &run.batch {
+        Some(folder) => batch::run(&run, &batch::api(&*run.task.model)?, folder, &mut writer).await?,
+        None => run.ask(&mut writer).await?,
+    };
+    writer.finish()?;
+    if let Some(folder) = &run.batch {
+        batch::remove(folder)?;
     }
     Ok(summary)
 }
 
-impl CaptionJob {
+impl Captions {
+    fn check(&self) -> Result<()> {
+        if self.resume && (self.format != CaptionFormat::Jsonl || self.output.is_none()) {
+            let advice = Advice::SetTo(Setting::OutputFormat, "jsonl".into()).or(Advice::Set(Setting::Output));
+            return Err(Error::setting(Setting::Resume, "needs an output file of JSON lines", advice));
+        }
+        Ok(())
+    }
+}
+
+impl CaptionRun {
+    async fn estimate(&self) -> Result<Estimate> {
+        let files = self.expand().await?;
+        let (send, receive) = mpsc::channel(groups::GROUP_QUEUE);
+        let ((), found) = tokio::join!(groups::read_all(self, &files, send), estimate::estimate(self, receive));
+        self.context.check()?;
+        found
+    }
+
+    async fn ask(&self, writer: &mut CaptionWriter) -> Result<CaptionSummary> {
+        let files = self.expand().await?;
+        writer.order.clone_from(&files);
+        let (send, receive) = mpsc::channel(groups::GROUP_QUEUE);
+        let asking = ask::ask_all(self, receive, writer);
+        let ((), summary) = tokio::join!(groups::read_all(self, &files, send), asking);
+        let summary = summary?;
+        if summary.stopped_because.is_none() {
+            self.context.check()?;
+        }
+        Ok(summary)
+    }
+
+    /// The files of the inputs, in order.
+    async fn expand(&self) -> Result<Vec<String>> {
+        let files = inputs::expand(&self.task.inputs)?;
+        self.context.events.send(Event::Inputs { inputs: files.clone() }).await;
+        Ok(files)
+    }
+
     fn failed_row(&self, input: &str, why: String) -> CaptionRow {
-        CaptionRow::failed(input, Some(why), &self.model.description().name, &self.prompt.version())
+        CaptionRow::failed(input, Some(why), &self.task.model.description().name, &self.task.prompt.version())
     }
 
     fn is_done(&self, row: &CaptionRow) -> bool {
@@ -156,16 +188,19 @@ impl CaptionJob {
 
     fn messages(&self, wanted: &[Wanted]) -> Vec<Message> {
         let frames: Vec<CaptionFrame> = wanted.iter().map(|wanted| wanted.frame.clone()).collect();
-        build_captions(&frames, &self.prompt, self.fence)
+        build_captions(&frames, &self.task.prompt, self.task.fence)
     }
 
-    /// What a request for so many captions may hold and costs.
-    fn terms(&self, n_frames: usize) -> ModelLimits {
-        let terms = self.model.limits();
-        let is_limited = terms.params.max_tokens.is_some();
-        let answer_tokens =
-            if is_limited { terms.answer_tokens } else { terms.reasoning_tokens() + CAPTION_TOKENS * n_frames as u64 };
-        ModelLimits { answer_tokens, ..terms }
+    /// What a request for `n_frames` captions may hold and costs.
+    fn limits(&self, n_frames: usize) -> ModelLimits {
+        let limits = self.task.model.limits();
+        let is_limited = limits.params.max_tokens.is_some();
+        let answer_tokens = if is_limited {
+            limits.answer_tokens
+        } else {
+            limits.reasoning_tokens() + CAPTION_TOKENS * n_frames as u64
+        };
+        ModelLimits { answer_tokens, ..limits }
     }
 }
 
@@ -193,12 +228,14 @@ fn settle(row: &mut CaptionRow, answer: &ChatResponse) {
     let text = one.text.trim();
     match &one.finish {
         FinishReason::Refusal => row.error = Some(format!("the model declined: {text}")),
-        FinishReason::ContentFilter => row.error = Some("the provider's filter held the caption back".to_owned()),
-        _ if text.is_empty() => row.error = Some("the model answered nothing".to_owned()),
+        FinishReason::ContentFilter => {
+            row.error = Some("the provider's content filter withheld the caption".to_owned())
+        }
+        _ if text.is_empty() => row.error = Some("the model returned no text".to_owned()),
         finish => {
             row.caption = Some(text.to_owned());
             if *finish == FinishReason::Length {
-                row.error = Some("cut off at the limit of tokens; set a larger --max-tokens".to_owned());
+                row.error = Some("cut off at the token limit; raise the token limit of an answer".to_owned());
             }
         }
     }

@@ -1,181 +1,262 @@
-//! From a video to its encoded frames: read as planned, thinned, kept.
+//! One stream of encoded frames, read as selected, for three consumers: memory (`summarize`), a folder (`frames`) and
+//! groups of requests (`caption`).
+
+use std::path::PathBuf;
 
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
-use super::dedup::{Dedup, Output};
-use super::select::{Draft, scan};
-use super::{Event, Job, Stop};
-use crate::blocking::run_blocking;
+use super::dedup::Dedup;
+use super::run::Context;
+use super::select::{Selection, scan};
+use crate::encode::{EncodeOptions, encode};
 use crate::error::{Error, Result};
+use crate::event::Event;
 use crate::frame_diff::FrameScore;
-use crate::fs::{frame_file_name, write_file, write_frame};
-use crate::media::EncodedImage;
-use crate::report::{self, Dropped, ReportFrame};
-use crate::sampling::{Reason, SamplePlan, Sampling};
+use crate::limits::Limits;
+use crate::media::{EncodedImage, Frame, MediaInfo, Ratio};
+use crate::probe;
+use crate::report::{self, Dropped};
+use crate::sampling::{Reason, SamplePlan, Sampling, SamplingOptions};
 use crate::source::Source;
 use crate::time::TimeRange;
-use crate::timeline::TimelineFrame;
+use crate::video::contact_sheet::ContactSheets;
 use crate::video::score::Scorer;
-use crate::video::{ReadOutcome, Video, fit};
+use crate::video::{Decoder, ReadOutcome, Video, fit};
 
-/// Encoded frames that wait for the event loop: about 0.1 MB each.
+/// Encoded frames that wait for their consumer: about 0.1 MB each.
 const FRAME_QUEUE: usize = 8;
 
-/// What came of looking.
-#[derive(Default)]
-pub(super) struct Looked {
-    /// The frames, kept where a model is asked.
-    pub(super) frames: Vec<TimelineFrame>,
-    /// The reason for each of `frames`.
-    pub(super) reasons: Vec<Option<Reason>>,
-    /// The frames' facts alone, kept where none is.
-    pub(super) report_frames: Vec<ReportFrame>,
-    /// Names of the contact sheets that were written.
-    pub(super) contact_sheets: Vec<String>,
-    pub(super) sampling: report::Sampling,
-    pub(super) range: Option<TimeRange>,
-    pub(super) decoder: Option<String>,
-    /// What is missing, and why.
-    pub(super) problems: Vec<(String, String)>,
+/// Which frames are read from a source, and how they are encoded.
+#[derive(Clone, Debug)]
+pub struct FrameOptions {
+    /// Which moments are read.
+    pub sampling: SamplingOptions,
+    /// Pictures per second of an image sequence.
+    pub sequence_rate: Ratio,
+    /// The decoder backend.
+    pub decoder: Decoder,
+    /// Maximum width in pixels; frames are never enlarged.
+    pub max_width: u32,
+    /// Whether frames that show what a recent one showed are dropped.
+    pub dedup: bool,
+    /// How frames are encoded.
+    pub encode: EncodeOptions,
+    /// Folder for what later runs can reuse; None keeps nothing.
+    pub cache: Option<PathBuf>,
+    /// Limits on what is accepted.
+    pub limits: Limits,
 }
 
-/// What the reading thread hands over.
-pub(super) enum Made {
-    Frame(EncodedImage, FrameScore, Option<Reason>),
-    Sheet(EncodedImage),
-}
-
-/// Decodes, scores and encodes the frames of a plan on a thread of its own, and keeps, writes or hands them over as they
-/// come.
-pub(super) async fn look(
-    job: &Job,
-    video: Option<(Video, Draft)>,
-    events: &mpsc::Sender<Event>,
-    stop: &Stop,
-    hand_over: Option<mpsc::Sender<EncodedImage>>,
-) -> Result<Looked> {
-    let (video, plan) = match video {
-        None => return Ok(Looked::default()),
-        Some((video, Draft::Plan(plan))) => (video, plan),
-        Some((video, Draft::Scan(range, points))) => scan(job, video, (range, points), events, stop).await?,
-    };
-    let _ = events.send(Event::Planned { n_points: plan.points.len() }).await;
-    let mut looked = Looked { range: Some(plan.range), problems: known_damage(&video), ..Looked::default() };
-    let (sender, mut made) = mpsc::channel(FRAME_QUEUE);
-    let (size, stop) = (fit(video.stream.display_size(), job.max_width), stop.clone());
-    let moments = plan.moments();
-    let mut output = Output::new(sender, plan.clone(), job.encode, job.contact_sheet);
-    let mut dedup = job.dedup.then(Dedup::default);
-    let reading = run_blocking(move || {
-        let mut scorer = Scorer::new();
-        let mut reader = video.reader()?;
-        let outcome = reader.read(&moments, size, &mut |frame| {
-            stop.check()?;
-            let score = scorer.score(&frame)?;
-            match (&mut dedup, scorer.signature()) {
-                (Some(dedup), Some(look)) => dedup.offer(frame, score, look, &mut output),
-                _ => output.give(frame, score),
-            }
-        })?;
-        let dropped = dedup.map(|dedup| dedup.finish(&mut output)).transpose()?.unwrap_or_default();
-        output.finish()?;
-        Ok((reader.name(), outcome, dropped))
-    });
-    let keeping = keep(job, &mut looked, &mut made, events, hand_over);
-    let (read, kept) = tokio::join!(reading, keeping);
-    kept?;
-    let (decoder, outcome, dropped) = read?;
-    looked.decoder = Some(decoder);
-    if outcome.n_damaged > 0 {
-        let packets = if outcome.n_damaged == 1 { "packet" } else { "packets" };
-        let what = format!("{} damaged {packets} of the video", outcome.n_damaged);
-        looked.problems.push((what, "could not be decoded; frames near there may be lost or faulty".to_owned()));
+impl FrameOptions {
+    /// Frames at most 768 pixels wide, as JPEG, without a cache.
+    #[must_use]
+    pub fn new(sampling: SamplingOptions) -> Self {
+        Self {
+            sampling,
+            sequence_rate: Ratio::ONE,
+            decoder: Decoder::Auto,
+            max_width: 768,
+            dedup: false,
+            encode: EncodeOptions::default(),
+            cache: None,
+            limits: Limits::default(),
+        }
     }
-    looked.sampling = sampling(job, &plan, &outcome, dropped);
-    Ok(looked)
+
+    /// The facts of a source, and its video where it has one. Blocks.
+    pub(super) fn open(&self, source: &Source) -> Result<(MediaInfo, Option<Video>)> {
+        let cache = self.cache.as_ref().map(|folder| folder.join("index"));
+        let info = probe::probe(source, self.sequence_rate, &self.limits)?;
+        let video = Video::open(source, &info, self.decoder, &self.limits, cache.as_deref())?;
+        Ok((info, video))
+    }
 }
 
-fn sampling(job: &Job, plan: &SamplePlan, outcome: &ReadOutcome, dropped: Vec<Dropped>) -> report::Sampling {
-    let is_still = matches!(job.source, Source::Picture(_));
-    let method = match job.sampling.sampling {
-        _ if is_still => "still picture",
+/// One item of the stream.
+pub(super) enum Extracted {
+    Frame { image: EncodedImage, score: FrameScore, reason: Option<Reason> },
+    ContactSheet(EncodedImage),
+}
+
+/// What the stream found out, once it has ended.
+pub(super) struct Extraction {
+    pub sampling: report::Sampling,
+    pub range: TimeRange,
+    pub decoder: String,
+    /// What is missing, and why.
+    pub problems: Vec<(String, String)>,
+}
+
+/// Frames of one video as they are decoded, in time order.
+pub(super) struct FrameStream {
+    frames: mpsc::Receiver<Extracted>,
+    reading: JoinHandle<Result<(String, ReadOutcome, Vec<Dropped>)>>,
+    context: Context,
+    plan: SamplePlan,
+    problems: Vec<(String, String)>,
+    kind: SourceKind,
+    n_done: usize,
+}
+
+/// What the report needs to know of the source.
+struct SourceKind {
+    is_still: bool,
+    is_live: bool,
+    method: &'static str,
+}
+
+impl FrameStream {
+    /// Scans where the selection asks for it, then starts decoding on a thread of its own.
+    pub(super) async fn start(
+        options: &FrameOptions,
+        source: &Source,
+        (video, selection): (Video, Selection),
+        has_contact_sheets: bool,
+        context: &Context,
+    ) -> Result<Self> {
+        let (video, plan) = match selection {
+            Selection::Plan(plan) => (video, plan),
+            Selection::Scan(range, points) => scan(options, video, (range, points), context).await?,
+        };
+        context.events.send(Event::Planned { n_points: plan.points.len() }).await;
+        let problems = known_damage(&video);
+        let (sender, frames) = mpsc::channel(FRAME_QUEUE);
+        let output = Output {
+            sender,
+            plan: plan.clone(),
+            encode: options.encode,
+            sheets: has_contact_sheets.then(ContactSheets::default),
+            n_given: 0,
+        };
+        let size = fit(video.stream.display_size(), options.max_width);
+        let (dedup, thread_context) = (options.dedup, context.clone());
+        let reading = tokio::task::spawn_blocking(move || read(&video, size, dedup, output, &thread_context));
+        let kind = SourceKind {
+            is_still: matches!(source, Source::Picture(_)),
+            is_live: source.is_live(),
+            method: method(&options.sampling.sampling),
+        };
+        Ok(Self { frames, reading, context: context.clone(), plan, problems, kind, n_done: 0 })
+    }
+
+    /// The next frame or contact sheet; None at the end.
+    pub(super) async fn next(&mut self) -> Option<Extracted> {
+        let item = self.frames.recv().await?;
+        if let Extracted::Frame { image, .. } = &item {
+            self.n_done += 1;
+            self.context.events.send(Event::Frame { n_done: self.n_done, time: image.time }).await;
+        }
+        Some(item)
+    }
+
+    /// What was found out; the reader's own error where it failed.
+    pub(super) async fn finish(mut self) -> Result<Extraction> {
+        self.frames.close();
+        let (decoder, outcome, dropped) = match self.reading.await {
+            Ok(outcome) => outcome?,
+            Err(failure) => {
+                let advice = "report it, with the input if you can";
+                return Err(Error::internal("the decoder", "a bug in vidgist ended it", advice).because(failure));
+            }
+        };
+        let mut problems = self.problems;
+        if outcome.n_damaged > 0 {
+            let packets = if outcome.n_damaged == 1 { "packet" } else { "packets" };
+            let what = format!("{} damaged {packets} of the video", outcome.n_damaged);
+            problems.push((what, "could not be decoded; frames near them may be lost or faulty".to_owned()));
+        }
+        let SourceKind { is_still, is_live, method } = self.kind;
+        let sampling = report::Sampling {
+            method: if is_still { "still picture" } else { method }.to_owned(),
+            interval: self.plan.interval.filter(|_| !is_still),
+            longest_gap: self.plan.longest_gap().filter(|_| !is_still && !is_live),
+            range: self.plan.range,
+            n_planned: (!is_live).then_some(self.plan.points.len() - outcome.n_repeated),
+            dropped,
+            lost_because: lost_because(&outcome),
+        };
+        Ok(Extraction { sampling, range: self.plan.range, decoder, problems })
+    }
+}
+
+fn method(sampling: &Sampling) -> &'static str {
+    match sampling {
         Sampling::Interval(_) => "interval",
         Sampling::At(_) => "moments",
         Sampling::Keyframes => "keyframes",
         Sampling::Scenes => "scenes",
         Sampling::Budget => "budget",
-    };
-    report::Sampling {
-        method: method.to_owned(),
-        interval: plan.interval.filter(|_| !is_still),
-        longest_gap: plan.longest_gap().filter(|_| !is_still && !job.source.is_live()),
-        range: plan.range,
-        n_planned: (!job.source.is_live()).then_some(plan.points.len() - outcome.n_repeated),
-        dropped,
-        lost_because: lost_because(outcome),
     }
 }
 
-/// Takes the frames as they come: to whoever wants them, into memory for the model, or onto the disk.
-async fn keep(
-    job: &Job,
-    looked: &mut Looked,
-    made: &mut mpsc::Receiver<Made>,
-    events: &mpsc::Sender<Event>,
-    hand_over: Option<mpsc::Sender<EncodedImage>>,
-) -> Result<()> {
-    let mut n_bytes = 0;
-    let mut n_done = 0;
-    while let Some(made_now) = made.recv().await {
-        let (image, score, reason) = match made_now {
-            Made::Frame(image, score, reason) => (image, score, reason),
-            Made::Sheet(image) => {
-                let number = looked.contact_sheets.len() + 1;
-                let name = format!("contact-sheet-{number:02}.{}", image.format.extension());
-                if let Some(folder) = &job.output {
-                    let path = folder.join(&name);
-                    run_blocking(move || write_file(&path, &image.bytes)).await?;
-                    looked.contact_sheets.push(name);
-                }
-                continue;
+/// Decodes, scores, deduplicates and encodes. Blocks.
+fn read(
+    video: &Video,
+    size: (u32, u32),
+    is_deduplicated: bool,
+    mut output: Output,
+    context: &Context,
+) -> Result<(String, ReadOutcome, Vec<Dropped>)> {
+    let mut scorer = Scorer::new();
+    let mut reader = video.reader()?;
+    let mut dedup = is_deduplicated.then(Dedup::default);
+    let moments = output.plan.moments();
+    let outcome = reader.read(&moments, size, &mut |frame| {
+        context.check()?;
+        let score = scorer.score(&frame)?;
+        match (&mut dedup, scorer.signature()) {
+            (Some(dedup), Some(signature)) => {
+                let must_stay = output.must_stay(&frame);
+                dedup.offer(frame, score, signature, must_stay, &mut |frame, score| output.give(frame, score))
             }
-        };
-        n_done += 1;
-        let _ = events.send(Event::Frame { n_done, time: image.time }).await;
-        if let Some(receiver) = &hand_over {
-            if receiver.send(image).await.is_err() {
-                made.close();
-                return Err(Error::interrupted());
-            }
-        } else if job.ask.is_some() {
-            n_bytes += image.bytes.len() as u64;
-            if n_bytes > job.limits.max_kept_image_bytes {
-                let problem = format!(
-                    "the pictures up to {} take more than the {} bytes of memory that there are for them",
-                    image.time, job.limits.max_kept_image_bytes
-                );
-                made.close();
-                return Err(Error::limit(
-                    "the pictures",
-                    problem,
-                    "look at fewer frames (--max-frames, --interval) or smaller ones (--max-width), or at a part \
-                     of the file at a time (--start, --end)",
-                ));
-            }
-            looked.frames.push(TimelineFrame { image, score });
-            looked.reasons.push(reason);
-        } else if let Some(folder) = job.output.clone() {
-            let mut facts = ReportFrame::new(&image, Some(score));
-            facts.reason = reason;
-            facts.file = Some(frame_file_name(&image));
-            run_blocking(move || write_frame(&image, &folder)).await?;
-            looked.report_frames.push(facts);
+            _ => output.give(frame, score),
+        }
+    })?;
+    let dropped = dedup.map(|dedup| dedup.finish(&mut |frame, score| output.give(frame, score))).transpose()?;
+    output.finish()?;
+    Ok((reader.name(), outcome, dropped.unwrap_or_default()))
+}
+
+/// Numbers, draws and encodes frames, and sends them to the stream.
+struct Output {
+    sender: mpsc::Sender<Extracted>,
+    plan: SamplePlan,
+    encode: EncodeOptions,
+    sheets: Option<ContactSheets>,
+    n_given: usize,
+}
+
+impl Output {
+    /// Whether the plan chose the frame for more than its content.
+    fn must_stay(&self, frame: &Frame) -> bool {
+        matches!(self.plan.reason(frame.time), Some(Reason::First | Reason::Last | Reason::Floor | Reason::Moment))
+    }
+
+    fn give(&mut self, mut frame: Frame, score: FrameScore) -> Result<()> {
+        frame.frame_idx = self.n_given;
+        self.n_given += 1;
+        if let Some(sheet) = self.sheets.as_mut().map(|sheets| sheets.add(&frame)).transpose()?.flatten() {
+            self.send(Extracted::ContactSheet(encode(&sheet, &self.encode)?))?;
+        }
+        let (image, reason) = (encode(&frame, &self.encode)?, self.plan.reason(frame.time));
+        self.send(Extracted::Frame { image, score, reason })
+    }
+
+    fn finish(mut self) -> Result<()> {
+        match self.sheets.take().and_then(ContactSheets::finish) {
+            Some(sheet) => self.send(Extracted::ContactSheet(encode(&sheet, &self.encode)?)),
+            None => Ok(()),
         }
     }
-    Ok(())
+
+    fn send(&self, item: Extracted) -> Result<()> {
+        // The stream is dropped where its consumer fails; the consumer's error is reported.
+        self.sender.blocking_send(item).map_err(|_| Error::interrupted())
+    }
 }
 
-/// What the index shows to be missing before anything is decoded.
+/// What the packet index shows to be missing before anything is decoded.
 fn known_damage(video: &Video) -> Vec<(String, String)> {
     let mut problems = Vec::new();
     let Some(index) = &video.index else { return problems };
@@ -184,11 +265,11 @@ fn known_damage(video: &Video) -> Vec<(String, String)> {
         let n_lost = claimed - found;
         problems.push((
             format!("{n_lost} of the {claimed} frames that the file claims"),
-            format!("they are not in the file, whose picture ends at {}", index.range().end),
+            format!("they are not in the file; its video ends at {}", index.range().end),
         ));
     }
     if index.n_read_errors > 0 {
-        problems.push(("damaged places of the file".to_owned(), format!("{} could not be read", index.n_read_errors)));
+        problems.push(("damaged parts of the file".to_owned(), format!("{} could not be read", index.n_read_errors)));
     }
     problems
 }
@@ -197,8 +278,8 @@ fn lost_because(outcome: &ReadOutcome) -> Option<String> {
     let first = outcome.missing.first()?;
     let last = outcome.missing.last()?;
     Some(if first == last {
-        format!("the decoder gave no frame for {first}")
+        format!("the decoder returned no frame for {first}")
     } else {
-        format!("the decoder gave no frame for {} moments from {first} to {last}", outcome.missing.len())
+        format!("the decoder returned no frame for {} moments from {first} to {last}", outcome.missing.len())
     })
 }

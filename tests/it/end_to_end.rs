@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use crate::support::fake_server::{CHAT_MODEL, Chat, FakeServer, Fault, HEARING_MODEL, Spoken};
 use serde_json::Value;
-use vidgist::encode::EncodeOptions;
+use tokio_util::sync::CancellationToken;
+use vidgist::analyze::{Analysis, Answerer};
+use vidgist::event::Event;
 use vidgist::http::{ServerConfig, parse_base_url};
-use vidgist::limits::Limits;
 use vidgist::llm::catalog::CatalogEntry;
 use vidgist::llm::{ChatConfig, OpenAi};
-use vidgist::media::Ratio;
-use vidgist::pipeline::{Answerer, Ask, Event, Job, SpendLimit, Stop, run};
-use vidgist::prompt::PromptOptions;
+use vidgist::pipeline::summarize::{self, Summarize};
+use vidgist::pipeline::{FrameOptions, Run, TranscriptOptions};
 use vidgist::report::Report;
 use vidgist::sampling::{Sampling, SamplingOptions};
 use vidgist::source::Source;
@@ -65,35 +65,25 @@ fn server(fake_server: &FakeServer) -> ServerConfig {
     ServerConfig { first_wait: Duration::from_millis(1), ..ServerConfig::new(base_url) }
 }
 
-fn job(fake_server: &FakeServer, name: &str, interval_ms: i64, words: Vec<Arc<dyn Transcriber>>) -> Job {
+fn job(fake_server: &FakeServer, name: &str, interval_ms: i64, transcribers: Vec<Arc<dyn Transcriber>>) -> Summarize {
     let mut config = ChatConfig::new(server(fake_server), CHAT_MODEL);
     // All in one request, however many frames there are.
     config.facts = Some(CatalogEntry { context: Some(1_000_000), ..CatalogEntry::default() });
     let interval = format!("{interval_ms}ms").parse().expect("a time");
-    Job {
+    let sampling = SamplingOptions { sampling: Sampling::Interval(interval), start: None, end: None, max_frames: None };
+    let model = Arc::new(OpenAi::new(config).expect("a model"));
+    Summarize {
         source: Source::identify(fixture(name).to_str().expect("UTF-8")).expect(name),
-        sampling: SamplingOptions { sampling: Sampling::Interval(interval), start: None, end: None, max_frames: None },
-        sequence_rate: Ratio::ONE,
-        decoder: vidgist::video::Decoder::Auto,
-        dedup: false,
-        contact_sheet: false,
-        max_width: 768,
-        encode: EncodeOptions::default(),
-        words,
-        needs_words: true,
-        ask: Some(Ask {
-            answerer: Answerer::Chat(Arc::new(OpenAi::new(config).expect("a model"))),
-            prompt: PromptOptions::default(),
-            fence: 0x00c0_ffee,
-            is_live: false,
-            concurrency: 4,
-            allowance: SpendLimit::default(),
-            dry_run: None,
-        }),
+        options: FrameOptions::new(sampling),
+        transcript: TranscriptOptions { transcribers, is_required: true },
+        analysis: Analysis { fence: 0x00c0_ffee, ..Analysis::new(Answerer::Chat(model)) },
+        dry_run: None,
         output: None,
-        cache: None,
-        limits: Limits::default(),
     }
+}
+
+fn start(job: Summarize) -> Run<Report> {
+    vidgist::pipeline::start(CancellationToken::new(), |context| summarize::run(job, context))
 }
 
 fn subtitles() -> Vec<Arc<dyn Transcriber>> {
@@ -106,21 +96,17 @@ fn hearing(fake_server: &FakeServer) -> Vec<Arc<dyn Transcriber>> {
 }
 
 /// Runs to the end: the report, and how many frames the events told of.
-async fn finish(job: Job) -> (Report, usize) {
-    let mut events = run(job, Stop::default());
+async fn finish(job: Summarize) -> (Report, usize) {
+    let mut run = start(job);
     let mut n_frames = 0;
-    while let Some(event) = events.recv().await {
-        match event {
-            Event::Frame { .. } => n_frames += 1,
-            Event::Finished(outcome) => return (outcome.expect("a report"), n_frames),
-            _ => {}
-        }
+    while let Some(event) = run.next_event().await {
+        n_frames += usize::from(matches!(event, Event::Frame { .. }));
     }
-    panic!("the events ended without a result")
+    (run.finish().await.expect("a report"), n_frames)
 }
 
 /// Runs one clip; gives the report and the one chat that the model was sent.
-async fn tell(fake_server: &FakeServer, job: Job) -> (Report, Chat) {
+async fn tell(fake_server: &FakeServer, job: Summarize) -> (Report, Chat) {
     let n_before = fake_server.chats().len();
     let (report, n_frames) = finish(job).await;
     assert_eq!(fake_server.refusals(), [""; 0]);
@@ -315,13 +301,11 @@ async fn a_live_answer_is_told_piece_by_piece_and_begun_anew_where_it_broke() {
     let fake_server = FakeServer::start();
     fake_server.fail_with([Fault::HalfStream]);
     let mut job = job(&fake_server, "talk.mp4", 5000, subtitles());
-    if let Some(ask) = &mut job.ask {
-        ask.is_live = true;
-    }
-    let mut events = run(job, Stop::default());
+    job.analysis.is_streamed = true;
+    let mut run = start(job);
     let (mut text, mut n_pieces, mut n_restarts) = (String::new(), 0, 0);
-    let report = loop {
-        match events.recv().await.expect("a result") {
+    while let Some(event) = run.next_event().await {
+        match event {
             Event::Text { text: piece } => {
                 text.push_str(&piece);
                 n_pieces += 1;
@@ -330,10 +314,10 @@ async fn a_live_answer_is_told_piece_by_piece_and_begun_anew_where_it_broke() {
                 text.clear();
                 n_restarts += 1;
             }
-            Event::Finished(outcome) => break outcome.expect("a report"),
             _ => {}
         }
-    };
+    }
+    let report = run.finish().await.expect("a report");
     let answer = report.answer.as_ref().expect("an answer");
     assert_eq!((n_restarts, answer.n_attempts), (1, 2));
     assert_eq!(text, answer.alternatives[0].text);

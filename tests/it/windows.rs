@@ -7,15 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::support::fake_server::{CHAT_MODEL, Chat, FakeServer, Fault};
-use vidgist::encode::EncodeOptions;
+use tokio_util::sync::CancellationToken;
+use vidgist::analyze::{Analysis, Answerer, SpendLimit};
+use vidgist::event::Event;
 use vidgist::http::{ServerConfig, parse_base_url};
-use vidgist::limits::Limits;
 use vidgist::llm::catalog::CatalogEntry;
 use vidgist::llm::provider::Providers;
 use vidgist::llm::{ChatConfig, OpenAi, SamplingParams};
-use vidgist::media::Ratio;
-use vidgist::pipeline::{Answerer, Ask, Event, Job, SpendLimit, Stop, run};
-use vidgist::prompt::PromptOptions;
+use vidgist::pipeline::summarize::{self, Summarize};
+use vidgist::pipeline::{FrameOptions, TranscriptOptions};
 use vidgist::report::{Format, Report, Status, render};
 use vidgist::sampling::{Sampling, SamplingOptions};
 use vidgist::source::Source;
@@ -33,47 +33,28 @@ fn config(fake_server: &FakeServer) -> ChatConfig {
     ChatConfig::with_provider(groq, server, CHAT_MODEL)
 }
 
-fn ask(config: ChatConfig) -> Ask {
-    Ask {
-        answerer: Answerer::Chat(Arc::new(OpenAi::new(config).expect("a model"))),
-        prompt: PromptOptions::default(),
-        fence: 0x00c0_ffee,
-        is_live: false,
-        concurrency: 4,
-        allowance: SpendLimit::default(),
-        dry_run: None,
-    }
+fn analysis(config: ChatConfig) -> Analysis {
+    let model = Arc::new(OpenAi::new(config).expect("a model"));
+    Analysis { fence: 0x00c0_ffee, ..Analysis::new(Answerer::Chat(model)) }
 }
 
-fn job(ask: Ask) -> Job {
+fn job(analysis: Analysis) -> Summarize {
     let talk = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/talk.mp4");
     let interval = "870ms".parse().expect("a time");
-    Job {
+    let sampling = SamplingOptions { sampling: Sampling::Interval(interval), start: None, end: None, max_frames: None };
+    Summarize {
         source: Source::identify(talk.to_str().expect("UTF-8")).expect("a file"),
-        sampling: SamplingOptions { sampling: Sampling::Interval(interval), start: None, end: None, max_frames: None },
-        sequence_rate: Ratio::ONE,
-        decoder: vidgist::video::Decoder::Auto,
-        dedup: false,
-        contact_sheet: false,
-        max_width: 768,
-        encode: EncodeOptions::default(),
-        words: vec![Arc::new(Subtitles::default())],
-        needs_words: true,
-        ask: Some(ask),
+        options: FrameOptions::new(sampling),
+        transcript: TranscriptOptions { transcribers: vec![Arc::new(Subtitles::default())], is_required: true },
+        analysis,
+        dry_run: None,
         output: None,
-        cache: None,
-        limits: Limits::default(),
     }
 }
 
-async fn finish(job: Job) -> vidgist::Result<Report> {
-    let mut events = run(job, Stop::default());
-    while let Some(event) = events.recv().await {
-        if let Event::Finished(outcome) = event {
-            return *outcome;
-        }
-    }
-    panic!("the events ended without a result")
+async fn finish(job: Summarize) -> vidgist::Result<Report> {
+    let run = vidgist::pipeline::start(CancellationToken::new(), |context| summarize::run(job, context));
+    run.finish().await
 }
 
 /// The ids of the pictures, in the order in which they stand in the requests.
@@ -91,7 +72,7 @@ fn sorted(chats: Vec<Chat>) -> (Vec<Chat>, Vec<Chat>) {
 #[tokio::test]
 async fn each_frame_and_word_is_in_exactly_one_request_and_one_makes_one_answer_of_all() {
     let fake_server = FakeServer::start();
-    let report = finish(job(ask(config(&fake_server)))).await.expect("a report");
+    let report = finish(job(analysis(config(&fake_server)))).await.expect("a report");
     assert_eq!(fake_server.refusals(), [""; 0]);
     let (windows, merges) = sorted(fake_server.chats());
     assert_eq!((windows.len(), merges.len()), (5, 1));
@@ -135,7 +116,7 @@ async fn one_window_without_an_answer_makes_the_result_partial_and_names_its_tim
     let fake_server = FakeServer::start();
     fake_server.then_succeed();
     fake_server.fail_with([Fault::Param(None, "no")]);
-    let report = finish(job(Ask { concurrency: 1, ..ask(config(&fake_server)) })).await.expect("a report");
+    let report = finish(job(Analysis { concurrency: 1, ..analysis(config(&fake_server)) })).await.expect("a report");
     let (windows, merges) = sorted(fake_server.chats());
     assert_eq!((windows.len(), merges.len()), (5, 1));
     let failed = report.windows[1].range;
@@ -153,30 +134,30 @@ async fn a_stopped_run_has_what_was_answered_and_asks_nothing_more() {
     let fake_server = FakeServer::start();
     fake_server.then_succeed();
     fake_server.fail_with([Fault::SlowDrip(Duration::from_millis(1)), Fault::SlowDrip(Duration::from_mins(1))]);
-    let stop = Stop::default();
-    let mut events = run(job(Ask { concurrency: 2, ..ask(config(&fake_server)) }), stop.clone());
-    let report = loop {
-        match events.recv().await.expect("a result") {
-            // The second and the third are in flight; the second still comes, the third never does.
-            Event::Window { n_done: 1 } => stop.stop(),
-            Event::Finished(outcome) => break outcome.expect("a report"),
-            _ => {}
+    let cancel = CancellationToken::new();
+    let job = job(Analysis { concurrency: 2, ..analysis(config(&fake_server)) });
+    let mut run = vidgist::pipeline::start(cancel.clone(), |context| summarize::run(job, context));
+    while let Some(event) = run.next_event().await {
+        // The second and the third are in flight; the second still comes, the third never does.
+        if matches!(event, Event::Window { n_done: 1 }) {
+            cancel.cancel();
         }
-    };
+    }
+    let report = run.finish().await.expect("a report");
     let texts: Vec<bool> = report.windows.iter().map(|window| window.text.is_some()).collect();
     assert!(texts[0] && !texts[3] && !texts[4] && texts.len() == 5, "{texts:?}");
     assert!(fake_server.seen().len() <= 3, "nothing was asked after the stop");
     assert!(report.was_stopped && report.status() == Status::Partial && report.answer.is_none());
     let text = render(&report, Format::Markdown).expect("text");
     assert!(text.contains("\n## Summary of 00:00:00.000 to "), "{text}");
-    assert!(text.contains("the run was stopped before it was asked"), "{text}");
+    assert!(text.contains("the run was stopped before this request was sent"), "{text}");
 }
 
 #[tokio::test]
 async fn where_nothing_is_answered_the_reason_is_told_once() {
     let fake_server = FakeServer::start();
     fake_server.fail_with(std::iter::repeat_n(Fault::Param(None, "no"), 5));
-    let report = finish(job(ask(config(&fake_server)))).await.expect("a report");
+    let report = finish(job(analysis(config(&fake_server)))).await.expect("a report");
     assert_eq!(fake_server.seen().len(), 5, "nothing is made of no answers");
     let gaps = report.gaps();
     assert_eq!((gaps.len(), gaps[0].what.as_str()), (1, "the answer"), "{gaps:?}");
@@ -188,7 +169,7 @@ async fn answers_that_cannot_be_made_one_are_in_the_report() {
     let fake_server = FakeServer::start();
     (0..5).for_each(|_| fake_server.then_succeed());
     fake_server.fail_with([Fault::Param(None, "no")]);
-    let report = finish(job(ask(config(&fake_server)))).await.expect("a report");
+    let report = finish(job(analysis(config(&fake_server)))).await.expect("a report");
     assert!(report.answer.is_none() && report.no_answer_because.is_some());
     let text = render(&report, Format::Markdown).expect("text");
     assert_eq!(text.matches("\n## Summary of ").count(), 5, "{text}");
@@ -220,7 +201,8 @@ async fn what_the_server_finds_too_long_is_halved() {
         fake_server.then_succeed();
         // The second window is halved, and its first half again.
         fake_server.fail_with([refusal.clone(), refusal.clone()]);
-        let report = finish(job(Ask { concurrency: 1, ..ask(config(&fake_server)) })).await.expect("a report");
+        let report =
+            finish(job(Analysis { concurrency: 1, ..analysis(config(&fake_server)) })).await.expect("a report");
         let answered: Vec<Chat> = fake_server
             .seen()
             .into_iter()
@@ -241,7 +223,7 @@ async fn what_the_server_finds_too_long_is_halved() {
 async fn a_server_that_finds_everything_too_long_is_not_asked_for_ever() {
     let fake_server = FakeServer::start();
     fake_server.fail_with(std::iter::repeat_n(Fault::Status(413), 1000));
-    let report = finish(job(ask(config(&fake_server)))).await.expect("a report");
+    let report = finish(job(analysis(config(&fake_server)))).await.expect("a report");
     // Down to single frames and single words: 28 things, and each cut that led there.
     assert!(fake_server.seen().len() <= 60, "{}", fake_server.seen().len());
     assert!(report.answer.is_none());
@@ -254,7 +236,7 @@ async fn one_request_that_is_too_long_becomes_two() {
     let mut config = config(&fake_server);
     config.provider.max_images = None;
     config.provider.max_body_bytes = None;
-    let report = finish(job(ask(config))).await.expect("a report");
+    let report = finish(job(analysis(config))).await.expect("a report");
     let sizes: Vec<usize> = report.windows.iter().map(|window| window.n_frames).collect();
     assert_eq!((sizes, fake_server.seen().len()), (vec![11, 12], 4));
     assert_eq!(report.status(), Status::Complete);
@@ -266,7 +248,7 @@ async fn bytes_and_tokens_limit_a_request_too() {
     let mut by_bytes = config(&fake_server);
     by_bytes.provider.max_images = None;
     by_bytes.limits.max_request_image_bytes = 100_000;
-    let report = finish(job(ask(by_bytes))).await.expect("a report");
+    let report = finish(job(analysis(by_bytes))).await.expect("a report");
     let (windows, _) = sorted(fake_server.chats());
     assert!(windows.len() > 1, "{} windows", windows.len());
     for chat in &windows {
@@ -281,7 +263,7 @@ async fn bytes_and_tokens_limit_a_request_too() {
     let mut by_tokens = config(&fake_server);
     by_tokens.facts = Some(CatalogEntry { context: Some(2000), ..CatalogEntry::default() });
     by_tokens.params = SamplingParams { max_tokens: Some(500), ..SamplingParams::default() };
-    let report = finish(job(ask(by_tokens))).await.expect("a report");
+    let report = finish(job(analysis(by_tokens))).await.expect("a report");
     let (windows, merges) = sorted(fake_server.chats());
     assert_eq!(ids(&windows), (0..N_FRAMES as u64).collect::<Vec<_>>());
     assert!(windows.len() >= 12 && merges.len() > 1, "{} and {}", windows.len(), merges.len());
@@ -294,7 +276,9 @@ async fn a_run_stops_before_it_crosses_its_limit() {
     let fake_server = FakeServer::start();
     // This server counts Base64 as text, many times what formulas say: the plan fits, what comes does not.
     let allowance = SpendLimit { tokens: Some(60_000), ..SpendLimit::default() };
-    let report = finish(job(Ask { concurrency: 1, allowance, ..ask(config(&fake_server)) })).await.expect("a report");
+    let report = finish(job(Analysis { concurrency: 1, spend_limit: allowance, ..analysis(config(&fake_server)) }))
+        .await
+        .expect("a report");
     let spent = report.total.and_then(|total| Some(total.usage.prompt_tokens? + total.usage.completion_tokens?));
     let n_asked = fake_server.seen().len();
     assert!((1..6).contains(&n_asked), "{n_asked} requests");
@@ -311,7 +295,8 @@ async fn a_run_stops_before_it_crosses_its_limit() {
 async fn a_plan_within_a_limit_of_tokens_looks_at_fewer_frames() {
     let fake_server = FakeServer::start();
     let allowance = SpendLimit { tokens: Some(12_000), ..SpendLimit::default() };
-    let report = finish(job(Ask { allowance, ..ask(config(&fake_server)) })).await.expect("a report");
+    let report =
+        finish(job(Analysis { spend_limit: allowance, ..analysis(config(&fake_server)) })).await.expect("a report");
     assert!((8..N_FRAMES).contains(&report.frames.len()), "{}", report.frames.len());
     let expected = format!("{} of {N_FRAMES} frames are looked at", report.frames.len());
     assert_eq!(report.changes, std::slice::from_ref(&expected));
@@ -319,6 +304,9 @@ async fn a_plan_within_a_limit_of_tokens_looks_at_fewer_frames() {
     // The frames still cover the whole range.
     assert!(report.frames.last().expect("frames").time >= "18s".parse().expect("a time"));
     let allowance = SpendLimit { tokens: Some(100), ..SpendLimit::default() };
-    let error = finish(job(Ask { allowance, ..ask(config(&fake_server)) })).await.expect_err("too little").to_string();
+    let error = finish(job(Analysis { spend_limit: allowance, ..analysis(config(&fake_server)) }))
+        .await
+        .expect_err("too little")
+        .to_string();
     assert!(error.starts_with("--max-tokens-total: 100 tokens is less than the least"), "{error}");
 }

@@ -1,7 +1,6 @@
 //! How many requests are made at a time, and what they may cost.
 
 use clap::Args;
-use vidgist::error::{Error, Result};
 
 pub(super) const SUMMARIZE_EXAMPLES: &str = "\
 Examples:
@@ -36,14 +35,4 @@ pub struct RequestArgs {
     /// In a dry run: the requests themselves too, pictures shortened
     #[arg(long)]
     pub show_requests: bool,
-}
-
-impl RequestArgs {
-    /// Whether nothing is to be sent.
-    pub fn is_dry(&self) -> Result<bool> {
-        if self.show_requests && !self.dry_run {
-            return Err(Error::usage("--show-requests", "is for a dry run", "add --dry-run"));
-        }
-        Ok(self.dry_run)
-    }
 }

@@ -1,14 +1,14 @@
-//! Groups of frames to captions: one request each, several at a time, and again for what an answer left out.
+//! Groups of frames to captions: one request each, several at a time, and again for what a response left out.
 
 use std::sync::OnceLock;
 
 use futures_util::stream::{self, StreamExt as _};
 use tokio::sync::mpsc;
 
-use super::super::Stop;
-use super::super::budget::SpendTracker;
 use super::groups::{Unit, Wanted};
-use super::{CaptionEvent, CaptionJob, CaptionSummary, reply, settle};
+use super::output::CaptionWriter;
+use super::{CaptionRun, CaptionSummary, reply, settle};
+use crate::analyze::budget::SpendTracker;
 use crate::chat::ChatResponse;
 use crate::error::{Error, ErrorKind, Result};
 use crate::llm::{ChatRequest, ResponseFormat};
@@ -17,48 +17,46 @@ use crate::report::caption::CaptionRow;
 
 type Done = (CaptionRow, Option<EncodedImage>);
 
-/// Asks for all that comes through `units`, and tells each row.
+/// Captions all that comes through `units`, and writes each row.
 pub(super) async fn ask_all(
-    job: &CaptionJob,
+    run: &CaptionRun,
     units: mpsc::Receiver<Unit>,
-    events: &mpsc::Sender<CaptionEvent>,
-    stop: &Stop,
+    writer: &mut CaptionWriter,
 ) -> Result<CaptionSummary> {
-    let asker =
-        Asker { job, format: reply::form()?, purse: SpendTracker::new(job.allowance), stop, is_spent: OnceLock::new() };
+    let tracker = SpendTracker::new(run.task.spend_limit);
+    let captioner = Captioner { run, format: reply::form()?, tracker, is_spent: OnceLock::new() };
     let mut summary = CaptionSummary::new();
     let units = stream::unfold(units, async |mut units| units.recv().await.map(|unit| (unit, units)));
-    let done = units.map(|unit| asker.rows(unit)).buffered(job.concurrency.max(1));
+    let done = units.map(|unit| captioner.rows(unit)).buffered(run.task.concurrency.max(1));
     let mut done = std::pin::pin!(done);
     while let Some(rows) = done.next().await {
         summary.n_kept += usize::from(rows.is_none());
         for (row, image) in rows.into_iter().flatten() {
             summary.count(&row);
-            let _ = events.send(CaptionEvent::Row { row: Box::new(row), image }).await;
+            writer.write(row, image.as_ref()).await?;
         }
     }
-    summary.stopped_because = asker.is_spent.get().cloned();
+    summary.stopped_because = captioner.is_spent.get().cloned();
     Ok(summary)
 }
 
-/// A run's question and whom it is put to.
-struct Asker<'a> {
-    job: &'a CaptionJob,
+/// Captions groups of frames within the spending limit.
+struct Captioner<'a> {
+    run: &'a CaptionRun,
     format: ResponseFormat,
-    purse: SpendTracker,
-    stop: &'a Stop,
-    /// Why nothing more is asked: the allowance is used up.
+    tracker: SpendTracker,
+    /// Why nothing more is sent: the spending limit is reached.
     is_spent: OnceLock<String>,
 }
 
-impl Asker<'_> {
-    /// The rows of one unit; None where its frame needed no question.
+impl Captioner<'_> {
+    /// The rows of one unit; None where its frame has a caption already.
     async fn rows(&self, unit: Unit) -> Option<Vec<Done>> {
         match unit {
             Unit::Kept => None,
             Unit::Failed(row) => Some(vec![(*row, None)]),
-            // What was not asked when the run stopped is asked by the next one.
-            Unit::Frames(_) if self.stop.check().is_err() => Some(Vec::new()),
+            // The next run sends what this one did not.
+            Unit::Frames(_) if self.run.stop.is_cancelled() => Some(Vec::new()),
             Unit::Frames(wanted) => {
                 let rows = self.ask(wanted).await;
                 Some(rows.into_iter().map(|wanted| (wanted.row, Some(wanted.frame.image))).collect())
@@ -66,12 +64,12 @@ impl Asker<'_> {
         }
     }
 
-    /// Asks for the captions of one group, and again for each frame that the answer left out. A group that is too
-    /// large for one request is halved.
+    /// Requests the captions of one group, and again each one that the response left out. A group that is too large for
+    /// one request is halved.
     async fn ask(&self, mut wanted: Vec<Wanted>) -> Vec<Wanted> {
         let is_group = wanted.len() > 1;
-        match self.put(&wanted).await {
-            // It was not asked: no row, so that the next run asks for it.
+        match self.send(&wanted).await {
+            // It was not sent: no row, so that the next run sends it.
             Err(Error { kind: ErrorKind::Interrupted, .. }) => wanted.clear(),
             Err(Error { kind: ErrorKind::Limit, .. }) if is_group => {
                 let rest = wanted.split_off(wanted.len() / 2);
@@ -95,7 +93,7 @@ impl Asker<'_> {
     }
 
     async fn ask_alone(&self, alone: &mut [Wanted]) {
-        let answer = self.put(alone).await;
+        let answer = self.send(alone).await;
         for Wanted { row, .. } in alone {
             let paid = (row.usage, row.cost);
             row.error = None;
@@ -111,26 +109,20 @@ impl Asker<'_> {
         }
     }
 
-    /// Puts one request, within the allowance; [`ErrorKind::Interrupted`](crate::ErrorKind::Interrupted) where that is used up.
-    async fn put(&self, wanted: &[Wanted]) -> Result<ChatResponse> {
-        let messages = self.job.messages(wanted);
+    /// Sends one request; an error of kind Interrupted where the spending limit is reached.
+    async fn send(&self, wanted: &[Wanted]) -> Result<ChatResponse> {
+        let messages = self.run.messages(wanted);
         let response_format = Some(&self.format).filter(|_| wanted.len() > 1);
-        let terms = self.job.terms(wanted.len());
-        let held = self.purse.hold(&terms, terms.tokens(&messages));
-        let held = held.map_err(|why| {
-            // The first one tells it; nothing more is read.
+        let limits = self.run.limits(wanted.len());
+        let reservation = self.tracker.reserve(&limits, limits.tokens(&messages)).map_err(|why| {
+            // The first reason is reported; nothing more is read.
             let _ = self.is_spent.set(why);
-            self.stop.stop();
+            self.run.stop.cancel();
             Error::interrupted()
         })?;
-        let question = ChatRequest { response_format, ..ChatRequest::new(&messages) };
-        let outcome = self.job.model.complete(&question).await;
-        match (&outcome, held) {
-            (Ok(answer), held) => self.purse.settle(held, answer),
-            (Err(Error { kind: ErrorKind::Limit, .. }), held) => self.purse.give_back(held),
-            // Whether it is charged for is not known: it stays held.
-            _ => {}
-        }
+        let request = ChatRequest { response_format, ..ChatRequest::new(&messages) };
+        let outcome = self.run.task.model.complete(&request).await;
+        self.tracker.settle_outcome(reservation, &outcome);
         outcome
     }
 }

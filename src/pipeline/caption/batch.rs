@@ -11,17 +11,20 @@ mod journal;
 
 use std::collections::HashMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 use self::journal::{Asked, AskedFrame, Journal, Known, Part, Ticks, Writer};
-use super::super::Stop;
 use super::groups::{self, Unit, Wanted};
-use super::{CaptionEvent, CaptionJob, CaptionSummary, inputs, reply, settle};
+use super::output::CaptionWriter;
+use super::{CaptionRun, CaptionSummary, Captions, inputs, reply, settle};
+use crate::advice::{Advice, Setting};
 use crate::chat::ChatResponse;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorCode, ErrorKind, Result};
+use crate::event::Event;
+use crate::job::CaptionFormat;
 use crate::llm::batch::{BatchApi, BatchEnd, Created, Listed};
 use crate::llm::{ChatModel, ChatRequest, ResponseFormat};
 use crate::money::Money;
@@ -48,33 +51,59 @@ pub fn api(model: &dyn ChatModel) -> Result<BatchApi> {
     model.batch_api().ok_or_else(|| {
         let model = model.description();
         let place = model.endpoint.unwrap_or(model.name);
-        let advice = "leave it out, or set providers.NAME.batch in the configuration";
-        Error::usage("--batch", format!("{place} has no batch API that is known"), advice)
+        let advice = Advice::Unset(Setting::Batch).or("set providers.NAME.batch in the configuration");
+        Error::setting(Setting::Batch, format!("{place} has no known batch API"), advice)
     })
 }
 
-/// Prepares, sends and fetches what `job` asks for; goes on with what lies in `folder`.
+/// The folder of a task's batch, beside the file of its rows; None where the batch API is not used.
+///
+/// # Errors
+/// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where the output cannot hold a batch, or where a batch of this output is
+/// in progress and the task would send everything a second time.
+pub(super) fn folder_of(task: &Captions) -> Result<Option<PathBuf>> {
+    let file = task.output.as_deref().filter(|_| task.format == CaptionFormat::Jsonl);
+    let folder = file.map(|path| {
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(".batch");
+        path.parent().unwrap_or(Path::new("")).join(name)
+    });
+    match folder {
+        Some(folder) if !task.is_batch && task.dry_run.is_none() && is_under_way(&folder) => {
+            let advice = Advice::Set(Setting::Batch).or("name another file");
+            Err(Error::usage(folder.display(), "a batch of this output is in progress", advice)
+                .with_code(ErrorCode::OutputExists))
+        }
+        Some(folder) => Ok(Some(folder).filter(|_| task.is_batch)),
+        None if task.is_batch => {
+            let advice = Advice::SetTo(Setting::OutputFormat, "jsonl".into()).or(Advice::Set(Setting::Output));
+            Err(Error::setting(Setting::Batch, "needs an output file of JSON lines", advice))
+        }
+        None => Ok(None),
+    }
+}
+
+/// Prepares, sends and fetches a batch; continues the one in `folder`.
 pub(super) async fn run(
-    job: &CaptionJob,
+    run: &CaptionRun,
     api: &BatchApi,
     folder: &Path,
-    events: &mpsc::Sender<CaptionEvent>,
-    stop: &Stop,
+    captions: &mut CaptionWriter,
 ) -> Result<CaptionSummary> {
     // Reservation until the end: two runs would both send it.
     let _turn = journal::turn(folder)?;
     let (mut journal, n_kept) = match Journal::open(folder)? {
         Some(journal) => {
-            journal.check(&job.model.description())?;
-            if journal.prompt_version != job.prompt.version()
-                || Some(&journal.inputs) != inputs::expand(&job.inputs).ok().as_ref()
+            journal.check(&run.task.model.description())?;
+            if journal.prompt_version != run.task.prompt.version()
+                || Some(&journal.inputs) != inputs::expand(&run.task.inputs).ok().as_ref()
             {
                 let folder = folder.display();
                 tracing::warn!("{folder} holds a batch about other files or with another prompt, which comes first");
             }
             (journal, 0)
         }
-        None => match prepare(job, api, folder, events, stop).await {
+        None => match prepare(run, api, folder).await {
             Ok(prepared) => prepared,
             Err(error) => {
                 // Nothing was sent: the next run begins anew.
@@ -83,16 +112,16 @@ pub(super) async fn run(
             }
         },
     };
-    let _ = events.send(CaptionEvent::Files { inputs: journal.inputs.clone() }).await;
+    captions.order.clone_from(&journal.inputs);
     for at in 0..journal.parts.len() {
-        stop.check()?;
+        run.context.check()?;
         send(api, &mut journal, at).await?;
     }
-    follow(api, &mut journal, events, stop).await?;
+    follow(run, api, &mut journal).await?;
     for at in 0..journal.parts.len() {
         fetch(api, &mut journal, at).await?;
     }
-    let summary = hand_over(job, api, &mut journal, events, n_kept).await?;
+    let summary = hand_over(run, api, &mut journal, captions, n_kept).await?;
     for at in 0..journal.parts.len() {
         forget(api, &mut journal, at).await?;
     }
@@ -100,19 +129,13 @@ pub(super) async fn run(
 }
 
 /// Reads all inputs, and writes the requests and whom each is about.
-async fn prepare(
-    job: &CaptionJob,
-    api: &BatchApi,
-    folder: &Path,
-    events: &mpsc::Sender<CaptionEvent>,
-    stop: &Stop,
-) -> Result<(Journal, usize)> {
-    let files = inputs::expand(&job.inputs)?;
-    let _ = events.send(CaptionEvent::Files { inputs: files.clone() }).await;
-    let mut writer = Writer::new(folder, api.clone(), files.clone(), &job.model.description(), &job.prompt.version())?;
+async fn prepare(run: &CaptionRun, api: &BatchApi, folder: &Path) -> Result<(Journal, usize)> {
+    let files = run.expand().await?;
+    let mut writer =
+        Writer::new(folder, api.clone(), files.clone(), &run.task.model.description(), &run.task.prompt.version())?;
     let format = reply::form()?;
     let (send, units) = mpsc::channel(groups::GROUP_QUEUE);
-    let reading = groups::read_all(job, &files, send, events, stop);
+    let reading = groups::read_all(run, &files, send);
     let writing = async {
         // Its own, so that the reader ends where writing fails.
         let mut units = units;
@@ -121,15 +144,15 @@ async fn prepare(
             match unit {
                 Unit::Kept => n_kept += 1,
                 Unit::Failed(row) => writer.failed(&row)?,
-                Unit::Frames(wanted) => write(job, &format, wanted, &mut writer, &mut expected)?,
+                Unit::Frames(wanted) => write(run, &format, wanted, &mut writer, &mut expected)?,
             }
         }
         Ok::<_, Error>((n_kept, expected))
     };
     let ((), written) = tokio::join!(reading, writing);
     let (n_kept, expected) = written?;
-    stop.check()?;
-    expected.check(job)?;
+    run.context.check()?;
+    expected.check(run)?;
     Ok((writer.finish()?, n_kept))
 }
 
@@ -141,38 +164,42 @@ struct Expected {
 }
 
 impl Expected {
-    fn check(&self, job: &CaptionJob) -> Result<()> {
-        if job.allowance.allows(self.n_tokens, self.cost.or(Some(Money::ZERO))) {
+    fn check(&self, run: &CaptionRun) -> Result<()> {
+        if run.task.spend_limit.allows(self.n_tokens, self.cost.or(Some(Money::ZERO))) {
             return Ok(());
         }
         let cost = self.cost.map(|cost| format!(", {cost}")).unwrap_or_default();
-        let problem =
-            format!("would take about {} tokens{cost}, more than the {} that it may", self.n_tokens, job.allowance);
-        Err(Error::usage("the batch", problem, "raise the limit, or ask for fewer frames (--interval, --max-frames)"))
+        let problem = format!(
+            "would take about {} tokens{cost}, more than the {} that it may",
+            self.n_tokens, run.task.spend_limit
+        );
+        let advice =
+            Advice::Raise(Setting::MaxCost).or(Advice::Raise(Setting::Interval)).or(Advice::Set(Setting::MaxFrames));
+        Err(Error::usage("the batch", problem, advice).with_code(ErrorCode::SpendLimit))
     }
 }
 
 /// Writes the request for a group, or several where it is too large for one.
 fn write(
-    job: &CaptionJob,
+    run: &CaptionRun,
     format: &ResponseFormat,
     mut wanted: Vec<Wanted>,
     writer: &mut Writer,
     expected: &mut Expected,
 ) -> Result<()> {
-    let messages = job.messages(&wanted);
+    let messages = run.messages(&wanted);
     let response_format = Some(format).filter(|_| wanted.len() > 1);
-    match job.model.request_body(&ChatRequest { response_format, ..ChatRequest::new(&messages) }) {
+    match run.task.model.request_body(&ChatRequest { response_format, ..ChatRequest::new(&messages) }) {
         Err(Error { kind: ErrorKind::Limit, .. }) if wanted.len() > 1 => {
             let rest = wanted.split_off(wanted.len() / 2);
-            write(job, format, wanted, writer, expected)?;
-            write(job, format, rest, writer, expected)
+            write(run, format, wanted, writer, expected)?;
+            write(run, format, rest, writer, expected)
         }
         Ok(body) => {
-            let terms = job.terms(wanted.len());
-            let (prompt, answer) = (terms.tokens(&messages), terms.all_answer_tokens());
+            let limits = run.limits(wanted.len());
+            let (prompt, answer) = (limits.tokens(&messages), limits.all_answer_tokens());
             expected.n_tokens += prompt + answer;
-            let cost = terms.cost(prompt, answer).map(Money::half);
+            let cost = limits.cost(prompt, answer).map(Money::half);
             expected.cost = cost.map(|cost| cost.plus(expected.cost.unwrap_or(Money::ZERO)));
             writer.request(&body, wanted.iter().map(|wanted| &wanted.row))
         }
@@ -263,14 +290,14 @@ async fn find(api: &BatchApi, journal: &Journal, at: usize, known: &Known) -> Re
 }
 
 /// Waits until all parts have ended.
-async fn follow(api: &BatchApi, journal: &mut Journal, events: &mpsc::Sender<CaptionEvent>, stop: &Stop) -> Result<()> {
+async fn follow(run: &CaptionRun, api: &BatchApi, journal: &mut Journal) -> Result<()> {
     let n_requests = journal.parts.iter().map(|part| part.n_requests).sum();
     let (mut wait, mut n_failed) = (FIRST_WAIT, 0);
-    let _ = events.send(CaptionEvent::Batch { n_done: 0, n_requests }).await;
+    run.context.events.send(Event::Batch { n_done: 0, n_requests }).await;
     while !journal.parts.iter().all(Part::has_ended) {
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            () = stop.stopped() => return Err(Error::interrupted()),
+            () = run.context.cancel.cancelled() => return Err(Error::interrupted()),
         }
         wait = wait.mul_f64(1.5).min(LONGEST_WAIT);
         let (mut n_done, mut failed) = (0, None);
@@ -280,7 +307,7 @@ async fn follow(api: &BatchApi, journal: &mut Journal, events: &mpsc::Sender<Cap
                 n_done += part.n_requests;
                 continue;
             };
-            stop.check()?;
+            run.context.check()?;
             match api.look(&batch).await {
                 Ok(state) => {
                     n_done += state.n_done;
@@ -301,7 +328,7 @@ async fn follow(api: &BatchApi, journal: &mut Journal, events: &mpsc::Sender<Cap
             Some(error) => tracing::warn!("{error}"),
             None => {}
         }
-        let _ = events.send(CaptionEvent::Batch { n_done, n_requests }).await;
+        run.context.events.send(Event::Batch { n_done, n_requests }).await;
     }
     Ok(())
 }
@@ -345,10 +372,10 @@ async fn forget(api: &BatchApi, journal: &mut Journal, at: usize) -> Result<()> 
 
 /// Tells the rows, in the order in which they were asked.
 async fn hand_over(
-    job: &CaptionJob,
+    run: &CaptionRun,
     api: &BatchApi,
     journal: &mut Journal,
-    events: &mpsc::Sender<CaptionEvent>,
+    captions: &mut CaptionWriter,
     n_kept: usize,
 ) -> Result<CaptionSummary> {
     let mut summary = CaptionSummary { n_kept, ..CaptionSummary::new() };
@@ -369,13 +396,13 @@ async fn hand_over(
             }
         }
         for row in rows(journal, &asked, &mut answers) {
-            if job.is_done(&row) {
+            if run.is_done(&row) {
                 // A run that was cut off wrote it.
                 summary.n_kept += 1;
                 continue;
             }
             summary.count(&row);
-            let _ = events.send(CaptionEvent::Row { row: Box::new(row), image: None }).await;
+            captions.write(row, None).await?;
         }
     }
     Ok(summary)

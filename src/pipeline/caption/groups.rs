@@ -1,12 +1,16 @@
 //! Files to groups of frames, each group for one request.
 
-use futures_util::future;
 use tokio::sync::mpsc;
 
-use super::super::extract::look;
-use super::super::{EVENT_QUEUE, Event, Job, Stop, select, stages};
-use super::{CaptionEvent, CaptionJob};
-use crate::error::{Error, ErrorKind, Result};
+use super::super::extract::{Extracted, FrameStream};
+use super::super::run::Context;
+use super::super::select::select;
+use super::super::transcript::find_transcript;
+use super::CaptionRun;
+use crate::advice::Advice;
+use crate::blocking::run_blocking;
+use crate::error::{Error, ErrorCode, Result};
+use crate::event::{Event, EventSender};
 use crate::media::EncodedImage;
 use crate::prompt::CaptionFrame;
 use crate::report::ReportFrame;
@@ -15,47 +19,41 @@ use crate::source::Source;
 use crate::time::{TimeRange, Timestamp};
 use crate::transcript::{Segment, Transcript};
 
-/// Groups of frames that wait for a free place: the decoder is this far ahead.
+/// Groups of frames that wait for a free request: the decoder is this far ahead.
 pub(super) const GROUP_QUEUE: usize = 2;
-/// Words this far from a frame are given along, in milliseconds.
+/// A caption request holds the transcript this far around its frame, in milliseconds.
 const NEAR_MILLIS: i64 = 5000;
 
 /// What waits for the model.
 pub(super) enum Unit {
     /// Frames of one request.
     Frames(Vec<Wanted>),
-    /// A file of which no frame, or not all, could be read.
+    /// A file of which no frame, or not every frame, could be read.
     Failed(Box<CaptionRow>),
     /// A frame that has its caption from an earlier run.
     Kept,
 }
 
-/// A frame that is to be captioned, and its row.
+/// A frame to caption, and its row.
 pub(super) struct Wanted {
     pub row: CaptionRow,
     pub frame: CaptionFrame,
 }
 
 /// Reads one file after another; a file that cannot be read is a row, and the next is read.
-pub(super) async fn read_all(
-    job: &CaptionJob,
-    files: &[String],
-    units: mpsc::Sender<Unit>,
-    events: &mpsc::Sender<CaptionEvent>,
-    stop: &Stop,
-) {
+pub(super) async fn read_all(run: &CaptionRun, files: &[String], units: mpsc::Sender<Unit>) {
     for input in files {
-        if stop.check().is_err() {
+        if run.stop.is_cancelled() {
             return;
         }
-        let _ = events.send(CaptionEvent::File { input: input.clone() }).await;
-        let failed = match read(job, input, &units, stop).await {
-            Err(Error { kind: ErrorKind::Interrupted, .. }) => return,
+        run.context.events.send(Event::Input { input: input.clone() }).await;
+        let failed = match read(run, input, &units).await {
+            Err(error) if error.is_interrupted() => return,
             Err(error) => vec![error.to_string()],
             Ok(problems) => problems.into_iter().map(|(what, why)| format!("{what}: {why}")).collect(),
         };
         for why in failed {
-            let row = job.failed_row(input, why);
+            let row = run.failed_row(input, why);
             if units.send(Unit::Failed(Box::new(row))).await.is_err() {
                 return;
             }
@@ -63,58 +61,65 @@ pub(super) async fn read_all(
     }
 }
 
-/// Reads the words, then the frames of one file, and sends them in groups; gives what is missing of it.
-async fn read(job: &CaptionJob, input: &str, units: &mpsc::Sender<Unit>, stop: &Stop) -> Result<Vec<(String, String)>> {
-    let mut each = Job { source: Source::identify(input)?, ask: None, output: None, ..job.each.clone() };
-    if job.dry_run.is_some() {
-        each.words.retain(|way| !way.is_remote());
-    }
-    let (info, video) = stages::open(&each).await?;
+/// Reads the transcript, then the frames of one file, and sends them in groups; returns what is missing, and why.
+async fn read(run: &CaptionRun, input: &str, units: &mpsc::Sender<Unit>) -> Result<Vec<(String, String)>> {
+    let task = &run.task;
+    let source = Source::identify(input)?;
+    let (options, opened) = (task.options.clone(), source.clone());
+    let (info, video) = run_blocking(move || options.open(&opened)).await?;
     let Some(mut video) = video else {
-        return Err(Error::unsupported(input, "holds no video", "leave it out, or see: vidgist transcribe"));
+        let advice = Advice::from("leave it out").or(Advice::Run("transcribe".into()));
+        return Err(Error::unsupported(input, "has no video stream", advice).with_code(ErrorCode::NoVideo));
     };
-    let plan = select::draft(&each, &mut video)?;
-    // Nobody listens to the events of one file here.
-    let (quiet, mut unheard) = mpsc::channel::<Event>(EVENT_QUEUE);
-    let draining = async { while unheard.recv().await.is_some() {} };
-    let work = async {
-        let words = stages::find_words(&each, &info, &quiet).await?;
-        let (hand_over, frames) = mpsc::channel(1);
-        let looking = look(&each, Some((video, plan)), &quiet, stop, Some(hand_over));
-        let (looked, ()) = future::join(looking, group(job, input, words.transcript.as_ref(), frames, units)).await;
-        drop(quiet);
-        let mut problems = looked?.problems;
-        problems.extend(words.problems);
-        Ok(problems)
-    };
-    future::join(work, draining).await.0
+    let selection = select(&task.options, &mut video)?;
+    // The steps within one file are no events of the whole job.
+    let (events, _) = EventSender::channel();
+    let context = Context { events, cancel: run.stop.clone() };
+    let path = if let Source::Media(path) = &source { Some(path.as_path()) } else { None };
+    let is_dry = task.dry_run.is_some();
+    let found = find_transcript(&task.transcript, path, &info, &context.events, is_dry).await?;
+    let mut stream = FrameStream::start(&task.options, &source, (video, selection), false, &context).await?;
+    group(run, input, found.transcript.as_ref(), &mut stream, units).await;
+    let mut problems = stream.finish().await?.problems;
+    problems.extend(found.problems);
+    Ok(problems)
 }
 
-/// Puts the frames of one file together to groups.
+/// Groups the frames of one file. Stops where nobody receives them any more.
 async fn group(
-    job: &CaptionJob,
+    run: &CaptionRun,
     input: &str,
     transcript: Option<&Transcript>,
-    mut frames: mpsc::Receiver<EncodedImage>,
+    stream: &mut FrameStream,
     units: &mpsc::Sender<Unit>,
 ) {
+    let task = &run.task;
+    let (model, version) = (task.model.description().name, task.prompt.version());
     let mut waiting = Vec::new();
-    while let Some(image) = frames.recv().await {
-        let sha256 = ReportFrame::new(&image, None).sha256;
-        let row = CaptionRow::new(input, &image, sha256, &job.model.description().name, &job.prompt.version());
-        if job.is_done(&row) {
-            let _ = units.send(Unit::Kept).await;
-            continue;
-        }
-        let words = transcript.map(|transcript| near(&transcript.segments, image.time)).unwrap_or_default();
-        waiting.push(Wanted { row, frame: CaptionFrame { image, words } });
-        if waiting.len() >= job.frames_per_request.max(1) {
-            let _ = units.send(Unit::Frames(std::mem::take(&mut waiting))).await;
+    while let Some(item) = stream.next().await {
+        let Extracted::Frame { image, .. } = item else { continue };
+        let row = CaptionRow::new(input, &image, sha256(&image), &model, &version);
+        let unit = if run.is_done(&row) {
+            Unit::Kept
+        } else {
+            let words = transcript.map(|transcript| near(&transcript.segments, image.time)).unwrap_or_default();
+            waiting.push(Wanted { row, frame: CaptionFrame { image, words } });
+            if waiting.len() < task.frames_per_request.max(1) {
+                continue;
+            }
+            Unit::Frames(std::mem::take(&mut waiting))
+        };
+        if units.send(unit).await.is_err() {
+            return;
         }
     }
     if !waiting.is_empty() {
         let _ = units.send(Unit::Frames(waiting)).await;
     }
+}
+
+fn sha256(image: &EncodedImage) -> String {
+    ReportFrame::new(image, None).sha256
 }
 
 fn near(segments: &[Segment], time: Timestamp) -> Vec<Segment> {

@@ -1,0 +1,13 @@
+//! From the evidence to an answer: windows that fit into one request each, a request per window, and one that merges.
+
+pub mod budget;
+mod estimate;
+mod map;
+mod merge;
+mod task;
+
+pub use budget::SpendLimit;
+pub use estimate::estimate;
+pub(crate) use map::frame_tokens;
+pub use map::{Analyzer, Answered};
+pub use task::{Analysis, Answerer, DryRun};

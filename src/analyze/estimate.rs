@@ -1,0 +1,94 @@
+//! What a run would send and what that would cost; nothing is sent.
+
+use super::budget;
+use super::map::Analyzer;
+use super::task::DryRun;
+use crate::chat::ModelDescription;
+use crate::error::Result;
+use crate::llm::{ChatRequest, ModelLimits};
+use crate::prompt::Place;
+use crate::report::Report;
+use crate::report::estimate::{Estimate, EstimatedRequest};
+use crate::time::{TimeRange, Timestamp};
+use crate::timeline::Timeline;
+
+/// The requests that would be sent; none where `analyzer` is None, since the digest sends nothing.
+///
+/// # Errors
+/// As [`ChatModel::request_body`](crate::llm::ChatModel::request_body), where no split helps.
+pub fn estimate(
+    analyzer: Option<&Analyzer<'_>>,
+    model: ModelDescription,
+    (timeline, report): (&Timeline, &Report),
+    changes: &[String],
+    dry_run: DryRun,
+) -> Result<Estimate> {
+    let first = timeline.frames.first().map(|frame| &frame.image);
+    let limits = analyzer.map(|analyzer| &analyzer.limits);
+    let mut estimate = Estimate {
+        input: report.media.input.clone(),
+        model: model.name,
+        endpoint: model.endpoint,
+        n_frames: timeline.frames.len(),
+        width: first.map(|image| image.width),
+        height: first.map(|image| image.height),
+        image_bytes: timeline.frames.iter().map(|frame| frame.image.bytes.len() as u64).sum(),
+        n_segments: timeline.segments().len(),
+        words: crate::report::markdown::words(report),
+        changes: changes.to_vec(),
+        context_tokens: limits.map(|limits| limits.context_tokens),
+        is_context_known: limits.is_some_and(|limits| limits.is_context_known),
+        requests: Vec::new(),
+        prompt_tokens: 0,
+        answer_tokens: 0,
+        cost_usd: None,
+        notes: Vec::new(),
+    };
+    let Some((analyzer, limits)) = analyzer.zip(limits) else {
+        estimate.notes.push("Nothing would be sent: the built-in digest runs on this machine.".to_owned());
+        return Ok(estimate);
+    };
+    let windows = analyzer.windows();
+    let n_windows = windows.len();
+    for (at, window) in windows.iter().enumerate() {
+        let messages = analyzer.messages(window, Place { number: at + 1, n_windows });
+        let limits = if n_windows > 1 { analyzer.window_model.limits() } else { limits.clone() };
+        let body = analyzer.model.request_body(&ChatRequest::new(&messages))?;
+        let shown = dry_run.shows_requests.then(|| serde_json::from_str(&body.shortened()).ok()).flatten();
+        estimate.requests.push(EstimatedRequest {
+            range: window.range,
+            is_merge: false,
+            n_frames: window.frames.len(),
+            body_bytes: Some(body.len_bytes()),
+            body: shown,
+            ..request(&limits, limits.tokens(&messages))
+        });
+    }
+    if n_windows > 1 {
+        let n_tokens = budget::merge_tokens(limits, analyzer.frame_tokens(), n_windows as u64);
+        estimate.requests.push(EstimatedRequest { range: timeline.range, ..request(limits, n_tokens) });
+        estimate.notes.push("The last request merges the other answers; its tokens are a guess.".to_owned());
+    }
+    estimate.prompt_tokens = estimate.requests.iter().map(|request| request.prompt_tokens).sum();
+    estimate.answer_tokens = estimate.requests.iter().map(|request| request.answer_tokens).sum();
+    estimate.cost_usd = limits.cost(estimate.prompt_tokens, estimate.answer_tokens);
+    estimate.notes.push(match limits.params.max_tokens {
+        Some(_) => "Each answer is assumed to use its whole token limit.".to_owned(),
+        None => format!("Each answer is assumed to have {} tokens, since no token limit is set.", limits.answer_tokens),
+    });
+    Ok(estimate)
+}
+
+fn request(limits: &ModelLimits, prompt_tokens: u64) -> EstimatedRequest {
+    EstimatedRequest {
+        input: None,
+        range: TimeRange::new(Timestamp::ZERO, Timestamp::ZERO),
+        is_merge: true,
+        n_frames: 0,
+        body_bytes: None,
+        prompt_tokens,
+        answer_tokens: limits.all_answer_tokens(),
+        cost_usd: limits.cost(prompt_tokens, limits.all_answer_tokens()),
+        body: None,
+    }
+}

@@ -1,0 +1,249 @@
+//! One request where the evidence fits into one; else a request per window, several at a time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, StreamExt as _};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::budget::{self, SpendTracker};
+use super::task::Analysis;
+use crate::chat::{ChatResponse, Message};
+use crate::error::{Error, ErrorKind};
+use crate::event::{Event, EventSender};
+use crate::llm::{ChatModel, ChatRequest, ModelLimits, SamplingParams, StreamSink, StreamUpdate};
+use crate::media::MediaInfo;
+use crate::prompt::{self, Place};
+use crate::report::{Total, WindowReport};
+use crate::time::{TimeRange, Timestamp};
+use crate::timeline::Timeline;
+
+/// How long a request in flight may still take after the run was cancelled.
+const IN_FLIGHT: Duration = Duration::from_secs(5);
+/// How often a window that the server finds too long is halved: into 64 parts at most.
+const MAX_HALVINGS: u32 = 6;
+
+/// The answer, and what it took.
+pub struct Answered {
+    /// Empty where one request held all.
+    pub windows: Vec<WindowReport>,
+    /// The answer, or why there is none.
+    pub outcome: Result<ChatResponse, String>,
+    /// None where no server was asked.
+    pub total: Option<Total>,
+}
+
+/// Asks one chat model about one timeline.
+pub struct Analyzer<'a> {
+    pub(super) model: &'a Arc<dyn ChatModel>,
+    pub(super) analysis: &'a Analysis,
+    /// The model with one choice: windows need no more.
+    pub(super) window_model: Arc<dyn ChatModel>,
+    pub(super) limits: ModelLimits,
+    pub(super) timeline: &'a Timeline,
+    pub(super) media: &'a MediaInfo,
+    pub(super) events: &'a EventSender,
+    cancel: &'a CancellationToken,
+    tracker: SpendTracker,
+}
+
+/// Why a request has no answer.
+pub(super) enum Unanswered {
+    /// It is too long for the server.
+    TooLong(String),
+    Other(String),
+}
+
+impl Unanswered {
+    pub(super) fn into_text(self) -> String {
+        let (Self::TooLong(text) | Self::Other(text)) = self;
+        text
+    }
+}
+
+impl<'a> Analyzer<'a> {
+    /// Sends nothing yet.
+    #[must_use]
+    pub fn new(
+        model: &'a Arc<dyn ChatModel>,
+        analysis: &'a Analysis,
+        timeline: &'a Timeline,
+        media: &'a MediaInfo,
+        events: &'a EventSender,
+        cancel: &'a CancellationToken,
+    ) -> Self {
+        let limits = model.limits();
+        let window_model = if limits.params.n.is_some() {
+            model.with_params(SamplingParams { n: None, ..limits.params.clone() })
+        } else {
+            Arc::clone(model)
+        };
+        let tracker = SpendTracker::new(analysis.spend_limit);
+        Self { model, analysis, window_model, limits, timeline, media, events, cancel, tracker }
+    }
+
+    /// The windows that fit into one request each; one where all fits into one.
+    pub(super) fn windows(&self) -> Vec<Timeline> {
+        let room = budget::room(&self.limits, self.frame_tokens());
+        self.timeline.windows(room, |passage| self.limits.load(prompt::build_passage(passage, self.analysis.fence)))
+    }
+
+    /// Tokens of a request without its evidence.
+    pub(super) fn frame_tokens(&self) -> u64 {
+        frame_tokens(&self.limits, self.analysis, self.media)
+    }
+
+    /// The messages about a window; the whole question where there is one window alone.
+    pub(super) fn messages(&self, window: &Timeline, place: Place) -> Vec<Message> {
+        let (analysis, media) = (self.analysis, self.media);
+        if place.n_windows > 1 {
+            prompt::build_window(self.timeline, window, place, media, &analysis.prompt, analysis.fence)
+        } else {
+            prompt::build(window, media, &analysis.prompt, analysis.fence)
+        }
+    }
+
+    /// Sends the requests and waits for the answer.
+    pub async fn answer(&self) -> Answered {
+        let mut windows = self.windows();
+        let mut total = Total::zero();
+        if windows.len() == 1 {
+            let messages = self.messages(self.timeline, Place { number: 1, n_windows: 1 });
+            let outcome = self.send(&**self.model, &messages, self.analysis.is_streamed).await;
+            match (outcome, self.timeline.halves()) {
+                (Err(Unanswered::TooLong(why)), Some((first, second))) => {
+                    tracing::warn!("{why}: the request is split into parts");
+                    windows = vec![first, second];
+                }
+                (outcome, _) => {
+                    let outcome = outcome.map_err(Unanswered::into_text);
+                    if let Ok(response) = &outcome {
+                        total.add(response.usage, response.cost);
+                    }
+                    return Answered { windows: Vec::new(), outcome, total: Some(total) };
+                }
+            }
+        }
+        let n_windows = windows.len();
+        self.events.send(Event::Windows { n_windows }).await;
+        // Reserved now, so that windows cannot spend what the merge needs.
+        let merge_tokens = budget::merge_tokens(&self.limits, self.frame_tokens(), n_windows as u64);
+        let for_merge = self.tracker.reserve(&self.limits, merge_tokens);
+        // Boxed: the compiler cannot prove that a closure's future is Send here.
+        let mut requests: Vec<BoxFuture<'_, Vec<WindowReport>>> = Vec::with_capacity(n_windows);
+        for (at, window) in windows.iter().enumerate() {
+            requests.push(Box::pin(self.window(window, Place { number: at + 1, n_windows })));
+        }
+        let mut requests = stream::iter(requests).buffered(self.analysis.concurrency.max(1)).enumerate();
+        let mut reports: Vec<WindowReport> = Vec::with_capacity(n_windows);
+        while let Some((at, done)) = requests.next().await {
+            self.events.send(Event::Window { n_done: at + 1 }).await;
+            reports.extend(done);
+        }
+        for window in reports.iter().filter(|window| window.n_attempts > 0) {
+            total.add(window.usage, window.cost);
+        }
+        if let Ok(reservation) = for_merge {
+            self.tracker.release(reservation);
+        }
+        let outcome = self.merge(&reports, &mut total).await;
+        Answered { windows: reports, outcome, total: Some(total) }
+    }
+
+    /// Answers one window; halves it where the server finds it too long.
+    async fn window(&self, window: &Timeline, place: Place) -> Vec<WindowReport> {
+        let mut done = Vec::new();
+        let mut todo = vec![(window.clone(), 0)];
+        while let Some((window, n_halvings)) = todo.pop() {
+            let messages = self.messages(&window, place);
+            let outcome = self.send(&*self.window_model, &messages, false).await;
+            match (outcome, window.halves().filter(|_| n_halvings < MAX_HALVINGS)) {
+                (Err(Unanswered::TooLong(why)), Some((first, second))) => {
+                    tracing::info!("{why}: the window is halved");
+                    todo.push((second, n_halvings + 1));
+                    todo.push((first, n_halvings + 1));
+                }
+                (outcome, _) => {
+                    let outcome = outcome.map_err(Unanswered::into_text);
+                    done.push(WindowReport::new(&window, outcome.as_ref().map_err(Clone::clone)));
+                }
+            }
+        }
+        done
+    }
+
+    /// Ready when the run was cancelled and requests in flight had their time.
+    async fn given_up(&self) {
+        self.cancel.cancelled().await;
+        tokio::time::sleep(IN_FLIGHT).await;
+    }
+
+    /// Sends one request within the spending limit.
+    pub(super) async fn send(
+        &self,
+        model: &dyn ChatModel,
+        messages: &[Message],
+        is_streamed: bool,
+    ) -> Result<ChatResponse, Unanswered> {
+        if self.cancel.is_cancelled() {
+            return Err(Unanswered::Other("the run was stopped before this request was sent".to_owned()));
+        }
+        let limits = model.limits();
+        let reservation = self.tracker.reserve(&limits, limits.tokens(messages)).map_err(Unanswered::Other)?;
+        let outcome = tokio::select! {
+            outcome = complete(model, messages, is_streamed, self.events) => outcome,
+            () = self.given_up() => {
+                return Err(Unanswered::Other("the run was stopped before the answer came".to_owned()));
+            }
+        };
+        self.tracker.settle_outcome(reservation, &outcome);
+        outcome.map_err(|error| match error {
+            Error { kind: ErrorKind::Limit, .. } => Unanswered::TooLong(error.to_string()),
+            error => Unanswered::Other(error.to_string()),
+        })
+    }
+}
+
+/// Completes a request; where it is streamed, passes the pieces on until the response is there.
+async fn complete(
+    model: &dyn ChatModel,
+    messages: &[Message],
+    is_streamed: bool,
+    events: &EventSender,
+) -> crate::Result<ChatResponse> {
+    // As large as one answer at most: a model writes more slowly than events are read.
+    let (pieces, mut written) = mpsc::unbounded_channel();
+    let pass_on = move |text: StreamUpdate<'_>| {
+        // The receiver is gone when the response is complete; it holds the whole text.
+        let _ = pieces.send(match text {
+            StreamUpdate::Piece(text) => Event::Text { text: text.to_owned() },
+            StreamUpdate::Restart => Event::TextRestarted,
+        });
+    };
+    let stream = is_streamed.then_some(StreamSink(&pass_on));
+    let request = ChatRequest { stream, ..ChatRequest::new(messages) };
+    let mut response = model.complete(&request);
+    loop {
+        tokio::select! {
+            biased;
+            Some(event) = written.recv() => events.send(event).await,
+            outcome = &mut response => {
+                while let Ok(event) = written.try_recv() {
+                    events.send(event).await;
+                }
+                return outcome;
+            }
+        }
+    }
+}
+
+/// Tokens of a request without its evidence, and of the text that says which part it is about.
+pub(crate) fn frame_tokens(limits: &ModelLimits, analysis: &Analysis, media: &MediaInfo) -> u64 {
+    let nothing = Timeline::new(TimeRange::new(Timestamp::ZERO, Timestamp::ZERO), Vec::new(), None);
+    let place = Place { number: 1, n_windows: 2 };
+    let messages = prompt::build_window(&nothing, &nothing, place, media, &analysis.prompt, analysis.fence);
+    // The facts of what is there are longer than those of what is not, by less than this.
+    limits.tokens(&messages) + 64
+}

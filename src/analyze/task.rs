@@ -1,0 +1,77 @@
+//! What is asked, and who answers.
+
+use std::sync::Arc;
+
+use super::budget::SpendLimit;
+use crate::chat::ModelDescription;
+use crate::digest;
+use crate::llm::ChatModel;
+use crate::prompt::PromptOptions;
+
+/// Who answers a question about the evidence.
+#[derive(Clone)]
+pub enum Answerer {
+    /// The extractive digest, on this machine.
+    Digest,
+    /// A chat model on a server.
+    Chat(Arc<dyn ChatModel>),
+}
+
+impl Answerer {
+    /// What a report says of it.
+    #[must_use]
+    pub fn description(&self) -> ModelDescription {
+        match self {
+            Self::Digest => digest::description(),
+            Self::Chat(model) => model.description(),
+        }
+    }
+
+    /// The chat model; None for the digest.
+    #[must_use]
+    pub fn chat_model(&self) -> Option<&Arc<dyn ChatModel>> {
+        match self {
+            Self::Digest => None,
+            Self::Chat(model) => Some(model),
+        }
+    }
+}
+
+/// A question about the evidence.
+#[derive(Clone)]
+pub struct Analysis {
+    /// Who answers.
+    pub answerer: Answerer,
+    /// The question.
+    pub prompt: PromptOptions,
+    /// A random number, new for each run: see [`crate::prompt::build`].
+    pub fence: u32,
+    /// Whether the text is streamed, each piece an [`Event::Text`](crate::event::Event::Text).
+    pub is_streamed: bool,
+    /// Concurrent requests, where more than one is needed; at least 1.
+    pub concurrency: usize,
+    /// The most that is spent.
+    pub spend_limit: SpendLimit,
+}
+
+impl Analysis {
+    /// The default question, in one piece, four requests at a time, without a spending limit.
+    #[must_use]
+    pub fn new(answerer: Answerer) -> Self {
+        Self {
+            answerer,
+            prompt: PromptOptions::default(),
+            fence: fastrand::u32(..),
+            is_streamed: false,
+            concurrency: 4,
+            spend_limit: SpendLimit::default(),
+        }
+    }
+}
+
+/// A run that sends nothing and estimates what would be sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DryRun {
+    /// Whether the estimate holds the requests themselves, with shortened pictures.
+    pub shows_requests: bool,
+}

@@ -1,0 +1,224 @@
+//! From a job, a configuration and secrets to live readers, transcribers and models, and to a running job.
+
+mod config;
+mod models;
+mod options;
+mod outcome;
+mod secrets;
+mod transcribers;
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+pub use self::config::{Config, FramesConfig, TranscriptionConfig};
+pub use self::models::{BUILT_IN, KEY_VARIABLE, ModelChoice};
+pub use self::outcome::Outcome;
+pub use self::secrets::{KeyOwner, Secrets};
+use crate::advice::{Advice, Setting};
+use crate::analyze::{Analysis, Answerer};
+use crate::error::{Error, ErrorCode, Result};
+use crate::job::{
+    AudioJob, CaptionJob, DescribeJob, FramesJob, ImageTransport, Job, SummarizeJob, Task, TrackOptions, TranscribeJob,
+    TranscriptOptions,
+};
+use crate::pipeline::audio::ExtractAudio;
+use crate::pipeline::caption::Captions;
+use crate::pipeline::describe_audio::DescribeAudio;
+use crate::pipeline::frames::Frames;
+use crate::pipeline::summarize::Summarize;
+use crate::pipeline::transcribe::{Transcribe, TranscriberFactory};
+use crate::pipeline::{self, Context, Run, TrackChoice};
+use crate::prompt::{CaptionPrompt, PromptOptions};
+use crate::source::Source;
+use transcribers::Endpoint;
+
+/// Frames that are read where the job does not say: covers minutes well and an hour coarsely.
+const DEFAULT_MAX_FRAMES: usize = 50;
+
+/// Runs jobs. Cloning shares the configuration and the secrets.
+#[derive(Clone)]
+pub struct Engine {
+    config: Arc<Config>,
+    secrets: Secrets,
+}
+
+impl Engine {
+    /// Reads nothing and connects to nothing.
+    #[must_use]
+    pub fn new(config: Config, secrets: Secrets) -> Self {
+        Self { config: Arc::new(config), secrets }
+    }
+
+    /// Starts a job on the current tokio runtime. The result comes from [`Run::finish`].
+    #[must_use]
+    pub fn run(&self, job: Job, cancel: CancellationToken) -> Run<Outcome> {
+        let engine = self.clone();
+        pipeline::start(cancel, move |context| async move { engine.work(job.task, context).await })
+    }
+
+    async fn work(&self, task: Task, context: Context) -> Result<Outcome> {
+        match task {
+            Task::Summarize(job) => {
+                let task = context.unless_cancelled(self.summarize(job)).await?;
+                Ok(Outcome::Report(Box::new(pipeline::summarize::run(task, context).await?)))
+            }
+            Task::Caption(job) => {
+                let task = context.unless_cancelled(self.caption(job)).await?;
+                Ok(Outcome::Captions(pipeline::caption::run(task, context).await?))
+            }
+            Task::Frames(job) => {
+                let task = self.frames(job)?;
+                Ok(Outcome::Report(Box::new(pipeline::frames::run(task, context).await?)))
+            }
+            Task::Transcribe(job) => {
+                let task = context.unless_cancelled(self.transcribe(job)).await?;
+                Ok(Outcome::Transcripts(pipeline::transcribe::run(task, context).await?))
+            }
+            Task::Audio(job) => Ok(Outcome::Audio(pipeline::audio::run(extract_audio(job), context).await?)),
+            Task::DescribeAudio(job) => {
+                let task = context.unless_cancelled(self.describe_audio(job)).await?;
+                Ok(Outcome::Descriptions(pipeline::describe_audio::run(task, context).await?))
+            }
+        }
+    }
+
+    async fn summarize(&self, job: SummarizeJob) -> Result<Summarize> {
+        let dry_run = options::dry_run(&job.spend)?;
+        let source = Source::identify(&job.input)?;
+        let options = options::frames(&job.sampling, &job.images, &self.config, 1000, Some(DEFAULT_MAX_FRAMES))?;
+        let spend_limit = options::spend_limit(&job.spend)?;
+        let answerer = self.answerer(&job.model, dry_run.is_some()).await?;
+        let is_digest = answerer.chat_model().is_none();
+        if is_digest && (job.prompt.task.is_some() || job.prompt.system.is_some()) {
+            let problem = "the built-in digest does not follow a prompt";
+            return Err(Error::setting(Setting::Prompt, problem, self.model_advice()));
+        }
+        let image_url = (job.image_transport == ImageTransport::Url).then(|| job.input.clone());
+        if let Some(url) = &image_url {
+            if !(url.starts_with("https://") || url.starts_with("http://")) {
+                let problem = "is not the http(s) address of a picture, so it cannot be sent as an address";
+                return Err(Error::usage(url, problem, Advice::Unset(Setting::ImageTransport)));
+            }
+            if is_digest {
+                let problem = "an address can be sent to a language model only";
+                return Err(Error::setting(Setting::ImageTransport, problem, self.model_advice()));
+            }
+        }
+        let endpoint = Endpoint { base_url: job.model.base_url.clone(), server: job.model.server.clone() };
+        let transcript = pipeline::TranscriptOptions {
+            transcribers: self.transcribers(&job.transcript, &endpoint, None).await?,
+            is_required: job.transcript.file.is_some(),
+        };
+        let analysis = Analysis {
+            prompt: PromptOptions { system: job.prompt.system, task: job.prompt.task, language: None, image_url },
+            is_streamed: job.model.stream.unwrap_or(self.config.streams),
+            concurrency: options::concurrency(&job.model.server, &self.config),
+            spend_limit,
+            ..Analysis::new(answerer)
+        };
+        Ok(Summarize { source, options, transcript, analysis, dry_run, output: job.output })
+    }
+
+    async fn caption(&self, job: CaptionJob) -> Result<Captions> {
+        let dry_run = options::dry_run(&job.spend)?;
+        let Answerer::Chat(model) = self.answerer(&job.model, dry_run.is_some()).await? else {
+            let problem = "captions need a vision model, and the built-in digest is none";
+            return Err(Error::setting(Setting::Model, problem, self.model_advice()).with_code(ErrorCode::MissingKey));
+        };
+        let endpoint = Endpoint { base_url: job.model.base_url.clone(), server: job.model.server.clone() };
+        Ok(Captions {
+            inputs: job.inputs,
+            options: options::frames(&job.sampling, &job.images, &self.config, 5000, None)?,
+            transcript: pipeline::TranscriptOptions {
+                transcribers: self.transcribers(&job.transcript, &endpoint, None).await?,
+                is_required: job.transcript.file.is_some(),
+            },
+            model,
+            prompt: CaptionPrompt { system: job.prompt.system, task: job.prompt.task },
+            fence: fastrand::u32(..),
+            frames_per_request: job.frames_per_request.map_or(1, usize::from),
+            concurrency: options::concurrency(&job.model.server, &self.config),
+            spend_limit: options::spend_limit(&job.spend)?,
+            dry_run,
+            is_batch: job.batch,
+            format: job.format.unwrap_or_default(),
+            output: job.output,
+            resume: job.resume,
+        })
+    }
+
+    fn frames(&self, job: FramesJob) -> Result<Frames> {
+        Ok(Frames {
+            source: Source::identify(&job.input)?,
+            options: options::frames(&job.sampling, &job.images, &self.config, 5000, None)?,
+            contact_sheets: job.contact_sheet,
+            output: job.output,
+        })
+    }
+
+    async fn transcribe(&self, job: TranscribeJob) -> Result<Transcribe> {
+        let endpoint = Endpoint { base_url: job.base_url, server: job.server };
+        Ok(Transcribe {
+            inputs: job.inputs,
+            track: track(job.track),
+            transcribers: self.transcriber_factory(job.transcript, endpoint).await?,
+            format: job.format,
+            output: job.output,
+        })
+    }
+
+    async fn describe_audio(&self, job: DescribeJob) -> Result<DescribeAudio> {
+        let endpoint = Endpoint { base_url: job.model.base_url.clone(), server: job.model.server.clone() };
+        Ok(DescribeAudio {
+            model: self.answerer(&job.model, false).await?.chat_model().cloned(),
+            is_transcript_required: job.transcript.file.is_some(),
+            transcribers: self.transcriber_factory(job.transcript, endpoint).await?,
+            inputs: job.inputs,
+            track: track(job.track),
+            send_audio: job.send_audio,
+            waveform: job.waveform,
+            spectrogram: job.spectrogram,
+            fence: fastrand::u32(..),
+        })
+    }
+
+    async fn transcriber_factory(&self, options: TranscriptOptions, endpoint: Endpoint) -> Result<TranscriberFactory> {
+        let key = self.endpoint_key(&options).await?;
+        let config = Arc::clone(&self.config);
+        Ok(Arc::new(move |stream_idx| {
+            transcribers::transcribers(&options, &endpoint, stream_idx, key.clone(), &config)
+        }))
+    }
+
+    async fn transcribers(
+        &self,
+        options: &TranscriptOptions,
+        endpoint: &Endpoint,
+        stream_idx: Option<usize>,
+    ) -> Result<Vec<Arc<dyn crate::transcribe::Transcriber>>> {
+        let key = self.endpoint_key(options).await?;
+        transcribers::transcribers(options, endpoint, stream_idx, key, &self.config)
+    }
+
+    /// What turns the built-in digest into a language model.
+    fn model_advice(&self) -> Advice {
+        Advice::SetKey(KEY_VARIABLE.to_owned()).or(Advice::Set(Setting::BaseUrl))
+    }
+}
+
+fn extract_audio(job: AudioJob) -> ExtractAudio {
+    ExtractAudio {
+        input: job.input,
+        track: track(job.track),
+        all_tracks: job.all_tracks,
+        rate_hz: job.rate_hz,
+        channels: job.channels,
+        format: job.format,
+        output: job.output,
+    }
+}
+
+fn track(options: TrackOptions) -> TrackChoice {
+    TrackChoice { number: options.number, language: options.language }
+}

@@ -1,0 +1,133 @@
+//! The parts of a job, with the configuration's and vidgist's defaults.
+
+use super::config::Config;
+use crate::advice::{Advice, Setting};
+use crate::analyze::{DryRun, SpendLimit};
+use crate::encode::EncodeOptions;
+use crate::error::{Error, Result};
+use crate::http::{RequestLimits, ServerConfig};
+use crate::job::{ImageOptions, SamplingMethod, SamplingOptions, ServerOptions, SpendOptions};
+use crate::limits::Limits;
+use crate::media::Ratio;
+use crate::money::Money;
+use crate::pipeline::FrameOptions;
+use crate::sampling::{self, Sampling};
+use crate::time::{TimeBase, Timestamp};
+
+const DEFAULT_MAX_WIDTH: u32 = 768;
+const DEFAULT_QUALITY: u8 = 85;
+
+/// Which frames, and how they are encoded.
+pub(super) fn frames(
+    options: &SamplingOptions,
+    images: &ImageOptions,
+    config: &Config,
+    default_interval_millis: i64,
+    default_max_frames: Option<usize>,
+) -> Result<FrameOptions> {
+    let format = images.format.or(config.frames.image_format).unwrap_or_default();
+    let quality = images.jpeg_quality.or(config.frames.jpeg_quality).unwrap_or(DEFAULT_QUALITY);
+    if quality == 0 || quality > 100 {
+        return Err(Error::usage("the image quality", "must be 1 to 100", ""));
+    }
+    let max_width = images.max_width.or(config.frames.max_width).unwrap_or(DEFAULT_MAX_WIDTH);
+    if !(16..=16_383).contains(&max_width) {
+        return Err(Error::setting(Setting::MaxWidth, "must be 16 to 16383 pixels", ""));
+    }
+    Ok(FrameOptions {
+        sampling: sampling(options, config, default_interval_millis, default_max_frames)?,
+        sequence_rate: options.sequence_fps.unwrap_or(Ratio::ONE),
+        decoder: options.decoder,
+        max_width,
+        dedup: options.dedup,
+        encode: EncodeOptions { format, quality },
+        cache: config.cache_folder.clone(),
+        limits: Limits::default(),
+    })
+}
+
+fn sampling(
+    options: &SamplingOptions,
+    config: &Config,
+    default_interval_millis: i64,
+    default_max_frames: Option<usize>,
+) -> Result<sampling::SamplingOptions> {
+    let exclusive = [options.interval.is_some(), options.fps.is_some(), !options.at.is_empty()];
+    if exclusive.iter().filter(|is_set| **is_set).count() > 1 {
+        let problem = "cannot be combined with another interval, rate or list of times";
+        return Err(Error::setting(Setting::Interval, problem, "leave all but one of them out"));
+    }
+    let chosen = match options.method {
+        None | Some(SamplingMethod::Interval) => None,
+        Some(SamplingMethod::Keyframe) => Some(Sampling::Keyframes),
+        Some(SamplingMethod::Scene) => Some(Sampling::Scenes),
+        Some(SamplingMethod::Budget) => Some(Sampling::Budget),
+    };
+    if chosen.is_some() && exclusive.contains(&true) {
+        let advice = Advice::SetTo(Setting::Sampling, "interval".into());
+        return Err(Error::setting(Setting::Interval, "is for the sampling method interval only", advice));
+    }
+    let sampling = if !options.at.is_empty() {
+        Sampling::At(options.at.clone())
+    } else if let Some(method) = chosen {
+        method
+    } else if let Some(rate) = options.fps {
+        let frame_time = TimeBase::new(rate.den, rate.num).map(|base| Timestamp::new(1, base));
+        Sampling::Interval(frame_time.unwrap_or(Timestamp::ZERO))
+    } else {
+        let default = Timestamp::from_millis(default_interval_millis);
+        Sampling::Interval(options.interval.or(config.frames.interval).unwrap_or(default))
+    };
+    if options.max_frames == Some(0) {
+        return Err(Error::setting(Setting::MaxFrames, "must be at least 1", ""));
+    }
+    // Listed times are all wanted, however many there are.
+    let default_max = match sampling {
+        Sampling::At(_) => None,
+        Sampling::Budget => config.frames.max_frames.or(Some(super::DEFAULT_MAX_FRAMES)),
+        _ => config.frames.max_frames.or(default_max_frames),
+    };
+    let max_frames = options.max_frames.or(default_max);
+    Ok(sampling::SamplingOptions { sampling, start: options.start, end: options.end, max_frames })
+}
+
+/// The most that a job may spend.
+pub(super) fn spend_limit(options: &SpendOptions) -> Result<SpendLimit> {
+    let cost = options.max_cost.as_deref().map(|text| {
+        let dollars = text.strip_prefix('$').unwrap_or(text);
+        Money::parse_dollars(dollars).ok_or_else(|| {
+            Error::setting(Setting::MaxCost, format!("{text} is not an amount in dollars"), "write it as 0.05")
+        })
+    });
+    Ok(SpendLimit { cost: cost.transpose()?, tokens: options.max_tokens_total })
+}
+
+/// Whether nothing is sent.
+pub(super) fn dry_run(options: &SpendOptions) -> Result<Option<DryRun>> {
+    if options.show_requests && !options.dry_run {
+        let advice = Advice::Set(Setting::DryRun);
+        return Err(Error::setting(Setting::ShowRequests, "is for a dry run only", advice));
+    }
+    Ok(options.dry_run.then_some(DryRun { shows_requests: options.show_requests }))
+}
+
+/// Concurrent requests: no more need to be prepared.
+pub(super) fn concurrency(options: &ServerOptions, config: &Config) -> usize {
+    options.concurrency.or(config.concurrency).map_or(RequestLimits::default().concurrency, usize::from)
+}
+
+/// A server with timeouts, limits and certificates.
+pub(super) fn server(mut server: ServerConfig, options: &ServerOptions, config: &Config) -> ServerConfig {
+    let millis =
+        |time: Timestamp| std::time::Duration::from_millis(u64::try_from(time.millis()).unwrap_or_default().max(1));
+    if let Some(timeout) = options.timeout.map(millis).or(config.timeout) {
+        server.timeout = timeout;
+    }
+    let total = options.total_timeout.map(millis).or(config.total_timeout);
+    server.total_timeout = total.unwrap_or_else(|| server.total_timeout.max(server.timeout));
+    server.ca_file = options.ca_file.clone().or_else(|| config.ca_file.clone());
+    server.load.concurrency = concurrency(options, config);
+    server.load.max_requests_per_minute = options.max_requests_per_minute.or(config.max_requests_per_minute);
+    server.load.max_tokens_per_minute = options.max_tokens_per_minute.or(config.max_tokens_per_minute);
+    server
+}

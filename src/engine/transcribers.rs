@@ -1,0 +1,161 @@
+//! Which transcribers are tried, in their order.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use secrecy::SecretString;
+
+use super::Engine;
+use super::config::Config;
+use super::models::{KEY_VARIABLE, OPENAI};
+use super::options;
+use crate::advice::{Advice, Setting};
+use crate::error::{Error, ErrorCode, Result};
+use crate::http::{ServerConfig, parse_base_url};
+use crate::job::{ServerOptions, TranscriptOptions, TranscriptSource};
+use crate::limits::Limits;
+use crate::transcribe::Transcriber;
+use crate::transcribe::api::{ApiTranscriber, ApiTranscriberConfig};
+use crate::transcribe::subtitles::Subtitles;
+use crate::transcribe::whisper::models::{self, SpeechModel};
+use crate::transcribe::whisper::{IS_AVAILABLE, Whisper, WhisperConfig};
+
+/// The chat server, where the transcription endpoint has no address of its own, and how it is asked.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Endpoint {
+    pub base_url: Option<String>,
+    pub server: ServerOptions,
+}
+
+impl Engine {
+    /// The key of the transcription endpoint; None where no endpoint is used or no key is set.
+    pub(super) async fn endpoint_key(&self, options: &TranscriptOptions) -> Result<Option<SecretString>> {
+        let uses_endpoint = options.stt_model.is_some() || self.config.transcription.model.is_some();
+        if uses_endpoint { self.default_key().await } else { Ok(None) }
+    }
+}
+
+/// The transcribers, in the order in which they are tried; empty where no transcript is wanted.
+pub(super) fn transcribers(
+    options: &TranscriptOptions,
+    endpoint: &Endpoint,
+    stream_idx: Option<usize>,
+    key: Option<SecretString>,
+    config: &Config,
+) -> Result<Vec<Arc<dyn Transcriber>>> {
+    let source = source(options, config)?;
+    let api_model = options.stt_model.as_ref().or(config.transcription.model.as_ref());
+    let mut transcribers: Vec<Arc<dyn Transcriber>> = Vec::new();
+    if matches!(source, TranscriptSource::Auto | TranscriptSource::Subtitles) {
+        let (explicit, language) = (options.file.clone(), language(options, config));
+        transcribers.push(Arc::new(Subtitles { explicit, language, limits: Limits::default() }));
+    }
+    match (source, api_model) {
+        (TranscriptSource::Api, None) => {
+            let problem = "api needs the transcription endpoint's model";
+            return Err(Error::setting(Setting::Stt, problem, Advice::Set(Setting::SttModel)));
+        }
+        (TranscriptSource::Api | TranscriptSource::Auto, Some(model)) => {
+            transcribers.push(Arc::new(api(model, options, endpoint, stream_idx, key, config)?));
+        }
+        // A build without Whisper does not try it unless it is named.
+        (TranscriptSource::Auto, None) if !IS_AVAILABLE && options.whisper_model.is_none() => {}
+        (TranscriptSource::Whisper | TranscriptSource::Auto, _) => {
+            let is_named = source == TranscriptSource::Whisper;
+            transcribers.push(Arc::new(whisper(options, stream_idx, config, is_named)?));
+        }
+        (TranscriptSource::Subtitles | TranscriptSource::None, _) => {}
+    }
+    Ok(transcribers)
+}
+
+fn source(options: &TranscriptOptions, config: &Config) -> Result<TranscriptSource> {
+    let advice = || Advice::SetTo(Setting::Stt, "whisper".into()).or(Advice::Unset(Setting::Stt));
+    Ok(match options.source.or(config.transcription.source) {
+        Some(TranscriptSource::None) if options.source.is_some() => TranscriptSource::None,
+        _ if options.file.is_some() => TranscriptSource::Subtitles,
+        Some(TranscriptSource::Subtitles | TranscriptSource::None) if options.translate || options.words => {
+            let problem = "word times need Whisper or the endpoint, and translation needs Whisper";
+            return Err(Error::setting(Setting::Stt, problem, advice()));
+        }
+        Some(TranscriptSource::Api) if options.translate => {
+            return Err(Error::setting(Setting::Stt, "translation needs Whisper", advice()));
+        }
+        Some(TranscriptSource::Api) => TranscriptSource::Api,
+        _ if options.translate || options.words => TranscriptSource::Whisper,
+        source => source.unwrap_or(TranscriptSource::Auto),
+    })
+}
+
+fn language(options: &TranscriptOptions, config: &Config) -> Option<String> {
+    options.language.clone().or_else(|| config.transcription.language.clone())
+}
+
+fn api(
+    model: &str,
+    options: &TranscriptOptions,
+    endpoint: &Endpoint,
+    stream_idx: Option<usize>,
+    key: Option<SecretString>,
+    config: &Config,
+) -> Result<ApiTranscriber> {
+    let address = options.stt_base_url.as_deref().or(config.transcription.base_url.as_deref());
+    let address = address.or(endpoint.base_url.as_deref()).or(config.base_url.as_deref()).unwrap_or(OPENAI);
+    if key.is_none() && address == OPENAI {
+        // Audio is not sent where no answer can come.
+        let advice = Advice::SetKey(KEY_VARIABLE.to_owned()).or(Advice::Set(Setting::SttBaseUrl));
+        return Err(Error::setting(Setting::SttModel, "no OpenAI key is set", advice).with_code(ErrorCode::MissingKey));
+    }
+    let mut server = ServerConfig::new(parse_base_url(address)?);
+    server.api_key = key;
+    KEY_VARIABLE.clone_into(&mut server.key_variable);
+    let server = options::server(server, &endpoint.server, config);
+    ApiTranscriber::new(ApiTranscriberConfig {
+        language: language(options, config),
+        stream_idx,
+        word_times: options.words,
+        ..ApiTranscriberConfig::new(server, model)
+    })
+}
+
+/// Whisper; `is_named` where nothing else is wanted, so that its model must be there.
+fn whisper(options: &TranscriptOptions, stream_idx: Option<usize>, config: &Config, is_named: bool) -> Result<Whisper> {
+    let is_chosen = options.whisper_model.is_some();
+    let name = options.whisper_model.as_deref().or(config.transcription.whisper_model.as_deref());
+    let name = name.unwrap_or(models::DEFAULT);
+    let folder = config.models_folder.clone().unwrap_or_default();
+    let model = model_file(name, &folder)?;
+    let vad_model = SpeechModel::by_name(models::VAD).map(|vad| vad.path_in(&folder)).unwrap_or_default();
+    if let Some(missing) =
+        [&model, &vad_model].into_iter().find(|file| IS_AVAILABLE && (is_named || is_chosen) && !file.exists())
+    {
+        let known = SpeechModel::by_name(name).map_or("", |model| model.name);
+        let advice = Advice::Run(format!("models pull {known}").trim().to_owned());
+        return Err(Error::usage(missing.display(), "the speech model is not on this machine", advice)
+            .with_code(ErrorCode::UnknownModel));
+    }
+    // A file that is not in the catalog goes by its own name.
+    let file_name = model.file_name().filter(|_| SpeechModel::by_name(name).is_none());
+    let shown = file_name.map_or_else(|| name.to_owned(), |file| file.to_string_lossy().into_owned());
+    let mut whisper = WhisperConfig::new(shown, model, vad_model);
+    whisper.language = language(options, config);
+    whisper.translate = options.translate;
+    whisper.word_times = options.words;
+    whisper.stream_idx = stream_idx;
+    Whisper::new(whisper)
+}
+
+/// The file of a model that is known by name, or is named by its path.
+fn model_file(name: &str, folder: &Path) -> Result<PathBuf> {
+    if let Some(model) = SpeechModel::by_name(name).filter(|model| model.name != models::VAD) {
+        return Ok(model.path_in(folder));
+    }
+    let is_path = name.contains(std::path::is_separator) || Path::new(name).exists();
+    if is_path {
+        return Ok(name.into());
+    }
+    let names: Vec<&str> = models::ALL.iter().map(|w| w.name).filter(|name| *name != models::VAD).collect();
+    let advice = format!("choose among {}, or name a file in whisper.cpp's format", names.join(", "));
+    Err(Error::setting(Setting::WhisperModel, format!("{name:?} is unknown"), advice)
+        .with_code(ErrorCode::UnknownModel))
+}

@@ -1,0 +1,287 @@
+//! What a user can ask for, as data: a [`Job`] is written as TOML or JSON, names no engine, and holds no key.
+//!
+//! ```
+//! use vidgist::job::{Job, Task};
+//!
+//! let job = Job::from_toml("version = 1\n[task.summarize]\ninput = \"talk.mp4\"\n[task.summarize.sampling]\ninterval = \"5s\"")?;
+//! let Task::Summarize(summarize) = &job.task else { panic!("another task") };
+//! assert_eq!(summarize.input, "talk.mp4");
+//! assert_eq!(Job::from_toml(&job.to_toml()?)?, job);
+//! # Ok::<(), vidgist::Error>(())
+//! ```
+
+mod formats;
+mod options;
+mod text;
+
+pub use self::text::parse_ratio;
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::formats::{AudioFileFormat, CaptionFormat, TranscriptFormat};
+pub use self::options::{
+    ImageOptions, ImageTransport, ModelOptions, ParamOptions, PromptOptions, SamplingMethod, SamplingOptions,
+    ServerOptions, SpendOptions, TrackOptions, TranscriptOptions, TranscriptSource,
+};
+use crate::error::{Error, Result};
+use crate::report::Format;
+
+/// The version of the job format.
+pub const VERSION: u32 = 1;
+
+/// One job.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Job {
+    /// The version of the format: [`VERSION`].
+    pub version: u32,
+    /// What is done.
+    pub task: Task,
+}
+
+/// What is done: a table named after the command.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Task {
+    /// Summarize a source.
+    Summarize(SummarizeJob),
+    /// Caption frames.
+    Caption(CaptionJob),
+    /// Write frames.
+    Frames(FramesJob),
+    /// Transcribe speech.
+    Transcribe(TranscribeJob),
+    /// Write audio.
+    Audio(AudioJob),
+    /// Describe audio.
+    DescribeAudio(DescribeJob),
+}
+
+/// A summary of one source.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SummarizeJob {
+    /// A media file, a picture, a folder or pattern of pictures, an address, or `camera:0`.
+    pub input: String,
+    /// Folder for the report, the frames and the transcript.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<PathBuf>,
+    /// The format of the printed report.
+    #[serde(skip_serializing_if = "text::is_default")]
+    pub format: Format,
+    /// How an image's address is sent.
+    #[serde(skip_serializing_if = "text::is_default")]
+    pub image_transport: ImageTransport,
+    /// Which frames.
+    #[serde(skip_serializing_if = "text::is_default")]
+    pub sampling: SamplingOptions,
+    /// How frames are encoded.
+    #[serde(skip_serializing_if = "text::is_default")]
+    pub images: ImageOptions,
+    /// Where the transcript comes from.
+    #[serde(skip_serializing_if = "text::is_default")]
+    pub transcript: TranscriptOptions,
+    /// What is asked.
+    #[serde(skip_serializing_if = "text::is_default")]
+    pub prompt: PromptOptions,
+    /// Who is asked.
+    #[serde(skip_serializing_if = "text::is_default")]
+    pub model: ModelOptions,
+    /// What may be spent.
+    #[serde(skip_serializing_if = "text::is_default")]
+    pub spend: SpendOptions,
+}
+
+/// Captions of the frames of several inputs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CaptionJob {
+    /// Media files, pictures, and folders of them.
+    pub inputs: Vec<String>,
+    /// File for the captions; for texts a folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<PathBuf>,
+    /// The format of the captions; None is JSON lines, and Markdown for a dry run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<CaptionFormat>,
+    /// Whether captions that the output holds already are kept.
+    #[serde(skip_serializing_if = "text::is_default")]
+    pub resume: bool,
+    /// Frames that share one request; None is 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frames_per_request: Option<u16>,
+    /// Whether the provider's batch API is used.
+    #[serde(skip_serializing_if = "text::is_default")]
+    pub batch: bool,
+    /// Which frames of each input.
+    #[serde(skip_serializing_if = "text::is_default")]
+    pub sampling: SamplingOptions,
+    /// How frames are encoded.
+    #[serde(skip_serializing_if = "text::is_default")]
+    pub images: ImageOptions,
+    /// Where transcripts come from.
+    #[serde(skip_serializing_if = "text::is_default")]
+    pub transcript: TranscriptOptions,
+    /// What is asked.
+    #[serde(skip_serializing_if = "text::is_default")]
+    pub prompt: PromptOptions,
+    /// Who is asked.
+    #[serde(skip_serializing_if = "text::is_default")]
+    pub model: ModelOptions,
+    /// What may be spent.
+    #[serde(skip_serializing_if = "text::is_default")]
+    pub spend: SpendOptions,
+}
+
+/// Frames of one source into a folder.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FramesJob {
+    /// As [`SummarizeJob::input`].
+    pub input: String,
+    /// Folder for the frames and `frames.json`.
+    pub output: PathBuf,
+    /// Whether contact sheets are written too.
+    #[serde(skip_serializing_if = "text::is_default")]
+    pub contact_sheet: bool,
+    /// Which frames.
+    #[serde(skip_serializing_if = "text::is_default")]
+    pub sampling: SamplingOptions,
+    /// How frames are encoded.
+    #[serde(skip_serializing_if = "text::is_default")]
+    pub images: ImageOptions,
+}
+
+/// Transcripts of some files.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TranscribeJob {
+    /// Media files.
+    pub inputs: Vec<String>,
+    /// File for the transcript; for several inputs a folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<PathBuf>,
+    /// The format of the transcripts.
+    #[serde(skip_serializing_if = "text::is_default")]
+    pub format: TranscriptFormat,
+    /// Which audio track.
+    #[serde(skip_serializing_if = "text::is_default")]
+    pub track: TrackOptions,
+    /// Where transcripts come from.
+    #[serde(skip_serializing_if = "text::is_default")]
+    pub transcript: TranscriptOptions,
+    /// The server of the transcription endpoint, where the transcript options name none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<String>,
+    /// How the server is asked.
+    #[serde(skip_serializing_if = "text::is_default")]
+    pub server: ServerOptions,
+}
+
+/// Audio of one file into files.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AudioJob {
+    /// A media file.
+    pub input: String,
+    /// The file.
+    pub output: PathBuf,
+    /// The format; None decides by the output's extension.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<AudioFileFormat>,
+    /// Samples per second; None keeps the stream's own rate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate_hz: Option<u32>,
+    /// 1 or 2; None keeps the stream's own channels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channels: Option<u16>,
+    /// Whether every audio track is written.
+    #[serde(skip_serializing_if = "text::is_default")]
+    pub all_tracks: bool,
+    /// Which audio track.
+    #[serde(skip_serializing_if = "text::is_default")]
+    pub track: TrackOptions,
+}
+
+/// Descriptions of the audio of some files.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DescribeJob {
+    /// Media files.
+    pub inputs: Vec<String>,
+    /// File for the descriptions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<PathBuf>,
+    /// The format of the descriptions.
+    #[serde(skip_serializing_if = "text::is_default")]
+    pub format: Format,
+    /// PNG file of the level over time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waveform: Option<PathBuf>,
+    /// PNG file of the level over time and frequency.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spectrogram: Option<PathBuf>,
+    /// Whether the model is sent the audio.
+    #[serde(skip_serializing_if = "text::is_default")]
+    pub send_audio: bool,
+    /// Which audio track.
+    #[serde(skip_serializing_if = "text::is_default")]
+    pub track: TrackOptions,
+    /// Where transcripts come from.
+    #[serde(skip_serializing_if = "text::is_default")]
+    pub transcript: TranscriptOptions,
+    /// Who is asked.
+    #[serde(skip_serializing_if = "text::is_default")]
+    pub model: ModelOptions,
+}
+
+impl Job {
+    /// A job of the current version.
+    #[must_use]
+    pub fn new(task: Task) -> Self {
+        Self { version: VERSION, task }
+    }
+
+    /// Reads TOML.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where it is not a job, has an unknown key, or is of another version.
+    pub fn from_toml(text: &str) -> Result<Self> {
+        let job: Self = toml::from_str(text).map_err(|error| {
+            let line = |start: usize| text.bytes().take(start).filter(|b| *b == b'\n').count() + 1;
+            let place = error.span().map_or(String::new(), |span| format!("line {}: ", line(span.start)));
+            Error::usage("the job", format!("{place}{}", error.message()), "see docs/jobs.md")
+        })?;
+        job.checked()
+    }
+
+    /// Reads JSON.
+    ///
+    /// # Errors
+    /// As [`Job::from_toml`].
+    pub fn from_json(text: &str) -> Result<Self> {
+        let job: Self = serde_json::from_str(text)
+            .map_err(|error| Error::usage("the job", error.to_string(), "see docs/jobs.md"))?;
+        job.checked()
+    }
+
+    /// Writes TOML.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) where a value cannot be written, such as a path that is not
+    /// UTF-8.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string(self).map_err(|error| Error::internal("the job", error.to_string(), "rename the file"))
+    }
+
+    fn checked(self) -> Result<Self> {
+        if self.version == VERSION {
+            return Ok(self);
+        }
+        let problem = format!("has version {}, but this vidgist reads version {VERSION}", self.version);
+        Err(Error::usage("the job", problem, "write it again with this version, or update vidgist"))
+    }
+}

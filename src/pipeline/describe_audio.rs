@@ -1,0 +1,202 @@
+//! Descriptions of audio: measured, plotted, and in words by a chat model where there is one.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::input::{TrackChoice, open_media};
+use super::run::Context;
+use super::transcribe::TranscriberFactory;
+use super::transcript::{TranscriptOptions, find_transcript};
+use crate::advice::{Advice, Setting};
+use crate::audio::measure::{AudioFacts, measure_with};
+use crate::audio::plot::{Spectrogram, Waveform, to_png};
+use crate::audio::{self, AudioReader, AudioWant};
+use crate::blocking::run_blocking;
+use crate::error::{Error, Result};
+use crate::event::Event;
+use crate::fs::write_file;
+use crate::llm::{ChatModel, ChatRequest};
+use crate::media::{AudioStream, MediaInfo};
+use crate::prompt::{SoundEvidence, build_sound};
+use crate::report::sound::SoundReport;
+use crate::time::TimeRange;
+
+/// Sample rate of the audio that a model is sent, in Hz: the rate of speech models.
+const SENT_RATE_HZ: u32 = 16_000;
+/// The most audio that a model is sent, in seconds: 13 MB of Base64, which all servers accept.
+const MAX_SENT_SECONDS: u32 = 300;
+
+/// Descriptions of some files.
+#[derive(Clone)]
+pub struct DescribeAudio {
+    /// Media files.
+    pub inputs: Vec<String>,
+    /// Which audio track.
+    pub track: TrackChoice,
+    /// Makes the transcribers for the track.
+    pub transcribers: TranscriberFactory,
+    /// Whether a failed transcriber fails the file: the user named the transcript.
+    pub is_transcript_required: bool,
+    /// Writes the description; None leaves the measured one.
+    pub model: Option<Arc<dyn ChatModel>>,
+    /// Whether the model is sent the audio itself.
+    pub send_audio: bool,
+    /// PNG file of the level over time.
+    pub waveform: Option<PathBuf>,
+    /// PNG file of the level over time and frequency.
+    pub spectrogram: Option<PathBuf>,
+    /// A random number, new for each run: see [`build_sound`].
+    pub fence: u32,
+}
+
+/// What became of the files.
+#[derive(Clone, Debug, Default)]
+pub struct DescribeResult {
+    /// The descriptions, in the order of the inputs.
+    pub reports: Vec<SoundReport>,
+    /// Files that failed.
+    pub n_failed: usize,
+}
+
+impl DescribeResult {
+    /// Whether nothing failed and nothing is missing.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.n_failed == 0 && self.reports.iter().all(|report| report.missing.is_empty())
+    }
+}
+
+/// Describes one file after another; one that fails does not keep the others, where there are several.
+///
+/// # Errors
+/// As the only file; [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where every one of several failed.
+pub async fn run(task: DescribeAudio, context: Context) -> Result<DescribeResult> {
+    check(&task)?;
+    context.unless_cancelled(work(&task, &context)).await
+}
+
+async fn work(task: &DescribeAudio, context: &Context) -> Result<DescribeResult> {
+    let mut result = DescribeResult::default();
+    for input in &task.inputs {
+        context.events.send(Event::Input { input: input.clone() }).await;
+        let warning = |message: String| Event::Warning { input: input.clone(), message };
+        match describe(input, task, context).await {
+            Ok(report) => {
+                for message in &report.missing {
+                    context.events.send(warning(message.clone())).await;
+                }
+                result.reports.push(report);
+            }
+            Err(error) if task.inputs.len() == 1 || error.is_interrupted() => return Err(error),
+            Err(error) => {
+                result.n_failed += 1;
+                context.events.send(warning(error.to_string())).await;
+            }
+        }
+    }
+    if result.reports.is_empty() {
+        let first = task.inputs.first().cloned().unwrap_or_default();
+        return Err(Error::unsupported(first, "none of the files could be described", ""));
+    }
+    Ok(result)
+}
+
+/// One plot shows one file.
+fn check(task: &DescribeAudio) -> Result<()> {
+    if task.send_audio && task.model.is_none() {
+        let problem = "the built-in description does not use a model";
+        return Err(Error::setting(Setting::SendAudio, problem, Advice::Set(Setting::Model)));
+    }
+    for (setting, file) in [(Setting::Waveform, &task.waveform), (Setting::Spectrogram, &task.spectrogram)] {
+        let Some(file) = file else { continue };
+        if task.inputs.len() > 1 {
+            let problem = format!("is one image, but there are {} inputs", task.inputs.len());
+            return Err(Error::setting(setting, problem, "describe them one by one"));
+        }
+        if !file.extension().is_some_and(|end| end.eq_ignore_ascii_case("png")) {
+            let problem = format!("is a PNG file, but {} does not end in .png", file.display());
+            return Err(Error::setting(setting, problem, "name it FILE.png"));
+        }
+    }
+    if task.waveform.is_some() && task.waveform == task.spectrogram {
+        let problem = "is the same file as the waveform";
+        return Err(Error::setting(Setting::Spectrogram, problem, "name another file"));
+    }
+    Ok(())
+}
+
+async fn describe(input: &str, task: &DescribeAudio, context: &Context) -> Result<SoundReport> {
+    let (name, track) = (input.to_owned(), task.track.clone());
+    let (path, info, stream) = run_blocking(move || {
+        let (path, info) = open_media(&name)?;
+        let stream = track.choose(&info)?.clone();
+        Ok((path, info, stream))
+    })
+    .await?;
+    let options = TranscriptOptions {
+        transcribers: (task.transcribers)(Some(stream.stream_idx))?,
+        is_required: task.is_transcript_required,
+    };
+    let found = find_transcript(&options, Some(&path), &info, &context.events, false).await?;
+    for (_, why) in found.problems {
+        context.events.send(Event::Warning { input: input.to_owned(), message: why }).await;
+    }
+    let transcript = found.transcript;
+    let plots = (task.waveform.clone(), task.spectrogram.clone());
+    let (audio_path, audio_info, audio_stream) = (path.clone(), info.clone(), stream.clone());
+    let facts = run_blocking(move || measure(&audio_path, &audio_info, &audio_stream, plots)).await?;
+    let mut report = SoundReport::new(&info, &stream, facts, transcript.as_ref());
+    if let Some(model) = &task.model {
+        let sent = if task.send_audio { Some(excerpt(path, info.clone(), stream.clone()).await?) } else { None };
+        let evidence = SoundEvidence {
+            media: &info,
+            stream: &stream,
+            facts: &report.sound,
+            transcript: transcript.as_ref(),
+            heard: sent.as_ref().map(|(wav, range)| (wav, *range)),
+        };
+        let messages = build_sound(&evidence, task.fence);
+        let response = model.complete(&ChatRequest::new(&messages)).await;
+        report.answered(model.description(), response, sent.map(|(_, range)| range));
+    }
+    Ok(report)
+}
+
+/// Measures the audio, and plots it where that is wanted, from one decoding.
+fn measure(
+    path: &Path,
+    info: &MediaInfo,
+    stream: &AudioStream,
+    (waveform, spectrogram): (Option<PathBuf>, Option<PathBuf>),
+) -> Result<AudioFacts> {
+    let mut reader = AudioReader::open(path, info, stream, &AudioWant::default())?;
+    let mut waveform = waveform.map(|file| (file, Waveform::new(&reader)));
+    let mut spectrogram = spectrogram.map(|file| (file, Spectrogram::new(&reader)));
+    let facts = measure_with(&mut reader, |block| {
+        if let Some((_, waveform)) = &mut waveform {
+            waveform.hear(block);
+        }
+        if let Some((_, spectrogram)) = &mut spectrogram {
+            spectrogram.hear(block);
+        }
+    })?;
+    if let Some((file, waveform)) = waveform {
+        write_file(&file, &to_png(&waveform.draw())?)?;
+    }
+    if let Some((file, spectrogram)) = spectrogram {
+        write_file(&file, &to_png(&spectrogram.draw())?)?;
+    }
+    Ok(facts)
+}
+
+/// The beginning of the audio as a model is sent it, and its range.
+async fn excerpt(path: PathBuf, info: MediaInfo, stream: AudioStream) -> Result<(Bytes, TimeRange)> {
+    run_blocking(move || {
+        let want = AudioWant { rate_hz: Some(SENT_RATE_HZ), channels: Some(1) };
+        let mut reader = AudioReader::open(&path, &info, &stream, &want)?;
+        audio::wav_bytes(&mut reader, MAX_SENT_SECONDS)
+    })
+    .await
+}

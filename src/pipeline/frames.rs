@@ -1,0 +1,103 @@
+//! Frames of one source, written into a folder as they are decoded.
+
+use std::path::{Path, PathBuf};
+
+use super::extract::{Extracted, FrameOptions, FrameStream};
+use super::run::Context;
+use super::select::select;
+use super::timing::StageTimer;
+use crate::blocking::run_blocking;
+use crate::error::{Error, ErrorCode, Result};
+use crate::event::Event;
+use crate::fs::{frame_file_name, write_file, write_frame};
+use crate::report::{Report, ReportFrame, write};
+use crate::source::Source;
+use crate::time::{TimeRange, Timestamp};
+use crate::timeline::Timeline;
+
+/// Frames into a folder.
+#[derive(Clone, Debug)]
+pub struct Frames {
+    /// What is read.
+    pub source: Source,
+    /// Which frames.
+    pub options: FrameOptions,
+    /// Whether contact sheets are written too.
+    pub contact_sheets: bool,
+    /// The folder for the frames and `frames.json`.
+    pub output: PathBuf,
+}
+
+/// Writes the frames; the report lists them.
+///
+/// # Errors
+/// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) without video; else as the stages.
+pub async fn run(task: Frames, context: Context) -> Result<Report> {
+    context.unless_cancelled(work(&task, &context)).await
+}
+
+async fn work(task: &Frames, context: &Context) -> Result<Report> {
+    let mut timer = StageTimer::default();
+    let (options, source) = (task.options.clone(), task.source.clone());
+    let (info, video) = timer.time("probe", run_blocking(move || options.open(&source))).await?;
+    context.events.send(Event::Probed { media: Box::new(info.clone()) }).await;
+    let Some(mut video) = video else {
+        let advice = crate::advice::Advice::Run("audio".into());
+        return Err(Error::unsupported(&info.input, "has no video stream", advice).with_code(ErrorCode::NoVideo));
+    };
+    let selection = select(&task.options, &mut video)?;
+    let (frames, sheets, extraction) = timer
+        .time("frames", async {
+            let chosen = (video, selection);
+            let mut stream =
+                FrameStream::start(&task.options, &task.source, chosen, task.contact_sheets, context).await?;
+            let written = write_all(&mut stream, &task.output).await;
+            // Where writing failed, that is the cause, and the reader's error its echo.
+            let (frames, sheets) = match written {
+                Ok(written) => written,
+                Err(error) => {
+                    let _ = stream.finish().await;
+                    return Err(error);
+                }
+            };
+            Ok((frames, sheets, stream.finish().await?))
+        })
+        .await?;
+    let nothing = Timeline::new(TimeRange::new(Timestamp::ZERO, Timestamp::ZERO), Vec::new(), None);
+    let mut report = Report::new(info, extraction.sampling, &nothing, "none was requested");
+    (report.frames, report.contact_sheets) = (frames, sheets);
+    report.made_with.decoder = Some(extraction.decoder);
+    for (what, why) in extraction.problems {
+        report.miss(what, why);
+    }
+    report.timings = timer.stages();
+    let folder = task.output.clone();
+    run_blocking(move || {
+        write::write_frames_index(&report, &folder)?;
+        Ok(report)
+    })
+    .await
+}
+
+async fn write_all(stream: &mut FrameStream, folder: &Path) -> Result<(Vec<ReportFrame>, Vec<String>)> {
+    let (mut frames, mut sheets) = (Vec::new(), Vec::new());
+    while let Some(item) = stream.next().await {
+        match item {
+            Extracted::Frame { image, score, reason } => {
+                let mut facts = ReportFrame::new(&image, Some(score));
+                facts.reason = reason;
+                facts.file = Some(frame_file_name(&image));
+                let folder = folder.to_owned();
+                run_blocking(move || write_frame(&image, &folder)).await?;
+                frames.push(facts);
+            }
+            Extracted::ContactSheet(image) => {
+                let name = format!("contact-sheet-{:02}.{}", sheets.len() + 1, image.format.extension());
+                let path = folder.join(&name);
+                run_blocking(move || write_file(&path, &image.bytes)).await?;
+                sheets.push(name);
+            }
+        }
+    }
+    Ok((frames, sheets))
+}

@@ -1,0 +1,78 @@
+//! From the name of an input to an open source.
+
+use std::path::PathBuf;
+
+use crate::error::{Error, ErrorCode, Result};
+use crate::limits::Limits;
+use crate::media::{AudioStream, MediaInfo, Ratio};
+use crate::probe;
+use crate::source::Source;
+
+/// The media file behind `input`, probed. Blocks.
+///
+/// # Errors
+/// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where the input is a picture, a stream or a camera.
+pub(super) fn open_media(input: &str) -> Result<(PathBuf, MediaInfo)> {
+    let source = Source::identify(input)?;
+    let Source::Media(path) = &source else {
+        return Err(
+            Error::usage(input, "is not a media file with sound", "name a media file").with_code(ErrorCode::NoAudio)
+        );
+    };
+    let path = path.clone();
+    let info = probe::probe(&source, Ratio::ONE, &Limits::default())?;
+    Ok((path, info))
+}
+
+/// Which audio stream is meant; by default the main one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrackChoice {
+    /// The number of the audio stream among the audio streams, from 1.
+    pub number: Option<u16>,
+    /// The language that its tag says.
+    pub language: Option<String>,
+}
+
+impl TrackChoice {
+    /// Whether the user chose one.
+    pub(super) fn is_set(&self) -> bool {
+        *self != Self::default()
+    }
+
+    /// The audio stream; without a choice, the main one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) without audio,
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where the choice fits none.
+    pub(super) fn choose<'a>(&self, info: &'a MediaInfo) -> Result<&'a AudioStream> {
+        let Some(main) = info.main_audio() else {
+            let advice = crate::advice::Advice::Run("probe".into());
+            return Err(Error::unsupported(&info.input, "has no audio stream", advice).with_code(ErrorCode::NoAudio));
+        };
+        let found = match (self.number, &self.language) {
+            (Some(number), _) => usize::from(number).checked_sub(1).and_then(|idx| info.audio.get(idx)),
+            (None, Some(wanted)) => {
+                let is_wanted =
+                    |a: &&AudioStream| a.language.as_ref().is_some_and(|tag| crate::language::is_same(tag, wanted));
+                let mut matching = info.audio.iter().filter(is_wanted);
+                let first = matching.clone().next();
+                matching.find(|a| a.is_default).or(first)
+            }
+            (None, None) => Some(main),
+        };
+        found.ok_or_else(|| {
+            let problem = match (self.number, &self.language) {
+                (Some(number), _) => format!("has no audio track {number}"),
+                (_, language) => format!("has no audio track in {}", language.as_deref().unwrap_or_default()),
+            };
+            let tracks: Vec<String> = info.audio.iter().enumerate().map(|(idx, a)| track_name(idx, a)).collect();
+            Error::usage(&info.input, problem, format!("choose among {}", tracks.join(", ")))
+        })
+    }
+}
+
+/// A track by its number from 1, codec and language: `2 (aac, fre)`; `idx` counts audio streams from 0.
+fn track_name(idx: usize, stream: &AudioStream) -> String {
+    let language = stream.language.as_ref().map(|tag| format!(", {tag}")).unwrap_or_default();
+    format!("{} ({}{language})", idx + 1, stream.codec)
+}

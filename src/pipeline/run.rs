@@ -1,0 +1,81 @@
+//! A running job: its events, its result, and how it is cancelled.
+
+use std::future::Future;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::error::{Error, Result};
+use crate::event::{Event, EventSender};
+
+/// What a pipeline works with beside its input.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// Where progress goes.
+    pub events: EventSender,
+    /// Cancels the job.
+    pub cancel: CancellationToken,
+}
+
+impl Context {
+    /// # Errors
+    /// [`ErrorKind::Interrupted`](crate::ErrorKind::Interrupted) once the job is cancelled.
+    pub fn check(&self) -> Result<()> {
+        if self.cancel.is_cancelled() { Err(Error::interrupted()) } else { Ok(()) }
+    }
+
+    /// Runs `work` until it is done or the job is cancelled.
+    ///
+    /// # Errors
+    /// As `work`, and [`ErrorKind::Interrupted`](crate::ErrorKind::Interrupted).
+    pub async fn unless_cancelled<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::select! {
+            outcome = work => outcome,
+            () = self.cancel.cancelled() => Err(Error::interrupted()),
+        }
+    }
+}
+
+/// A job that is running on a tokio runtime. Dropping it does not stop the job; cancel its token for that.
+#[derive(Debug)]
+pub struct Run<T> {
+    events: mpsc::Receiver<Event>,
+    result: JoinHandle<Result<T>>,
+}
+
+impl<T> Run<T> {
+    /// The next event; None once the job is over.
+    pub async fn next_event(&mut self) -> Option<Event> {
+        self.events.recv().await
+    }
+
+    /// The result, once the job is over. Events that were not read are dropped.
+    ///
+    /// # Errors
+    /// As the job; [`ErrorKind::Interrupted`](crate::ErrorKind::Interrupted) where it was cancelled before it had a
+    /// result.
+    pub async fn finish(mut self) -> Result<T> {
+        while self.events.recv().await.is_some() {}
+        match self.result.await {
+            Ok(outcome) => outcome,
+            Err(failure) if failure.is_panic() => {
+                Err(Error::internal("the job", "a bug in vidgist ended it", "report it, with the input if you can")
+                    .because(failure))
+            }
+            Err(_) => Err(Error::interrupted()),
+        }
+    }
+}
+
+/// Starts `work` on the current tokio runtime.
+#[must_use]
+pub fn start<T, F>(cancel: CancellationToken, work: impl FnOnce(Context) -> F) -> Run<T>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T>> + Send + 'static,
+{
+    let (events, receiver) = EventSender::channel();
+    let result = tokio::spawn(work(Context { events, cancel }));
+    Run { events: receiver, result }
+}

@@ -1,0 +1,261 @@
+//! The whole way, top to bottom: source, probe, sampling, frames and transcript at the same time, timeline, answer,
+//! report.
+
+use std::path::{Path, PathBuf};
+
+use super::extract::{Extracted, Extraction, FrameOptions, FrameStream};
+use super::run::Context;
+use super::select::{Selection, select};
+use super::timing::{StageTimer, measure};
+use super::transcript::{FoundTranscript, TranscriptOptions, find_transcript};
+use crate::advice::{Advice, Setting};
+use crate::analyze::budget::{FramePlan, fit_plan};
+use crate::analyze::{Analysis, Analyzer, Answered, Answerer, DryRun, estimate, frame_tokens};
+use crate::blocking::run_blocking;
+use crate::digest;
+use crate::error::{Error, ErrorCode, Result};
+use crate::event::Event;
+use crate::media::MediaInfo;
+use crate::prompt;
+use crate::report::{self, Report, write};
+use crate::sampling::Reason;
+use crate::source::Source;
+use crate::time::{TimeRange, Timestamp};
+use crate::timeline::{Timeline, TimelineFrame};
+use crate::video::Video;
+
+/// A summary of one source.
+#[derive(Clone)]
+pub struct Summarize {
+    /// What is read.
+    pub source: Source,
+    /// Which frames.
+    pub options: FrameOptions,
+    /// Where the transcript comes from.
+    pub transcript: TranscriptOptions,
+    /// The question, and who answers.
+    pub analysis: Analysis,
+    /// Where set nothing is sent or written, and the report's estimate says what would be sent.
+    pub dry_run: Option<DryRun>,
+    /// Folder for the report, the frames and the transcript; None keeps everything in the report.
+    pub output: Option<PathBuf>,
+}
+
+/// Summarizes. Cancelled while requests are in flight, it waits some seconds for them and reports what is there.
+///
+/// # Errors
+/// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where there is neither a frame nor a transcript,
+/// [`ErrorKind::Interrupted`](crate::ErrorKind::Interrupted) where it is cancelled before the first request; else as the
+/// stages. A model that does not answer is no error: the report says so.
+pub async fn run(task: Summarize, context: Context) -> Result<Report> {
+    let mut timer = StageTimer::default();
+    let evidence = context.unless_cancelled(gather(task, &context, &mut timer)).await?;
+    answer(evidence, &context, &mut timer).await
+}
+
+/// The evidence, and the task as its spending limit allows it.
+struct Evidence {
+    task: Summarize,
+    /// Without an answer.
+    report: Report,
+    timeline: Timeline,
+    /// What was changed so that the run stays within its spending limit.
+    changes: Vec<String>,
+}
+
+/// All that comes before the first request.
+async fn gather(task: Summarize, context: &Context, timer: &mut StageTimer) -> Result<Evidence> {
+    if let Some(model) = task.analysis.answerer.chat_model() {
+        task.analysis.spend_limit.check(&model.limits())?;
+    }
+    if let Some(url) = &task.analysis.prompt.image_url {
+        let timeline = Timeline::new(TimeRange::new(Timestamp::ZERO, Timestamp::ZERO), Vec::new(), None);
+        let media = MediaInfo::new(url, "picture, not opened");
+        let report = Report::new(media, report::Sampling::default(), &timeline, "the picture was not opened here");
+        return Ok(Evidence { task, report, timeline, changes: Vec::new() });
+    }
+    let (options, source) = (task.options.clone(), task.source.clone());
+    let (info, video) = timer.time("probe", run_blocking(move || options.open(&source))).await?;
+    context.events.send(Event::Probed { media: Box::new(info.clone()) }).await;
+    // An invalid plan is reported before a transcript is made, which may cost money.
+    let selected = video.map(|mut video| select(&task.options, &mut video).map(|plan| (video, plan))).transpose()?;
+    let path = if let Source::Media(path) = &task.source { Some(path.clone()) } else { None };
+    let is_dry = task.dry_run.is_some();
+    let (options, events) = (task.transcript.clone(), context.events.clone());
+    let transcript = measure(find_transcript(&options, path.as_deref(), &info, &events, is_dry));
+    let (frames, transcript, task, changes) = if task.analysis.spend_limit.is_limited() {
+        // How many frames fit depends on the transcript.
+        let transcript = transcript.await;
+        let (task, selected, changes) = within_limit(task, &info, selected, transcript.0.as_ref().ok())?;
+        (measure(keep_all(&task, selected, context)).await, transcript, task, changes)
+    } else {
+        let (frames, transcript) = tokio::join!(measure(keep_all(&task, selected, context)), transcript);
+        (frames, transcript, task, Vec::new())
+    };
+    let kept = timer.note("frames", frames)?;
+    let transcript = timer.note("words", transcript)?;
+    let report_and_timeline = evidence_report(info, kept, transcript)?;
+    let (report, timeline) = report_and_timeline;
+    Ok(Evidence { task, report, timeline, changes })
+}
+
+/// The timeline, and the report of it without an answer.
+fn evidence_report(info: MediaInfo, kept: KeptFrames, transcript: FoundTranscript) -> Result<(Report, Timeline)> {
+    if kept.frames.is_empty() && transcript.transcript.is_none() {
+        return Err(nothing_found(&info, &transcript.reason));
+    }
+    let range = kept.extraction.as_ref().map_or_else(|| whole(&info), |extraction| extraction.range);
+    let timeline = Timeline::new(range, kept.frames, transcript.transcript);
+    let (sampling, decoder, problems) = match kept.extraction {
+        Some(Extraction { sampling, decoder, problems, .. }) => (sampling, Some(decoder), problems),
+        None => (report::Sampling::default(), None, Vec::new()),
+    };
+    let mut report = Report::new(info, sampling, &timeline, &transcript.reason);
+    for (frame, reason) in report.frames.iter_mut().zip(kept.reasons) {
+        frame.reason = reason;
+    }
+    report.made_with.decoder = decoder;
+    for (what, why) in problems.into_iter().chain(transcript.problems) {
+        report.miss(what, why);
+    }
+    Ok((report, timeline))
+}
+
+/// The video, where there is one, and its selected sample points.
+type Selected = Option<(Video, Selection)>;
+
+/// The task and its selection, with fewer or smaller frames where the spending limit needs it; and what was changed.
+fn within_limit(
+    mut task: Summarize,
+    info: &MediaInfo,
+    selected: Selected,
+    transcript: Option<&FoundTranscript>,
+) -> Result<(Summarize, Selected, Vec<String>)> {
+    let Some(model) = task.analysis.answerer.chat_model().cloned() else {
+        return Ok((task, selected, Vec::new()));
+    };
+    let limits = model.limits();
+    let transcript = transcript.and_then(|found| found.transcript.clone());
+    let without_frames = Timeline::new(whole(info), Vec::new(), transcript);
+    let fence = task.analysis.fence;
+    let parts = without_frames.passages().flat_map(|passage| prompt::build_passage(passage, fence)).collect();
+    let plan = FramePlan {
+        n_frames: selected.as_ref().map_or(0, |(_, selection)| selection.max_frames(&task.options.sampling)),
+        size: selected.as_ref().map_or((1, 1), |(video, _)| video.stream.display_size()),
+        max_width: task.options.max_width,
+        word_tokens: limits.load(parts).n_tokens,
+        frame_tokens: frame_tokens(&limits, &task.analysis, info),
+    };
+    let fitted = fit_plan(&plan, task.analysis.spend_limit, &limits)?;
+    for change in &fitted.changes {
+        tracing::warn!("to stay within {}: {change}", task.analysis.spend_limit);
+    }
+    if fitted.params != limits.params {
+        task.analysis.answerer = Answerer::Chat(model.with_params(fitted.params));
+    }
+    task.options.max_width = fitted.max_width;
+    let Some((mut video, _)) = selected.filter(|_| fitted.n_frames > 0) else {
+        return Ok((task, None, fitted.changes));
+    };
+    if fitted.n_frames < plan.n_frames {
+        task.options.sampling.max_frames = Some(fitted.n_frames);
+    }
+    let selection = select(&task.options, &mut video)?;
+    Ok((task, Some((video, selection)), fitted.changes))
+}
+
+/// Frames that are kept for the model.
+#[derive(Default)]
+struct KeptFrames {
+    frames: Vec<TimelineFrame>,
+    /// Why each of `frames` was chosen.
+    reasons: Vec<Option<Reason>>,
+    /// None where there is no video.
+    extraction: Option<Extraction>,
+}
+
+async fn keep_all(task: &Summarize, selected: Selected, context: &Context) -> Result<KeptFrames> {
+    let Some(selected) = selected else { return Ok(KeptFrames::default()) };
+    let mut kept = KeptFrames::default();
+    let mut stream = FrameStream::start(&task.options, &task.source, selected, false, context).await?;
+    let (mut n_bytes, most) = (0, task.options.limits.max_kept_image_bytes);
+    while let Some(item) = stream.next().await {
+        let Extracted::Frame { image, score, reason } = item else { continue };
+        n_bytes += image.bytes.len() as u64;
+        if n_bytes > most {
+            let problem = format!("the frames up to {} take more than {most} bytes of memory", image.time);
+            let advice = Advice::send_less().or(Advice::Set(Setting::Start)).or(Advice::Set(Setting::End));
+            return Err(Error::limit("the frames", problem, advice));
+        }
+        kept.frames.push(TimelineFrame { image, score });
+        kept.reasons.push(reason);
+    }
+    kept.extraction = Some(stream.finish().await?);
+    Ok(kept)
+}
+
+/// Asks the question and writes the folder, where one is wanted.
+async fn answer(evidence: Evidence, context: &Context, timer: &mut StageTimer) -> Result<Report> {
+    let Evidence { task, mut report, timeline, changes } = evidence;
+    let description = task.analysis.answerer.description();
+    let media = report.media.clone();
+    let analyzer = task
+        .analysis
+        .answerer
+        .chat_model()
+        .map(|model| Analyzer::new(model, &task.analysis, &timeline, &media, &context.events, &context.cancel));
+    if let Some(dry_run) = task.dry_run {
+        let found = estimate(analyzer.as_ref(), description, (&timeline, &report), &changes, dry_run)?;
+        report.forecast = Some(found);
+        return Ok(report);
+    }
+    context.events.send(Event::Requesting { model: description.name.clone() }).await;
+    report.made_with.prompt_version = description.is_language_model.then_some(prompt::VERSION);
+    let answered = timer
+        .time("model", async {
+            match &analyzer {
+                Some(analyzer) => analyzer.answer().await,
+                None => Answered { windows: Vec::new(), outcome: Ok(digest::respond(&timeline)), total: None },
+            }
+        })
+        .await;
+    (report.windows, report.total, report.changes) = (answered.windows, answered.total, changes);
+    match answered.outcome {
+        Ok(response) => report.answer = Some(response),
+        // Frames and transcript are there, and are worth keeping.
+        Err(reason) => report.no_answer_because = Some(reason),
+    }
+    report.model = Some(description);
+    report.was_stopped = context.cancel.is_cancelled();
+    report.timings = timer.stages();
+    match &task.output {
+        Some(folder) => write_folder(report, &timeline, folder).await,
+        None => Ok(report),
+    }
+}
+
+async fn write_folder(mut report: Report, timeline: &Timeline, folder: &Path) -> Result<Report> {
+    let images: Vec<_> = timeline.frames.iter().map(|frame| frame.image.clone()).collect();
+    let folder = folder.to_owned();
+    run_blocking(move || {
+        write::write_dir(&mut report, &images, &folder)?;
+        Ok(report)
+    })
+    .await
+}
+
+/// The claimed range of a source without video.
+fn whole(info: &MediaInfo) -> TimeRange {
+    let longest = info.audio.iter().filter_map(|a| a.duration).max();
+    TimeRange::new(Timestamp::ZERO, info.duration.or(longest).unwrap_or(Timestamp::ZERO))
+}
+
+fn nothing_found(info: &MediaInfo, reason: &str) -> Error {
+    let problem = format!("has no frame and no transcript: {reason}");
+    let advice = if info.audio.is_empty() {
+        Advice::from("check the file with ffprobe")
+    } else {
+        Advice::Set(Setting::Transcript).or(Advice::Set(Setting::SttModel))
+    };
+    Error::unsupported(&info.input, problem, advice).with_code(ErrorCode::NoTranscript)
+}

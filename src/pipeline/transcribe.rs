@@ -1,0 +1,191 @@
+//! Transcripts of media files.
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::input::{TrackChoice, open_media};
+use super::run::Context;
+use super::transcript::{TranscriptOptions, find_transcript};
+use crate::advice::{Advice, Setting};
+use crate::blocking::run_blocking;
+use crate::error::{Error, ErrorCode, Result};
+use crate::event::Event;
+use crate::fs::write_file;
+use crate::job::TranscriptFormat;
+use crate::media::MediaInfo;
+use crate::report::{json, subtitles};
+use crate::transcript::Transcript;
+
+impl TranscriptFormat {
+    fn extension(self) -> &'static str {
+        match self {
+            Self::Srt => "srt",
+            Self::Vtt => "vtt",
+            Self::Txt => "txt",
+            Self::Md => "md",
+            Self::Json => "json",
+        }
+    }
+
+    /// The transcript in this format.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) where the JSON writer fails.
+    pub fn render(self, transcript: &Transcript, info: &MediaInfo) -> Result<String> {
+        Ok(match self {
+            Self::Srt => subtitles::to_srt(transcript),
+            Self::Vtt => subtitles::to_vtt(transcript),
+            Self::Txt => plain(transcript),
+            Self::Md => subtitles::to_markdown(transcript, info),
+            Self::Json => json::to_text(transcript)?,
+        })
+    }
+}
+
+/// Transcripts of some files.
+#[derive(Clone)]
+pub struct Transcribe {
+    /// Media files.
+    pub inputs: Vec<String>,
+    /// Which audio track.
+    pub track: TrackChoice,
+    /// Makes the transcribers, once the audio stream is known: its index among all streams, where the user chose one.
+    pub transcribers: TranscriberFactory,
+    /// How the transcripts are written.
+    pub format: TranscriptFormat,
+    /// The file; for several inputs the folder. None keeps the transcripts in the result.
+    pub output: Option<PathBuf>,
+}
+
+/// Makes transcribers for an audio stream of the container, by its index among all streams; None for the main one.
+pub type TranscriberFactory = std::sync::Arc<
+    dyn Fn(Option<usize>) -> Result<Vec<std::sync::Arc<dyn crate::transcribe::Transcriber>>> + Send + Sync,
+>;
+
+/// One file's transcript.
+#[derive(Clone, Debug, Serialize)]
+pub struct FileTranscript {
+    /// The file.
+    pub input: String,
+    /// The transcript. Without segments: no speech was detected.
+    pub transcript: Transcript,
+    /// What the container holds.
+    pub media: MediaInfo,
+    /// What is missing, each a phrase.
+    pub missing: Vec<String>,
+}
+
+/// Transcribes one file after another; one that fails does not keep the others, where there are several.
+///
+/// # Errors
+/// As the only file; [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where every one of several failed.
+pub async fn run(task: Transcribe, context: Context) -> Result<TranscribeResult> {
+    context.unless_cancelled(work(&task, &context)).await
+}
+
+/// What became of the files.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct TranscribeResult {
+    /// The transcripts, in the order of the inputs.
+    pub files: Vec<FileTranscript>,
+    /// Files that failed.
+    pub n_failed: usize,
+}
+
+impl TranscribeResult {
+    /// Whether nothing failed and nothing is missing.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.n_failed == 0 && self.files.iter().all(|file| file.missing.is_empty())
+    }
+}
+
+async fn work(task: &Transcribe, context: &Context) -> Result<TranscribeResult> {
+    if let ([_, _, ..], None) = (task.inputs.as_slice(), &task.output) {
+        let advice = Advice::Set(Setting::Output);
+        return Err(Error::setting(Setting::Output, "several inputs need a folder", advice));
+    }
+    let mut result = TranscribeResult::default();
+    let mut taken = HashSet::new();
+    for input in &task.inputs {
+        context.events.send(Event::Input { input: input.clone() }).await;
+        let file = match transcribe(input, task, context).await {
+            Ok(file) => file,
+            Err(error) if task.inputs.len() == 1 || error.is_interrupted() => return Err(error),
+            Err(error) => {
+                result.n_failed += 1;
+                let message = error.to_string();
+                context.events.send(Event::Warning { input: input.clone(), message }).await;
+                continue;
+            }
+        };
+        if let Some(output) = &task.output {
+            let several = task.inputs.len() > 1;
+            let path = if several { free_path(output, input, task.format, &mut taken) } else { output.clone() };
+            write_file(&path, task.format.render(&file.transcript, &file.media)?.as_bytes())?;
+            context.events.send(Event::Written { path }).await;
+        }
+        result.files.push(file);
+    }
+    if result.files.is_empty() {
+        let first = task.inputs.first().cloned().unwrap_or_default();
+        return Err(Error::unsupported(first, "none of the files could be transcribed", ""));
+    }
+    Ok(result)
+}
+
+async fn transcribe(input: &str, task: &Transcribe, context: &Context) -> Result<FileTranscript> {
+    let (name, track) = (input.to_owned(), task.track.clone());
+    let (path, info, stream_idx) = run_blocking(move || {
+        let (path, info) = open_media(&name)?;
+        let stream_idx = if track.is_set() { Some(track.choose(&info)?.stream_idx) } else { None };
+        Ok((path, info, stream_idx))
+    })
+    .await?;
+    let options = TranscriptOptions { transcribers: (task.transcribers)(stream_idx)?, is_required: true };
+    if options.transcribers.is_empty() {
+        return Err(Error::setting(Setting::Stt, "none leaves nothing to do", Advice::Unset(Setting::Stt)));
+    }
+    let found = find_transcript(&options, Some(&path), &info, &context.events, false).await?;
+    let Some(transcript) = found.transcript else {
+        let advice = Advice::Set(Setting::Transcript).or(Advice::Set(Setting::SttModel));
+        return Err(Error::unsupported(input, found.reason, advice).with_code(ErrorCode::NoTranscript));
+    };
+    if transcript.segments.is_empty() {
+        let message = "no speech was detected".to_owned();
+        context.events.send(Event::Warning { input: input.to_owned(), message }).await;
+    }
+    for damage in &info.damage {
+        context.events.send(Event::Warning { input: input.to_owned(), message: damage.clone() }).await;
+    }
+    Ok(FileTranscript { input: input.to_owned(), transcript, missing: info.damage.clone(), media: info })
+}
+
+/// `talk.srt`, or `talk.2.srt` where that belongs to another input.
+fn free_path(folder: &Path, input: &str, format: TranscriptFormat, taken: &mut HashSet<PathBuf>) -> PathBuf {
+    let stem = Path::new(input).file_stem().map_or_else(|| "transcript".into(), |stem| stem.to_string_lossy());
+    let extension = format.extension();
+    let mut path = folder.join(format!("{stem}.{extension}"));
+    for number in 2.. {
+        if taken.insert(path.clone()) {
+            break;
+        }
+        path = folder.join(format!("{stem}.{number}.{extension}"));
+    }
+    path
+}
+
+fn plain(transcript: &Transcript) -> String {
+    let mut text = String::new();
+    for segment in &transcript.segments {
+        // Writing to a String does not fail.
+        let _ = match &segment.speaker {
+            Some(speaker) => writeln!(text, "{speaker}: {}", segment.text),
+            None => writeln!(text, "{}", segment.text),
+        };
+    }
+    text
+}

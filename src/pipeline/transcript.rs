@@ -1,0 +1,71 @@
+//! The transcript of a file: transcribers are tried in their order until one has it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::event::{Event, EventSender};
+use crate::media::MediaInfo;
+use crate::transcribe::{Transcriber, TranscriptionOutcome};
+use crate::transcript::Transcript;
+
+/// Where a transcript may come from.
+#[derive(Clone, Default)]
+pub struct TranscriptOptions {
+    /// Tried in this order; empty where no transcript is wanted.
+    pub transcribers: Vec<Arc<dyn Transcriber>>,
+    /// Whether the failure of a transcriber fails the job; else the next one is tried, and the failure is reported.
+    pub is_required: bool,
+}
+
+/// What the search for a transcript found.
+#[derive(Default)]
+pub(super) struct FoundTranscript {
+    /// None where no transcriber had one. Without segments: no speech was detected.
+    pub transcript: Option<Transcript>,
+    /// Why there is none, as a phrase; empty where there is one.
+    pub reason: String,
+    /// What failed on the way, and why.
+    pub problems: Vec<(String, String)>,
+}
+
+/// Tries each transcriber until one has the transcript. `path` is None for a source without sound. In a dry run
+/// transcribers that send sound to a server are left out.
+///
+/// # Errors
+/// As the first transcriber that fails, where a transcript is required.
+pub(super) async fn find_transcript(
+    options: &TranscriptOptions,
+    path: Option<&Path>,
+    info: &MediaInfo,
+    events: &EventSender,
+    is_dry: bool,
+) -> Result<FoundTranscript> {
+    let mut found = FoundTranscript::default();
+    let Some(path) = path.filter(|_| !options.transcribers.is_empty()) else {
+        let reason = if options.transcribers.is_empty() { "none was requested" } else { "the source has no audio" };
+        reason.clone_into(&mut found.reason);
+        return Ok(found);
+    };
+    events.send(Event::Transcribing).await;
+    // A slow reader of events misses one of these, not a result.
+    let progress = |until| events.try_send(Event::Transcribed { until });
+    let mut reasons: Vec<String> = Vec::new();
+    for transcriber in &options.transcribers {
+        if is_dry && transcriber.is_remote() {
+            reasons.push("a dry run sends nothing to the transcription endpoint, so its words are not counted".into());
+            continue;
+        }
+        match transcriber.transcribe(path, info, &progress).await {
+            Ok(TranscriptionOutcome::Found(transcript)) => {
+                found.transcript = Some(transcript);
+                return Ok(found);
+            }
+            Ok(TranscriptionOutcome::None { reason }) => reasons.push(reason),
+            Err(error) if options.is_required => return Err(error),
+            Err(error) => found.problems.push(("the transcript".to_owned(), error.to_string())),
+        }
+    }
+    found.reason = reasons.join(", and ");
+    Ok(found)
+}
