@@ -377,9 +377,9 @@ mod tests {
             (400, "{\"error\":{\"message\":\"Unsupported value: 'temperature' does not support 0.1 with this model.\"}}",
                 "host: 400 Bad Request: Unsupported value: 'temperature' does not support 0.1 with this model.; \
                  leave --temperature out: this model does not take it so"),
-            (500, "\u{1b}[31mred\u{7}\r\n\u{202e}text", "host: 500 Internal ApiClient Error: red text; try again later"),
+            (500, "\u{1b}[31mred\u{7}\r\n\u{202e}text", "host: 500 Internal Server Error: red text; try again later"),
             (500, r#"{"error":{"code":500,"message":"image input is not supported - hint: if this is unexpected, you may need to provide the mmproj","type":"server_error"}}"#,
-                "host: 500 Internal ApiClient Error: image input is not supported - hint: if this is unexpected, you may need \
+                "host: 500 Internal Server Error: image input is not supported - hint: if this is unexpected, you may need \
                  to provide the mmproj; name a model that takes it with --model; llama.cpp's server needs its --mmproj too"),
             (413, "{}", "host: 413 Payload Too Large; send fewer frames (--interval, --max-frames) or smaller ones (--max-width)"),
         ];

@@ -42,12 +42,25 @@ impl Context {
 pub struct Run<T> {
     events: mpsc::Receiver<Event>,
     result: JoinHandle<Result<T>>,
+    /// What the task returned, once it has ended.
+    outcome: Option<std::result::Result<Result<T>, tokio::task::JoinError>>,
 }
 
 impl<T> Run<T> {
     /// The next event; None once the job is over.
     pub async fn next_event(&mut self) -> Option<Event> {
-        self.events.recv().await
+        if self.outcome.is_some() {
+            return self.events.try_recv().ok();
+        }
+        // A thread in foreign code may hold a sender for longer than the job lasts.
+        tokio::select! {
+            biased;
+            event = self.events.recv() => event,
+            outcome = &mut self.result => {
+                self.outcome = Some(outcome);
+                self.events.try_recv().ok()
+            }
+        }
     }
 
     /// The result, once the job is over. Events that were not read are dropped.
@@ -56,8 +69,12 @@ impl<T> Run<T> {
     /// As the job; [`ErrorKind::Interrupted`](crate::ErrorKind::Interrupted) where it was cancelled before it had a
     /// result.
     pub async fn finish(mut self) -> Result<T> {
-        while self.events.recv().await.is_some() {}
-        match self.result.await {
+        while self.next_event().await.is_some() {}
+        let outcome = match self.outcome.take() {
+            Some(outcome) => outcome,
+            None => self.result.await,
+        };
+        match outcome {
             Ok(outcome) => outcome,
             Err(failure) if failure.is_panic() => {
                 Err(Error::internal("the job", "a bug in vidgist ended it", "report it, with the input if you can")
@@ -77,5 +94,5 @@ where
 {
     let (events, receiver) = EventSender::channel();
     let result = tokio::spawn(work(Context { events, cancel }));
-    Run { events: receiver, result }
+    Run { events: receiver, result, outcome: None }
 }
