@@ -250,7 +250,7 @@ pub enum Stt {
 }
 
 #[derive(Debug, Args)]
-#[command(next_help_heading = "ChatRequest")]
+#[command(next_help_heading = "Question")]
 pub struct PromptArgs {
     /// The task, in place of the built-in one
     #[arg(long, value_name = "TEXT", conflicts_with = "prompt_file")]

@@ -118,6 +118,9 @@ pub async fn run(task: Captions, context: Context) -> Result<CaptionSummary> {
         batch::api(&*task.model)?;
     }
     let continues = !is_dry && batch.as_deref().is_some_and(batch::is_under_way);
+    if let Some(folder) = batch.as_deref().filter(|_| continues) {
+        tracing::warn!("continuing the batch in {}; inputs are not read again", folder.display());
+    }
     let earlier = task.output.as_deref().filter(|_| task.resume || continues).map(output::earlier_captions);
     let (done, text) = earlier.transpose()?.map_or((HashSet::new(), None), |(done, text)| (done, Some(text)));
     let stop = context.cancel.child_token();

@@ -42,7 +42,7 @@ and, where it is attached, the sound itself.
 const TASK: &str = "\
 Describe this sound in Markdown, without a title, in at most 200 words: what it is and what is heard in which order, \
 with times; who speaks of what, where words are known; then its level and dynamics, and faults that a listener would \
-notice. ChatResponse in the language that is spoken; in English where none is.";
+notice. Answer in the language that is spoken; in English where none is.";
 
 /// The messages that ask for a description: one of role system, one of role user. `fence` as in [`super::build`].
 #[must_use]

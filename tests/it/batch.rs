@@ -156,7 +156,7 @@ fn a_run_that_was_killed_is_gone_on_with() {
     assert_eq!(other.code, Some(2), "{other:?}");
     let ran = batch(&user, &fake_server, "openai", &out, &[]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    assert!(ran.err.contains("going on with the batch"), "{ran:?}");
+    assert!(ran.err.contains("continuing the batch"), "{ran:?}");
     assert_eq!(fake_server.batch_steps().iter().filter(|step| *step == "create").count(), 1);
     let found = rows(&out);
     assert!(found.len() > 10 && found.iter().all(|row| row["caption"].is_string()));
@@ -206,7 +206,7 @@ fn results_that_are_none_are_fetched_again() {
     let (base_url, model) = (fake_server.base_url(), format!("openai:{CHAT_MODEL}"));
     let mut single = user.command(&["caption", TALK, "--model", &model, "--base-url", &base_url, "-o", &out]);
     let single = command::ran(single.env("OPENAI_API_KEY", KEY));
-    assert!(single.code == Some(2) && single.err.contains("is under way; add --batch"), "{single:?}");
+    assert!(single.code == Some(2) && single.err.contains("is in progress; pass --batch"), "{single:?}");
     assert_eq!(batch(&user, &fake_server, "openai", &out, &[]).code, Some(0));
     assert!(rows(&out).len() > 10 && rows(&out).iter().all(|row| row["caption"].is_string()));
     assert_eq!((fake_server.chats().len(), fake_server.n_left().0), (0, 0));
@@ -263,7 +263,7 @@ fn where_there_is_no_batch_api_it_says_so() {
         assert_eq!(ran.code, Some(2), "{ran:?}");
         ran.err
     };
-    assert!(told(&["-o", &out]).contains("has no batch API that is known"));
+    assert!(told(&["-o", &out]).contains("has no known batch API"));
     assert!(told(&[]).contains("needs a file of JSON lines"));
     assert!(told(&["-o", &user.path("out.csv"), "--format", "csv"]).contains("needs a file of JSON lines"));
     assert_eq!((fake_server.seen().len(), names(user.home.path()).len()), (0, 0), "nothing was asked or made");

@@ -332,8 +332,8 @@ fn an_interrupted_wait_for_the_model_ends_with_130_and_what_is_there_is_written(
     let child = user.command(&args).spawn().expect("vidgist starts");
     is_stalled.recv_timeout(Duration::from_secs(20)).expect("the model was asked");
     let told = interrupted(child);
-    assert!(told.starts_with("stopping: answers on their way are waited for"), "{told}");
-    assert!(told.contains("missing the answer: the run was stopped before it was answered"), "{told}");
+    assert!(told.starts_with("stopping: waiting for requests in flight"), "{told}");
+    assert!(told.contains("missing the answer: the run was stopped before the answer came"), "{told}");
     assert_eq!(names(&user.home.path().join("out")), ["frames", "report.json", "report.md", "transcript.srt"]);
 }
 
@@ -367,5 +367,5 @@ fn sound_is_not_sent_to_whom_no_key_is_known_for() {
     let user = User::new();
     let ran = user.run(&["transcribe", "fixtures/speech.wav", "--stt-model", "whisper-1"]);
     assert_eq!(ran.code, Some(2), "{ran:?}");
-    assert!(ran.err.contains("--stt-model: no key of OpenAI is known; set OPENAI_API_KEY"), "{ran:?}");
+    assert!(ran.err.contains("--stt-model: no OpenAI key is set; set OPENAI_API_KEY"), "{ran:?}");
 }

@@ -169,5 +169,8 @@ async fn where_the_model_fails_the_built_in_text_stays_with_the_reason() {
 #[test]
 fn the_built_in_model_does_not_hear() {
     let ran = User::new().run(&["describe-audio", "fixtures/talk.mp4", "--send-audio"]);
-    assert!(ran.code == Some(2) && ran.err.contains("--send-audio: the built-in model does not hear"), "{ran:?}");
+    assert!(
+        ran.code == Some(2) && ran.err.contains("--send-audio: the built-in description does not use a model"),
+        "{ran:?}"
+    );
 }

@@ -104,7 +104,7 @@ fn a_model_that_ends_is_warned_of_and_its_cost_told() {
     assert!(report["answer"]["estimate"]["prompt_tokens"].as_u64().is_some_and(|n| n > 100), "{report}");
 
     let (ran, _) = summarize(&["--model", "openai:gpt-0"], &environment, "");
-    assert!(ran.err.contains("gpt-0 is not in the table of openai's models"), "{}", ran.err);
+    assert!(ran.err.contains("gpt-0 is not in the catalog of openai's models"), "{}", ran.err);
     let report: Value = serde_json::from_str(&ran.out).expect("JSON");
     assert_eq!(report["answer"]["cost_usd"], Value::Null, "unknown is not free");
 }
