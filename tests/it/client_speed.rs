@@ -111,7 +111,7 @@ async fn measure(wait: Duration, n_questions: usize) -> (f64, f64) {
         }
     });
     let mut command = Command::new(std::env::current_exe().expect("this test"));
-    command.args(["--exact", "speed_child", "--nocapture"]);
+    command.args(["--exact", "client_speed::speed_child", "--nocapture"]);
     command.env(ADDRESS, format!("http://{address}")).env(N_QUESTIONS, n_questions.to_string());
     let output = tokio::task::spawn_blocking(move || command.output().expect("runs")).await.expect("no panic");
     server.abort();

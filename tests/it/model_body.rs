@@ -144,7 +144,7 @@ fn thirty_megabytes_of_pictures_are_sent_in_little_memory() {
     let fake_server = FakeServer::start();
     fake_server.fail_with([Fault::Status(503)]);
     let output = std::process::Command::new(std::env::current_exe().expect("this test"))
-        .args(["--exact", "memory_child", "--nocapture"])
+        .args(["--exact", "model_body::memory_child", "--nocapture"])
         .env(ADDRESS, fake_server.base_url())
         .output()
         .expect("runs");

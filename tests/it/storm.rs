@@ -123,7 +123,7 @@ fn every_question_is_answered_once_in_a_storm() {
     }
     let begun = Instant::now();
     let output = Command::new(std::env::current_exe().expect("this test"))
-        .args(["--exact", "storm_child", "--nocapture"])
+        .args(["--exact", "storm::storm_child", "--nocapture"])
         .env(ADDRESS, fake_server.base_url())
         .output()
         .expect("runs");
