@@ -52,7 +52,7 @@ pub fn choose(options: &SamplingOptions, range: TimeRange, scanned: &[Scanned], 
 }
 
 /// Consecutive scanned frames without a cut between them.
-struct Shot {
+struct ScannedShot {
     /// Position of the frame that stands for it.
     shown_by: usize,
     /// How much changed where it begins, 0 to 1.
@@ -61,7 +61,7 @@ struct Shot {
     is_repeated: bool,
 }
 
-fn shots(scanned: &[Scanned]) -> Vec<Shot> {
+fn shots(scanned: &[Scanned]) -> Vec<ScannedShot> {
     let times: Vec<_> = scanned.iter().map(|frame| frame.time).collect();
     let changes: Vec<_> = scanned.iter().map(|frame| frame.score.change).collect();
     let cuts = frame_diff::cuts(&times, &changes);
@@ -74,20 +74,20 @@ fn shots(scanned: &[Scanned]) -> Vec<Shot> {
         let shown_by = sharpest(scanned, *start, settled).unwrap_or(*start);
         let is_repeated = recent.find(&scanned[shown_by].look, Difference::is_alike).is_some();
         recent.keep(number, scanned[shown_by].look.clone());
-        Shot { shown_by, change: changes[*start], is_repeated }
+        ScannedShot { shown_by, change: changes[*start], is_repeated }
     };
     starts.iter().enumerate().map(shot).collect()
 }
 
 /// The `max` shots that are most worth seeing, best first: new ones before repeated ones, then by change.
-fn strongest(mut shots: Vec<Shot>, max: usize) -> impl Iterator<Item = Shot> {
+fn strongest(mut shots: Vec<ScannedShot>, max: usize) -> impl Iterator<Item = ScannedShot> {
     // A stable sort: of equals the earlier comes first.
     shots.sort_by(|a, b| a.is_repeated.cmp(&b.is_repeated).then(b.change.total_cmp(&a.change)));
     shots.into_iter().take(max)
 }
 
 /// Positions among `scanned` with their reasons: `n` of them, or all where there are fewer.
-fn budget(scanned: &[Scanned], shots: Vec<Shot>, n: usize) -> BTreeMap<usize, FrameReason> {
+fn budget(scanned: &[Scanned], shots: Vec<ScannedShot>, n: usize) -> BTreeMap<usize, FrameReason> {
     let mut chosen = BTreeMap::new();
     let Some(last) = scanned.len().checked_sub(1) else { return chosen };
     if n == 1 {

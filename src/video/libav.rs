@@ -43,7 +43,7 @@ pub(super) struct PlannedReader<'a> {
 type Picture = (i64, Vec<u8>);
 
 /// A span on its way to a decoder thread.
-struct Work {
+struct SpanWork {
     wanted: Vec<i64>,
     packets: Receiver<Queued>,
     pictures: std::sync::mpsc::SyncSender<Picture>,
@@ -75,7 +75,7 @@ impl<'a> PlannedReader<'a> {
             .collect::<Result<Vec<_>>>()?;
         let counts = Mutex::new(Counts::default());
         // One span waits for a free decoder while each decoder has one.
-        let (work_sender, work) = sync_channel::<Work>(1);
+        let (work_sender, work) = sync_channel::<SpanWork>(1);
         let work = Arc::new(Mutex::new(work));
         let (order_sender, order) = sync_channel(n_workers + 1);
         std::thread::scope(|scope| {
@@ -101,7 +101,7 @@ impl<'a> PlannedReader<'a> {
                     let (packets_sender, packets) = std::sync::mpsc::channel();
                     let (pictures_sender, pictures) = sync_channel(n_pictures);
                     let is_wanted = order_sender.send(pictures).is_ok();
-                    let work = Work { wanted: span.wanted.clone(), packets, pictures: pictures_sender };
+                    let work = SpanWork { wanted: span.wanted.clone(), packets, pictures: pictures_sender };
                     if !is_wanted || work_sender.send(work).is_err() {
                         break;
                     }
@@ -176,7 +176,7 @@ impl<'a> PlannedReader<'a> {
     }
 
     /// Decodes one span, and gives its wanted pictures as they come.
-    fn decode_span(&self, decoder: &mut VideoDecoder, scaler: &mut Scaler, span: &Work) -> Counts {
+    fn decode_span(&self, decoder: &mut VideoDecoder, scaler: &mut Scaler, span: &SpanWork) -> Counts {
         let (mut counts, mut last) = (Counts::default(), None);
         let mut wanted = span.wanted.iter().copied().peekable();
         let damaged_before = decoder.n_damaged();

@@ -278,13 +278,13 @@ fn decoded_tags(path: &Path, stream: &VideoStream, limits: &Limits) -> Result<Co
 
 /// What OpenCV gives, on its way to RGB as shown.
 struct Picture {
-    source: yuv::Source,
+    source: yuv::BgrToYuv,
     scaler: Scaler,
 }
 
 impl Picture {
     fn new(stream: &VideoStream, size: (u32, u32)) -> Self {
-        Self { source: yuv::Source::new(stream), scaler: Scaler::new(stream, size) }
+        Self { source: yuv::BgrToYuv::new(stream), scaler: Scaler::new(stream, size) }
     }
 
     fn upright_rgb(&mut self, stored: &Mat) -> std::result::Result<Vec<u8>, String> {

@@ -13,7 +13,7 @@ use super::super::scale::luma_shares;
 use crate::media::VideoStream;
 
 /// Makes frames out of what OpenCV gives; keeps its planes between frames.
-pub(super) struct Source {
+pub(super) struct BgrToYuv {
     layout: Option<Layout>,
     frame: ffmpeg::frame::Video,
 }
@@ -105,7 +105,7 @@ fn true_color(came: [f32; 3], (red, blue): (f32, f32)) -> [f32; 3] {
     [b, (y - red * r - blue * b) / (1.0 - red - blue), r]
 }
 
-impl Source {
+impl BgrToYuv {
     pub(super) fn new(stream: &VideoStream) -> Self {
         let layout = stream.pixel_format.as_deref().and_then(|name| Layout::of(name, luma_shares(stream)));
         Self { layout, frame: ffmpeg::frame::Video::empty() }
