@@ -54,14 +54,14 @@ impl Engine {
     #[must_use]
     pub fn run(&self, job: Job, cancel: CancellationToken) -> Run<Outcome> {
         let engine = self.clone();
-        pipeline::start(cancel, move |context| async move { engine.work(job.task, context).await })
+        pipeline::start(cancel, move |context| async move { Box::pin(engine.work(job.task, context)).await })
     }
 
     async fn work(&self, task: Task, context: Context) -> Result<Outcome> {
         match task {
             Task::Summarize(job) => {
                 let task = context.unless_cancelled(self.summarize(job)).await?;
-                Ok(Outcome::Report(Box::new(pipeline::summarize::run(task, context).await?)))
+                Ok(Outcome::Report(Box::new(Box::pin(pipeline::summarize::run(task, context)).await?)))
             }
             Task::Caption(job) => {
                 let task = context.unless_cancelled(self.caption(job)).await?;
@@ -69,7 +69,7 @@ impl Engine {
             }
             Task::Frames(job) => {
                 let task = self.frames(job)?;
-                Ok(Outcome::Report(Box::new(pipeline::frames::run(task, context).await?)))
+                Ok(Outcome::Report(Box::new(Box::pin(pipeline::frames::run(task, context)).await?)))
             }
             Task::Transcribe(job) => {
                 let task = context.unless_cancelled(self.transcribe(job)).await?;
@@ -92,7 +92,7 @@ impl Engine {
         let is_digest = answerer.chat_model().is_none();
         if is_digest && (job.prompt.task.is_some() || job.prompt.system.is_some()) {
             let problem = "the built-in digest does not follow a prompt";
-            return Err(Error::setting(Setting::Prompt, problem, self.model_advice()));
+            return Err(Error::setting(Setting::Prompt, problem, Self::model_advice()));
         }
         let image_url = (job.image_transport == ImageTransport::Url).then(|| job.input.clone());
         if let Some(url) = &image_url {
@@ -102,7 +102,7 @@ impl Engine {
             }
             if is_digest {
                 let problem = "an address can be sent to a language model only";
-                return Err(Error::setting(Setting::ImageTransport, problem, self.model_advice()));
+                return Err(Error::setting(Setting::ImageTransport, problem, Self::model_advice()));
             }
         }
         let endpoint = Endpoint { base_url: job.model.base_url.clone(), server: job.model.server.clone() };
@@ -124,7 +124,7 @@ impl Engine {
         let dry_run = options::dry_run(&job.spend)?;
         let Answerer::Chat(model) = self.answerer(&job.model, dry_run.is_some()).await? else {
             let problem = "captions need a vision model, and the built-in digest is none";
-            return Err(Error::setting(Setting::Model, problem, self.model_advice()).with_code(ErrorCode::MissingKey));
+            return Err(Error::setting(Setting::Model, problem, Self::model_advice()).with_code(ErrorCode::MissingKey));
         };
         let endpoint = Endpoint { base_url: job.model.base_url.clone(), server: job.model.server.clone() };
         Ok(Captions {
@@ -202,7 +202,7 @@ impl Engine {
     }
 
     /// What turns the built-in digest into a language model.
-    fn model_advice(&self) -> Advice {
+    fn model_advice() -> Advice {
         Advice::SetKey(KEY_VARIABLE.to_owned()).or(Advice::Set(Setting::BaseUrl))
     }
 }

@@ -141,7 +141,6 @@ impl Iterator for Frames {
 /// # }
 /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
 /// ```
-#[must_use]
 pub fn summarize(path: impl AsRef<Path>) -> Summary {
     let input = path.as_ref().to_string_lossy().into_owned();
     Summary { job: SummarizeJob { input, ..SummarizeJob::default() }, secrets: Secrets::default() }
@@ -222,7 +221,6 @@ impl Summary {
 /// # }
 /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
 /// ```
-#[must_use]
 pub fn transcribe(path: impl AsRef<Path>) -> Transcription {
     let input = path.as_ref().to_string_lossy().into_owned();
     let job = TranscribeJob { inputs: vec![input], ..TranscribeJob::default() };

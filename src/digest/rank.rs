@@ -11,7 +11,7 @@ use super::sentences::Sentence;
 
 /// Sentences that are compared with each other, 16 MB of similarities; of more, the richest of each stretch are.
 const MAX_COMPARED: usize = 2000;
-/// ModelLimits of a sentence that count, so that a sentence without end has a bounded cost.
+/// Terms of a sentence that count, so that a sentence without end has a bounded cost.
 const MAX_TERMS: usize = 100;
 const N_ROUNDS: usize = 40;
 /// Share of the weight that comes from similar sentences; the rest is equal for all.

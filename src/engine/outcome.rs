@@ -9,6 +9,7 @@ use crate::report::{Report, Status};
 /// What a job produced.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
+#[expect(clippy::large_enum_variant, reason = "one per job, moved once")]
 pub enum Outcome {
     /// Of a summary or of frames.
     Report(Box<Report>),

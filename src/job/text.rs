@@ -74,7 +74,7 @@ as_text!(ratio, Ratio, ratio_text, |text: &str| parse_ratio(text)
 pub(super) mod times {
     use serde::ser::SerializeSeq as _;
 
-    use super::*;
+    use super::{Deserialize as _, Deserializer, Serializer, Timestamp, time_text};
 
     pub fn serialize<S: Serializer>(value: &[Timestamp], serializer: S) -> Result<S::Ok, S::Error> {
         let mut list = serializer.serialize_seq(Some(value.len()))?;

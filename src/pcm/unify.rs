@@ -10,7 +10,7 @@ pub(super) struct RateUnifier {
     converter: Option<Converter>,
 }
 
-/// The part of the stream that is being converted.
+/// The part of the stream that is being resampled.
 struct Converter {
     resampler: Resampler,
     /// The last chunk, without its samples.
@@ -21,7 +21,7 @@ struct Converter {
 pub(super) enum Unified {
     /// The chunk at the rate of the first one; the resampler may hold its samples back.
     Chunk(DecodedChunk),
-    /// The samples that the resampler still held, and the chunk that ended the converted part.
+    /// The samples that the resampler still held, and the chunk that ended the resampled part.
     Tail(DecodedChunk, DecodedChunk),
 }
 
@@ -56,7 +56,7 @@ impl RateUnifier {
             }
         };
         // What the resampler holds back would look like a gap: only the first chunk keeps its time.
-        let converted = DecodedChunk {
+        let resampled = DecodedChunk {
             samples: converter.resampler.push(&samples)?,
             time: time.filter(|_| is_first),
             rate_hz: self.rate_hz,
@@ -64,10 +64,10 @@ impl RateUnifier {
             is_damaged,
         };
         self.converter = Some(converter);
-        Ok(Unified::Chunk(converted))
+        Ok(Unified::Chunk(resampled))
     }
 
-    /// The samples that are still held back at the end of a converted part; None where there are none.
+    /// The samples that are still held back at the end of a resampled part; None where there are none.
     pub(super) fn finish(&mut self) -> Result<Option<DecodedChunk>> {
         let Some(mut converter) = self.converter.take() else { return Ok(None) };
         let samples = converter.resampler.finish()?;

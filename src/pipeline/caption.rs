@@ -232,7 +232,7 @@ fn settle(row: &mut CaptionRow, answer: &ChatResponse) {
     match &one.finish {
         FinishReason::Refusal => row.error = Some(format!("the model declined: {text}")),
         FinishReason::ContentFilter => {
-            row.error = Some("the provider's content filter withheld the caption".to_owned())
+            row.error = Some("the provider's content filter withheld the caption".to_owned());
         }
         _ if text.is_empty() => row.error = Some("the model returned no text".to_owned()),
         finish => {

@@ -33,7 +33,7 @@ pub struct Frames {
 /// # Errors
 /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) without video; else as the stages.
 pub async fn run(task: Frames, context: Context) -> Result<Report> {
-    context.unless_cancelled(work(&task, &context)).await
+    Box::pin(context.unless_cancelled(work(&task, &context))).await
 }
 
 async fn work(task: &Frames, context: &Context) -> Result<Report> {

@@ -49,7 +49,7 @@ pub struct Summarize {
 /// stages. A model that does not answer is no error: the report says so.
 pub async fn run(task: Summarize, context: Context) -> Result<Report> {
     let mut timer = StageTimer::default();
-    let evidence = context.unless_cancelled(gather(task, &context, &mut timer)).await?;
+    let evidence = Box::pin(context.unless_cancelled(gather(task, &context, &mut timer))).await?;
     answer(evidence, &context, &mut timer).await
 }
 

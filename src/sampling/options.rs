@@ -60,7 +60,6 @@ impl From<Sampling> for SamplingOptions {
 }
 
 /// The range to sample: the requested one, cut to `media`.
-
 pub(super) fn range(options: &SamplingOptions, media: Option<TimeRange>) -> Result<TimeRange> {
     let is_bounded =
         options.end.is_some() || options.max_frames.is_some() || matches!(options.sampling, Sampling::At(_));
