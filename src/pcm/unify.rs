@@ -44,16 +44,12 @@ impl RateUnifier {
         }
         let DecodedChunk { samples, time, rate_hz, layout, is_damaged } = chunk;
         let is_first = self.converter.is_none();
-        let mut converter = match self.converter.take() {
-            Some(converter) => converter,
-            None => {
-                tracing::warn!("the sample rate changes from {} to {rate_hz} Hz; converting it back", self.rate_hz);
-                let resampler = Resampler::new(rate_hz, self.rate_hz, layout.len() as u16)?;
-                Converter {
-                    resampler,
-                    last: DecodedChunk { samples: Vec::new(), time: None, rate_hz, layout, is_damaged },
-                }
-            }
+        let mut converter = if let Some(converter) = self.converter.take() {
+            converter
+        } else {
+            tracing::warn!("the sample rate changes from {} to {rate_hz} Hz; converting it back", self.rate_hz);
+            let resampler = Resampler::new(rate_hz, self.rate_hz, layout.len() as u16)?;
+            Converter { resampler, last: DecodedChunk { samples: Vec::new(), time: None, rate_hz, layout, is_damaged } }
         };
         // What the resampler holds back would look like a gap: only the first chunk keeps its time.
         let resampled = DecodedChunk {

@@ -77,24 +77,21 @@ impl SymphoniaDecoder {
             if let Some(extradata) = packet.new_extradata() {
                 self.core.replace_headers(extradata);
             }
-            match self.core.decode(&packet)? {
-                Some(samples) => {
-                    let n_channels = self.core.layout.len();
-                    let n_frames = samples.len() / n_channels;
-                    if n_frames > 0 {
-                        self.n_last = n_frames;
-                    }
-                    let Some(kept) = self.trimmer.trim(&packet, n_frames) else { continue };
-                    let mut samples = samples;
-                    samples.truncate((kept.n_front + kept.n_frames) * n_channels);
-                    samples.drain(..kept.n_front * n_channels);
-                    return Ok(Some(self.chunk(&packet, kept.n_front, samples, false)));
+            if let Some(samples) = self.core.decode(&packet)? {
+                let n_channels = self.core.layout.len();
+                let n_frames = samples.len() / n_channels;
+                if n_frames > 0 {
+                    self.n_last = n_frames;
                 }
-                None => {
-                    self.n_damaged += 1;
-                    if let Some(silence) = self.silence(&packet) {
-                        return Ok(Some(self.chunk(&packet, 0, silence, true)));
-                    }
+                let Some(kept) = self.trimmer.trim(&packet, n_frames) else { continue };
+                let mut samples = samples;
+                samples.truncate((kept.n_front + kept.n_frames) * n_channels);
+                samples.drain(..kept.n_front * n_channels);
+                return Ok(Some(self.chunk(&packet, kept.n_front, samples, false)));
+            } else {
+                self.n_damaged += 1;
+                if let Some(silence) = self.silence(&packet) {
+                    return Ok(Some(self.chunk(&packet, 0, silence, true)));
                 }
             }
         }
