@@ -44,8 +44,7 @@ pub async fn run(args: &DoctorArgs, config_path: Option<&Path>, config: &Command
         Ok(ModelChoice::BuiltIn) => {
             lines.push(ok("model", "built-in digest: no language model, nothing leaves this machine"));
             lines.push(hint(&format!(
-                "to ask a vision model: export {}=…  or  --base-url http://localhost:8080/v1",
-                KEY_VARIABLE
+                "to ask a vision model: export {KEY_VARIABLE}=…  or  --base-url http://localhost:8080/v1"
             )));
         }
         Ok(ModelChoice::Server { mut server, provider, model }) => {

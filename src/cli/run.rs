@@ -124,14 +124,16 @@ fn on_event(event: &Event, progress: &Progress, rows: &mut Rows, is_stopping: bo
             }
         }
         Event::Batch { n_requests, .. } => {
-            if !std::mem::replace(&mut rows.is_batch_sent, true) && !quiet && *n_requests > 0 {
-                progress.suspend(|| {
-                    say(&format!(
-                        "{n_requests} requests are with the provider, which answers within a day; you can stop this \
-                         command and run it again later"
-                    ));
-                });
-            }
+            let is_first = !std::mem::replace(&mut rows.is_batch_sent, true);
+            let line = format!(
+                "{n_requests} requests are with the provider, which answers within a day; you can stop this command and \
+                 run it again later"
+            );
+            progress.suspend(|| {
+                if is_first && !quiet && *n_requests > 0 {
+                    say(&line);
+                }
+            });
         }
         Event::Written { path } if rows.prints_paths => {
             let mut printed = Ok(());

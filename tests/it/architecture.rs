@@ -253,16 +253,9 @@ fn imports(files: &[SourceFile]) -> BTreeMap<Module, BTreeSet<Module>> {
             }
         }
         for path in &paths.inline {
-            let aliased = path.first().and_then(|first| aliases.get(first)).filter(|_| path.len() > 1);
-            let resolved = match aliased {
-                Some(module) => {
-                    let whole = [vec!["crate".to_owned()], module.clone(), path[1..].to_vec()].concat();
-                    let context = if module.first().is_some_and(|top| top == "cli") { module } else { &Vec::new() };
-                    match context.is_empty() {
-                        true => tree.resolve(context, &whole),
-                        false => tree.resolve(context, &[vec!["self".to_owned()], path[1..].to_vec()].concat()),
-                    }
-                }
+            let target = path.first().and_then(|first| aliases.get(first)).filter(|_| path.len() > 1);
+            let resolved = match target {
+                Some(module) => tree.resolve(module, &[vec!["self".to_owned()], path[1..].to_vec()].concat()),
                 None if path.len() > 1 => tree.resolve(&file.module, path),
                 None => None,
             };

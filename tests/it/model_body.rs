@@ -1,5 +1,5 @@
 //! The streamed body of a chat request is the plain one, byte counts and memory included; and two ends of a connection
-//! that the fake_server does not play: a reply that swells when unpacked, and nobody there at all.
+//! that the fake server does not play: a reply that swells when unpacked, and nobody there at all.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;

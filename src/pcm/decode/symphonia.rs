@@ -88,11 +88,10 @@ impl SymphoniaDecoder {
                 samples.truncate((kept.n_front + kept.n_frames) * n_channels);
                 samples.drain(..kept.n_front * n_channels);
                 return Ok(Some(self.chunk(&packet, kept.n_front, samples, false)));
-            } else {
-                self.n_damaged += 1;
-                if let Some(silence) = self.silence(&packet) {
-                    return Ok(Some(self.chunk(&packet, 0, silence, true)));
-                }
+            }
+            self.n_damaged += 1;
+            if let Some(silence) = self.silence(&packet) {
+                return Ok(Some(self.chunk(&packet, 0, silence, true)));
             }
         }
         if !self.is_done {
