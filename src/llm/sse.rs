@@ -1,4 +1,4 @@
-//! ApiClient-sent events (WHATWG HTML, 9.2), of which chat servers use `data` alone.
+//! Server-sent events (WHATWG HTML, 9.2), of which chat servers use `data` alone.
 
 use crate::http::{RequestError, RequestErrorKind};
 

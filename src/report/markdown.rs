@@ -271,7 +271,7 @@ fn making(out: &mut String, report: &Report) {
         }
         if let Some(estimate) = &answer.estimate {
             let cost = estimate.prompt_cost.map(|cost| format!(", {cost}")).unwrap_or_default();
-            put!(out, "- PromptEstimate of the request: {} tokens{cost}", estimate.prompt_tokens);
+            put!(out, "- Estimate of the request: {} tokens{cost}", estimate.prompt_tokens);
         }
         if let Some(cost) = answer.cost {
             put!(out, "- Cost: {cost}");

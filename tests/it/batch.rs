@@ -35,18 +35,8 @@ fn facts(rows: &[Value]) -> Vec<Value> {
 /// The rows of the same question put directly.
 fn direct(user: &User, fake_server: &FakeServer, more: &[&str]) -> Vec<Value> {
     let (base_url, out) = (fake_server.base_url(), user.path("direct.jsonl"));
-    let args = [
-        "caption",
-        TALK,
-        VFR,
-        "--interval",
-        "500ms",
-        "--no-transcript",
-        "--model",
-        "openai:fake_server-chat",
-        "-o",
-        &out,
-    ];
+    let args =
+        ["caption", TALK, VFR, "--interval", "500ms", "--no-transcript", "--model", "openai:fake-chat", "-o", &out];
     let mut command = user.command(&[&args[..], &["--base-url", &base_url], more].concat());
     let ran = ran(command.env("OPENAI_API_KEY", KEY));
     assert_eq!(ran.code, Some(0), "{ran:?}");
@@ -264,8 +254,8 @@ fn where_there_is_no_batch_api_it_says_so() {
         ran.err
     };
     assert!(told(&["-o", &out]).contains("has no known batch API"));
-    assert!(told(&[]).contains("needs a file of JSON lines"));
-    assert!(told(&["-o", &user.path("out.csv"), "--format", "csv"]).contains("needs a file of JSON lines"));
+    assert!(told(&[]).contains("needs an output file of JSON lines"));
+    assert!(told(&["-o", &user.path("out.csv"), "--format", "csv"]).contains("needs an output file of JSON lines"));
     assert_eq!((fake_server.seen().len(), names(user.home.path()).len()), (0, 0), "nothing was asked or made");
 }
 

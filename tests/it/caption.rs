@@ -44,7 +44,7 @@ fn is_right(row: &Value) {
     let (_, mark) = *truth(input).iter().find(|(time, _)| (time - seconds).abs() < 1e-6).expect("a frame at that time");
     let caption = row["caption"].as_str().unwrap_or_else(|| panic!("no caption: {row}"));
     let seen = if caption.starts_with('{') {
-        let seen: Value = serde_json::from_str(caption).expect("what the fake_server saw");
+        let seen: Value = serde_json::from_str(caption).expect("what the fake server saw");
         seen["pictures"][0]["mark"].as_u64()
     } else {
         caption.trim_start_matches("mark Some(").trim_end_matches(')').parse().ok()
@@ -219,8 +219,8 @@ fn what_cannot_be_done_is_told_before_anything_is_asked() {
     let base_url = fake_server.base_url();
     let with =
         |more: &[&str]| told(&[&["caption", TALK, "--base-url", &base_url, "--model", CHAT_MODEL], more].concat());
-    assert!(with(&["--format", "txt"]).contains("-o DIR"));
-    assert!(with(&["--resume"]).contains("-o FILE"));
+    assert!(with(&["--format", "txt"]).contains("pass --output"));
+    assert!(with(&["--resume"]).contains("pass --format jsonl, or pass --output"));
     assert!(
         told(&["caption", &user.path("."), "--base-url", &base_url, "--model", CHAT_MODEL]).contains("neither videos")
     );
@@ -265,10 +265,7 @@ fn a_run_stops_before_its_limit_and_the_next_one_goes_on() {
     second.iter().for_each(is_right);
     assert!(second.len() > first.len() && fake_server.chats().len() == second.len(), "none was asked twice");
     let unpriced = caption(&user, &fake_server, &[TALK, "--max-cost", "0.1"]);
-    assert!(
-        unpriced.code == Some(2) && unpriced.err.contains("the price of fake_server-chat is not known"),
-        "{unpriced:?}"
-    );
+    assert!(unpriced.code == Some(2) && unpriced.err.contains("the price of fake-chat is not known"), "{unpriced:?}");
 }
 
 #[test]

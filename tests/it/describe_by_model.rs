@@ -115,7 +115,7 @@ async fn figures_and_words_are_told_and_the_answer_is_the_description() {
     assert!(report["heard"].is_null(), "{report}");
     assert_eq!(report["description"].as_str(), Some(&*chats[0].evidence().to_string()));
     let ran = describe(&fake_server, &["fixtures/talk.mp4"]).await;
-    assert!(ran.out.contains("Described by fake_server-chat at http://127.0.0.1:"), "{ran:?}");
+    assert!(ran.out.contains("Described by fake-chat at http://127.0.0.1:"), "{ran:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -159,7 +159,7 @@ async fn where_the_model_fails_the_built_in_text_stays_with_the_reason() {
         fake_server.fail_with([fault.clone()]);
         let ran = describe(&fake_server, &["fixtures/talk.mp4", "--format", "json"]).await;
         assert_eq!(ran.code, Some(1), "{fault:?}: {ran:?}");
-        assert!(ran.err.contains("no description by fake_server-chat: "), "{fault:?}: {ran:?}");
+        assert!(ran.err.contains("no description by fake-chat: "), "{fault:?}: {ran:?}");
         let report = report(&ran);
         assert!(report["description"].as_str().unwrap().starts_with("00:20.0 of sound: "), "{fault:?}: {report}");
         assert_eq!(report["described_by"]["is_language_model"], false);

@@ -251,7 +251,7 @@ fn the_key_is_in_no_output_log_report_or_cache() {
         command.env("OPENAI_API_KEY", CANARY).env("VIDGIST_LOG", "trace").env("RUST_BACKTRACE", "full");
         let ran = ran(&mut command);
         assert_eq!(ran.code, Some(code), "{faults:?}: {}", ran.err);
-        assert!(ran.err.contains("TRACE") && ran.err.contains("request id req-fake_server"), "it logs: {}", ran.err);
+        assert!(ran.err.contains("TRACE") && ran.err.contains("request id req-fake-server"), "it logs: {}", ran.err);
         let sent = fake_server.seen();
         let is_sent =
             |seen: &fake_server::Seen| seen.header("authorization").is_some_and(|value| value.contains(CANARY));

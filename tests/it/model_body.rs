@@ -24,7 +24,7 @@ fn config(base_url: &str) -> ChatConfig {
         first_wait: Duration::from_millis(1),
         ..ServerConfig::new(parse_base_url(base_url).expect("an address"))
     };
-    ChatConfig::new(server, "fake_server-chat")
+    ChatConfig::new(server, "fake-chat")
 }
 
 fn image(bytes: Bytes, format: ImageFormat) -> Part {

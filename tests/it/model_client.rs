@@ -87,7 +87,7 @@ async fn a_request_without_wishes_is_exactly_this() {
     let answer = ask(config(server(&fake_server, Some(KEY)))).await.expect("an answer");
     let expected = format!(
         concat!(
-            r#"{{"model":"fake_server-chat","messages":[{{"role":"system","content":"Rules: \"quoted\"\n\u001bé 🎞"}},"#,
+            r#"{{"model":"fake-chat","messages":[{{"role":"system","content":"Rules: \"quoted\"\n\u001bé 🎞"}},"#,
             r#"{{"role":"user","content":[{{"type":"text","text":"[t=00:01.5 #0]"}},"#,
             r#"{{"type":"image_url","image_url":{{"url":"{}"}}}},{{"type":"image_url","image_url":{{"url":"{}"}}}},"#,
             r#"{{"type":"image_url","image_url":{{"url":"https://host.example/a.jpg?x=1&y=\"2\""}}}},"#,
@@ -358,7 +358,7 @@ async fn the_key_is_in_no_error_debug_text_or_log() {
     }
     let log = texts.last().expect("the log");
     // What must be in it, so that its silence on the key tells something.
-    for expected in ["request id req-fake_server", "try 2 of 3", "TRACE", "[key]"] {
+    for expected in ["request id req-fake-server", "try 2 of 3", "TRACE", "[key]"] {
         assert!(log.contains(expected), "{expected} is not in the log:\n{log}");
     }
 }

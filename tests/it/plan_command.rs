@@ -53,7 +53,7 @@ fn a_plan_shows_the_requests_and_sends_nothing() {
     // The server is not even asked for its only model.
     let nameless = user.run(&["plan", TALK, "--base-url", &url]);
     assert_eq!(nameless.code, Some(2), "{nameless:?}");
-    assert!(nameless.err.contains("name one with --model"), "{nameless:?}");
+    assert!(nameless.err.contains("pass --model"), "{nameless:?}");
     assert_eq!(n_visitors.load(Ordering::SeqCst), 0);
     // The counter counts.
     let asked = user.run(&["summarize", TALK, "--base-url", &url, "--model", "m", "--max-frames", "1"]);
@@ -88,7 +88,7 @@ fn the_plan_of_a_known_model_has_windows_tokens_and_money() {
     let document = json(&cheap);
     assert!(document["cost_usd"].as_f64().is_some_and(|cost| cost <= 0.02), "{document}");
     let change = document["changes"][0].as_str().expect("a change");
-    assert!(change.ends_with("of 23 frames are looked at") && cheap.err.contains(change), "{cheap:?}");
+    assert!(change.ends_with("of 23 frames are used") && cheap.err.contains(change), "{cheap:?}");
 }
 
 #[test]
@@ -96,9 +96,9 @@ fn limits_that_cannot_be_kept_are_refused() {
     let (url, n_visitors) = counting();
     let user = User::new();
     for (args, said) in [
-        (vec!["--max-cost", "0.05"], "the price of m is not known; limit the run by --max-tokens-total"),
-        (vec!["--max-cost", "much"], "much is no amount of dollars"),
-        (vec!["--max-tokens-total", "10"], "is less than the least that this file takes"),
+        (vec!["--max-cost", "0.05"], "the price of m is not known; pass --max-tokens-total"),
+        (vec!["--max-cost", "much"], "much is not an amount in dollars"),
+        (vec!["--max-tokens-total", "10"], "is less than the minimum for this file"),
         (vec!["--show-requests"], "is for a dry run"),
     ] {
         let ran = user.run(&[&["summarize", TALK, "--base-url", &url, "--model", "m"], &*args].concat());

@@ -304,7 +304,7 @@ fn what_cannot_be_chosen_is_said() {
         ran.err
     };
     let both = run(&["fixtures/talk.mp4", "--sampling", "scene", "--interval", "1s"]);
-    assert!(both.contains("--interval: goes with --sampling interval alone"), "{both}");
+    assert!(both.contains("--interval: is for the sampling method interval only"), "{both}");
     let none = run(&["fixtures/talk.mp4", "--sampling", "keyframe", "--start", "16s"]);
     assert!(none.contains("no keyframe from 00:00:16.000 to 00:00:20.000"), "{none}");
     assert!(!Path::new(&out).exists());

@@ -284,7 +284,7 @@ async fn a_run_stops_before_it_crosses_its_limit() {
     assert!((1..6).contains(&n_asked), "{n_asked} requests");
     let refused: Vec<_> = report.windows.iter().filter_map(|window| window.no_answer_because.as_deref()).collect();
     assert!(!refused.is_empty(), "{spent:?}");
-    assert!(refused.iter().all(|why| why.contains("more than the 60000 tokens that it may")), "{refused:?}");
+    assert!(refused.iter().all(|why| why.contains("exceed its limit of 60000 tokens")), "{refused:?}");
     assert_eq!(report.status(), Status::Partial);
     // Past the limit by one answer that was longer than expected at most.
     let largest = report.windows.iter().filter_map(|window| window.usage?.prompt_tokens).max().expect("one");
@@ -298,7 +298,7 @@ async fn a_plan_within_a_limit_of_tokens_looks_at_fewer_frames() {
     let report =
         finish(job(Analysis { spend_limit: allowance, ..analysis(config(&fake_server)) })).await.expect("a report");
     assert!((8..N_FRAMES).contains(&report.frames.len()), "{}", report.frames.len());
-    let expected = format!("{} of {N_FRAMES} frames are looked at", report.frames.len());
+    let expected = format!("{} of {N_FRAMES} frames are used", report.frames.len());
     assert_eq!(report.changes, std::slice::from_ref(&expected));
     assert!(render(&report, Format::Markdown).expect("text").contains(&expected));
     // The frames still cover the whole range.
@@ -308,5 +308,5 @@ async fn a_plan_within_a_limit_of_tokens_looks_at_fewer_frames() {
         .await
         .expect_err("too little")
         .to_string();
-    assert!(error.starts_with("--max-tokens-total: 100 tokens is less than the least"), "{error}");
+    assert!(error.starts_with("the token limit of the run: 100 tokens is less than the minimum"), "{error}");
 }

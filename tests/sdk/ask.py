@@ -38,7 +38,7 @@ for mime, path in PICTURES:
     parts.append({"type": "image_url", "image_url": {"url": url, "detail": "high"}})
 parts.append({"type": "text", "text": 'Says "Über"?\n🎞'})
 chat = {
-    "model": "oracle-chat",
+    "model": "fake-chat",
     "messages": [{"role": "system", "content": "Rules"}, {"role": "user", "content": parts}],
     "max_completion_tokens": 800,
     "n": 2,
@@ -66,7 +66,7 @@ assert usage.completion_tokens > 0
 with open(sound, "rb") as file:
     heard = client.audio.transcriptions.create(
         file=("audio.flac", file, "audio/flac"),
-        model="oracle-ear",
+        model="fake-ear",
         language="en",
         prompt="Vidgist",
         response_format="verbose_json",
@@ -81,7 +81,7 @@ for mime, path in PICTURES:
     content.append({"type": "image", "source": source})
 content.append({"type": "text", "text": 'Says "Über"?\n🎞'})
 message = {
-    "model": "oracle-chat",
+    "model": "fake-chat",
     "system": "Rules",
     "max_tokens": 800,
     "messages": [{"role": "user", "content": content}],

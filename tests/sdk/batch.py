@@ -23,7 +23,7 @@ lines = [
         "method": "POST",
         "url": "/v1/chat/completions",
         "body": {
-            "model": "oracle-chat",
+            "model": "fake-chat",
             "messages": [{"role": "user", "content": f"Über {number}?\n🎞"}],
             "max_completion_tokens": 50,
         },
@@ -47,7 +47,7 @@ requests = [
     {
         "custom_id": f"request-{number}",
         "params": {
-            "model": "oracle-chat",
+            "model": "fake-chat",
             "messages": [{"role": "user", "content": [{"type": "text", "text": f"Über {number}?\n🎞"}]}],
             "max_tokens": 50,
         },

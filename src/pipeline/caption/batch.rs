@@ -90,7 +90,7 @@ pub(super) async fn run(
     folder: &Path,
     captions: &mut CaptionWriter,
 ) -> Result<CaptionSummary> {
-    // Reservation until the end: two runs would both send it.
+    // Held until the end: two runs would both send it.
     let _turn = journal::turn(folder)?;
     let (mut journal, n_kept) = match Journal::open(folder)? {
         Some(journal) => {

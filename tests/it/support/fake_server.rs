@@ -32,14 +32,14 @@ use http::{Refusal, Reply, Request};
 pub use sound::Sound;
 
 /// The model that chats.
-pub const CHAT_MODEL: &str = "fake_server-chat";
+pub const CHAT_MODEL: &str = "fake-chat";
 /// The model that hears, and knows when.
-pub const HEARING_MODEL: &str = "fake_server-ear";
+pub const HEARING_MODEL: &str = "fake-ear";
 /// The model that hears, but has no times: it refuses `verbose_json`.
-pub const TEXT_ONLY_MODEL: &str = "fake_server-ear-text";
+pub const TEXT_ONLY_MODEL: &str = "fake-ear-text";
 
 /// The model that hears who speaks.
-pub const DIARIZING_MODEL: &str = "fake_server-ear-diarize";
+pub const DIARIZING_MODEL: &str = "fake-ear-diarize";
 
 /// What a request was.
 #[derive(Clone, Debug)]

@@ -20,7 +20,7 @@ pub(super) fn refuse(refusal: &Refusal) -> Reply {
         _ => "invalid_request_error",
     };
     let error = json!({"type": kind, "message": refusal.message});
-    Reply::json(refusal.status, &json!({"type": "error", "error": error, "request_id": "req-fake_server"}))
+    Reply::json(refusal.status, &json!({"type": "error", "error": error, "request_id": "req-fake-server"}))
 }
 
 /// Checks a request and takes out of it what a model would see.

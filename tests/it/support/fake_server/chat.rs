@@ -118,7 +118,7 @@ impl Chat {
             return Reply::json(200, &whole);
         }
         let chunk = |choices: Value, usage: &Value| {
-            let chunk = json!({"id": "chatcmpl-fake_server", "object": "chat.completion.chunk", "created": 0,
+            let chunk = json!({"id": "chatcmpl-fake-server", "object": "chat.completion.chunk", "created": 0,
                 "model": CHAT_MODEL, "choices": choices, "usage": usage});
             format!("data: {chunk}\r\n\r\n")
         };
@@ -153,7 +153,7 @@ impl Chat {
         let choices: Vec<Value> = (0..self.n_choices).map(choice).collect();
         let n_prompt = self.n_prompt();
         json!({
-            "id": "chatcmpl-fake_server", "object": "chat.completion", "created": 0, "model": CHAT_MODEL, "choices": choices,
+            "id": "chatcmpl-fake-server", "object": "chat.completion", "created": 0, "model": CHAT_MODEL, "choices": choices,
             "usage": {"prompt_tokens": n_prompt, "completion_tokens": n_tokens, "total_tokens": n_prompt + n_tokens,
                 "prompt_tokens_details": {"cached_tokens": 0}, "completion_tokens_details": {"reasoning_tokens": 0}},
         })

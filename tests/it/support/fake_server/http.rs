@@ -80,7 +80,7 @@ impl Reply {
     /// The status line and the headers, `n_bytes` as Content-Length.
     pub fn head(&self, n_bytes: usize) -> String {
         let mut head =
-            format!("HTTP/1.1 {} -\r\ncontent-length: {n_bytes}\r\nx-request-id: req-fake_server\r\n", self.status);
+            format!("HTTP/1.1 {} -\r\ncontent-length: {n_bytes}\r\nx-request-id: req-fake-server\r\n", self.status);
         for (name, value) in &self.headers {
             // Writing to a String does not fail.
             let _ = write!(head, "{name}: {value}\r\n");
