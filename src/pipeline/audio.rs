@@ -68,7 +68,7 @@ pub struct AudioResult {
 /// Writes the audio.
 ///
 /// # Errors
-/// As the stages where the only track fails; [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where all do.
+/// As the stages where the only track fails; [`ErrorKind::Unsupported`] where all do.
 pub async fn run(task: ExtractAudio, context: Context) -> Result<AudioResult> {
     let format = format_of(&task)?;
     let io = |error| Error::io(&task.output, error);

@@ -46,7 +46,7 @@ const MAX_FAILED_LOOKS: u32 = 10;
 /// The batch API of the model's provider.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where none is known.
+/// [`ErrorKind::Usage`] where none is known.
 pub fn api(model: &dyn ChatModel) -> Result<BatchApi> {
     model.batch_api().ok_or_else(|| {
         let model = model.description();
@@ -59,7 +59,7 @@ pub fn api(model: &dyn ChatModel) -> Result<BatchApi> {
 /// The folder of a task's batch, beside the file of its rows; None where the batch API is not used.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where the output cannot hold a batch, or where a batch of this output is
+/// [`ErrorKind::Usage`] where the output cannot hold a batch, or where a batch of this output is
 /// in progress and the task would send everything a second time.
 pub(super) fn folder_of(task: &Captions) -> Result<Option<PathBuf>> {
     let file = task.output.as_deref().filter(|_| task.format == CaptionFormat::Jsonl);
