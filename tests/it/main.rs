@@ -17,6 +17,7 @@ mod fixtures;
 mod flac;
 mod frames;
 mod keys;
+mod lengths;
 mod library;
 mod load;
 mod model_body;
