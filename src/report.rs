@@ -373,8 +373,8 @@ impl Report {
             }),
             None => {}
             Some(answer) => {
-                let n = answer.alternatives.len();
-                for (at, alternative) in answer.alternatives.iter().enumerate() {
+                let n = answer.choices.len();
+                for (at, alternative) in answer.choices.iter().enumerate() {
                     let what = if n == 1 { "the answer".into() } else { format!("alternative {}", at + 1) };
                     if let Some((what_of_it, why)) = shortfall(&alternative.finish) {
                         gaps.push(Missing { what: format!("{what_of_it} {what}"), why: why.into() });

@@ -89,9 +89,9 @@ fn it_names_itself_and_sends_nothing() {
     let timeline = sample::timeline();
     assert!(!description().is_language_model && description().endpoint.is_none());
     let answer = respond(&timeline);
-    assert_eq!((answer.alternatives.len(), answer.n_attempts), (1, 0));
-    assert_eq!((&answer.alternatives[0].finish, answer.usage), (&FinishReason::Stop, None));
-    assert_eq!(answer.alternatives[0].text, digest(&timeline));
+    assert_eq!((answer.choices.len(), answer.n_attempts), (1, 0));
+    assert_eq!((&answer.choices[0].finish, answer.usage), (&FinishReason::Stop, None));
+    assert_eq!(answer.choices[0].text, digest(&timeline));
 }
 
 #[test]

@@ -101,11 +101,11 @@ async fn a_request_without_wishes_is_exactly_this() {
     assert_eq!(String::from_utf8_lossy(&seen[0].body), expected);
     assert_eq!(seen[0].header("authorization"), Some("Bearer sk-canary-7f3a9b2c1d"));
     assert_eq!(seen[0].header("content-length"), Some(expected.len().to_string().as_str()));
-    assert_eq!((answer.n_attempts, answer.alternatives.len()), (1, 1));
-    assert_eq!(answer.alternatives[0].finish, FinishReason::Stop);
+    assert_eq!((answer.n_attempts, answer.choices.len()), (1, 1));
+    assert_eq!(answer.choices[0].finish, FinishReason::Stop);
     assert_eq!(answer.model.as_deref(), Some(CHAT_MODEL));
     assert_eq!(answer.usage.and_then(|usage| usage.prompt_tokens), Some(expected.len().div_ceil(4) as u64));
-    let told: Value = serde_json::from_str(&answer.alternatives[0].text).expect("JSON");
+    let told: Value = serde_json::from_str(&answer.choices[0].text).expect("JSON");
     let marks: Vec<&Value> = told["pictures"].as_array().expect("pictures").iter().map(|p| &p["mark"]).collect();
     assert_eq!(marks, [&Value::from(7), &Value::from(7), &Value::Null]);
 }
@@ -131,7 +131,7 @@ async fn each_parameter_is_sent_where_it_is_set_and_only_there() {
         set(&mut one.params);
         set(&mut all.params);
         let n_wanted = one.params.n.unwrap_or(1) as usize;
-        assert_eq!(ask(one).await.expect(expected).alternatives.len(), n_wanted, "{expected}");
+        assert_eq!(ask(one).await.expect(expected).choices.len(), n_wanted, "{expected}");
         let sent = String::from_utf8(fake_server.seen()[at + 1].body.clone()).expect("UTF-8");
         assert_eq!(sent, format!("{}{expected}", plain.strip_suffix('}').expect("an object")));
     }
@@ -197,7 +197,7 @@ async fn every_fault_has_its_outcome() {
         let answered = ask(config(server(&fake_server, Some(KEY)))).await;
         match (&answered, result) {
             (Ok(answer), Ok(word)) => {
-                assert!(answer.alternatives[0].text.contains(word), "{faults:?}: {answer:?}");
+                assert!(answer.choices[0].text.contains(word), "{faults:?}: {answer:?}");
                 assert_eq!(answer.n_attempts as usize, n_attempts, "{faults:?}");
             }
             (Err(error @ Error { kind: ErrorKind::Service, .. }), Err(word)) => {
@@ -215,7 +215,7 @@ async fn every_fault_has_its_outcome() {
                 Fault::ContentFilter => FinishReason::ContentFilter,
                 _ => FinishReason::Stop,
             };
-            assert_eq!(answer.alternatives[0].finish, expected, "{faults:?}");
+            assert_eq!(answer.choices[0].finish, expected, "{faults:?}");
         }
     }
 }

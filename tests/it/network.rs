@@ -135,7 +135,7 @@ async fn listen() -> (TcpListener, SocketAddr) {
 async fn ask(model: &OpenAi) -> vidgist::Result<String> {
     let messages = [Message { role: Role::User, parts: vec![Part::Text("a".into())] }];
     let answer = model.complete(&ChatRequest::new(&messages)).await?;
-    Ok(answer.alternatives[0].text.clone())
+    Ok(answer.choices[0].text.clone())
 }
 
 fn summarize(user: &User, flags: &[&str], environment: &[(&str, &str)]) -> Ran {

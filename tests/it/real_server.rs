@@ -192,7 +192,7 @@ async fn formats_streams_and_parameters_are_as_expected() {
     let params = SamplingParams { n: Some(2), ..SamplingParams::default() };
     let want = Want { max_tokens: 4, params, ..Want::default() };
     let answer = real.ask(vec![text("Count to ten.")], want).await.expect("an answer");
-    assert_eq!((answer.dropped_params.as_slice(), answer.alternatives.len()), (&["n".to_owned()][..], 1));
+    assert_eq!((answer.dropped_params.as_slice(), answer.choices.len()), (&["n".to_owned()][..], 1));
 
     let heard = Mutex::new(Vec::new());
     let hear = |text: StreamUpdate<'_>| {
@@ -204,7 +204,7 @@ async fn formats_streams_and_parameters_are_as_expected() {
     let answer = real.ask(parts, want).await.expect("an answer");
     let heard = heard.into_inner().expect("no panic");
     assert!(heard.len() > 3, "it comes in pieces: {heard:?}");
-    let told = &answer.alternatives[0];
+    let told = &answer.choices[0];
     assert_eq!((heard.concat(), &told.finish), (told.text.clone(), &FinishReason::Length));
     assert_eq!(answer.usage.as_ref().and_then(|usage| usage.completion_tokens), Some(12));
     assert!(prompt_tokens(&answer) > PICTURE_TOKENS);
@@ -224,7 +224,7 @@ async fn answers_are_held_to_their_schema() {
     let want = Want { max_tokens: 200, format: Some(&format), ..Want::default() };
     let answer = real.ask(vec![text("#0"), jpeg(), text("#1"), jpeg(), text("Caption each.")], want).await;
     let answer = answer.expect("an answer");
-    let told: Value = serde_json::from_str(&answer.alternatives[0].text).expect("JSON");
+    let told: Value = serde_json::from_str(&answer.choices[0].text).expect("JSON");
     jsonschema::validate(&schema, &told).expect("as the schema says");
 
     // The command's own schema, two frames to a request.

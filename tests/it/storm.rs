@@ -75,7 +75,7 @@ async fn ask(model: &OpenAi, number: u64) -> vidgist::Result<Value> {
     let parts = vec![Part::Text(format!("[t=00:01.5 #{number}]")), Part::Image(picture(number))];
     let messages = [Message { role: Role::User, parts }];
     let answer = model.complete(&ChatRequest::new(&messages)).await?;
-    let told: Value = serde_json::from_str(&answer.alternatives[0].text).expect("the fake server answers JSON");
+    let told: Value = serde_json::from_str(&answer.choices[0].text).expect("the fake server answers JSON");
     Ok(json!({"asked": number, "told": told["pictures"][0]["id"], "n_attempts": answer.n_attempts}))
 }
 
