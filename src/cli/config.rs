@@ -9,7 +9,7 @@ use vidgist::error::{Error, Result};
 use vidgist::llm::provider::Providers;
 use vidgist::time::Timestamp;
 
-use super::api_key::{KeyCommand, KeySource};
+use super::api_key::KeyCommand;
 use super::args::{PictureFormat, Stt};
 
 /// `config.toml`. Keys never stand in it.
@@ -32,20 +32,18 @@ pub struct CommandConfig {
     pub max_tokens_per_minute: Option<u64>,
     /// PEM certificates that are trusted beside the system's.
     pub ca_file: Option<PathBuf>,
-    /// Prints the key on its stdout: what the environment has wins over it.
-    api_key_command: Option<KeyCommand>,
-    /// Names the entry of the desktop's keyring that is the key.
-    api_key_keyring: Option<String>,
-    /// Which of the two there is.
-    #[serde(skip)]
-    pub key: Option<KeySource>,
+    /// Prints the key to stdout. The environment takes precedence.
+    #[serde(rename = "api_key_command")]
+    pub key: Option<KeyCommand>,
+    /// No longer supported: any value is an error that names the replacement.
+    api_key_keyring: Option<toml::Value>,
     pub frames: FramesConfig,
     pub transcription: TranscriptionConfig,
     /// Put over the table of providers, key by key.
     pub providers: toml::Table,
-    /// The same of `[providers.NAME]`, by name: keys are the command's business, not the library's.
+    /// `api_key_command` of each `[providers.NAME]`: the library's table has no keys.
     #[serde(skip)]
-    pub keys: BTreeMap<String, KeySource>,
+    pub keys: BTreeMap<String, KeyCommand>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -92,22 +90,23 @@ impl CommandConfig {
     }
 
     fn take_keys(&mut self, path: &Path) -> Result<()> {
-        let bad = |problem: String| Error::usage(path.display(), problem, "");
-        let source = |command: Option<KeyCommand>, username: Option<String>, place: &str| match (command, username) {
-            (Some(_), Some(_)) => Err(bad(format!("{place}api_key_command and {place}api_key_keyring: one is enough"))),
-            (command, username) => Ok(command.map(KeySource::Command).or(username.map(KeySource::Keyring))),
+        let removed = |place: &str, name: Option<&str>| {
+            let lookup = format!("secret-tool lookup service vidgist username {}", name.unwrap_or("NAME"));
+            let problem = format!("{place}api_key_keyring is no longer supported");
+            Err(Error::usage(path.display(), problem, format!("write {place}api_key_command = \"{lookup}\"")))
         };
-        self.key = source(self.api_key_command.take(), self.api_key_keyring.take(), "")?;
+        if let Some(name) = &self.api_key_keyring {
+            return removed("", name.as_str());
+        }
         for (name, row) in &mut self.providers {
             let Some(row) = row.as_table_mut() else { continue };
-            let command = row.remove("api_key_command").map(toml::Value::try_into).transpose();
-            let problem = format!("providers.{name}.api_key_command must be a text or a list of texts");
-            let command = command.map_err(|_| bad(problem))?;
-            let username = row.remove("api_key_keyring").map(toml::Value::try_into).transpose();
-            let username = username.map_err(|_| bad(format!("providers.{name}.api_key_keyring must be a text")))?;
-            if let Some(source) = source(command, username, &format!("providers.{name}."))? {
-                self.keys.insert(name.clone(), source);
+            if let Some(entry) = row.get("api_key_keyring") {
+                return removed(&format!("providers.{name}."), entry.as_str());
             }
+            let Some(command) = row.remove("api_key_command") else { continue };
+            let problem = format!("providers.{name}.api_key_command must be a string or a list of strings");
+            let command = command.try_into().map_err(|_| Error::usage(path.display(), problem, ""))?;
+            self.keys.insert(name.clone(), command);
         }
         Ok(())
     }
@@ -154,7 +153,12 @@ impl CommandConfig {
                 KeyOwner::Default => default.clone(),
                 KeyOwner::Provider(name) => keys.get(&name).cloned(),
             };
-            async move { source.map(|source| source.get()).transpose() }
+            async move {
+                match source {
+                    Some(command) => command.key().await.map(Some),
+                    None => Ok(None),
+                }
+            }
         }))
     }
 
