@@ -1,10 +1,13 @@
 //! Exact time: integer ticks of a rational time base, seconds only at the edges.
 
+mod from_seconds;
+
 use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Serialize, Serializer};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Length of one tick in seconds, as the fraction `num / den`; both are at least 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -238,6 +241,18 @@ impl fmt::Display for Timestamp {
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_f64(self.secs_f64())
+    }
+}
+
+/// Reads seconds, as the simplest fraction that is written in the same way, otherwise as the nearest nanosecond.
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let seconds = f64::deserialize(deserializer)?;
+        let exact = from_seconds::simplest_fraction(seconds);
+        let exact = exact.and_then(|(ticks, den)| Some(Self::new(ticks, TimeBase::new(1, den)?)));
+        exact
+            .or_else(|| Self::from_secs_f64(seconds))
+            .ok_or_else(|| D::Error::custom(format!("{seconds} s is out of range")))
     }
 }
 

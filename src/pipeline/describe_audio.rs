@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::input::{TrackChoice, blocking, open_media};
+use super::input::{TrackChoice, open_media};
 use super::run::Context;
 use super::transcribe::TranscriberFactory;
 use super::transcript::{TranscriptOptions, find_transcript};
@@ -14,6 +14,8 @@ use crate::audio;
 use crate::audio::measure::measure_with;
 use crate::audio::plot::{Spectrogram, Waveform, to_png};
 use crate::audio_facts::AudioFacts;
+
+use crate::blocking::run_blocking;
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::fs::write_file;
@@ -130,7 +132,7 @@ fn check(task: &DescribeAudio) -> Result<()> {
 
 async fn describe(input: &str, task: &DescribeAudio, context: &Context) -> Result<SoundReport> {
     let (name, track) = (input.to_owned(), task.track.clone());
-    let (path, info, stream) = blocking(move || {
+    let (path, info, stream) = run_blocking(move || {
         let (path, info) = open_media(&name)?;
         let stream = track.choose(&info)?.clone();
         Ok((path, info, stream))
@@ -147,7 +149,7 @@ async fn describe(input: &str, task: &DescribeAudio, context: &Context) -> Resul
     let transcript = found.transcript;
     let plots = (task.waveform.clone(), task.spectrogram.clone());
     let (audio_path, audio_info, audio_stream) = (path.clone(), info.clone(), stream.clone());
-    let facts = blocking(move || measure(&audio_path, &audio_info, &audio_stream, plots)).await?;
+    let facts = run_blocking(move || measure(&audio_path, &audio_info, &audio_stream, plots)).await?;
     let mut report = SoundReport::new(&info, &stream, facts, transcript.as_ref());
     if let Some(model) = &task.model {
         let sent = if task.send_audio { Some(excerpt(path, info.clone(), stream.clone()).await?) } else { None };
@@ -194,7 +196,7 @@ fn measure(
 
 /// The beginning of the audio as a model is sent it, and its range.
 async fn excerpt(path: PathBuf, info: MediaInfo, stream: AudioStream) -> Result<(Bytes, TimeRange)> {
-    blocking(move || {
+    run_blocking(move || {
         let want = PcmFormat { rate_hz: Some(SENT_RATE_HZ), channels: Some(1) };
         let mut reader = AudioReader::open(&path, &info, &stream, &want)?;
         audio::wav_bytes(&mut reader, MAX_SENT_SECONDS)
