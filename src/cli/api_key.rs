@@ -4,6 +4,7 @@ use std::fmt;
 use std::process::Stdio;
 use std::time::Duration;
 
+use futures_util::future::join3;
 use secrecy::SecretString;
 use secrecy::zeroize::Zeroizing;
 use serde::Deserialize;
@@ -82,7 +83,7 @@ impl KeyCommand {
         let stdout = read(child.stdout.take(), MAX_KEY_BYTES);
         let stderr = read(child.stderr.take(), MAX_STDERR_BYTES);
         // A process that the command left behind may keep a pipe open, so the timeout covers reading too.
-        let ended = tokio::time::timeout(timeout, async { tokio::join!(child.wait(), stdout, stderr) }).await;
+        let ended = tokio::time::timeout(timeout, join3(child.wait(), stdout, stderr)).await;
         let Ok((status, key, complaint)) = ended else {
             // It fails only where the process has ended meanwhile.
             let _ = child.kill().await;

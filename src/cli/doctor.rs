@@ -30,8 +30,13 @@ pub async fn run(args: &DoctorArgs, config_path: Option<&Path>, config: &Command
         None => ok("config", "none (no home folder)"),
     });
     let mut is_well = true;
-    let server_args = ServerArgs { ca_file: args.ca_file.clone(), ..ServerArgs::default() };
-    match model::choose(args.base_url.as_deref(), args.model.as_deref(), &server_args, config).await {
+    let options = ModelOptions {
+        name: args.model.clone(),
+        base_url: args.base_url.clone(),
+        server: ServerOptions { ca_file: args.ca_file.clone(), ..ServerOptions::default() },
+        ..ModelOptions::default()
+    };
+    match Engine::new(config.engine(false), config.secrets()?).choose_model(&options).await {
         Err(error) => {
             is_well = false;
             lines.push(bad("model", &super::flags::error_text(&error)));

@@ -291,14 +291,14 @@ mod tests {
     async fn requests_within_the_rate_limit_are_sent_in_order() {
         let limits = RequestLimits { max_requests_per_minute: Some(2), concurrency: 8, ..RequestLimits::default() };
         let (admission, begun) = (Admission::new(&limits), Instant::now());
-        let send = |n| {
+        let request = |n| {
             let admission = &admission;
             async move {
                 admission.acquire(0).await.expect("it may be sent").settle(None);
                 (begun.elapsed().as_secs(), n)
             }
         };
-        let sent = futures_util::future::join_all((0..6).map(send)).await;
+        let sent = futures_util::future::join_all((0..6).map(request)).await;
         assert_eq!(sent, [(0, 0), (0, 1), (60, 2), (60, 3), (120, 4), (120, 5)]);
     }
 

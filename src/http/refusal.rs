@@ -108,7 +108,7 @@ impl Refusal {
         } else if matches!(status, 401 | 403) && !key.is_set {
             failure.code = ErrorCode::MissingKey;
         }
-        failure.param = Some(self.param.clone()).filter(|param| !param.is_empty());
+        failure.param = (!self.param.is_empty()).then(|| self.param.as_str().into());
         failure
     }
 

@@ -54,7 +54,7 @@ pub(crate) struct RequestError {
     /// kind [`ErrorKind::Limit`](crate::ErrorKind::Limit), all others one of kind [`ErrorKind::Service`](crate::ErrorKind::Service).
     pub code: ErrorCode,
     /// The field of the request that the server names as the cause.
-    pub param: Option<String>,
+    pub param: Option<Box<str>>,
     /// What the response headers say about retrying.
     pub hints: RetryHints,
     /// What failed, without the server's name.

@@ -243,10 +243,7 @@ mod tests {
     }
 
     fn refusal(status: u16, param: Option<&str>, text: &str) -> RequestError {
-        RequestError {
-            param: param.map(str::to_owned),
-            ..RequestError::new(RequestErrorKind::Status(status), text, "")
-        }
+        RequestError { param: param.map(Into::into), ..RequestError::new(RequestErrorKind::Status(status), text, "") }
     }
 
     #[test]

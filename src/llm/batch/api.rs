@@ -82,7 +82,7 @@ impl BatchApi {
     pub async fn upload(&self, requests: &Path) -> Result<Option<String>> {
         let n_bytes = std::fs::metadata(requests).map_err(|error| Error::io(requests, error))?.len();
         match self.support.dialect {
-            BatchDialect::Files => self.into_result(files::upload(&self.server, requests, n_bytes).await).map(Some),
+            BatchDialect::Files => self.to_result(files::upload(&self.server, requests, n_bytes).await).map(Some),
             BatchDialect::Messages => Ok(None),
         }
     }
@@ -101,7 +101,7 @@ impl BatchApi {
         };
         match created {
             Err(failure) if may_have_succeeded(failure.kind) => Ok(Created::Unknown(failure.problem)),
-            created => self.into_result(created).map(Created::Batch),
+            created => self.to_result(created).map(Created::Batch),
         }
     }
 
@@ -116,7 +116,7 @@ impl BatchApi {
             Ok(listed.iter().filter_map(|batch| self.summary(batch)).collect())
         };
         let listed = self.server.get_with(self.batches(), &[("limit", "100")], read).await;
-        self.into_result(listed.map(|(listed, _)| listed))
+        self.to_result(listed.map(|(listed, _)| listed))
     }
 
     fn summary(&self, batch: &Value) -> Option<BatchSummary> {
@@ -149,7 +149,7 @@ impl BatchApi {
                 let advice = "use the key and the base URL that the batch was created with";
                 Err(Error::usage(self.server.name(), problem, advice))
             }
-            status => self.into_result(status.map(|(state, _)| state)),
+            status => self.to_result(status.map(|(state, _)| state)),
         }
     }
 
@@ -163,7 +163,7 @@ impl BatchApi {
             BatchDialect::Messages => &["messages", "batches", result, "results"],
         };
         let begin = || TemporaryResults { file: temporary_file(into) };
-        let mut saved = self.into_result(self.server.get_stream(path, begin).await.map(|(file, _)| file))?;
+        let mut saved = self.to_result(self.server.get_stream(path, begin).await.map(|(file, _)| file))?;
         let io = |error| Error::io(into, error);
         std::io::Seek::rewind(&mut saved).map_err(io)?;
         let mut file = File::options().create(true).append(true).open(into).map_err(io)?;
@@ -176,8 +176,8 @@ impl BatchApi {
     /// [`ErrorKind::Service`](crate::ErrorKind::Service).
     pub async fn delete(&self, file: &str) -> Result<()> {
         match self.support.dialect {
-            BatchDialect::Files => self.into_result(self.server.delete(&["files", file]).await),
-            BatchDialect::Messages => self.into_result(self.server.delete(&["messages", "batches", file]).await),
+            BatchDialect::Files => self.to_result(self.server.delete(&["files", file]).await),
+            BatchDialect::Messages => self.to_result(self.server.delete(&["messages", "batches", file]).await),
         }
     }
 
@@ -194,7 +194,7 @@ impl BatchApi {
             response.cost = response.usage.and_then(|usage| self.prices.cost(&usage)).map(crate::money::Money::half);
             response
         });
-        Some((id, self.into_result(response).map_err(|error| error.to_string())))
+        Some((id, self.to_result(response).map_err(|error| error.to_string())))
     }
 
     fn batches(&self) -> &'static [&'static str] {
@@ -204,7 +204,7 @@ impl BatchApi {
         }
     }
 
-    fn into_result<T>(&self, outcome: Result<T, RequestError>) -> Result<T> {
+    fn to_result<T>(&self, outcome: Result<T, RequestError>) -> Result<T> {
         outcome.map_err(|failure| failure.into_error(self.server.name()))
     }
 }

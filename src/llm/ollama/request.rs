@@ -7,6 +7,7 @@ use crate::chat::{Part, Role};
 use crate::http::RequestError;
 use crate::llm::body::{Attachment, Attachments, RequestBody};
 use crate::llm::config::ChatConfig;
+use crate::llm::params::ResponseFormat;
 use crate::llm::request::ChatRequest;
 use crate::llm::supported_params::{AcceptedParams, Param};
 
@@ -93,7 +94,7 @@ pub(super) fn body(
         model: &config.model,
         messages,
         stream: request.stream.is_some(),
-        format: request.response_format.filter(|_| takes(Param::ResponseFormat)).map(|format| format.schema()),
+        format: request.response_format.filter(|_| takes(Param::ResponseFormat)).map(ResponseFormat::schema),
         think: effort.map(|effort| if effort == "none" { Think::Off(false) } else { Think::Effort(effort) }),
         options: OllamaOptions {
             num_ctx: n_context,
