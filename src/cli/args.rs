@@ -25,7 +25,7 @@ Examples:
   vidgist transcribe talk.mp4 --format srt
   vidgist doctor                                   what is installed, which model would answer
 
-The key is read from the provider's variable (OPENAI_API_KEY) or a command. Without a key, a server and
+The key is read from the provider's variable (OPENAI_API_KEY) or printed by a command. Without a key, a server and
 --stt-model nothing leaves this machine.";
 
 /// Turns video and sound into text: summaries, frames, transcripts.

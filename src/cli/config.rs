@@ -32,18 +32,15 @@ pub struct CommandConfig {
     pub max_tokens_per_minute: Option<u64>,
     /// PEM certificates that are trusted beside the system's.
     pub ca_file: Option<PathBuf>,
-    /// Prints the key to stdout. The environment takes precedence.
-    #[serde(rename = "api_key_command")]
-    pub key: Option<KeyCommand>,
-    /// No longer supported: any value is an error that names the replacement.
-    api_key_keyring: Option<toml::Value>,
+    /// Prints the key; the environment takes precedence.
+    api_key_command: Option<KeyCommand>,
     pub frames: FramesConfig,
     pub transcription: TranscriptionConfig,
     /// Put over the table of providers, key by key.
     pub providers: toml::Table,
-    /// `api_key_command` of each `[providers.NAME]`: the library's table has no keys.
+    /// `api_key_command` of `[providers.NAME]` by name; the library does not know it.
     #[serde(skip)]
-    pub keys: BTreeMap<String, KeyCommand>,
+    key_commands: BTreeMap<String, KeyCommand>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -85,28 +82,17 @@ impl CommandConfig {
             Error::usage(path.display(), format!("{place}{}", e.message()), "see the README for what may stand there")
         })?;
         config.check(&path)?;
-        config.take_keys(&path)?;
+        config.take_key_commands(&path)?;
         Ok(config)
     }
 
-    fn take_keys(&mut self, path: &Path) -> Result<()> {
-        let removed = |place: &str, name: Option<&str>| {
-            let lookup = format!("secret-tool lookup service vidgist username {}", name.unwrap_or("NAME"));
-            let problem = format!("{place}api_key_keyring is no longer supported");
-            Err(Error::usage(path.display(), problem, format!("write {place}api_key_command = \"{lookup}\"")))
-        };
-        if let Some(name) = &self.api_key_keyring {
-            return removed("", name.as_str());
-        }
+    fn take_key_commands(&mut self, path: &Path) -> Result<()> {
+        let bad = |problem: String| Error::usage(path.display(), problem, "");
         for (name, row) in &mut self.providers {
             let Some(row) = row.as_table_mut() else { continue };
-            if let Some(entry) = row.get("api_key_keyring") {
-                return removed(&format!("providers.{name}."), entry.as_str());
-            }
-            let Some(command) = row.remove("api_key_command") else { continue };
-            let problem = format!("providers.{name}.api_key_command must be a string or a list of strings");
-            let command = command.try_into().map_err(|_| Error::usage(path.display(), problem, ""))?;
-            self.keys.insert(name.clone(), command);
+            let Some(value) = row.remove("api_key_command") else { continue };
+            let problem = format!("providers.{name}.api_key_command must be a text or a list of texts");
+            self.key_commands.insert(name.clone(), value.try_into().map_err(|_| bad(problem))?);
         }
         Ok(())
     }
@@ -147,14 +133,14 @@ impl CommandConfig {
                 secrets = secrets.with_variable(name, value);
             }
         }
-        let (default, keys) = (self.key.clone(), self.keys.clone());
+        let (default, commands) = (self.api_key_command.clone(), self.key_commands.clone());
         Ok(secrets.with_lookup(move |owner| {
-            let source = match owner {
+            let command = match owner {
                 KeyOwner::Default => default.clone(),
-                KeyOwner::Provider(name) => keys.get(&name).cloned(),
+                KeyOwner::Provider(name) => commands.get(&name).cloned(),
             };
             async move {
-                match source {
+                match command {
                     Some(command) => command.key().await.map(Some),
                     None => Ok(None),
                 }
