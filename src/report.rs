@@ -390,7 +390,9 @@ impl Report {
 fn shortfall(finish: &FinishReason) -> Option<(&'static str, &'static str)> {
     match finish {
         FinishReason::Stop | FinishReason::Other(_) => None,
-        FinishReason::Length => Some(("the end of", "it was cut off at the limit of tokens; raise --max-tokens")),
+        FinishReason::Length => {
+            Some(("the end of", "it was cut off at the token limit; raise the token limit of an answer"))
+        }
         FinishReason::ContentFilter => Some(("all or part of", "the provider's content filter withheld it")),
         FinishReason::Refusal => Some(("the content of", "the model declined the task")),
     }

@@ -307,7 +307,7 @@ fn certificates(path: &Path) -> Result<Vec<Certificate>> {
         ));
     }
     let pem = std::fs::read(path).map_err(|error| Error::io(path, error))?;
-    let bad = |problem: &str| Error::usage(path.display(), problem, Advice::Set(Setting::CaFile));
+    let bad = |problem: &str| Error::usage(path.display(), problem, Advice::Check(Setting::CaFile));
     match Certificate::from_pem_bundle(&pem) {
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),
         Ok(_) => Err(bad("contains no PEM certificate")),

@@ -51,7 +51,7 @@ pub(super) fn record(
         tracing::warn!("{server}: {problem}, or counts images differently from its documentation");
         return Ok(());
     }
-    let advice = Advice::from("configure a longer context on the server").or(Advice::send_less());
+    let advice = Advice::from("configure a longer context on the server (Ollama: num_ctx)").or(Advice::send_less());
     Err(Error::service(server, problem, advice).with_code(ErrorCode::InvalidResponse))
 }
 
