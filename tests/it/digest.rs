@@ -1,7 +1,7 @@
 //! The built-in model on a real reading and on a talk made up for it.
 
+use crate::support;
 use crate::support::sample;
-use std::path::Path;
 
 use vidgist::chat::FinishReason;
 use vidgist::digest::{description, digest, respond};
@@ -96,11 +96,8 @@ fn it_names_itself_and_sends_nothing() {
 
 #[test]
 fn a_sonnet_is_told_by_its_own_lines() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/media/speech/sonnet/sonnet001.srt");
-    let Ok(srt) = std::fs::read_to_string(&path) else {
-        println!("skipped: {} is not there", path.display());
-        return;
-    };
+    let Some(path) = support::shared("media/speech/sonnet/sonnet001.srt") else { return };
+    let srt = std::fs::read_to_string(path).expect("UTF-8");
     let time = |text: &str| text.replace(',', ".").parse::<Timestamp>().expect("a time");
     let segments: Vec<Segment> = srt
         .replace('\r', "")

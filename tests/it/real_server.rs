@@ -1,10 +1,11 @@
 //! vidgist against a server that nobody here wrote: llama.cpp's, with a small real model. A projector of random weights
 //! makes it decode pictures and count their tokens; what it says of them means nothing, and no test asks that.
 
+use crate::support;
 use crate::support::python;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 
@@ -26,11 +27,6 @@ const PICTURE_TOKENS: u64 = 64;
 /// Most tokens of the label before a picture.
 const LABEL_TOKENS: u64 = 40;
 
-/// Writes the projector; it lies beside the project, not in it.
-fn projector_script() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/rig/mkmmproj.py")
-}
-
 /// The running server; it is killed when this is dropped.
 struct Real {
     child: Child,
@@ -48,7 +44,7 @@ impl Drop for Real {
 }
 
 impl Real {
-    /// None, with the reason on stderr, where it cannot be had.
+    /// None where its wheels or the script that writes the projector are missing.
     fn start(n_context: u32, has_eyes: bool) -> Option<Self> {
         let python = python::python_for("real")?;
         let turn = File::create(python.with_file_name("turn.lock")).expect("a lock");
@@ -56,11 +52,8 @@ impl Real {
         let folder = tempfile::tempdir().expect("a folder");
         let projector = folder.path().join("mmproj-random.gguf");
         if has_eyes {
-            if !projector_script().exists() {
-                eprintln!("not run: {} is not there", projector_script().display());
-                return None;
-            }
-            let made = Command::new(&python).arg(projector_script()).current_dir(folder.path()).status();
+            let script = support::shared("rig/mkmmproj.py")?;
+            let made = Command::new(&python).arg(script).current_dir(folder.path()).status();
             assert!(made.expect("Python").success() && projector.exists());
         }
         let code = "import importlib.util as u, pathlib; \
