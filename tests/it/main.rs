@@ -39,4 +39,5 @@ mod speech;
 mod storm;
 mod subtitles;
 mod support;
+mod user_visible;
 mod windows;
