@@ -373,8 +373,8 @@ impl Report {
             }),
             None => {}
             Some(answer) => {
-                let n = answer.alternatives.len();
-                for (at, alternative) in answer.alternatives.iter().enumerate() {
+                let n = answer.choices.len();
+                for (at, alternative) in answer.choices.iter().enumerate() {
                     let what = if n == 1 { "the answer".into() } else { format!("alternative {}", at + 1) };
                     if let Some((what_of_it, why)) = shortfall(&alternative.finish) {
                         gaps.push(Missing { what: format!("{what_of_it} {what}"), why: why.into() });
@@ -390,7 +390,9 @@ impl Report {
 fn shortfall(finish: &FinishReason) -> Option<(&'static str, &'static str)> {
     match finish {
         FinishReason::Stop | FinishReason::Other(_) => None,
-        FinishReason::Length => Some(("the end of", "it was cut off at the limit of tokens; raise --max-tokens")),
+        FinishReason::Length => {
+            Some(("the end of", "it was cut off at the token limit; raise the token limit of an answer"))
+        }
         FinishReason::ContentFilter => Some(("all or part of", "the provider's content filter withheld it")),
         FinishReason::Refusal => Some(("the content of", "the model declined the task")),
     }

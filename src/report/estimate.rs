@@ -142,7 +142,7 @@ pub fn to_markdown(forecast: &Estimate) -> Result<String> {
     }
     if let Some(n_more) = f.requests.len().checked_sub(MAX_ROWS).filter(|n_more| *n_more > 0) {
         let format = if f.requests[0].input.is_some() { "jsonl" } else { "json" };
-        put!(out, "\n{n_more} requests more; --format {format} lists all.");
+        put!(out, "\n{n_more} more requests; the output format {format} lists all.");
     }
     for (at, request) in f.requests.iter().enumerate() {
         if let Some(body) = &request.body {

@@ -162,7 +162,7 @@ fn listener(source: &TranscriptSource) -> String {
 }
 
 fn summary(out: &mut String, answer: &ChatResponse) {
-    match answer.alternatives.as_slice() {
+    match answer.choices.as_slice() {
         [] => {}
         [only] => {
             put!(out, "\n## Summary\n");

@@ -1,5 +1,6 @@
 //! Which key goes where: each provider's to itself, `OpenAI`'s to nobody else unless the user named the address.
 
+use crate::support;
 use crate::support::command;
 use crate::support::fake_server;
 use std::path::Path;
@@ -199,7 +200,7 @@ fn in_a_session(user: &User, script: &str) -> Option<Ran> {
         std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).any(|folder| folder.join(tool).exists())
     };
     if let Some(tool) = tools.iter().find(|tool| !is_there(tool)) {
-        eprintln!("not run: {tool} is not installed");
+        support::skip(&format!("{tool} is not installed"));
         return None;
     }
     let unlock = "printf pw | gnome-keyring-daemon --unlock --components=secrets >/dev/null 2>&1";

@@ -6,3 +6,7 @@ pub mod marks;
 pub mod python;
 pub mod recorder;
 pub mod sample;
+mod skip;
+pub mod snapshot;
+
+pub use skip::{shared, skip};
