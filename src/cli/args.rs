@@ -205,9 +205,12 @@ pub enum PictureFormat {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Words")]
 pub struct TranscriptArgs {
-    /// Subtitle file (SRT or WebVTT) with what is said
+    /// Subtitle file (SRT, WebVTT or ASS) with what is said
     #[arg(long, value_name = "FILE", conflicts_with = "no_transcript")]
     pub transcript: Option<PathBuf>,
+    /// Text encoding of the subtitle files, such as windows-1251 or gbk [default: detected]
+    #[arg(long, value_name = "NAME")]
+    pub subtitle_encoding: Option<String>,
     /// Do not look for what is said; the same as --stt none
     #[arg(long, conflicts_with = "stt")]
     pub no_transcript: bool,

@@ -93,7 +93,11 @@ impl Demuxer {
     }
 
     fn subtitle(&self, stream: &Stream<'_>) -> SubtitleStream {
-        let codec = stream.parameters().id().name().to_owned();
+        let mut codec = stream.parameters().id().name().to_owned();
+        // Matroska's S_TEXT/WEBVTT, which this libav does not know: the codec's private data are the head of the file.
+        if codec == "none" && extradata(stream).trim_ascii_start().starts_with(b"WEBVTT") {
+            "webvtt".clone_into(&mut codec);
+        }
         SubtitleStream {
             stream_idx: stream.index(),
             is_text: matches!(codec.as_str(), "mov_text" | "subrip" | "srt" | "ass" | "ssa" | "webvtt" | "text"),
@@ -144,6 +148,17 @@ impl Demuxer {
             if entry.is_null() { None } else { lossy((*entry).value) }
         };
         text.filter(|text| !text.is_empty())
+    }
+}
+
+/// The codec's private data.
+fn extradata<'a>(stream: &'a Stream<'_>) -> &'a [u8] {
+    // SAFETY: codecpar belongs to the open stream; its extradata is null or `extradata_size` bytes.
+    #[expect(unsafe_code, reason = "the wrapper has no extradata of undecoded streams")]
+    unsafe {
+        let raw = (*stream.as_ptr()).codecpar;
+        let (data, size) = ((*raw).extradata, usize::try_from((*raw).extradata_size).unwrap_or(0));
+        if data.is_null() { &[] } else { std::slice::from_raw_parts(data, size) }
     }
 }
 

@@ -140,7 +140,10 @@ fn with_language(text: String, language: Option<&str>) -> String {
 pub(super) fn words_from(transcript: &Transcript) -> String {
     let n = transcript.segments.len();
     let source = match &transcript.source {
-        TranscriptSource::Sidecar { path } => format!("from {}", markdown_line(path)),
+        TranscriptSource::Sidecar { path, guessed_encoding: None } => format!("from {}", markdown_line(path)),
+        TranscriptSource::Sidecar { path, guessed_encoding: Some(encoding) } => {
+            format!("from {}, read as {}, the most likely encoding", markdown_line(path), markdown_line(encoding))
+        }
         TranscriptSource::Embedded { stream_idx, codec } => {
             format!("from subtitle stream {stream_idx} ({}) of the file", markdown_line(codec))
         }
