@@ -18,6 +18,7 @@ mod frames;
 mod keys;
 mod library;
 mod load;
+mod model_answers;
 mod model_body;
 mod model_client;
 mod model_dialects;
