@@ -5,6 +5,7 @@
 
 mod audio;
 mod audio_packets;
+mod counted_length;
 mod decode;
 mod facts;
 mod flac;

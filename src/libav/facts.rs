@@ -38,6 +38,10 @@ impl Demuxer {
             }
         }
         self.find_first_sound(&mut info.audio);
+        if let Some(length) = self.counted_length(&info) {
+            info.duration = Some(length);
+            info.audio.iter_mut().for_each(|stream| stream.duration = Some(length));
+        }
         let starts = info.video.iter().filter(|v| !v.is_cover).filter_map(|v| v.start);
         info.start = starts.chain(info.audio.iter().filter_map(|a| a.start)).min().unwrap_or(Timestamp::ZERO);
         info
