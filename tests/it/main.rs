@@ -39,6 +39,7 @@ mod sdk;
 mod sound;
 mod speech;
 mod storm;
+mod streams;
 mod subtitles;
 mod support;
 mod user_visible;

@@ -6,8 +6,8 @@ use vidgist::chat::ModelDescription;
 use vidgist::chat::{ChatResponse, Choice, FinishReason, PromptEstimate, Usage};
 use vidgist::frame_diff::FrameScore;
 use vidgist::media::{
-    AudioStream, ColorTags, EncodedImage, FieldOrder, ImageFormat, MediaInfo, Ratio, Rotation, SubtitleStream,
-    VideoStream,
+    AudioStream, ColorTags, EncodedImage, FieldOrder, FrameTiming, ImageFormat, MediaInfo, Ratio, Rotation,
+    SubtitleStream, VideoStream,
 };
 use vidgist::money::Money;
 use vidgist::report::{Dropped, MadeWith, Report, SamplingSummary, StageTime, Total, WindowReport};
@@ -43,6 +43,7 @@ pub fn media() -> MediaInfo {
             start: Some(at(0)),
             duration: Some(at(95_500)),
             n_frames: Some(2862),
+            timing: FrameTiming::Stored,
             language: None,
             is_default: true,
             is_cover: false,
