@@ -183,9 +183,12 @@ pub enum DecoderChoice {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Pictures")]
 pub struct PictureArgs {
-    /// Width of the pictures in pixels at most; never enlarged [default: 768]
+    /// Maximum width of the pictures in pixels; never enlarged [default: 768]
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(16..=16_383))]
     pub max_width: Option<u32>,
+    /// Maximum length of the longer side in pixels, in place of the default maximum width
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(16..=16_383))]
+    pub max_edge: Option<u32>,
     /// Quality of JPEG and WebP, 1 to 100 [default: 85]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=100))]
     pub jpeg_quality: Option<u8>,
