@@ -20,6 +20,7 @@ mod keys;
 mod lengths;
 mod library;
 mod load;
+mod model_answers;
 mod model_body;
 mod model_client;
 mod model_dialects;

@@ -147,9 +147,12 @@ pub fn report() -> Report {
     });
     report.answer = Some(ChatResponse {
         choices: vec![
-            Choice { text: "# A talk\n\nOf **ships** (#1, 00:31.0).".into(), finish: FinishReason::Stop },
-            Choice { text: "Of ships and".into(), finish: FinishReason::Length },
-            Choice { text: String::new(), finish: FinishReason::Other("eos".into()) },
+            Choice {
+                reasoning: Some("The frames show ships.".into()),
+                ..Choice::new("# A talk\n\nOf **ships** (#1, 00:31.0).", FinishReason::Stop)
+            },
+            Choice::new("Of ships and", FinishReason::Length),
+            Choice::new("", FinishReason::Other("eos".into())),
         ],
         model: Some("some-model-2026".into()),
         usage: Some(Usage {
@@ -167,7 +170,7 @@ pub fn report() -> Report {
         let frames = timeline().frames.into_iter().filter(|frame| TimeRange::contains(range, frame.image.time));
         WindowReport::new(&Timeline::new(range, frames.collect(), None), outcome)
     };
-    let mut part = ChatResponse::new(vec![Choice { text: "Ships.".into(), finish: FinishReason::Other("eos".into()) }]);
+    let mut part = ChatResponse::new(vec![Choice::new("Ships.", FinishReason::Other("eos".into()))]);
     let of = report.answer.as_ref().expect("an answer");
     (part.usage, part.cost, part.estimate, part.n_attempts) = (of.usage, of.cost, of.estimate, 1);
     report.windows = vec![
