@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use vidgist::time::Timestamp;
 use vidgist::transcribe::whisper::models::ModelHub;
 
+use super::input_parser::input_parser;
 pub use caption::{CaptionArgs, CaptionFormat};
 pub use requests::RequestArgs;
 use requests::{PLAN_EXAMPLES, SUMMARIZE_EXAMPLES};
@@ -93,6 +94,7 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct SummarizeArgs {
     /// A media file, a picture, a folder or pattern of pictures, an address such as rtsp://…, or camera:0
+    #[arg(value_parser = input_parser())]
     pub input: String,
     #[command(flatten)]
     pub sampling: SamplingArgs,
@@ -376,6 +378,7 @@ pub enum ImageTransport {
   vidgist frames camera:0 --interval 1s --max-frames 10 -o cam/")]
 pub struct FramesArgs {
     /// A media file, a picture, a folder or pattern of pictures, an address such as rtsp://…, or camera:0
+    #[arg(value_parser = input_parser())]
     pub input: String,
     #[command(flatten)]
     pub sampling: SamplingArgs,
@@ -397,6 +400,7 @@ pub struct FramesArgs {
   vidgist audio film.mkv --all-tracks -o film.wav    film.1.wav, film.2.wav and so on")]
 pub struct AudioArgs {
     /// A media file
+    #[arg(value_parser = input_parser())]
     pub input: String,
     #[command(flatten)]
     pub track: TrackArgs,
@@ -445,7 +449,7 @@ pub struct TrackArgs {
   vidgist describe-audio *.mp3 --format json | jq '.[].sound.loudness_lufs'")]
 pub struct DescribeArgs {
     /// Media files
-    #[arg(required = true, value_name = "INPUT")]
+    #[arg(required = true, value_name = "INPUT", value_parser = input_parser())]
     pub inputs: Vec<String>,
     #[command(flatten)]
     pub track: TrackArgs,
@@ -486,7 +490,7 @@ pub enum DescriptionFormat {
   vidgist transcribe talk.mp4 --stt-model whisper-1")]
 pub struct TranscribeArgs {
     /// Media files
-    #[arg(required = true, value_name = "INPUT")]
+    #[arg(required = true, value_name = "INPUT", value_parser = input_parser())]
     pub inputs: Vec<String>,
     #[command(flatten)]
     pub track: TrackArgs,
@@ -547,6 +551,7 @@ pub enum ModelsAction {
 #[derive(Debug, Args)]
 pub struct ProbeArgs {
     /// A media file, a picture, a folder or pattern of pictures, an address, or camera:0
+    #[arg(value_parser = input_parser())]
     pub input: String,
     /// Write JSON
     #[arg(long)]

@@ -54,6 +54,10 @@ fn facts(out: &mut String, report: &Report) {
     for subtitles in &media.subtitles {
         put!(out, "- Subtitles: {}", subtitle(subtitles));
     }
+    for chapter in &media.chapters {
+        let title = chapter.title.as_deref().map_or_else(|| "without a title".to_owned(), markdown_line);
+        put!(out, "- Chapter: {} to {}, {title}", chapter.start, chapter.end);
+    }
     let range = report.sampling.range;
     let mut how = match (report.sampling.interval, &*report.sampling.method) {
         (Some(interval), _) => format!(", one every {}", seconds(interval)),

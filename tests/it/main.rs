@@ -15,6 +15,7 @@ mod fake_server_is_strict;
 mod fixtures;
 mod flac;
 mod frames;
+mod inputs;
 mod keys;
 mod lengths;
 mod library;

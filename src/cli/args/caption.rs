@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::super::input_parser::input_parser;
 use super::{ModelArgs, PictureArgs, PromptArgs, RequestArgs, SamplingArgs, TranscriptArgs};
 
 #[derive(Debug, Args)]
@@ -16,7 +17,7 @@ use super::{ModelArgs, PictureArgs, PromptArgs, RequestArgs, SamplingArgs, Trans
   vidgist caption films/ --model openai:gpt-4o-mini --batch -o captions.jsonl    within a day, for half the price")]
 pub struct CaptionArgs {
     /// Media files, pictures, and folders of them
-    #[arg(required = true, value_name = "INPUT")]
+    #[arg(required = true, value_name = "INPUT", value_parser = input_parser())]
     pub inputs: Vec<String>,
     #[command(flatten)]
     pub sampling: SamplingArgs,
