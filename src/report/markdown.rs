@@ -162,7 +162,10 @@ pub(super) fn words_from(transcript: &Transcript) -> String {
 /// Who listened to the sound.
 fn listener(source: &TranscriptSource) -> String {
     match source {
-        TranscriptSource::Whisper { model } => format!("Whisper ({})", markdown_line(model)),
+        TranscriptSource::Whisper { model, track: None } => format!("Whisper ({})", markdown_line(model)),
+        TranscriptSource::Whisper { model, track: Some(track) } => {
+            format!("Whisper ({}), from audio track {track}", markdown_line(model))
+        }
         TranscriptSource::Api { model } => markdown_line(model),
         TranscriptSource::Sidecar { .. } | TranscriptSource::Embedded { .. } => "nobody".to_owned(),
     }

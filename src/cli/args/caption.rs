@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::super::input_parser::input_parser;
-use super::{ModelArgs, PictureArgs, PromptArgs, RequestArgs, SamplingArgs, TranscriptArgs};
+use super::{ModelArgs, PictureArgs, PromptArgs, RequestArgs, SamplingArgs, TrackArgs, TranscriptArgs};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -23,6 +23,8 @@ pub struct CaptionArgs {
     pub sampling: SamplingArgs,
     #[command(flatten)]
     pub picture: PictureArgs,
+    #[command(flatten)]
+    pub track: TrackArgs,
     #[command(flatten)]
     pub transcript: TranscriptArgs,
     #[command(flatten)]
