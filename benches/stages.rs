@@ -16,12 +16,12 @@ use vidgist::limits::Limits;
 use vidgist::llm::{ChatConfig, ChatModel as _, ChatRequest, OpenAi};
 use vidgist::media::{Frame, ImageFormat, MediaInfo, Ratio};
 use vidgist::probe::probe;
-use vidgist::sampling::{Sampling, SamplingOptions, Scanned, choose, plan};
+use vidgist::sampling::{Sampling, SamplingSpec, Scanned, choose, plan};
 use vidgist::source::Source;
 use vidgist::time::{TimeRange, Timestamp};
 use vidgist::video::index::FrameIndex;
 use vidgist::video::score::Scorer;
-use vidgist::video::{DecoderBackend, Video};
+use vidgist::video::{DecoderBackend, VideoSource};
 
 const TWO_HOURS: i64 = 2 * 3600 * 1000;
 
@@ -45,7 +45,7 @@ fn planning(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("plan");
     let range = TimeRange::new(Timestamp::ZERO, Timestamp::from_millis(TWO_HOURS));
     let limits = Limits::default();
-    let options = |sampling, max_frames| SamplingOptions { sampling, start: None, end: None, max_frames };
+    let options = |sampling, max_frames| SamplingSpec { sampling, start: None, end: None, max_frames };
     let each_second = options(Sampling::Interval(Timestamp::from_millis(1000)), None);
     group.bench_function("interval, 1 s of 2 h", |b| {
         b.iter(|| plan(black_box(&each_second), Some(range), &limits).expect("a plan"));
@@ -115,7 +115,8 @@ fn reading(criterion: &mut Criterion, clip: &Path) {
     let limits = Limits::default();
     let source = Source::identify(&clip.display().to_string()).expect("a source");
     let info: MediaInfo = probe(&source, Ratio::ONE, &limits).expect("facts");
-    let video = Video::open(&source, &info, DecoderBackend::Auto, &limits, None).expect("a video").expect("a picture");
+    let video =
+        VideoSource::open(&source, &info, DecoderBackend::Auto, &limits, None).expect("a video").expect("a picture");
     let n_frames = video.index.as_ref().map_or(0, FrameIndex::n_frames);
 
     let mut group = criterion.benchmark_group("read");

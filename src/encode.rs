@@ -1,4 +1,4 @@
-//! Frame to the bytes of a picture file: JPEG, PNG or WebP, without metadata.
+//! Encodes frames as JPEG, PNG or WebP, without metadata.
 
 use image::ImageEncoder as _;
 
@@ -21,10 +21,10 @@ impl Default for EncodeOptions {
     }
 }
 
-/// Encodes one frame. The same frame and options give the same bytes, so that caches of prompts hit.
+/// Encodes one frame. The same frame and options give the same bytes, so that prompt caches hit.
 ///
 /// # Errors
-/// [`ErrorKind::Limit`](crate::ErrorKind::Limit) where the format cannot hold a picture of this size (WebP: 16,383 pixels a side).
+/// [`ErrorKind::Limit`](crate::ErrorKind::Limit) where the format does not support a picture of this size (WebP: up to 16,383 pixels per side).
 pub fn encode(frame: &Frame, options: &EncodeOptions) -> Result<EncodedImage> {
     let bytes = match options.format {
         ImageFormat::Jpeg => jpeg(frame, options.quality),
@@ -33,7 +33,7 @@ pub fn encode(frame: &Frame, options: &EncodeOptions) -> Result<EncodedImage> {
     }
     .map_err(|cause| {
         let problem = format!(
-            "a picture of {}x{} cannot be written as {}: {cause}",
+            "a frame of {}x{} pixels cannot be encoded as {}: {cause}",
             frame.width,
             frame.height,
             options.format.mime()
@@ -60,7 +60,7 @@ fn jpeg(frame: &Frame, quality: u8) -> std::result::Result<Vec<u8>, String> {
         height: frame.height as usize,
         format: turbojpeg::PixelFormat::RGB,
     };
-    // Chroma at half resolution: what every model's own loader makes of it anyway.
+    // Chroma at half resolution is enough for the image loaders of models.
     turbojpeg::compress(picture, i32::from(quality.clamp(1, 100)), turbojpeg::Subsamp::Sub2x2)
         .map(|bytes| bytes.to_vec())
         .map_err(|e| e.to_string())
@@ -81,7 +81,7 @@ fn webp(frame: &Frame, quality: u8) -> std::result::Result<Vec<u8>, String> {
         .map_err(|e| format!("{e:?}"))
 }
 
-/// Bytes of the Base64 data URL of a picture.
+/// Length in bytes of the Base64 data URL of a picture.
 #[must_use]
 pub fn data_url_len(format: ImageFormat, n_bytes: usize) -> usize {
     "data:;base64,".len() + format.mime().len() + n_bytes.div_ceil(3) * 4

@@ -26,7 +26,7 @@ use crate::job::{
 use crate::pipeline::audio::ExtractAudio;
 use crate::pipeline::caption::Captions;
 use crate::pipeline::describe_audio::DescribeAudio;
-use crate::pipeline::frames::Frames;
+use crate::pipeline::frames::ExtractFrames;
 use crate::pipeline::summarize::Summarize;
 use crate::pipeline::transcribe::{Transcribe, TranscriberFactory};
 use crate::pipeline::{self, Context, Run, TrackChoice};
@@ -148,8 +148,8 @@ impl Engine {
         })
     }
 
-    fn frames(&self, job: FramesJob) -> Result<Frames> {
-        Ok(Frames {
+    fn frames(&self, job: FramesJob) -> Result<ExtractFrames> {
+        Ok(ExtractFrames {
             source: Source::identify(&job.input)?,
             options: options::frames(&job.sampling, &job.images, &self.config, 5000, None)?,
             contact_sheets: job.contact_sheet,

@@ -14,11 +14,11 @@ use crate::job::{Job, SummarizeJob, Task, TranscribeJob};
 use crate::limits::Limits;
 use crate::media::{Frame, MediaInfo, Ratio};
 use crate::report::Report;
-use crate::sampling::{self, Sampling, SamplingOptions};
+use crate::sampling::{self, Sampling, SamplingSpec};
 use crate::time::Timestamp;
 use crate::transcript::Transcript;
 use crate::video::index::FrameIndex;
-use crate::video::{self, Video as SourceVideo, fit};
+use crate::video::{self, VideoSource, fit};
 
 /// Decoded frames that wait for the iterator, 6 MB each at 1080p.
 const FRAME_QUEUE: usize = 2;
@@ -38,7 +38,7 @@ const FRAME_QUEUE: usize = 2;
 pub struct Video {
     /// What the container holds.
     pub media: MediaInfo,
-    source: SourceVideo,
+    source: VideoSource,
     max_width: Option<u32>,
 }
 
@@ -52,7 +52,7 @@ impl Video {
         let (input, limits) = (path.as_ref().to_string_lossy(), Limits::default());
         let source = Source::identify(&input)?;
         let media = crate::pipeline::probe_source(&source, Ratio::ONE, &limits)?;
-        let opened = SourceVideo::open(&source, &media, video::DecoderBackend::Auto, &limits, None)?;
+        let opened = VideoSource::open(&source, &media, video::DecoderBackend::Auto, &limits, None)?;
         let source = opened.ok_or_else(|| {
             Error::unsupported(&input, "has no video stream", "").with_code(crate::ErrorCode::NoVideo)
         })?;
@@ -74,7 +74,7 @@ impl Video {
     /// ([`Sampling::Scenes`], [`Sampling::Budget`]), which jobs offer.
     pub fn frames(mut self, sampling: Sampling) -> Result<Frames> {
         let limits = Limits::default();
-        let options = SamplingOptions { sampling, start: None, end: None, max_frames: None };
+        let options = SamplingSpec { sampling, start: None, end: None, max_frames: None };
         let plan = match (&options.sampling, &mut self.source) {
             (Sampling::Scenes | Sampling::Budget, _) => {
                 let problem = "needs a scan of the whole video";

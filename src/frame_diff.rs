@@ -1,4 +1,4 @@
-//! How frames differ: what is measured on each, what they look like in small, and where shots begin.
+//! Differences of frames: scores, signatures and shot boundaries.
 
 use std::collections::VecDeque;
 
@@ -6,12 +6,12 @@ use serde::Serialize;
 
 use crate::time::Timestamp;
 
-/// What OpenCV measured on one frame.
+/// Measured values of one frame.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct FrameScore {
-    /// Variance of the Laplacian of the grey picture: higher is sharper; comparable within one video alone.
+    /// Variance of the Laplacian of the grey picture: higher is sharper. Comparable only within one video.
     pub sharpness: f64,
-    /// Difference to the frame sampled before, 0 (the same) to 1 (nothing in common); 1 for the first.
+    /// Difference from the previous sampled frame, 0 (identical) to 1 (nothing in common); 1 for the first.
     pub change: f64,
 }
 
@@ -22,30 +22,30 @@ const N_BLOCKS: usize = SIGNATURE_BLOCKS.0 * SIGNATURE_BLOCKS.1;
 /// A block whose mean colour differs by this much (8-bit Lab, the three channels together) counts as replaced.
 const REPLACED: f64 = 60.0;
 
-/// The mean colour of each block of a picture: small enough to be kept for thousands of frames.
+/// The mean colour of each block of a frame, small enough to keep for thousands of frames.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signature {
     /// Rows from the top, 8-bit Lab as OpenCV scales it.
     lab: Box<[[u8; 3]]>,
 }
 
-/// How far two pictures are apart.
+/// The difference of two frames.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Difference {
     /// Mean over all blocks, 0 (the same) to 1 (all replaced).
     pub mean: f64,
-    /// That of the block that differs most, 0 to 1: a pen stroke, a new caption.
+    /// Largest difference of a block, 0 to 1: a pen stroke, a new caption.
     pub local: f64,
 }
 
 impl Signature {
-    /// From mean Lab colours, rows from the top; None where their number is not that of the blocks.
+    /// A signature from mean Lab colours, rows from the top; None where their number is not the number of blocks.
     #[must_use]
     pub fn new(lab: Vec<[u8; 3]>) -> Option<Self> {
         (lab.len() == N_BLOCKS).then(|| Self { lab: lab.into_boxed_slice() })
     }
 
-    /// How far the two are apart.
+    /// The difference from another signature.
     #[must_use]
     pub fn difference(&self, other: &Self) -> Difference {
         let mut difference = Difference { mean: 0.0, local: 0.0 };
@@ -60,39 +60,39 @@ impl Signature {
 }
 
 impl Difference {
-    /// Below both of these two frames show the same. On still slides with camera noise, coded by x264 at rate factors
+    /// Two frames below both values show the same. On still slides with camera noise, coded by x264 at rate factors
     /// from 18 to 35, noise made means up to 0.011 and locals up to 0.07 (once 0.12); a pen stroke of 40 by 3 pixels
     /// or one other word in a caption, at 1280 pixels, made locals from 0.11 on. In doubt a frame is kept.
     const SAME_MEAN: f64 = 0.02;
     const SAME_LOCAL: f64 = 0.1;
 
-    /// Below this two frames show the same place: a speaker moves, the studio stays.
+    /// Two frames below this value show the same place: a speaker moves, the studio stays.
     const ALIKE_MEAN: f64 = 0.1;
 
-    /// Whether both show the same things, perhaps moved.
+    /// Whether both frames show the same place.
     #[must_use]
     pub fn is_alike(self) -> bool {
         self.mean < Self::ALIKE_MEAN
     }
 
-    /// Whether nothing that a viewer would miss sets the two apart.
+    /// Whether the difference is only noise.
     #[must_use]
     pub fn is_nothing(self) -> bool {
         self.mean < Self::SAME_MEAN && self.local < Self::SAME_LOCAL
     }
 }
 
-/// The looks of the latest frames that were kept, to find those that come again (A, B, A).
+/// Signatures of recently kept frames, to find repetitions (A, B, A).
 #[derive(Debug, Default)]
 pub struct Recent {
     kept: VecDeque<(usize, Signature)>,
 }
 
 impl Recent {
-    /// Frames that are looked back over.
+    /// Number of frames to compare with.
     const WINDOW: usize = 12;
 
-    /// The latest kept frame whose difference to `look` satisfies `is_close`: its number, and the difference.
+    /// The latest kept frame whose difference from `look` satisfies `is_close`: its number, and the difference.
     #[must_use]
     pub fn find(&self, look: &Signature, is_close: fn(Difference) -> bool) -> Option<(usize, Difference)> {
         let mut apart = self.kept.iter().rev().map(|(number, kept)| (*number, kept.difference(look)));
@@ -108,18 +108,18 @@ impl Recent {
     }
 }
 
-/// A change below the first never begins a shot, one from the second on always does. Between them decides what is
-/// usual in this file.
+/// A change below `NEVER` does not begin a shot; one of `ALWAYS` or more does. The threshold between them depends on the
+/// file.
 const NEVER: f64 = 0.2;
 const ALWAYS: f64 = 0.6;
 
-/// A change that goes on at the next frame, if that comes within this, ends there: a fade is one change.
+/// Changes of adjacent frames within this time are one change: a fade.
 const FADE_MILLIS: i64 = 800;
 
-/// Positions (from 1) of the frames that begin a shot, the first frame left out; `times` and `changes` are those of
-/// consecutive frames.
+/// Positions (from 1) of the frames that begin a shot, without the first frame. `times` and `changes` describe consecutive
+/// frames.
 ///
-/// A shot begins at a change above a threshold that follows the file: the median change plus five times the median
+/// A shot begins at a change above a threshold that adapts to the file: the median change plus five times the median
 /// deviation from it (about 3.4 standard deviations), kept within 0.2 and 0.6. So a lecture's slide changes bound
 /// shots, while the constant motion of a sports match does not.
 #[must_use]

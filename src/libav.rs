@@ -1,7 +1,7 @@
-//! Containers through libav: what they hold, their packets, the decoders of one stream.
+//! Access to libav: container facts, packets, and decoders of one stream.
 //!
-//! One of the few places that touch foreign code. libav picks a demuxer by content, and some of its demuxers open
-//! other files and addresses (playlists, `concat`), so only plain media containers and local files are let in.
+//! libav selects a demuxer by content, and some demuxers open other files and addresses (playlists, `concat`). Only plain
+//! media containers and local files are therefore allowed.
 
 mod audio;
 mod audio_packets;
@@ -27,13 +27,13 @@ use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::time::TimeBase;
 
-/// Containers that hold their media themselves. Playlists (hls, dash, concat), device and network formats and the
-/// image-sequence readers, which all open further files, are left out on purpose.
+/// Allowed demuxers: containers that hold their media themselves. Playlists (hls, dash, concat), devices, network formats
+/// and image sequences are excluded because they open further files.
 const FORMATS: &str = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,mpegvideo,avi,flv,asf,ogg,wav,w64,mp3,aac,\
                        flac,aiff,caf,au,gif,h264,hevc,ivf,obu,amr,ac3,eac3,dts,dtshd,nut,mxf,rm,wv,ape,tta,m4v,dv,\
                        mjpeg,apng,wtv,yuv4mpegpipe,mlv,voc,truehd";
 
-/// A container whose packets can be read, one after another.
+/// Reads the packets of a container in file order.
 pub(crate) struct Demuxer {
     path: PathBuf,
     limits: Limits,
@@ -46,8 +46,8 @@ impl Demuxer {
     /// Opens a local file.
     ///
     /// # Errors
-    /// [`ErrorKind::Io`](crate::ErrorKind::Io) where it cannot be read, [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) where no media container is recognised or it is
-    /// broken, [`ErrorKind::Limit`](crate::ErrorKind::Limit) where it holds more streams than allowed.
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) where it cannot be read, [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) where no media container is recognized or it is
+    /// damaged, [`ErrorKind::Limit`](crate::ErrorKind::Limit) where it holds more streams than allowed.
     pub(crate) fn open(path: &Path, limits: &Limits) -> Result<Self> {
         let name = path.display().to_string();
         let size = std::fs::File::open(path).and_then(|file| file.metadata()).map_err(|e| Error::io(path, e))?.len();
@@ -58,7 +58,7 @@ impl Demuxer {
         let mut options = ffmpeg::Dictionary::new();
         options.set("protocol_whitelist", "file");
         options.set("format_whitelist", FORMATS);
-        // A path is never taken for a URL or an option, whatever it is called.
+        // The prefix keeps libav from reading a file name as a URL or an option.
         let mut url = b"file:".to_vec();
         url.extend_from_slice(path.as_os_str().as_bytes());
         let input = ffmpeg::format::input_with_dictionary(std::ffi::OsStr::from_bytes(&url), options)
@@ -70,12 +70,12 @@ impl Demuxer {
         Ok(Self { path: path.to_owned(), limits: *limits, input, name, n_read_errors: 0 })
     }
 
-    /// The same file from its beginning.
+    /// Opens the same file again, at its start.
     pub(crate) fn reopen(&self) -> Result<Self> {
         Self::open(&self.path, &self.limits)
     }
 
-    /// Lets the container skip every stream but these.
+    /// Discards the packets of all other streams.
     pub(crate) fn keep_only(&mut self, stream_idxs: &[usize]) {
         for idx in 0..self.input.nb_streams() as usize {
             let wanted = stream_idxs.contains(&idx);
@@ -88,16 +88,17 @@ impl Demuxer {
         }
     }
 
-    /// The next packet; None at the end.
+    /// Reads the next packet; None at the end. Damaged places are skipped and counted.
     ///
-    /// Damaged places are skipped and counted. # Errors: [`ErrorKind::Io`](crate::ErrorKind::Io) where the file can no longer be read.
+    /// # Errors
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) where the file can no longer be read.
     pub(crate) fn next_packet(&mut self) -> Result<Option<Packet>> {
         let mut inner = ffmpeg::Packet::empty();
         loop {
             match inner.read(&mut self.input) {
                 Ok(()) => return Ok(Some(Packet { inner })),
                 Err(ffmpeg::Error::Eof) => return Ok(None),
-                // A demuxer that cannot find its way again says so at every call.
+                // A demuxer that cannot resynchronize returns an error at each call.
                 Err(ffmpeg::Error::InvalidData | ffmpeg::Error::Other { errno: errno::EAGAIN })
                     if self.n_read_errors < 1000 =>
                 {
@@ -115,23 +116,23 @@ impl Demuxer {
         }
     }
 
-    /// Moves to the last keyframe of a stream at or before `ticks`, as far as the container can tell; whoever calls
-    /// looks at the packets that come. Returns whether the container can do it at all.
+    /// Seeks to the last keyframe of a stream at or before `ticks`, as far as the container knows; the caller checks
+    /// where the seek landed. False where the container cannot seek.
     pub(crate) fn seek(&mut self, stream_idx: usize, ticks: i64) -> bool {
         // SAFETY: the container is open and `stream_idx` one of its streams (libav checks it again).
-        #[expect(unsafe_code, reason = "the wrapper seeks on its own clock alone, rounding the stream's ticks")]
+        #[expect(unsafe_code, reason = "the wrapper seeks in its own time base only, which rounds the stream's ticks")]
         let code = unsafe {
             ffi::av_seek_frame(self.input.as_mut_ptr(), stream_idx as c_int, ticks, ffi::AVSEEK_FLAG_BACKWARD as c_int)
         };
         code >= 0
     }
 
-    /// Places that could not be read so far.
+    /// Number of read errors so far.
     pub(crate) fn n_read_errors(&self) -> u32 {
         self.n_read_errors
     }
 
-    /// A stream's time base; nanoseconds where the container's own is senseless.
+    /// A stream's time base; nanoseconds where the container's is invalid.
     pub(crate) fn time_base(&self, stream_idx: usize) -> TimeBase {
         self.input.stream(stream_idx).and_then(|s| rational(s.time_base())).unwrap_or(TimeBase::NANOS)
     }
@@ -145,7 +146,7 @@ fn rational(r: ffmpeg::Rational) -> Option<TimeBase> {
     TimeBase::new(u32::try_from(r.numerator()).ok()?, u32::try_from(r.denominator()).ok()?)
 }
 
-/// The numbers of `errno` that are told apart here, the same on every Unix that this crate builds on.
+/// The values of `errno` that are used here; the same on every supported Unix.
 mod errno {
     pub(super) const EIO: i32 = 5;
     pub(super) const EINVAL: i32 = 22;
@@ -176,28 +177,28 @@ fn lower_first(text: &str) -> String {
     chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
 }
 
-/// Tells libav, and OpenCV's use of it, to keep quiet: what matters comes back as errors and counts.
+/// Turns off the messages of libav, also when OpenCV uses it; errors and counts are returned instead.
 pub(crate) fn quiet() {
-    // SAFETY: libav takes no callback as "log nowhere". A level instead would be raised again by OpenCV.
-    #[expect(unsafe_code, reason = "the wrapper sets levels alone")]
+    // SAFETY: libav accepts a null callback, which disables logging. OpenCV would reset a log level.
+    #[expect(unsafe_code, reason = "the wrapper sets only levels")]
     unsafe {
         ffi::av_log_set_callback(None);
     }
 }
 
-/// The libav version that the program runs with: `avformat 59.27.100`.
+/// The libav version in use: `libavformat 59.27.100`.
 #[must_use]
 pub fn version() -> String {
     let v = ffmpeg::format::version();
     format!("libavformat {}.{}.{}", v >> 16, v >> 8 & 0xff, v & 0xff)
 }
 
-/// A C string of a container as text, whatever bytes it holds.
+/// Converts a C string to text; invalid UTF-8 is replaced.
 ///
 /// # Safety
 /// `text` is null or points at a string that ends in NUL.
-#[expect(unsafe_code, reason = "the wrapper takes unchecked bytes for UTF-8")]
+#[expect(unsafe_code, reason = "the wrapper assumes valid UTF-8")]
 unsafe fn lossy(text: *const std::ffi::c_char) -> Option<String> {
-    // SAFETY: not null here, and the caller says that it ends in NUL.
+    // SAFETY: not null here, and the caller guarantees that it ends in NUL.
     (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) }.to_string_lossy().trim().to_owned())
 }

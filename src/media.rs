@@ -1,4 +1,4 @@
-//! The vocabulary of media: what a container holds, and one decoded frame.
+//! Facts of a container and its streams, and one decoded frame.
 
 use std::fmt;
 
@@ -33,7 +33,7 @@ impl fmt::Display for Ratio {
     }
 }
 
-/// How far a stored picture must be turned clockwise to be shown upright.
+/// Clockwise rotation that makes a stored picture upright.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub enum Rotation {
     /// As stored.
@@ -70,7 +70,7 @@ impl Rotation {
     }
 }
 
-/// What a container says of itself. None is "not said", never a default.
+/// Facts of a container. None means that the container does not state it.
 #[derive(Clone, Debug, Serialize)]
 pub struct MediaInfo {
     /// Path or URL as the user gave it.
@@ -79,9 +79,9 @@ pub struct MediaInfo {
     pub format: String,
     /// Size of the file; None for streams and cameras.
     pub size_bytes: Option<u64>,
-    /// The container's own start: the zero of the clock that picture and sound share.
+    /// The container's start time: zero of the shared clock of video and audio.
     pub start: Timestamp,
-    /// The container's claimed length.
+    /// The container's stated duration.
     pub duration: Option<Timestamp>,
     /// Title tag, untrusted text.
     pub title: Option<String>,
@@ -91,12 +91,12 @@ pub struct MediaInfo {
     pub audio: Vec<AudioStream>,
     /// Subtitle streams in container order.
     pub subtitles: Vec<SubtitleStream>,
-    /// What is visibly missing from the file, in words; empty where nothing is known to be.
+    /// Known damage, as phrases; empty where none is known.
     pub damage: Vec<String>,
 }
 
 impl MediaInfo {
-    /// A source of which nothing but its name and format is known yet.
+    /// A source of which only the name and the format are known.
     #[must_use]
     pub fn new(input: impl Into<String>, format: impl Into<String>) -> Self {
         Self {
@@ -113,8 +113,7 @@ impl MediaInfo {
         }
     }
 
-    /// The video stream that is meant where none is named: the one marked default, else the largest; cover
-    /// pictures never.
+    /// The default video stream: the one marked default, else the largest. Never a cover picture.
     #[must_use]
     pub fn main_video(&self) -> Option<&VideoStream> {
         let pictures = |v: &&VideoStream| !v.is_cover;
@@ -124,35 +123,35 @@ impl MediaInfo {
             .max_by_key(|v| (v.is_default, u64::from(v.width) * u64::from(v.height), std::cmp::Reverse(v.stream_idx)))
     }
 
-    /// The audio stream that is meant where none is named: the first marked default, else the first.
+    /// The default audio stream: the first marked default, else the first.
     #[must_use]
     pub fn main_audio(&self) -> Option<&AudioStream> {
         self.audio.iter().find(|a| a.is_default).or_else(|| self.audio.first())
     }
 }
 
-/// What a stream says of its colours, as libav has it.
+/// Colour tags of a stream, with libav's names.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ColorTags {
     /// Matrix between RGB and luma and chroma: `bt709`, `smpte170m`.
     pub matrix: Option<String>,
     /// `tv` (limited) or `pc` (full).
     pub range: Option<String>,
-    /// Curve between light and code value: `bt709`; `smpte2084` (PQ) and `arib-std-b67` (HLG) are high dynamic range.
+    /// Transfer function: `bt709`; `smpte2084` (PQ) and `arib-std-b67` (HLG) are high dynamic range.
     pub transfer: Option<String>,
-    /// Which red, green and blue: `bt709`, `bt2020`.
+    /// Colour primaries: `bt709`, `bt2020`.
     pub primaries: Option<String>,
 }
 
-/// How the lines of a picture follow one another in time.
+/// Whether frames are interlaced, and which field comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FieldOrder {
-    /// All lines show the same moment.
+    /// Not interlaced.
     Progressive,
-    /// Interlaced: lines 0, 2, 4… are of the earlier moment.
+    /// Interlaced: lines 0, 2, 4… are earlier.
     TopFirst,
-    /// Interlaced: lines 1, 3, 5… are of the earlier moment.
+    /// Interlaced: lines 1, 3, 5… are earlier.
     BottomFirst,
 }
 
@@ -161,7 +160,7 @@ pub enum FieldOrder {
 pub struct VideoStream {
     /// Index among all streams of the container, from 0.
     pub stream_idx: usize,
-    /// Codec name as libav has it: `h264`.
+    /// libav's codec name: `h264`.
     pub codec: String,
     /// Stored width in pixels, before rotation and sample aspect.
     pub width: u32,
@@ -169,26 +168,26 @@ pub struct VideoStream {
     pub height: u32,
     /// Sample aspect ratio (SAR): width to height of one stored pixel.
     pub sample_aspect: Ratio,
-    /// Turn that shows the picture upright.
+    /// Rotation that makes the picture upright.
     pub rotation: Rotation,
-    /// Whether the stored picture must be flipped top to bottom before it is turned.
+    /// Whether the stored picture must be flipped vertically before it is rotated.
     pub is_mirrored: bool,
-    /// Average frame rate as claimed.
+    /// Stated average frame rate.
     pub frame_rate: Option<Ratio>,
-    /// Pixel format as libav has it: `yuv420p`.
+    /// libav's pixel format name: `yuv420p`.
     pub pixel_format: Option<String>,
-    /// What the numbers of a pixel mean.
+    /// Colour tags.
     pub color: ColorTags,
-    /// Whether a picture is two half pictures, and which comes first.
+    /// Field order; None where it is not stated.
     pub field_order: Option<FieldOrder>,
     /// Time base of pts.
     #[serde(serialize_with = "as_text")]
     pub time_base: TimeBase,
-    /// First pts as claimed, on the stream's own clock.
+    /// Stated first pts, on the stream's own clock.
     pub start: Option<Timestamp>,
-    /// Claimed length.
+    /// Stated duration.
     pub duration: Option<Timestamp>,
-    /// Claimed number of frames.
+    /// Stated number of frames.
     pub n_frames: Option<u64>,
     /// Language tag (ISO 639), untrusted text.
     pub language: Option<String>,
@@ -199,8 +198,8 @@ pub struct VideoStream {
 }
 
 impl VideoStream {
-    /// Width and height in pixels as shown: rotation and sample aspect applied (the longer reading of the two
-    /// sides is kept, the other stretched, so that nothing stored is lost).
+    /// Width and height in pixels as displayed, with rotation and sample aspect ratio applied. The shorter side is
+    /// stretched, so that no stored detail is lost.
     #[must_use]
     pub fn display_size(&self) -> (u32, u32) {
         let sar = self.sample_aspect;
@@ -221,18 +220,18 @@ impl VideoStream {
 pub struct AudioStream {
     /// Index among all streams of the container, from 0.
     pub stream_idx: usize,
-    /// Codec name as libav has it: `aac`.
+    /// libav's codec name: `aac`.
     pub codec: String,
-    /// Samples a second in one channel.
+    /// Sample rate in Hz.
     pub sample_rate_hz: Option<u32>,
     /// Number of channels.
     pub channels: Option<u16>,
-    /// Time of the first sample to be heard, on the container's own clock (edit lists applied).
+    /// Time of the first audible sample, on the container's own clock (edit lists applied).
     pub start: Option<Timestamp>,
     /// Time of the first stored sample, on the container's own clock: earlier than `start` where the encoder
     /// put priming samples in front.
     pub first_packet: Option<Timestamp>,
-    /// Claimed length.
+    /// Stated duration.
     pub duration: Option<Timestamp>,
     /// Language tag (ISO 639), untrusted text.
     pub language: Option<String>,
@@ -247,22 +246,22 @@ pub struct AudioStream {
 pub struct SubtitleStream {
     /// Index among all streams of the container, from 0.
     pub stream_idx: usize,
-    /// Codec name as libav has it: `subrip`.
+    /// libav's codec name: `subrip`.
     pub codec: String,
-    /// Whether it holds text (pictures of text are not read).
+    /// Whether it contains text. Bitmap subtitles are not read.
     pub is_text: bool,
     /// Language tag (ISO 639), untrusted text.
     pub language: Option<String>,
     /// Marked default by the container.
     pub is_default: bool,
-    /// Marked as the translation of foreign passages alone.
+    /// Marked forced: it translates only foreign passages.
     pub is_forced: bool,
 }
 
 /// One decoded frame, upright, scaled, RGB.
 #[derive(Clone)]
 pub struct Frame {
-    /// Index of the frame among those that this run returns, from 0.
+    /// Index of the frame in this run, from 0.
     pub frame_idx: usize,
     /// Presentation time on the stream's own clock.
     pub pts: Timestamp,
@@ -301,7 +300,7 @@ impl fmt::Debug for Frame {
 pub enum FrameReason {
     /// A multiple of the sampling interval.
     Interval,
-    /// The caller asked for this moment.
+    /// The caller asked for this time.
     Moment,
     /// The frame is a keyframe.
     Keyframe,
@@ -311,17 +310,17 @@ pub enum FrameReason {
     Last,
     /// The frame represents a shot.
     Scene,
-    /// Without it, too long a stretch would have no frame.
+    /// The frame limits the longest gap.
     Floor,
-    /// The picture changes much around it.
+    /// The video changes much around the frame.
     Activity,
 }
 
-/// The picture formats that frames are encoded to.
+/// Formats of encoded frames.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ImageFormat {
-    /// JPEG, 4:2:0: the one that every model takes.
+    /// JPEG, 4:2:0. Every model accepts it.
     #[default]
     Jpeg,
     /// PNG, lossless.
@@ -341,7 +340,7 @@ impl ImageFormat {
         }
     }
 
-    /// The file name's extension, without the dot.
+    /// The file name extension, without the dot.
     #[must_use]
     pub fn extension(self) -> &'static str {
         match self {
@@ -352,10 +351,10 @@ impl ImageFormat {
     }
 }
 
-/// One frame, encoded: what is written to a file and what a model is sent.
+/// One encoded frame, as written to a file and sent to a model.
 #[derive(Clone, Serialize)]
 pub struct EncodedImage {
-    /// Index of the frame among those that this run returns, from 0.
+    /// Index of the frame in this run, from 0.
     pub frame_idx: usize,
     /// Presentation time on the stream's own clock.
     #[serde(skip)]
@@ -368,7 +367,7 @@ pub struct EncodedImage {
     pub height: u32,
     /// The format of `bytes`.
     pub format: ImageFormat,
-    /// The file's bytes, shared: cloning costs nothing.
+    /// The encoded bytes, shared between clones.
     #[serde(skip)]
     pub bytes: Bytes,
 }

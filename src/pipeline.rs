@@ -6,6 +6,7 @@ pub mod caption;
 mod dedup;
 pub mod describe_audio;
 mod extract;
+mod frame_options;
 pub mod frames;
 pub(crate) mod input;
 mod run;
@@ -15,7 +16,7 @@ mod timing;
 pub mod transcribe;
 mod transcript;
 
-pub use extract::FrameOptions;
+pub use frame_options::FrameOptions;
 pub use input::{TrackChoice, probe_source};
 pub use run::{Context, Run, start};
 pub use transcript::TranscriptOptions;

@@ -1,4 +1,4 @@
-//! Reads the facts of a file into [`MediaInfo`], without decoding. Facts that the file does not state are None.
+//! Reads the facts of a file into [`MediaInfo`] without decoding. Facts that the file does not state are None.
 
 mod extent;
 
@@ -15,7 +15,7 @@ use crate::time::{TimeBase, Timestamp};
 
 /// Reads the facts of a file or an image sequence. `sequence_rate` is the frame rate of an image sequence.
 ///
-/// Streams and cameras are probed by [`crate::pipeline::probe_source`], which opens them with OpenCV.
+/// [`crate::pipeline::probe_source`] also probes streams and cameras, which it opens with OpenCV.
 ///
 /// # Errors
 /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for a stream or a camera; else as for opening the file: [`ErrorKind::Io`](crate::ErrorKind::Io), [`ErrorKind::Malformed`](crate::ErrorKind::Malformed), [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported), [`ErrorKind::Limit`](crate::ErrorKind::Limit).
@@ -27,7 +27,7 @@ pub fn probe(source: &Source, sequence_rate: Ratio, limits: &Limits) -> Result<M
             picture(&pictures[0], &source.name(), pictures.len(), sequence_rate, limits)
         }
         Source::Stream(_) | Source::Camera(_) => {
-            Err(Error::unsupported(source.name(), "a live source has no container to probe", ""))
+            Err(Error::unsupported(source.name(), "is a live source, which has no container", ""))
         }
     }
 }
@@ -38,7 +38,7 @@ fn container(path: &Path, limits: &Limits) -> Result<MediaInfo> {
     let mut info = Demuxer::open(path, limits)?.into_media_info(&name, size);
     if info.video.is_empty() && info.audio.is_empty() {
         let advice = "check the file with ffprobe";
-        return Err(Error::malformed(name, "holds neither picture nor sound", advice));
+        return Err(Error::malformed(name, "has neither a video nor an audio stream", advice));
     }
     info.damage.extend(extent::missing_end(path, size));
     Ok(info)
@@ -83,7 +83,7 @@ fn picture(path: &Path, name: &str, n_frames: usize, rate: Ratio, limits: &Limit
     })
 }
 
-/// Format, stored size and orientation of a picture, its pixels not decoded.
+/// Format, stored size and orientation of a picture, read without decoding its pixels.
 fn picture_facts(path: &Path, limits: &Limits) -> Result<(String, (u32, u32), Rotation, bool)> {
     let name = path.display();
     let broken = |e: image::ImageError| {
@@ -102,7 +102,7 @@ fn picture_facts(path: &Path, limits: &Limits) -> Result<(String, (u32, u32), Ro
     Ok((format, (width, height), rotation, is_mirrored))
 }
 
-/// EXIF's eight orientations as "flip top to bottom, then turn clockwise".
+/// EXIF's eight orientations as "flip vertically, then rotate clockwise".
 fn quarter_turns(orientation: image::metadata::Orientation) -> (Rotation, bool) {
     use image::metadata::Orientation as O;
     match orientation {
@@ -112,7 +112,7 @@ fn quarter_turns(orientation: image::metadata::Orientation) -> (Rotation, bool) 
         O::Rotate270 => (Rotation::ThreeQuarters, false),
         O::FlipVertical => (Rotation::None, true),
         O::FlipHorizontal => (Rotation::Half, true),
-        // image's "rotate, then flip left to right": a flip moves through a turn by reversing it.
+        // The image crate rotates, then flips horizontally. Swapping the order reverses the rotation.
         O::Rotate90FlipH => (Rotation::Quarter, true),
         O::Rotate270FlipH => (Rotation::ThreeQuarters, true),
     }

@@ -69,7 +69,7 @@ pub struct Report {
     /// What the container says of itself.
     pub media: MediaInfo,
     /// Which moments were looked at.
-    pub sampling: Sampling,
+    pub sampling: SamplingSummary,
     /// The frames in time order.
     pub frames: Vec<ReportFrame>,
     /// Paths of the contact sheets that were written, relative to the report.
@@ -105,7 +105,7 @@ pub struct Report {
 
 /// Which moments were looked at.
 #[derive(Clone, Debug, Serialize)]
-pub struct Sampling {
+pub struct SamplingSummary {
     /// How they were chosen: `interval`, `moments`, `keyframes`, `scenes`, `budget`, `still picture`, `none`.
     pub method: String,
     /// Time between sample points; None where they are not equally spaced.
@@ -124,7 +124,7 @@ pub struct Sampling {
     pub lost_because: Option<String>,
 }
 
-impl Default for Sampling {
+impl Default for SamplingSummary {
     /// Nothing was looked at.
     fn default() -> Self {
         Self {
@@ -293,7 +293,7 @@ impl Report {
     ///
     /// The transcript is the timeline's; `no_words` says why there is none.
     #[must_use]
-    pub fn new(media: MediaInfo, sampling: Sampling, timeline: &Timeline, no_words: &str) -> Self {
+    pub fn new(media: MediaInfo, sampling: SamplingSummary, timeline: &Timeline, no_words: &str) -> Self {
         let has_transcript = timeline.transcript.is_some();
         let words = |segments: &[Segment]| has_transcript.then(|| joined(segments));
         let frames = timeline.frames.iter().enumerate().map(|(at, frame)| ReportFrame {

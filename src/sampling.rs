@@ -1,11 +1,11 @@
-//! From the facts of a video and the caller's options to sample points. Pure: this stage reads nothing.
+//! Plans sample points from the facts of a video and the caller's options. Pure: this stage reads no file.
 
 mod choose;
-mod options;
 mod regular;
 mod sample_plan;
+mod spec;
 
 pub use choose::{Scanned, choose};
-pub use options::{Sampling, SamplingOptions};
 pub use regular::{keyframes, plan, scan_points};
 pub use sample_plan::{SamplePlan, SamplePoint};
+pub use spec::{Sampling, SamplingSpec};

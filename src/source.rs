@@ -1,4 +1,4 @@
-//! What the user's input is: told by its content, not by its name. Nothing is decoded here.
+//! Identifies the user's input by its content, not by its name. Nothing is decoded here.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -7,20 +7,17 @@ use crate::error::{Error, Result};
 pub use crate::input::Source;
 
 impl Source {
-    /// Finds out what `input` is: a path, a folder of pictures, a pattern such as `img_%04d.png`, an address with a
+    /// Identifies `input`: a path, a folder of pictures, a pattern such as `img_%04d.png`, an address with a
     /// scheme, `camera:0`, or `/dev/video0`.
     ///
     /// # Errors
-    /// [`ErrorKind::Io`](crate::ErrorKind::Io) where the path cannot be read; [`ErrorKind::Usage`](crate::ErrorKind::Usage) where it is nothing that can be opened;
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) where the path cannot be read; [`ErrorKind::Usage`](crate::ErrorKind::Usage) where it is not a file, folder or address;
     /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) where the file is empty.
     pub fn identify(input: &str) -> Result<Self> {
         let path = Path::new(input);
         if let Some(number) = input.strip_prefix("camera:").or_else(|| input.strip_prefix("/dev/video")) {
             let advice = "write it as camera:0";
-            return number
-                .parse()
-                .map(Self::Camera)
-                .map_err(|_| Error::usage(input, "is not a camera's number", advice));
+            return number.parse().map(Self::Camera).map_err(|_| Error::usage(input, "is not a camera number", advice));
         }
         if !path.exists() {
             if has_scheme(input) {
@@ -71,14 +68,14 @@ fn is_picture(path: &Path) -> Result<bool> {
     })
 }
 
-/// Larger ones are not looked into: counting their frames would take their size in memory.
+/// Larger GIFs are not examined: counting their frames would take too much memory.
 const MAX_GIF_PIXELS: u64 = 16_777_216;
 
 fn is_animated_gif(path: &Path) -> bool {
     use image::{AnimationDecoder as _, ImageDecoder as _};
     let Ok(file) = std::fs::File::open(path) else { return false };
     image::codecs::gif::GifDecoder::new(std::io::BufReader::new(file)).is_ok_and(|gif| {
-        // A still of a claimed 65,535 x 65,535 pixels is refused later, before its pixels are asked for.
+        // A larger one is refused later, before its pixels are allocated.
         let (width, height) = gif.dimensions();
         u64::from(width) * u64::from(height) <= MAX_GIF_PIXELS && gif.into_frames().take(2).flatten().count() == 2
     })
@@ -97,7 +94,7 @@ fn folder_of_pictures(folder: &Path) -> Result<Source> {
     }
     if pictures.is_empty() {
         let advice = "name a media file, or a folder of JPEG, PNG, WebP, BMP or TIFF pictures";
-        return Err(Error::usage(folder.display(), "the folder holds no pictures", advice));
+        return Err(Error::usage(folder.display(), "the folder contains no pictures", advice));
     }
     if n_others > 0 {
         tracing::warn!("{}: {n_others} entries that are no pictures are left out", folder.display());
@@ -106,7 +103,7 @@ fn folder_of_pictures(folder: &Path) -> Result<Source> {
     Ok(Source::Sequence { name: folder.to_owned(), pictures })
 }
 
-/// Sorts `img2` before `img10`: digits by value, all else by character.
+/// Sort key that orders `img2` before `img10`: digits by value, the rest by character.
 fn natural_key(path: &Path) -> Vec<(String, u128, usize)> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let mut key = Vec::new();
@@ -143,7 +140,7 @@ impl Pattern {
         Some(Self { folder: folder.to_owned(), before: before.to_owned(), after: after.to_owned(), n_digits })
     }
 
-    /// Every file that fits, sorted by its number; gaps in the numbers are no end.
+    /// Every matching file, sorted by number. Numbers may have gaps.
     fn pictures(&self) -> Result<Vec<PathBuf>> {
         let entries = std::fs::read_dir(&self.folder).map_err(|e| Error::io(&self.folder, e))?;
         let mut found: Vec<(u64, PathBuf)> = Vec::new();
@@ -162,7 +159,11 @@ impl Pattern {
         }
         if found.is_empty() {
             let pattern = format!("{}%0{}d{}", self.before, self.n_digits, self.after);
-            return Err(Error::usage(pattern, "no file fits the pattern", "check the folder and the number of digits"));
+            return Err(Error::usage(
+                pattern,
+                "no file matches the pattern",
+                "check the folder and the number of digits",
+            ));
         }
         found.sort();
         Ok(found.into_iter().map(|(_, path)| path).collect())

@@ -33,23 +33,23 @@ pub enum DecoderBackend {
     OpenCv,
 }
 
-/// The video of one source, ready to be planned and read.
-pub struct Video {
+/// The video of one source, opened and indexed, but not decoded.
+pub struct VideoSource {
     /// The stream that is read.
     pub stream: VideoStream,
-    /// Where its frames are; None for live sources, whose future is not known.
+    /// Times and packets of its frames; None for live sources.
     pub index: Option<FrameIndex>,
     source: Source,
     decoder: DecoderBackend,
     limits: Limits,
 }
 
-impl Video {
-    /// Chooses the stream and scans where its frames are; `cache` is a folder in which that is kept for the next run.
-    /// None where the source has no picture.
+impl VideoSource {
+    /// Selects the video stream and indexes its frames. The index is stored in the folder `cache` and reused by later
+    /// runs. Returns None where the source has no video.
     ///
     /// # Errors
-    /// As [`FrameIndex::scan`]; [`ErrorKind::Limit`](crate::ErrorKind::Limit) and [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) for pictures of impossible size.
+    /// As [`FrameIndex::scan`]; [`ErrorKind::Limit`](crate::ErrorKind::Limit) and [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) for frames of an invalid size.
     pub fn open(
         source: &Source,
         info: &MediaInfo,
@@ -59,7 +59,7 @@ impl Video {
     ) -> Result<Option<Self>> {
         let stream = match decoder {
             DecoderBackend::Auto => info.main_video(),
-            // OpenCV reads the first video stream of a container, even a cover.
+            // OpenCV always reads the first video stream of a container, even a cover picture.
             DecoderBackend::OpenCv => info.video.first().filter(|v| !v.is_cover),
         };
         let Some(stream) = stream else {
@@ -81,7 +81,7 @@ impl Video {
         Ok(Some(Self { stream: stream.clone(), index, source: source.clone(), decoder, limits: *limits }))
     }
 
-    /// Puts every frame into the index, at the cost of reading all of the file, however long it is.
+    /// Adds every frame to the index. Reads the whole file.
     ///
     /// # Errors
     /// As [`FrameIndex::scan`].
@@ -94,10 +94,10 @@ impl Video {
         Ok(())
     }
 
-    /// The reader for this source.
+    /// Creates the reader of this source.
     ///
     /// # Errors
-    /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) or [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where the decoder does not take it.
+    /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) or [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where the decoder does not support the stream.
     pub fn reader(&self) -> Result<Box<dyn FrameReader + '_>> {
         Ok(match (&self.source, &self.index) {
             (Source::Picture(path), _) => {
@@ -117,7 +117,7 @@ impl Video {
     }
 }
 
-/// Width and height of the picture that is `max_width` wide at most, its shape kept, never enlarged.
+/// Scales a size down to a width of at most `max_width` pixels and keeps the aspect ratio. Never enlarges.
 #[must_use]
 pub fn fit((width, height): (u32, u32), max_width: u32) -> (u32, u32) {
     if width <= max_width {

@@ -25,14 +25,14 @@ fn table(info: &MediaInfo) -> String {
     let mut line = |name: &str, value: &str| {
         let value = vidgist::sanitize::clean_line(value);
         // Writing to a String does not fail.
-        let _ = writeln!(out, "{name:<10} {value}");
+        let _ = writeln!(out, "{name:<12} {value}");
     };
-    let known = |text: Option<String>| text.unwrap_or_else(|| "not said".to_owned());
+    let known = |text: Option<String>| text.unwrap_or_else(|| "unknown".to_owned());
     line("file", &info.input);
     line("format", &info.format);
     line("size", &known(info.size_bytes.map(|n| format!("{n} bytes"))));
-    line("length", &known(info.duration.map(|d| d.to_string())));
-    line("starts at", &info.start.to_string());
+    line("duration", &known(info.duration.map(|d| d.to_string())));
+    line("start", &info.start.to_string());
     if let Some(title) = &info.title {
         line("title", title);
     }
@@ -41,7 +41,7 @@ fn table(info: &MediaInfo) -> String {
         let kind = if v.is_cover { "cover" } else { "video" };
         let language = v.language.as_ref().map(|l| format!(", {l}")).unwrap_or_default();
         let rate = v.frame_rate.map(|r| format!(", {:.3} frames/s", r.as_f64())).unwrap_or_default();
-        let turned = if v.rotation == vidgist::media::Rotation::None { "" } else { ", turned" };
+        let turned = if v.rotation == vidgist::media::Rotation::None { "" } else { ", rotated" };
         line(&format!("#{} {kind}", v.stream_idx), &format!("{}, {width}x{height}{turned}{rate}{language}", v.codec));
     }
     for a in &info.audio {
@@ -52,14 +52,14 @@ fn table(info: &MediaInfo) -> String {
             .unwrap_or_default();
         let language = a.language.as_ref().map(|l| format!(", {l}")).unwrap_or_default();
         let offset =
-            a.start.map(|s| s.minus(info.start)).filter(|o| o.ticks() != 0).map(|o| format!(", begins at {o}"));
+            a.start.map(|s| s.minus(info.start)).filter(|o| o.ticks() != 0).map(|o| format!(", starts at {o}"));
         let offset = offset.unwrap_or_default();
         line(&format!("#{} audio", a.stream_idx), &format!("{}{rate}{channels}{language}{offset}", a.codec));
     }
     for s in &info.subtitles {
-        let kind = if s.is_text { "text" } else { "pictures, not read" };
+        let kind = if s.is_text { "text" } else { "bitmap, not read" };
         let language = s.language.as_ref().map(|l| format!(", {l}")).unwrap_or_default();
-        line(&format!("#{} words", s.stream_idx), &format!("{} ({kind}){language}", s.codec));
+        line(&format!("#{} subtitles", s.stream_idx), &format!("{} ({kind}){language}", s.codec));
     }
     for damage in &info.damage {
         line("damage", damage);

@@ -51,7 +51,7 @@ fn sampling(
     config: &Config,
     default_interval_millis: i64,
     default_max_frames: Option<usize>,
-) -> Result<sampling::SamplingOptions> {
+) -> Result<sampling::SamplingSpec> {
     let exclusive = [options.interval.is_some(), options.fps.is_some(), !options.at.is_empty()];
     if exclusive.iter().filter(|is_set| **is_set).count() > 1 {
         let problem = "cannot be combined with another interval, rate or list of times";
@@ -88,7 +88,7 @@ fn sampling(
         _ => config.frames.max_frames.or(default_max_frames),
     };
     let max_frames = options.max_frames.or(default_max);
-    Ok(sampling::SamplingOptions { sampling, start: options.start, end: options.end, max_frames })
+    Ok(sampling::SamplingSpec { sampling, start: options.start, end: options.end, max_frames })
 }
 
 /// The most that a job may spend.

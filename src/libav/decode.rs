@@ -1,4 +1,4 @@
-//! Decoding one video stream.
+//! Decodes one video stream.
 
 use ffmpeg_the_third as ffmpeg;
 use ffmpeg_the_third::codec::threading;
@@ -14,8 +14,7 @@ pub(crate) struct VideoDecoder {
 }
 
 impl Demuxer {
-    /// A decoder for the packets of `stream_idx`, which may decode `n_threads` frames at the same time where the codec
-    /// allows that.
+    /// Creates a decoder for the packets of `stream_idx` that uses up to `n_threads` threads.
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where libav was built without this codec.
@@ -23,9 +22,9 @@ impl Demuxer {
         let stream = self.input.stream(stream_idx);
         let opened = stream.and_then(|stream| {
             let mut context = ffmpeg::codec::Context::from_parameters(stream.parameters()).ok()?.decoder();
-            // Frames of packets without times are placed by the decoder, which needs the packets' clock for that.
+            // The decoder estimates missing frame times in the packets' time base.
             // SAFETY: the context is ours, allocated and not opened yet.
-            #[expect(unsafe_code, reason = "the wrapper sets the packets' time base of encoders alone")]
+            #[expect(unsafe_code, reason = "the wrapper sets the time base only for encoders")]
             unsafe {
                 (*context.as_mut_ptr()).pkt_timebase = stream.time_base().into();
             }
@@ -42,7 +41,7 @@ impl Demuxer {
 }
 
 impl VideoDecoder {
-    /// Hands over the next packet; None is the end of the stream. Packets that cannot be decoded are counted.
+    /// Sends the next packet; None ends the stream. Packets that cannot be decoded are counted.
     pub(crate) fn send(&mut self, packet: Option<&Packet>) {
         let sent = match packet {
             Some(packet) => self.inner.send_packet(&packet.inner),
@@ -51,22 +50,22 @@ impl VideoDecoder {
         self.n_damaged += u64::from(sent.is_err());
     }
 
-    /// Whether frames that no other frame refers to are left undecoded, from the next packet on.
+    /// Whether to skip frames that no other frame refers to, from the next packet on.
     pub(crate) fn skip_unreferenced(&mut self, skip: bool) {
         self.inner.skip_frame(if skip { ffmpeg::Discard::NonReference } else { ffmpeg::Discard::Default });
     }
 
-    /// Forgets all frames, so that decoding can begin at another keyframe.
+    /// Resets the decoder before a jump to another keyframe.
     pub(crate) fn flush(&mut self) {
         self.inner.flush();
     }
 
-    /// Packets that could not be decoded so far.
+    /// Number of packets that could not be decoded so far.
     pub(crate) fn n_damaged(&self) -> u64 {
         self.n_damaged
     }
 
-    /// The next frame that is ready; None where another packet is needed, or after the last.
+    /// The next decoded frame; None where another packet is needed, or at the end.
     pub(crate) fn receive(&mut self) -> Option<&ffmpeg::frame::Video> {
         loop {
             match self.inner.receive_frame(&mut self.frame) {

@@ -1,4 +1,4 @@
-//! What a container says of itself, as [`MediaInfo`].
+//! Reads the facts of a container into [`MediaInfo`].
 
 use std::ffi::CStr;
 
@@ -11,11 +11,11 @@ use super::{Demuxer, known, lossy, rational};
 use crate::media::{AudioStream, ColorTags, FieldOrder, MediaInfo, Ratio, Rotation, SubtitleStream, VideoStream};
 use crate::time::{TimeBase, Timestamp};
 
-/// Packets read at most to see where each sound begins.
+/// Maximum number of packets read to find the first one of each audio stream.
 const MAX_PEEKED_PACKETS: usize = 2000;
 
 impl Demuxer {
-    /// The container's facts. Reads the first packets, so the demuxer is used up.
+    /// The container's facts. Consumes the demuxer, because it reads the first packets.
     pub(crate) fn into_media_info(mut self, input: &str, size_bytes: u64) -> MediaInfo {
         let mut info = MediaInfo {
             input: input.to_owned(),
@@ -53,7 +53,7 @@ impl Demuxer {
             codec: parameters.id().name().to_owned(),
             width: parameters.width(),
             height: parameters.height(),
-            // Senseless values (1:1000) are left out as players do.
+            // Invalid values (1:1000) are ignored, as players do.
             sample_aspect: aspect.filter(|r| (0.1..=10.0).contains(&r.as_f64())).unwrap_or(Ratio::ONE),
             rotation,
             is_mirrored,
@@ -100,7 +100,7 @@ impl Demuxer {
         }
     }
 
-    /// Reads on until each audio stream has shown its first packet.
+    /// Reads until the first packet of each audio stream.
     fn find_first_sound(&mut self, audio: &mut [AudioStream]) {
         if audio.is_empty() {
             return;
@@ -112,7 +112,7 @@ impl Demuxer {
                 audio.iter_mut().find(|a| a.stream_idx == packet.stream_idx() && a.first_packet.is_none())
             {
                 stream.first_packet = packet.pts().map(|t| Timestamp::new(t, self.time_base(stream.stream_idx)));
-                // Some containers' start is that of the stored sound, the encoder's delay in it (WebM).
+                // In some containers (WebM) the start includes the encoder's delay.
                 let delay = stream.sample_rate_hz.and_then(TimeBase::of_rate);
                 let delay =
                     delay.map(|base| Timestamp::new(i64::from(packet.trim().map_or(0, |(start, _)| start)), base));
@@ -133,7 +133,7 @@ impl Demuxer {
     fn tag(&self, stream: Option<&Stream<'_>>, key: &CStr) -> Option<String> {
         // SAFETY: the container and its streams live as long as `self`; av_dict_get takes a null dictionary, and the
         // entry it returns holds strings that end in NUL.
-        #[expect(unsafe_code, reason = "the wrapper takes the tags' unchecked bytes for UTF-8")]
+        #[expect(unsafe_code, reason = "the wrapper assumes that tags are valid UTF-8")]
         let text = unsafe {
             let tags = stream.map_or_else(|| (*self.input.as_ptr()).metadata, |stream| (*stream.as_ptr()).metadata);
             let entry = ffi::av_dict_get(tags, key.as_ptr(), std::ptr::null(), 0);
@@ -143,13 +143,13 @@ impl Demuxer {
     }
 }
 
-/// Microseconds: libav's own clock (`AV_TIME_BASE`).
+/// Microseconds: libav's own time base (`AV_TIME_BASE`).
 const MICROS: TimeBase = match TimeBase::new(1, 1_000_000) {
     Some(base) => base,
     None => TimeBase::NANOS,
 };
 
-/// The turn, and whether the picture is flipped top to bottom before it (from the stream's display matrix).
+/// The rotation, and whether the picture is flipped vertically before it, from the stream's display matrix.
 fn orientation(stream: &Stream<'_>) -> (Rotation, bool) {
     let Some(matrix) = stream.side_data().find(|side| side.kind() == SideData::DisplayMatrix) else {
         return (Rotation::None, false);
@@ -164,7 +164,7 @@ fn orientation(stream: &Stream<'_>) -> (Rotation, bool) {
 
 fn pixel_format(stream: &Stream<'_>) -> Option<String> {
     // SAFETY: codecpar belongs to the open stream; the name is a static string or null for an unknown number.
-    #[expect(unsafe_code, reason = "the wrapper has no pixel format of undecoded streams")]
+    #[expect(unsafe_code, reason = "the wrapper gives the pixel format only of decoded streams")]
     unsafe {
         let number = (*(*stream.as_ptr()).codecpar).format;
         let name = ffi::av_get_pix_fmt_name(ffi::AVPixelFormat(number));
@@ -175,7 +175,7 @@ fn pixel_format(stream: &Stream<'_>) -> Option<String> {
 fn color_tags(stream: &Stream<'_>) -> ColorTags {
     let known = |name: Option<String>| name.filter(|name| name != "unknown" && name != "reserved");
     // SAFETY: codecpar belongs to the open stream; the names are static strings, or null for an unknown number.
-    #[expect(unsafe_code, reason = "the wrapper panics at numbers that it does not know")]
+    #[expect(unsafe_code, reason = "the wrapper panics on unknown values")]
     unsafe {
         let parameters = (*stream.as_ptr()).codecpar;
         ColorTags {
@@ -189,11 +189,11 @@ fn color_tags(stream: &Stream<'_>) -> ColorTags {
 
 fn field_order(stream: &Stream<'_>) -> Option<FieldOrder> {
     // SAFETY: codecpar belongs to the open stream.
-    #[expect(unsafe_code, reason = "the wrapper does not tell the order of fields")]
+    #[expect(unsafe_code, reason = "the wrapper does not expose the field order")]
     let order = unsafe { (*(*stream.as_ptr()).codecpar).field_order };
     match order {
         ffi::AVFieldOrder::PROGRESSIVE => Some(FieldOrder::Progressive),
-        // The second letter is the field that is shown first.
+        // The second letter is the field that is displayed first.
         ffi::AVFieldOrder::TT | ffi::AVFieldOrder::BT => Some(FieldOrder::TopFirst),
         ffi::AVFieldOrder::BB | ffi::AVFieldOrder::TB => Some(FieldOrder::BottomFirst),
         _ => None,

@@ -22,7 +22,7 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::extract::FrameOptions;
+use super::frame_options::FrameOptions;
 use super::run::Context;
 use super::transcript::TranscriptOptions;
 use crate::advice::{Advice, Setting};

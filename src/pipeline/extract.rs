@@ -1,13 +1,11 @@
-//! One stream of encoded frames, read as selected, for three consumers: memory (`summarize`), a folder (`frames`) and
-//! groups of requests (`caption`).
-
-use std::path::PathBuf;
+//! The stream of encoded frames, with three consumers: memory (`summarize`), a folder (`frames`) and groups of requests
+//! (`caption`).
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::dedup::Dedup;
-use super::input::probe_source;
+use super::frame_options::FrameOptions;
 use super::run::Context;
 use super::select::{Selection, scan};
 use crate::encode::{EncodeOptions, encode};
@@ -15,64 +13,16 @@ use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::frame_diff::FrameScore;
 use crate::input::Source;
-use crate::limits::Limits;
-use crate::media::FrameReason;
-use crate::media::{EncodedImage, Frame, MediaInfo, Ratio};
+use crate::media::{EncodedImage, Frame, FrameReason};
 use crate::report::{self, Dropped};
-use crate::sampling::{SamplePlan, Sampling, SamplingOptions};
+use crate::sampling::{SamplePlan, Sampling};
 use crate::time::TimeRange;
 use crate::video::contact_sheet::ContactSheets;
 use crate::video::score::Scorer;
-use crate::video::{DecoderBackend, ReadOutcome, Video, fit};
+use crate::video::{ReadOutcome, VideoSource, fit};
 
-/// Encoded frames that wait for their consumer: about 0.1 MB each.
+/// Encoded frames queued for the consumer: about 0.1 MB each.
 const FRAME_QUEUE: usize = 8;
-
-/// Which frames are read from a source, and how they are encoded.
-#[derive(Clone, Debug)]
-pub struct FrameOptions {
-    /// Which moments are read.
-    pub sampling: SamplingOptions,
-    /// Pictures per second of an image sequence.
-    pub sequence_rate: Ratio,
-    /// The decoder backend.
-    pub decoder: DecoderBackend,
-    /// Maximum width in pixels; frames are never enlarged.
-    pub max_width: u32,
-    /// Whether frames that show what a recent one showed are dropped.
-    pub dedup: bool,
-    /// How frames are encoded.
-    pub encode: EncodeOptions,
-    /// Folder for what later runs can reuse; None keeps nothing.
-    pub cache: Option<PathBuf>,
-    /// Limits on what is accepted.
-    pub limits: Limits,
-}
-
-impl FrameOptions {
-    /// Frames at most 768 pixels wide, as JPEG, without a cache.
-    #[must_use]
-    pub fn new(sampling: SamplingOptions) -> Self {
-        Self {
-            sampling,
-            sequence_rate: Ratio::ONE,
-            decoder: DecoderBackend::Auto,
-            max_width: 768,
-            dedup: false,
-            encode: EncodeOptions::default(),
-            cache: None,
-            limits: Limits::default(),
-        }
-    }
-
-    /// The facts of a source, and its video where it has one. Blocks.
-    pub(super) fn open(&self, source: &Source) -> Result<(MediaInfo, Option<Video>)> {
-        let cache = self.cache.as_ref().map(|folder| folder.join("index"));
-        let info = probe_source(source, self.sequence_rate, &self.limits)?;
-        let video = Video::open(source, &info, self.decoder, &self.limits, cache.as_deref())?;
-        Ok((info, video))
-    }
-}
 
 /// One item of the stream.
 pub(super) enum Extracted {
@@ -80,9 +30,9 @@ pub(super) enum Extracted {
     ContactSheet(EncodedImage),
 }
 
-/// What the stream found out, once it has ended.
+/// The result of the stream, once it has ended.
 pub(super) struct Extraction {
-    pub sampling: report::Sampling,
+    pub sampling: report::SamplingSummary,
     pub range: TimeRange,
     pub decoder: String,
     /// What is missing, and why.
@@ -100,7 +50,7 @@ pub(super) struct FrameStream {
     n_done: usize,
 }
 
-/// What the report needs to know of the source.
+/// Facts about the source for the report.
 struct SourceKind {
     is_still: bool,
     is_live: bool,
@@ -108,11 +58,11 @@ struct SourceKind {
 }
 
 impl FrameStream {
-    /// Scans where the selection asks for it, then starts decoding on a thread of its own.
+    /// Scans the video where the selection needs it, then starts decoding on a separate thread.
     pub(super) async fn start(
         options: &FrameOptions,
         source: &Source,
-        (video, selection): (Video, Selection),
+        (video, selection): (VideoSource, Selection),
         has_contact_sheets: bool,
         context: &Context,
     ) -> Result<Self> {
@@ -151,7 +101,7 @@ impl FrameStream {
         Some(item)
     }
 
-    /// What was found out; the reader's own error where it failed.
+    /// The result; the reader's error where it failed.
     pub(super) async fn finish(mut self) -> Result<Extraction> {
         self.frames.close();
         let (decoder, outcome, dropped) = match self.reading.await {
@@ -165,10 +115,10 @@ impl FrameStream {
         if outcome.n_damaged > 0 {
             let packets = if outcome.n_damaged == 1 { "packet" } else { "packets" };
             let what = format!("{} damaged {packets} of the video", outcome.n_damaged);
-            problems.push((what, "could not be decoded; frames near them may be lost or faulty".to_owned()));
+            problems.push((what, "could not be decoded; frames near them may be missing or wrong".to_owned()));
         }
         let SourceKind { is_still, is_live, method } = self.kind;
-        let sampling = report::Sampling {
+        let sampling = report::SamplingSummary {
             method: if is_still { "still picture" } else { method }.to_owned(),
             interval: self.plan.interval.filter(|_| !is_still),
             longest_gap: self.plan.longest_gap().filter(|_| !is_still && !is_live),
@@ -193,7 +143,7 @@ fn method(sampling: &Sampling) -> &'static str {
 
 /// Decodes, scores, deduplicates and encodes. Blocks.
 fn read(
-    video: &Video,
+    video: &VideoSource,
     size: (u32, u32),
     is_deduplicated: bool,
     mut output: Output,
@@ -229,7 +179,7 @@ struct Output {
 }
 
 impl Output {
-    /// Whether the plan chose the frame for more than its content.
+    /// Whether the plan needs the frame whatever it shows.
     fn must_stay(&self, frame: &Frame) -> bool {
         matches!(
             self.plan.reason(frame.time),
@@ -260,15 +210,15 @@ impl Output {
     }
 }
 
-/// What the packet index shows to be missing before anything is decoded.
-fn known_damage(video: &Video) -> Vec<(String, String)> {
+/// Damage that the packet index shows before decoding.
+fn known_damage(video: &VideoSource) -> Vec<(String, String)> {
     let mut problems = Vec::new();
     let Some(index) = &video.index else { return problems };
     let lost = video.stream.n_frames.zip(index.n_packets).filter(|(claimed, found)| claimed > found);
     if let Some((claimed, found)) = lost {
         let n_lost = claimed - found;
         problems.push((
-            format!("{n_lost} of the {claimed} frames that the file claims"),
+            format!("{n_lost} of the {claimed} frames that the file states"),
             format!("they are not in the file; its video ends at {}", index.range().end),
         ));
     }

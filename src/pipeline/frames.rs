@@ -1,8 +1,9 @@
-//! Frames of one source, written into a folder as they are decoded.
+//! The frames job: writes the sampled frames of one source into a folder as they are decoded.
 
 use std::path::{Path, PathBuf};
 
-use super::extract::{Extracted, FrameOptions, FrameStream};
+use super::extract::{Extracted, FrameStream};
+use super::frame_options::FrameOptions;
 use super::input::blocking;
 use super::run::Context;
 use super::select::select;
@@ -15,9 +16,9 @@ use crate::report::{Report, ReportFrame, write};
 use crate::time::{TimeRange, Timestamp};
 use crate::timeline::Timeline;
 
-/// Frames into a folder.
+/// What the frames job reads and where it writes.
 #[derive(Clone, Debug)]
-pub struct Frames {
+pub struct ExtractFrames {
     /// What is read.
     pub source: Source,
     /// Which frames.
@@ -28,15 +29,15 @@ pub struct Frames {
     pub output: PathBuf,
 }
 
-/// Writes the frames; the report lists them.
+/// Writes the frames and returns the report that lists them.
 ///
 /// # Errors
 /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) without video; else as the stages.
-pub async fn run(task: Frames, context: Context) -> Result<Report> {
+pub async fn run(task: ExtractFrames, context: Context) -> Result<Report> {
     Box::pin(context.unless_cancelled(work(&task, &context))).await
 }
 
-async fn work(task: &Frames, context: &Context) -> Result<Report> {
+async fn work(task: &ExtractFrames, context: &Context) -> Result<Report> {
     let mut timer = StageTimer::default();
     let (options, source) = (task.options.clone(), task.source.clone());
     let (info, video) = timer.time("probe", blocking(move || options.open(&source))).await?;
@@ -52,7 +53,7 @@ async fn work(task: &Frames, context: &Context) -> Result<Report> {
             let mut stream =
                 FrameStream::start(&task.options, &task.source, chosen, task.contact_sheets, context).await?;
             let written = write_all(&mut stream, &task.output).await;
-            // Where writing failed, that is the cause, and the reader's error its echo.
+            // An error of writing is the cause; the reader's error only follows from it.
             let (frames, sheets) = match written {
                 Ok(written) => written,
                 Err(error) => {

@@ -1,4 +1,4 @@
-//! From the name of an input to an open source.
+//! Opens an input by its name.
 
 use std::path::PathBuf;
 
@@ -30,7 +30,7 @@ pub fn probe_source(source: &Source, sequence_rate: Ratio, limits: &Limits) -> R
     if source.is_live() { video::opencv::probe_live(source) } else { probe::probe(source, sequence_rate, limits) }
 }
 
-/// The media file behind `input`, probed. Blocks.
+/// Identifies and probes a media file. Blocks.
 ///
 /// # Errors
 /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where the input is a picture, a stream or a camera.
@@ -46,12 +46,12 @@ pub(super) fn open_media(input: &str) -> Result<(PathBuf, MediaInfo)> {
     Ok((path, info))
 }
 
-/// Which audio stream is meant; by default the main one.
+/// The chosen audio stream; by default the main one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrackChoice {
     /// The number of the audio stream among the audio streams, from 1.
     pub number: Option<u16>,
-    /// The language that its tag says.
+    /// Its language tag.
     pub language: Option<String>,
 }
 

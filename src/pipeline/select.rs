@@ -1,20 +1,20 @@
-//! Which sample points are read; for scenes and budgets after a scan of the whole range at a small size.
+//! Selects the sample points. Scenes and budgets need a scan of the whole range at low resolution first.
 
-use super::extract::FrameOptions;
+use super::frame_options::FrameOptions;
 use super::input::blocking;
 use super::run::Context;
 use crate::error::Result;
 use crate::event::Event;
-use crate::sampling::{self, SamplePlan, Sampling, SamplingOptions, Scanned};
+use crate::sampling::{self, SamplePlan, Sampling, SamplingSpec, Scanned};
 use crate::time::{TimeRange, Timestamp};
-use crate::video::Video;
+use crate::video::VideoSource;
 use crate::video::index::FrameIndex;
 use crate::video::score::Scorer;
 
-/// Width and height of scanned frames: enough to tell sharp from blurred.
+/// Width and height of scanned frames, enough to measure sharpness.
 const SCAN_SIZE: (u32, u32) = (320, 180);
 
-/// What is known of the sample points before a frame is decoded.
+/// The sample points as far as they are known before decoding.
 pub(super) enum Selection {
     /// All of them.
     Plan(SamplePlan),
@@ -23,8 +23,8 @@ pub(super) enum Selection {
 }
 
 impl Selection {
-    /// The most frames that it can lead to.
-    pub(super) fn max_frames(&self, options: &SamplingOptions) -> usize {
+    /// The maximum number of frames.
+    pub(super) fn max_frames(&self, options: &SamplingSpec) -> usize {
         match self {
             Self::Plan(plan) => plan.points.len(),
             Self::Scan(_, points) => options.max_frames.map_or(points.len(), |most| most.min(points.len())),
@@ -32,8 +32,8 @@ impl Selection {
     }
 }
 
-/// Selects the sample points, as far as no frame must be decoded for it.
-pub(super) fn select(options: &FrameOptions, video: &mut Video) -> Result<Selection> {
+/// Selects the sample points as far as possible without decoding.
+pub(super) fn select(options: &FrameOptions, video: &mut VideoSource) -> Result<Selection> {
     let (sampling, limits) = (&options.sampling, &options.limits);
     if matches!(sampling.sampling, Sampling::Keyframes) {
         video.index_all()?;
@@ -49,13 +49,13 @@ pub(super) fn select(options: &FrameOptions, video: &mut Video) -> Result<Select
     Ok(Selection::Plan(plan))
 }
 
-/// Scans the whole range at a small size, and chooses.
+/// Scans the whole range at low resolution and chooses the sample points.
 pub(super) async fn scan(
     options: &FrameOptions,
-    video: Video,
+    video: VideoSource,
     (range, points): (TimeRange, Vec<Timestamp>),
     context: &Context,
-) -> Result<(Video, SamplePlan)> {
+) -> Result<(VideoSource, SamplePlan)> {
     context.events.send(Event::Scanning { n_points: points.len() }).await;
     let (sampling, limits, context) = (options.sampling.clone(), options.limits, context.clone());
     blocking(move || {
@@ -64,7 +64,7 @@ pub(super) async fn scan(
         video.reader()?.read(&points, SCAN_SIZE, &mut |frame| {
             context.check()?;
             let score = scorer.score(&frame)?;
-            // The frame that is displayed when the range begins may have come before it.
+            // The frame displayed at the start of the range may be older.
             let time = frame.time.max(range.start);
             scanned.extend(scorer.signature().map(|look| Scanned { time, score, look }));
             context.events.blocking_send(Event::Frame { n_done: scanned.len(), time });

@@ -3,7 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::extract::{Extracted, Extraction, FrameOptions, FrameStream};
+use super::extract::{Extracted, Extraction, FrameStream};
+use super::frame_options::FrameOptions;
 use super::input::blocking;
 use super::run::Context;
 use super::select::{Selection, select};
@@ -22,7 +23,7 @@ use crate::prompt;
 use crate::report::{self, Report, write};
 use crate::time::{TimeRange, Timestamp};
 use crate::timeline::{Timeline, TimelineFrame};
-use crate::video::Video;
+use crate::video::VideoSource;
 
 /// A summary of one source.
 #[derive(Clone)]
@@ -71,7 +72,8 @@ async fn gather(task: Summarize, context: &Context, timer: &mut StageTimer) -> R
     if let Some(url) = &task.analysis.prompt.image_url {
         let timeline = Timeline::new(TimeRange::new(Timestamp::ZERO, Timestamp::ZERO), Vec::new(), None);
         let media = MediaInfo::new(url, "picture, not opened");
-        let report = Report::new(media, report::Sampling::default(), &timeline, "the picture was not opened here");
+        let report =
+            Report::new(media, report::SamplingSummary::default(), &timeline, "the picture was not opened here");
         return Ok(Evidence { task, report, timeline, changes: Vec::new() });
     }
     let (options, source) = (task.options.clone(), task.source.clone());
@@ -108,7 +110,7 @@ fn evidence_report(info: MediaInfo, kept: KeptFrames, transcript: FoundTranscrip
     let timeline = Timeline::new(range, kept.frames, transcript.transcript);
     let (sampling, decoder, problems) = match kept.extraction {
         Some(Extraction { sampling, decoder, problems, .. }) => (sampling, Some(decoder), problems),
-        None => (report::Sampling::default(), None, Vec::new()),
+        None => (report::SamplingSummary::default(), None, Vec::new()),
     };
     let mut report = Report::new(info, sampling, &timeline, &transcript.reason);
     for (frame, reason) in report.frames.iter_mut().zip(kept.reasons) {
@@ -122,7 +124,7 @@ fn evidence_report(info: MediaInfo, kept: KeptFrames, transcript: FoundTranscrip
 }
 
 /// The video, where there is one, and its selected sample points.
-type Selected = Option<(Video, Selection)>;
+type Selected = Option<(VideoSource, Selection)>;
 
 /// The task and its selection, with fewer or smaller frames where the spending limit needs it; and what was changed.
 fn within_limit(

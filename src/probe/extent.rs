@@ -1,17 +1,17 @@
-//! Whether a file ends before its own head says it should: decoders of a cut file often report nothing.
+//! Detects truncated files from their structure. Decoders of a truncated file often report nothing.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-/// What the file's structure says is missing at its end; None where nothing is, or where the format cannot tell.
+/// Describes what is missing at the end of the file; None where nothing is, or where the format does not tell.
 pub(super) fn missing_end(path: &Path, size: u64) -> Option<String> {
     let mut file = File::open(path).ok()?;
     let mut head = [0u8; 12];
     file.read_exact(&mut head).ok()?;
     if head.starts_with(&[0xff, 0xd8, 0xff]) {
         let is_cut = jpeg_has_end(path)? == JpegEnd::Missing;
-        return is_cut.then(|| format!("the JPEG ends after {size} bytes without its end marker"));
+        return is_cut.then(|| format!("the JPEG ends after {size} bytes without an end marker"));
     }
     let claimed = match &head {
         [_, _, _, _, b'f', b't', b'y', b'p', ..]
@@ -24,7 +24,7 @@ pub(super) fn missing_end(path: &Path, size: u64) -> Option<String> {
         [0x47, ..] if is_transport_stream(&mut file) => size.div_ceil(188) * 188,
         _ => return None,
     };
-    (claimed > size).then(|| format!("the file ends after {size} of the {claimed} bytes that its structure claims"))
+    (claimed > size).then(|| format!("the file ends after {size} of the {claimed} bytes that its header states"))
 }
 
 #[derive(PartialEq, Eq)]
@@ -33,11 +33,11 @@ enum JpegEnd {
     Missing,
 }
 
-/// Walks a JPEG's segments (ITU T.81, annex B) to its end marker; a thumbnail's own marker lies inside a segment.
+/// Follows a JPEG's segments (ITU T.81, annex B) to its end marker. The marker of a thumbnail lies inside a segment.
 fn jpeg_has_end(path: &Path) -> Option<JpegEnd> {
     let mut bytes = std::io::BufReader::new(File::open(path).ok()?).bytes().skip(2);
     let mut next = || bytes.next()?.ok();
-    // Outside of coded data a marker follows at once; inside, 0xff is escaped by a 0 behind it.
+    // Outside of coded data a marker follows directly; inside, 0xff is escaped by a following 0.
     loop {
         let Some(byte) = next() else { return Some(JpegEnd::Missing) };
         if byte != 0xff {
@@ -66,7 +66,7 @@ fn jpeg_has_end(path: &Path) -> Option<JpegEnd> {
 /// The end of the last top-level box of an mp4 or mov.
 fn boxes_end(file: &mut File, size: u64) -> Option<u64> {
     let mut at = 0u64;
-    // Fragmented files hold two boxes for each fragment; the walk reads 16 bytes of each.
+    // Fragmented files have two boxes per fragment; 16 bytes of each are read.
     for _ in 0..1_000_000 {
         if at >= size {
             return Some(at);
@@ -92,7 +92,7 @@ fn boxes_end(file: &mut File, size: u64) -> Option<u64> {
     None
 }
 
-/// The end of a PNG's last chunk (`IEND`), or of the one that the file breaks off in.
+/// The end of a PNG's last chunk (`IEND`), or of the truncated one.
 fn chunks_end(file: &mut File) -> Option<u64> {
     let mut at = 8u64;
     for _ in 0..1_000_000 {
@@ -110,7 +110,7 @@ fn chunks_end(file: &mut File) -> Option<u64> {
     None
 }
 
-/// The end of the last top-level object of an ASF file (WMV); None where one was written without its size, as streams are.
+/// The end of the last top-level object of an ASF file (WMV); None where one has no size, as in streams.
 fn objects_end(file: &mut File, size: u64) -> Option<u64> {
     const HEAD_BYTES: u64 = 24;
     let mut at = 0u64;
@@ -129,7 +129,7 @@ fn objects_end(file: &mut File, size: u64) -> Option<u64> {
     None
 }
 
-/// 0 and all-ones mean "not known when written".
+/// 0 and all ones mean "unknown".
 fn riff_end(length: u32) -> Option<u64> {
     (length != 0 && length != u32::MAX).then(|| u64::from(length) + 8)
 }

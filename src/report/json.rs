@@ -6,8 +6,8 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::{
-    MadeWith, Missing, Report, ReportFrame, SCHEMA_VERSION, Sampling, StageTime, Status, Total, TranscriptOutcome,
-    WindowReport,
+    MadeWith, Missing, Report, ReportFrame, SCHEMA_VERSION, SamplingSummary, StageTime, Status, Total,
+    TranscriptOutcome, WindowReport,
 };
 use crate::chat::ChatResponse;
 use crate::chat::ModelDescription;
@@ -20,7 +20,7 @@ struct Document<'a> {
     schema_version: u32,
     status: Status,
     media: MediaInfo,
-    sampling: &'a Sampling,
+    sampling: &'a SamplingSummary,
     words_before_frames: Option<&'a str>,
     frames: &'a [ReportFrame],
     contact_sheets: &'a [String],

@@ -1,44 +1,44 @@
-//! Which frames of a video that was looked at in small are worth a closer look.
+//! Chooses sample points from a low-resolution scan of the video.
 
 use std::collections::BTreeMap;
 
-use super::options::{Sampling, SamplingOptions};
 use super::sample_plan::{SamplePlan, SamplePoint, check_count};
+use super::spec::{Sampling, SamplingSpec};
 use crate::error::Result;
 use crate::frame_diff::{self, Difference, FrameScore, Recent, Signature};
 use crate::limits::Limits;
 use crate::media::FrameReason;
 use crate::time::{TimeRange, Timestamp};
 
-/// A frame as it was seen in small.
+/// A frame of the low-resolution scan.
 #[derive(Clone, Debug)]
 pub struct Scanned {
     /// Presentation time on the shared clock.
     pub time: Timestamp,
-    /// What was measured on it; its change is to the scanned frame before.
+    /// Its score; the change is from the previous scanned frame.
     pub score: FrameScore,
-    /// What it looks like.
+    /// Its signature.
     pub look: Signature,
 }
 
-/// Of a budget at most this part, in tenths, goes to moments that are there so that no long stretch is left out.
+/// Maximum share of a budget, in tenths, for points that only limit the longest gap.
 const FLOOR_TENTHS: usize = 3;
 
-/// A shot is shown by the sharpest frame of its first two seconds: what blends in has come, what moves out has not gone.
+/// A shot is represented by the sharpest frame of its first two seconds, after a transition and before later changes.
 const SETTLE_MILLIS: i64 = 2000;
 
 /// Chooses among `scanned` (in time order, all in `range`) for [`Sampling::Scenes`] and [`Sampling::Budget`].
 ///
-/// A budget of `n` frames is spent so: the first and the last frame; then one frame of each shot, those that show
-/// something new before those that show again what came a few shots earlier, stronger changes first; then, from at
-/// most three tenths of the budget, a floor; and the rest where the most happens. With `F` = 0.3 `n` rounded down (at
-/// least 1), no two neighbouring points are further apart than the range's length divided by `F`, plus the longest
-/// distance between two scanned frames: a stretch of length `g` needs `ceil(g F / length) - 1` points to be cut to
-/// that, and the sum of these over all stretches stays below `F`, however the other points lie.
+/// A budget of `n` frames is spent in this order: the first and the last frame; one frame of each shot, new shots before
+/// repetitions of recent ones, stronger changes first; points that limit the longest gap, at most three tenths of the
+/// budget; and the rest where the video changes most. With `F` = 0.3 `n` rounded down (at least 1), no two adjacent points
+/// are further apart than the range's length divided by `F`, plus the longest distance between two scanned frames: a gap
+/// of length `g` needs `ceil(g F / length) - 1` points, and the sum of these over all gaps is below `F`, wherever the other
+/// points are.
 ///
 /// # Errors
 /// [`ErrorKind::Limit`](crate::ErrorKind::Limit) for more points than `limits.max_frames`.
-pub fn choose(options: &SamplingOptions, range: TimeRange, scanned: &[Scanned], limits: &Limits) -> Result<SamplePlan> {
+pub fn choose(options: &SamplingSpec, range: TimeRange, scanned: &[Scanned], limits: &Limits) -> Result<SamplePlan> {
     let shots = shots(scanned);
     let n_shots = shots.len();
     let max = options.max_frames.unwrap_or(usize::MAX);
@@ -53,11 +53,11 @@ pub fn choose(options: &SamplingOptions, range: TimeRange, scanned: &[Scanned], 
 
 /// Consecutive scanned frames without a cut between them.
 struct ScannedShot {
-    /// Position of the frame that stands for it.
+    /// Position of the frame that represents it.
     shown_by: usize,
-    /// How much changed where it begins, 0 to 1.
+    /// The change at its start, 0 to 1.
     change: f64,
-    /// Whether it shows what one of the shots before it showed.
+    /// Whether it repeats a recent shot.
     is_repeated: bool,
 }
 
@@ -79,26 +79,26 @@ fn shots(scanned: &[Scanned]) -> Vec<ScannedShot> {
     starts.iter().enumerate().map(shot).collect()
 }
 
-/// The `max` shots that are most worth seeing, best first: new ones before repeated ones, then by change.
+/// The `max` best shots, best first: new ones before repeated ones, then by change.
 fn strongest(mut shots: Vec<ScannedShot>, max: usize) -> impl Iterator<Item = ScannedShot> {
-    // A stable sort: of equals the earlier comes first.
+    // The sort is stable: of equal shots the earlier comes first.
     shots.sort_by(|a, b| a.is_repeated.cmp(&b.is_repeated).then(b.change.total_cmp(&a.change)));
     shots.into_iter().take(max)
 }
 
-/// Positions among `scanned` with their reasons: `n` of them, or all where there are fewer.
+/// Positions in `scanned` with their reasons: `n` of them, or all where there are fewer.
 fn budget(scanned: &[Scanned], shots: Vec<ScannedShot>, n: usize) -> BTreeMap<usize, FrameReason> {
     let mut chosen = BTreeMap::new();
     let Some(last) = scanned.len().checked_sub(1) else { return chosen };
     if n == 1 {
-        // The one frame that stands for all: of the shot that is most worth seeing.
+        // One frame of the best shot.
         chosen.extend(strongest(shots, 1).map(|shot| (shot.shown_by, FrameReason::Scene)));
         return chosen;
     }
     chosen.insert(0, FrameReason::First);
     chosen.entry(last).or_insert(FrameReason::Last);
     let n_floor = (n.saturating_mul(FLOOR_TENTHS) / 10).max(1);
-    // The floor needs at most one point less than stretches.
+    // Limiting the gaps needs at most `n_floor - 1` points.
     let n_shots = (n + 1).saturating_sub(chosen.len() + n_floor);
     let mut n_taken = 0;
     for shot in strongest(shots, usize::MAX) {
@@ -115,7 +115,7 @@ fn budget(scanned: &[Scanned], shots: Vec<ScannedShot>, n: usize) -> BTreeMap<us
     chosen
 }
 
-/// Adds the fewest points that cut every stretch between neighbours to the `n_floor`th part of the whole.
+/// Adds the fewest points that limit every gap to the `n_floor`th part of the whole.
 fn lay_floor(scanned: &[Scanned], chosen: &mut BTreeMap<usize, FrameReason>, n_floor: usize) {
     let seconds = |i: usize| scanned[i].time.secs_f64();
     let longest = (seconds(scanned.len() - 1) - seconds(0)) / n_floor as f64;
@@ -127,7 +127,7 @@ fn lay_floor(scanned: &[Scanned], chosen: &mut BTreeMap<usize, FrameReason>, n_f
             continue;
         }
         let part = (to - from) / n_parts;
-        // The points may move by this much, towards sharper frames, without a stretch growing too long.
+        // Points may move this far, towards sharper frames, without exceeding the limit.
         let slack = (longest - part) / 2.0;
         for k in 1..n_parts as usize {
             let target = from + part * k as f64;
@@ -150,8 +150,8 @@ fn lay_floor(scanned: &[Scanned], chosen: &mut BTreeMap<usize, FrameReason>, n_f
     }
 }
 
-/// Adds points until there are `n`: each time the stretch in which the most happens is halved by what happens, with
-/// change and time weighed alike, so that a picture that stands still gets its share too.
+/// Adds points until there are `n`. Each time the gap with the largest share of change and time, equally weighted, is
+/// halved, so that still parts get their share, too.
 fn fill(scanned: &[Scanned], chosen: &mut BTreeMap<usize, FrameReason>, n: usize) {
     let all_change: f64 = scanned.iter().skip(1).map(|frame| frame.score.change).sum();
     let all_time = scanned[scanned.len() - 1].time.minus(scanned[0].time).secs_f64();
@@ -166,7 +166,7 @@ fn fill(scanned: &[Scanned], chosen: &mut BTreeMap<usize, FrameReason>, n: usize
     while ends.len() < n.min(scanned.len()) {
         let width = |at: &usize| so_far[ends[*at + 1]] - so_far[ends[*at]];
         let has_room = |at: &usize| ends[at + 1] - ends[*at] > 1;
-        // Reversed: of equals the earliest.
+        // Reversed, so that of equal gaps the earliest is halved.
         let widest = (0..ends.len().saturating_sub(1)).rev().filter(has_room);
         let Some(widest) = widest.max_by(|a, b| width(a).total_cmp(&width(b))) else { break };
         let (from, to) = (ends[widest], ends[widest + 1]);
@@ -206,7 +206,7 @@ mod tests {
 
     fn chosen(sampling: Sampling, max: Option<usize>, scanned: &[Scanned]) -> SamplePlan {
         let end = scanned[scanned.len() - 1].time.plus(Timestamp::from_millis(1));
-        let options = SamplingOptions { sampling, start: None, end: None, max_frames: max };
+        let options = SamplingSpec { sampling, start: None, end: None, max_frames: max };
         choose(&options, TimeRange::new(scanned[0].time, end), scanned, &Limits::default()).unwrap()
     }
 

@@ -1,7 +1,7 @@
-//! Sample points that need no decoding: an interval, given times, keyframes, and the points of a scan.
+//! Plans sample points that need no decoding: intervals, given times, keyframes, and the points of a scan.
 
-use super::options::{Sampling, SamplingOptions, range};
 use super::sample_plan::{SamplePlan, SamplePoint, check_count, thin};
+use super::spec::{Sampling, SamplingSpec, range};
 use crate::advice::{Advice, Setting};
 use crate::error::{Error, ErrorCode, Result};
 use crate::limits::Limits;
@@ -17,7 +17,7 @@ use crate::time::{TimeRange, Timestamp};
 /// # Errors
 /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) for an interval of 0, an empty range, times outside of it, a live source without
 /// an end, or a live source with a method that needs the times of all frames; [`ErrorKind::Limit`](crate::ErrorKind::Limit) for more points than `limits.max_frames`.
-pub fn plan(options: &SamplingOptions, media: Option<TimeRange>, limits: &Limits) -> Result<SamplePlan> {
+pub fn plan(options: &SamplingSpec, media: Option<TimeRange>, limits: &Limits) -> Result<SamplePlan> {
     let range = range(options, media)?;
     let (points, interval, n_before_limit) = match &options.sampling {
         Sampling::At(moments) => {
@@ -60,7 +60,7 @@ pub fn plan(options: &SamplingOptions, media: Option<TimeRange>, limits: &Limits
 /// # Errors
 /// As [`plan`]; [`ErrorKind::Usage`](crate::ErrorKind::Usage) where no keyframe is in the range.
 pub fn keyframes(
-    options: &SamplingOptions,
+    options: &SamplingSpec,
     media: TimeRange,
     keyframes: &[Timestamp],
     limits: &Limits,
@@ -90,7 +90,7 @@ const MAX_SCAN_POINTS: i64 = 15_000;
 /// # Errors
 /// As [`plan`].
 pub fn scan_points(
-    options: &SamplingOptions,
+    options: &SamplingSpec,
     media: TimeRange,
     last_frame: Timestamp,
 ) -> Result<(TimeRange, Vec<Timestamp>)> {
@@ -114,7 +114,7 @@ fn n_points(range: TimeRange, interval: Timestamp) -> Result<u64> {
         let advice = Advice::SetTo(Setting::Interval, "5s".to_owned());
         return Err(Error::setting(Setting::Interval, "must be longer than 0", advice));
     }
-    // In ticks of the interval itself, "length / interval, rounded up" is exact: one tick of this base is a part of it.
+    // In ticks of the interval's own base, "length / interval, rounded up" is exact.
     let length = range.length();
     let whole = i128::from(length.floor_to(interval.base())) / i128::from(interval.ticks());
     let mut n = i64::try_from(whole).unwrap_or(i64::MAX - 1).max(0);
@@ -131,8 +131,8 @@ mod tests {
     use crate::time::TimeBase;
     use proptest::prelude::*;
 
-    fn options(interval: Timestamp, max_frames: Option<usize>) -> SamplingOptions {
-        SamplingOptions { sampling: Sampling::Interval(interval), start: None, end: None, max_frames }
+    fn options(interval: Timestamp, max_frames: Option<usize>) -> SamplingSpec {
+        SamplingSpec { sampling: Sampling::Interval(interval), start: None, end: None, max_frames }
     }
 
     fn media(millis: i64) -> TimeRange {
@@ -190,9 +190,9 @@ mod tests {
         let mut late = options(second, None);
         late.start = Some(Timestamp::from_millis(1000));
         assert!(matches!(plan(&late, Some(media(1000)), &limits), Err(Error { kind: ErrorKind::Usage, .. })));
-        let at = SamplingOptions { sampling: Sampling::At(vec![second]), ..late };
+        let at = SamplingSpec { sampling: Sampling::At(vec![second]), ..late };
         assert!(matches!(
-            plan(&SamplingOptions { start: None, ..at }, Some(media(1000)), &limits),
+            plan(&SamplingSpec { start: None, ..at }, Some(media(1000)), &limits),
             Err(Error { kind: ErrorKind::Usage, .. })
         ));
     }

@@ -1,4 +1,4 @@
-//! The result of sampling: which moments, and why.
+//! The result of sampling: sample points and their reasons.
 
 use crate::advice::{Advice, Setting};
 use crate::error::{Error, Result};
@@ -22,9 +22,9 @@ pub struct SamplePlan {
     pub points: Vec<SamplePoint>,
     /// The range that they cover.
     pub range: TimeRange,
-    /// Distance between the points before any were left out; None where they are not equally spaced.
+    /// Distance of the points before `max_frames` was applied; None where they are not equally spaced.
     pub interval: Option<Timestamp>,
-    /// Number of points before `max_frames` thinned them out.
+    /// Number of points before `max_frames` was applied.
     pub n_before_limit: u64,
 }
 
@@ -42,7 +42,7 @@ impl SamplePlan {
         self.points.get(next).or(self.points.last()).map(|point| point.reason)
     }
 
-    /// The longest stretch between neighbouring points, the range's ends included; None without points.
+    /// The longest gap between adjacent points, including both ends of the range; None without points.
     #[must_use]
     pub fn longest_gap(&self) -> Option<Timestamp> {
         let ends = self.points.first()?.at.minus(self.range.start).max(self.range.end.minus(self.points.last()?.at));

@@ -1,4 +1,4 @@
-//! Frames side by side on one picture, each with its number and time in a margin below it.
+//! Contact sheets: frames side by side on one image, each with its number and time below it.
 
 use opencv::core::{CV_8UC3, Mat, MatTraitConst as _, MatTraitConstManual as _, Point, Rect, Scalar, Size};
 use opencv::imgproc;
@@ -7,28 +7,28 @@ use crate::error::{Error, Result};
 use crate::media::Frame;
 use crate::time::Timestamp;
 
-/// Pictures across and down of a full sheet.
+/// Columns and rows of a full sheet.
 const ACROSS: i32 = 5;
 const DOWN: i32 = 10;
-/// Width of one picture, space around it and height of the line below it, in pixels.
+/// Width of one tile, space around it and height of its caption, in pixels.
 const TILE_WIDTH: i32 = 320;
 const GAP: i32 = 8;
 const LINE: i32 = 24;
 
-/// Draws frames onto sheets of fifty. Holds one sheet: about 10 MB where the frames are 16 by 9.
+/// Draws frames onto sheets of 50. Holds one sheet in memory: about 10 MB for 16:9 frames.
 #[derive(Default)]
 pub struct ContactSheets {
     canvas: Option<Mat>,
     n_drawn: i32,
-    /// Size of one picture, that of the first.
+    /// Size of one tile, from the first frame.
     tile: Size,
 }
 
 impl ContactSheets {
-    /// Draws a frame; returns the sheet that this one filled. The sheet's times are 0.
+    /// Draws a frame and returns the sheet if it is now full. The sheet's own times are 0.
     ///
     /// # Errors
-    /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) where OpenCV cannot draw it.
+    /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) where OpenCV cannot draw the frame.
     pub fn add(&mut self, frame: &Frame) -> Result<Option<Frame>> {
         self.draw(frame).map_err(|source| {
             Error::malformed(format!("frame #{}", frame.frame_idx), "OpenCV could not draw it", "").because(source)
@@ -36,7 +36,7 @@ impl ContactSheets {
         Ok(if self.n_drawn == ACROSS * DOWN { self.take() } else { None })
     }
 
-    /// The sheet that was begun; None where there is none.
+    /// Returns the last, partly filled sheet; None where there is none.
     #[must_use]
     pub fn finish(mut self) -> Option<Frame> {
         self.take()
@@ -47,7 +47,7 @@ impl ContactSheets {
         let picture = Mat::new_rows_cols_with_bytes::<opencv::core::Vec3b>(height, width, &frame.rgb)?;
         if self.canvas.is_none() {
             let tile_height = i64::from(TILE_WIDTH) * i64::from(height) / i64::from(width.max(1));
-            // A picture a hundred times taller than wide is not drawn in full.
+            // A very tall frame is squeezed to at most twice the tile's width.
             self.tile = Size::new(TILE_WIDTH, tile_height.clamp(1, i64::from(TILE_WIDTH) * 2) as i32);
             let (w, h) = (GAP + ACROSS * (TILE_WIDTH + GAP), GAP + DOWN * (self.tile.height + LINE + GAP));
             self.canvas = Some(Mat::new_rows_cols_with_default(h, w, CV_8UC3, Scalar::all(255.0))?);

@@ -1,22 +1,22 @@
-//! Which packets must be decoded for which frames: pure, checked against brute force.
+//! Decode planning: which packets to decode for which frames. Pure, and tested against brute force.
 
 use super::index::PacketEntry;
 
-/// A run of packets, in decoding order, that yields some wanted frames when decoded from a fresh decoder.
+/// Consecutive packets, in decoding order, that yield the wanted frames when decoded with a fresh decoder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Span {
     /// First packet: a keyframe, or the stream's first packet.
     pub(super) start: usize,
-    /// First packet that is no longer needed.
+    /// One past the last packet that is needed.
     pub(super) end: usize,
     /// Presentation times of the wanted frames, sorted.
     pub(super) wanted: Vec<i64>,
 }
 
-/// Plans the spans for `wanted` (sorted pts, each one of a packet). Spans are in order and share no packet.
+/// Plans the spans for `wanted` (sorted, each the pts of a packet). Spans are in order and share no packet.
 ///
-/// A frame is decoded from the last keyframe that comes no later than it in both orders: a frame that leads a
-/// keyframe (stored after it, shown before it) may refer to the group before.
+/// Decoding starts at the last keyframe that is not later than the frame, both in decoding and in presentation order: a
+/// leading frame (stored after a keyframe, displayed before it) may refer to the previous GOP.
 pub(super) fn spans(packets: &[PacketEntry], wanted: &[i64]) -> Vec<Span> {
     let keys: Vec<usize> = (0..packets.len()).filter(|i| packets[*i].is_key).collect();
     let mut spans: Vec<Span> = Vec::new();
@@ -24,7 +24,7 @@ pub(super) fn spans(packets: &[PacketEntry], wanted: &[i64]) -> Vec<Span> {
         let start =
             keys[..keys.partition_point(|key| *key <= first)].iter().rev().find(|key| packets[**key].pts <= pts);
         let start = start.copied().unwrap_or(0);
-        // A span that would begin inside its neighbour becomes part of it: the packets in common are decoded once.
+        // Overlapping spans are merged, so that shared packets are decoded once.
         let mut span = Span { start, end: last + 1, wanted: vec![pts] };
         while let Some(before) = spans.pop_if(|before| span.start < before.end) {
             span.start = span.start.min(before.start);
@@ -36,7 +36,7 @@ pub(super) fn spans(packets: &[PacketEntry], wanted: &[i64]) -> Vec<Span> {
     spans
 }
 
-/// For each wanted pts its first and last packet (two where a frame comes as two fields).
+/// For each wanted pts its first and last packet (two packets where each holds one field).
 fn places(packets: &[PacketEntry], wanted: &[i64]) -> Vec<(i64, usize, usize)> {
     let mut places: Vec<Option<(usize, usize)>> = vec![None; wanted.len()];
     for (i, packet) in packets.iter().enumerate() {

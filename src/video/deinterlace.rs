@@ -1,19 +1,19 @@
-//! Whether an interlaced picture shows a comb: its two fields are of different moments, and something moved between.
+//! Detects combing: the two fields of an interlaced frame differ because something moved between them.
 
 use ffmpeg_the_third as ffmpeg;
 use ffmpeg_the_third::ffi;
 
-/// Levels of 255 that neighbouring lines differ by where there is a comb; noise and fine structure stay below.
+/// Minimum difference of adjacent lines in a comb, in 8-bit levels. Noise and fine detail stay below.
 const CONTRAST: i32 = 16;
-/// Levels that lines of the same field differ by at most within a comb.
+/// Maximum difference of lines of the same field in a comb, in 8-bit levels.
 const SAMENESS: i32 = 8;
-/// One in so many of the pixels that are looked at makes a comb.
+/// A frame is combed if more than one in this many examined pixels is.
 const SHARE: u32 = 4000;
 
-/// Looks at luma alone. False also where the picture cannot be taken apart: where its planes' lines do not halve.
+/// Examines luma only. Also false where the frame cannot be split into fields because the number of lines is not even.
 ///
-/// A pixel is part of a comb where it differs from the lines above and beneath in the same sense, while the next lines
-/// but one, which are of its own field, are like it. A thin line of the scene has no such neighbours.
+/// A pixel is combed if it differs from the lines above and below in the same direction, but resembles the lines two
+/// above and two below, which belong to its own field. A thin line in the scene has no such neighbours.
 pub(super) fn is_combed(frame: &ffmpeg::frame::Video) -> bool {
     let (width, height) = (frame.width() as usize, frame.height() as usize);
     if height < 8 {
@@ -22,7 +22,7 @@ pub(super) fn is_combed(frame: &ffmpeg::frame::Video) -> bool {
     // SAFETY: the frame and its format's descriptor (null for a number that is no format) live while it is borrowed. The
     // sample at (x, y) of the first component, x < width and y < height, lies in the plane that the descriptor names;
     // it takes two bytes where its depth is above 8.
-    #[expect(unsafe_code, reason = "the wrapper has no access to components, and takes lines to run downwards")]
+    #[expect(unsafe_code, reason = "the wrapper gives no access to components and assumes a positive line size")]
     let sample = unsafe {
         let source = &*frame.as_ptr();
         let descriptor = ffi::av_pix_fmt_desc_get(ffi::AVPixelFormat(source.format));
@@ -30,7 +30,7 @@ pub(super) fn is_combed(frame: &ffmpeg::frame::Video) -> bool {
         if descriptor.is_null() || (*descriptor).flags & skipped as u64 != 0 {
             return false;
         }
-        // Lines of chroma, fewer than those of luma, must halve as well.
+        // Each chroma plane must split into fields, too.
         if !height.is_multiple_of(2 << (*descriptor).log2_chroma_h) {
             return false;
         }

@@ -1,4 +1,4 @@
-//! Where the frames of a video are: their times, read from the packets without decoding.
+//! The frame index of a video: presentation times and packets, read without decoding.
 
 mod cache;
 mod entry;

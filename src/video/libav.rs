@@ -1,9 +1,8 @@
-//! Frames straight through libav, decoding only what the wanted ones need.
+//! Reads frames with libav and decodes only what the wanted frames need.
 //!
-//! One thread reads packets in file order and hands each span's packets to a decoder thread; several spans are decoded
-//! at the same time, each by one single-threaded decoder; frames leave in order. Packets that no wanted frame
-//! refers to are skipped inside the decoder. A wanted frame that does not come out is looked for again by decoding
-//! everything from further back; exactness is never traded for speed.
+//! One thread reads packets in file order and sends each span's packets to a decoder thread. Spans are decoded in
+//! parallel by single-threaded decoders, and frames are returned in order. The decoder skips packets that no wanted frame
+//! refers to. Where a wanted frame does not come out, all packets from an earlier keyframe are decoded to find it.
 
 mod feed;
 
@@ -22,13 +21,13 @@ use crate::media::{Frame, VideoStream};
 use crate::time::Timestamp;
 use feed::{Budget, Feeder, Queued};
 
-/// Bytes of decoded pictures that wait for the sink, for each span in work.
+/// Bytes of decoded frames queued for the sink, per active span.
 const PICTURE_QUEUE_BYTES: usize = 16 << 20;
 
-/// What a decoder holds for each pixel of a frame: eight frames of 10-bit 4:2:0 (HEVC at 4K held 200 MB).
+/// Memory of a decoder per pixel of a frame: eight frames of 10-bit 4:2:0 (measured: 200 MB for HEVC at 4K).
 const DECODER_BYTES_PER_PIXEL: u64 = 24;
 
-/// All decoders together: two of 4K, eight of 1080p.
+/// Memory of all decoders together: two of 4K, eight of 1080p.
 const DECODERS_BYTES: u64 = 400 << 20;
 
 /// Reads indexed files.
@@ -39,14 +38,14 @@ pub(super) struct PlannedReader<'a> {
     limits: Limits,
 }
 
-/// A decoded picture and its presentation time.
-type Picture = (i64, Vec<u8>);
+/// Presentation time in ticks and RGB24 rows.
+type DecodedPicture = (i64, Vec<u8>);
 
-/// A span on its way to a decoder thread.
+/// A span queued for a decoder thread.
 struct SpanWork {
     wanted: Vec<i64>,
     packets: Receiver<Queued>,
-    pictures: std::sync::mpsc::SyncSender<Picture>,
+    pictures: std::sync::mpsc::SyncSender<DecodedPicture>,
 }
 
 impl<'a> PlannedReader<'a> {
@@ -54,15 +53,15 @@ impl<'a> PlannedReader<'a> {
         Self { path, stream, index, limits }
     }
 
-    /// Decodes `spans` on all cores and gives each span's pictures to `take`, spans and pictures in order.
+    /// Decodes `spans` on all cores and passes each span's frames to `take`, in order.
     fn decode(
         &self,
         spans: &[Span],
         size: (u32, u32),
-        take: &mut dyn FnMut(&Span, &Receiver<Picture>) -> Result<()>,
+        take: &mut dyn FnMut(&Span, &Receiver<DecodedPicture>) -> Result<()>,
     ) -> Result<Counts> {
-        // Single-threaded decoders on spans of their own use the cores best; where there are fewer spans than cores,
-        // each decoder works on several frames at a time.
+        // One single-threaded decoder per span uses the cores best. With fewer spans than cores, each decoder uses
+        // several threads.
         let pixels = u64::from(self.stream.width) * u64::from(self.stream.height);
         let n_cores = n_cores().min((DECODERS_BYTES / (pixels * DECODER_BYTES_PER_PIXEL).max(1)) as usize).max(1);
         let n_workers = n_cores.min(spans.len()).max(1);
@@ -74,7 +73,7 @@ impl<'a> PlannedReader<'a> {
             .map(|_| demuxer.video_decoder(self.stream.stream_idx, n_threads))
             .collect::<Result<Vec<_>>>()?;
         let counts = Mutex::new(Counts::default());
-        // One span waits for a free decoder while each decoder has one.
+        // One span is queued while each decoder works on another.
         let (work_sender, work) = sync_channel::<SpanWork>(1);
         let work = Arc::new(Mutex::new(work));
         let (order_sender, order) = sync_channel(n_workers + 1);
@@ -116,18 +115,18 @@ impl<'a> PlannedReader<'a> {
                     break;
                 }
             }
-            // Whoever still works sees that nobody takes its pictures.
+            // Stops the decoders that are still running.
             drop(order);
-            let fed = feeding.join().unwrap_or_else(|_| {
-                Err(Error::malformed(self.path.display(), "reading its packets failed in itself", ""))
-            });
+            let fed = feeding
+                .join()
+                .unwrap_or_else(|_| Err(Error::malformed(self.path.display(), "the packet reader crashed", "")));
             taken.and(fed)
         })?;
         Ok(counts.into_inner().unwrap_or_default())
     }
 
-    /// Looks again for the pictures at `wanted` (sorted pts) by decoding every packet from `start` on.
-    fn decode_all_from(&self, start: usize, wanted: &[i64], size: (u32, u32)) -> Result<(Vec<Picture>, Counts)> {
+    /// Decodes every packet from `start` until the frames at `wanted` (sorted pts) are found.
+    fn decode_all_from(&self, start: usize, wanted: &[i64], size: (u32, u32)) -> Result<(Vec<DecodedPicture>, Counts)> {
         let demuxer = Demuxer::open(self.path, &self.limits)?;
         let mut decoder = demuxer.video_decoder(self.stream.stream_idx, n_cores())?;
         let mut feeder = Feeder::new(demuxer, self.stream.stream_idx, self.index, Arc::new(Budget::default()));
@@ -149,19 +148,19 @@ impl<'a> PlannedReader<'a> {
         Ok((found, counts))
     }
 
-    /// Pictures that the plan did not bring: first from a few groups further back, then from the very start.
+    /// Searches for frames that the plan did not yield: first from three keyframes earlier, then from the start.
     fn search(
         &self,
         span: &Span,
         missing: &[i64],
         size: (u32, u32),
         may_start_over: &mut bool,
-    ) -> Result<(Vec<Picture>, Counts)> {
+    ) -> Result<(Vec<DecodedPicture>, Counts)> {
         if !self.index.is_exact {
-            // Everything was decoded already.
+            // Everything has been decoded already.
             return Ok((Vec::new(), Counts::default()));
         }
-        tracing::debug!(path = %self.path.display(), n = missing.len(), "frames did not come out as planned: decoding around them in full");
+        tracing::debug!(path = %self.path.display(), n = missing.len(), "frames did not decode as planned; decoding every packet around them");
         let keys_before = (0..span.start).rev().filter(|i| self.index.packets[*i].is_key);
         let further_back = keys_before.take(3).last().unwrap_or(0);
         let (found, mut counts) = self.decode_all_from(further_back, missing, size)?;
@@ -170,12 +169,12 @@ impl<'a> PlannedReader<'a> {
         }
         let (found, more) = self.decode_all_from(0, missing, size)?;
         counts.n_decoded += more.n_decoded;
-        // What a full decode does not bring either is not there; it is not asked for again at each damaged place.
+        // A frame that a full decode does not yield is lost. Do not repeat the full decode at each damaged place.
         *may_start_over = found.len() == missing.len();
         Ok((found, counts))
     }
 
-    /// Decodes one span, and gives its wanted pictures as they come.
+    /// Decodes one span and sends its wanted frames.
     fn decode_span(&self, decoder: &mut VideoDecoder, scaler: &mut Scaler, span: &SpanWork) -> Counts {
         let (mut counts, mut last) = (Counts::default(), None);
         let mut wanted = span.wanted.iter().copied().peekable();
@@ -211,14 +210,14 @@ impl<'a> PlannedReader<'a> {
         counts
     }
 
-    /// The presentation time that the index knows a frame by.
+    /// The presentation time of a frame in the index.
     fn time(&self, frame: &ffmpeg_the_third::frame::Video) -> Option<i64> {
-        // Where packets carry no times, the index has the decoder's guesses.
+        // Where packets carry no times, the index holds the decoder's estimates.
         frame.pts().filter(|_| self.index.is_exact).or(frame.timestamp())
     }
 }
 
-/// What the decoders met.
+/// Statistics of the decoders.
 #[derive(Clone, Copy, Default)]
 struct Counts {
     n_decoded: u64,
@@ -250,7 +249,7 @@ impl FrameReader for PlannedReader<'_> {
         let mut asked = wanted.iter().zip(&times).peekable();
         let mut may_start_over = true;
         let mut again = Counts::default();
-        let mut give = |(time, rgb): Picture, outcome: &mut ReadOutcome| -> Result<()> {
+        let mut give = |(time, rgb): DecodedPicture, outcome: &mut ReadOutcome| -> Result<()> {
             while let Some(((_, point), _)) = asked.next_if(|(_, asked)| **asked < time) {
                 outcome.missing.push(*point);
             }
@@ -263,7 +262,7 @@ impl FrameReader for PlannedReader<'_> {
         let counts = self.decode(&spans, size, &mut |span, pictures| {
             let mut expected = span.wanted.iter().copied().peekable();
             for picture in pictures {
-                // Frames come in order: those passed over will not come any more.
+                // Frames come in order: skipped ones will not follow.
                 let mut lost = Vec::new();
                 while let Some(time) = expected.next_if(|time| *time < picture.0) {
                     lost.push(time);

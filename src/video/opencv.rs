@@ -1,9 +1,9 @@
-//! Frames through OpenCV's `cv::VideoCapture`. `Mat` never leaves this file.
+//! Reads frames with OpenCV's `cv::VideoCapture`. `Mat` is not used outside of this file.
 //!
-//! What OpenCV 4.6 does not tell, and what is done about it: a read error looks like the end (what came is held
-//! against the index); `CAP_PROP_POS_MSEC` is 0 on the last frames, wrong where packets carry no times (frames are
-//! then counted); it always reads the first video stream. It takes every matrix for BT.601: `opencv/yuv.rs` takes
-//! that back. What cannot be taken back (`can_show`) is not read by it where libav can.
+//! Limits of OpenCV 4.6 and the remedies: a read error looks like the end of the file (the frames are compared with the
+//! index); `CAP_PROP_POS_MSEC` is 0 on the last frames, and wrong where packets carry no times (frames are then counted);
+//! only the first video stream is read. OpenCV converts every stream with the BT.601 matrix; `opencv/yuv.rs` reverses
+//! that. Streams for which it cannot be reversed (`can_show`) are read by libav.
 
 mod yuv;
 
@@ -68,11 +68,11 @@ impl FrameReader for FileReader<'_> {
     fn read(&mut self, points: &[Timestamp], size: (u32, u32), sink: &mut FrameSink<'_>) -> Result<ReadOutcome> {
         let wanted = self.index.wanted(points);
         let mut outcome = ReadOutcome { n_repeated: points.len() - wanted.len(), ..ReadOutcome::default() };
-        let mut picture = Picture::new(&self.stream, size);
+        let mut picture = BgrConverter::new(&self.stream, size);
         let mut incoming = Mat::default();
         let mut next = 0;
         let mut wanted = wanted.into_iter().peekable();
-        // Grabbing decodes; only what is wanted is also converted.
+        // Grabbing decodes; only wanted frames are also converted.
         while wanted.peek().is_some() && grab(&mut self.capture) {
             outcome.n_decoded += 1;
             let got = self.number(next);
@@ -96,7 +96,7 @@ impl FrameReader for FileReader<'_> {
     }
 }
 
-/// Reads a stream or a camera: each frame is looked at, since nobody knows what comes next.
+/// Reads a live stream or a camera. Decodes every frame.
 pub(super) struct LiveReader<'a> {
     capture: VideoCapture,
     name: String,
@@ -120,7 +120,7 @@ impl FrameReader for LiveReader<'_> {
         let mut outcome = ReadOutcome::default();
         let began = Instant::now();
         let (mut incoming, mut shown) = (Mat::default(), Mat::default());
-        let mut picture = Picture::new(self.stream, size);
+        let mut picture = BgrConverter::new(self.stream, size);
         let mut shown_at: Option<Timestamp> = None;
         let mut first = None;
         let mut points = points.iter().copied().peekable();
@@ -135,7 +135,7 @@ impl FrameReader for LiveReader<'_> {
             let clock = Timestamp::from_secs_f64(seconds).unwrap_or(Timestamp::ZERO);
             let time = clock.minus(*first.get_or_insert(clock));
             outcome.n_decoded += u64::from(is_open);
-            // The frame before was on the screen until this one came.
+            // The previous frame was displayed until this one came.
             if let Some(at) = shown_at {
                 let mut is_wanted = false;
                 while points.next_if(|point| !is_open && *point <= at || is_open && *point < time).is_some() {
@@ -152,13 +152,13 @@ impl FrameReader for LiveReader<'_> {
                 break;
             }
             std::mem::swap(&mut shown, &mut incoming);
-            // Where the clock stands still (no times in the stream), later points never come: the last frame's do.
+            // Where the stream has no times, the clock does not advance, and later points get the last frame.
             shown_at = Some(time.max(shown_at.unwrap_or(time)));
         }
         if outcome.n_frames == 0 {
             return Err(Error::malformed(
                 &self.name,
-                "no frame came",
+                "returned no frame",
                 "check the address, and that the sender is running",
             ));
         }
@@ -209,14 +209,14 @@ fn open_live(source: &Source) -> Result<VideoCapture> {
     let mut capture = capture.ok().filter(|c| c.is_opened().unwrap_or(false)).ok_or_else(|| {
         Error::io(
             Path::new(&source.name()),
-            std::io::Error::other("OpenCV could not open it: nothing answers there, or it is no video"),
+            std::io::Error::other("OpenCV could not open it: there is no answer, or it is not a video"),
         )
     })?;
     stored_orientation(&mut capture);
     Ok(capture)
 }
 
-/// Frames come as stored: they are turned here, after scaling, and mirrored where OpenCV would not.
+/// Turns off OpenCV's own rotation. The scaler rotates after scaling, and also mirrors, which OpenCV does not.
 fn stored_orientation(capture: &mut VideoCapture) {
     let _ = capture.set(videoio::CAP_PROP_ORIENTATION_AUTO, 0.0);
 }
@@ -243,8 +243,8 @@ fn retrieve(capture: &mut VideoCapture, picture: &mut Mat) -> bool {
     capture.retrieve(picture, 0).unwrap_or(false) && !picture.empty()
 }
 
-/// Whether OpenCV gives all that a picture of this stream needs. It drops transparency, leaves 8 bits of high dynamic range,
-/// and cuts off the ends of a full range that is not part of the pixel format's name (as it is in `yuvj420p`).
+/// Whether OpenCV can represent this stream. It drops transparency, reduces high dynamic range to 8 bits, and clips full
+/// range that is not part of the pixel format's name (as it is in `yuvj420p`).
 pub(super) fn can_show(stream: &VideoStream) -> bool {
     let format = stream.pixel_format.as_deref().unwrap_or_default();
     let is_transparent = ["yuva", "rgba", "bgra", "argb", "abgr", "gbrap", "ya8", "ya16", "pal8"];
@@ -254,9 +254,9 @@ pub(super) fn can_show(stream: &VideoStream) -> bool {
     !is_cut && !is_hdr && !is_transparent.iter().any(|name| format.starts_with(name))
 }
 
-/// What the first frame says of its colours: some codecs (VP8) tell them there alone.
+/// The colour tags of the first frame. Some codecs (VP8) carry them only there.
 fn decoded_tags(path: &Path, stream: &VideoStream, limits: &Limits) -> Result<ColorTags> {
-    /// Packets before the first frame comes out, at most.
+    /// Maximum number of packets before the first frame.
     const MAX_PACKETS: usize = 200;
     let mut demuxer = Demuxer::open(path, limits)?;
     demuxer.keep_only(&[stream.stream_idx]);
@@ -276,13 +276,13 @@ fn decoded_tags(path: &Path, stream: &VideoStream, limits: &Limits) -> Result<Co
     Ok(stream.color.clone())
 }
 
-/// What OpenCV gives, on its way to RGB as shown.
-struct Picture {
+/// Converts OpenCV's frames to upright RGB of the target size.
+struct BgrConverter {
     source: yuv::BgrToYuv,
     scaler: Scaler,
 }
 
-impl Picture {
+impl BgrConverter {
     fn new(stream: &VideoStream, size: (u32, u32)) -> Self {
         Self { source: yuv::BgrToYuv::new(stream), scaler: Scaler::new(stream, size) }
     }
@@ -290,7 +290,7 @@ impl Picture {
     fn upright_rgb(&mut self, stored: &Mat) -> std::result::Result<Vec<u8>, String> {
         let (width, height) = (stored.cols().max(1) as u32, stored.rows().max(1) as u32);
         if stored.typ() != core::CV_8UC3 || !stored.is_continuous() {
-            return Err("it is not of 8 bits and three channels".to_owned());
+            return Err("it does not have three channels of 8 bits".to_owned());
         }
         let bgr = stored.data_bytes().map_err(|e| e.message)?;
         let frame = self.source.frame(bgr, width, height);
@@ -302,13 +302,13 @@ fn broken(name: impl std::fmt::Display, reason: &str) -> Error {
     Error::malformed(name, format!("OpenCV could not convert a frame: {reason}"), "")
 }
 
-/// OpenCV writes to stderr by itself; what matters is returned instead.
+/// Turns off OpenCV's own messages on stderr; errors are returned instead.
 fn quiet() {
     crate::libav::quiet();
     let _ = core::set_log_level(core::LogLevel::LOG_LEVEL_SILENT);
 }
 
-/// The version that the program runs with: `OpenCV 4.6.0`.
+/// The OpenCV version in use: `OpenCV 4.6.0`.
 #[must_use]
 pub fn version() -> String {
     core::get_version_string().map_or_else(|_| "OpenCV".to_owned(), |version| format!("OpenCV {version}"))

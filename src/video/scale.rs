@@ -1,8 +1,8 @@
-//! A decoded frame to RGB24 as shown: scaled straight from its own pixel format, its colours made SDR of full range,
-//! then turned. Both libav's and OpenCV's frames come through here.
+//! Converts a decoded frame to RGB24 as displayed: scales it from its own pixel format, maps its colours to full-range
+//! SDR, and rotates it. Frames of libav and OpenCV are both converted here.
 //!
-//! Transparent pictures lie on white, as `video/stills.rs` has them. Of an interlaced picture in which something moves, the
-//! earlier field alone is taken: the two together would show it twice, as a comb.
+//! Transparent frames are composited on white, as in `video/stills.rs`. Of a combed interlaced frame only the earlier field
+//! is used.
 
 mod to_rgb;
 
@@ -21,32 +21,32 @@ use to_rgb::ToRgb;
 /// Scales frames of one stream to one size; keeps its tables between frames.
 pub(super) struct Scaler {
     context: Option<scaling::Context>,
-    /// For YUV that the context gives.
+    /// Converts the context's YUV output.
     to_rgb: Option<ToRgb>,
     scaled: ffmpeg::frame::Video,
     to_sdr: Option<(Transfer, ToSdr)>,
-    /// Rows of `scaled` as RGB24, where libswscale does not give them so.
+    /// Rows of `scaled` as RGB24, where libswscale's output has another format.
     flat: Vec<u8>,
-    /// What the container says, where a frame says nothing.
+    /// The container's tags, for frames without their own.
     tags: ColorTags,
     field_order: Option<FieldOrder>,
     rotation: Rotation,
     is_mirrored: bool,
-    /// Size before turning.
+    /// Size before rotation.
     width: u32,
     height: u32,
 }
 
-/// What comes out of libswscale, and what is then done with it.
+/// The output of libswscale, and how it becomes RGB24.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// RGB24, ready: from RGB, grey and palettes.
+    /// RGB24, from RGB, grey and palettes.
     Rgb,
-    /// YUV at the target size, to be made RGB24.
+    /// YUV at the target size, to be converted to RGB24.
     Yuv,
-    /// RGBA, to be laid on white.
+    /// RGBA, to be composited on white.
     Transparent,
-    /// 16 bits a channel in BT.2020, to be mapped to SDR.
+    /// 16 bits per channel in BT.2020, to be mapped to SDR.
     Wide(Transfer),
 }
 
@@ -77,7 +77,7 @@ impl Kind {
 }
 
 impl Scaler {
-    /// For upright pictures of `size`.
+    /// A scaler to upright frames of `size`.
     pub(super) fn new(stream: &VideoStream, (width, height): (u32, u32)) -> Self {
         let (width, height) = if stream.rotation.swaps_sides() { (height, width) } else { (width, height) };
         Self {
@@ -100,7 +100,7 @@ impl Scaler {
         let tags = Tags::of(frame, &self.tags);
         let kind = Kind::of(frame, &tags);
         let format = plain(frame.format());
-        // First line, distance of lines and number of lines that are looked at.
+        // First line, distance of lines and number of lines to read.
         let (first, step, n_lines) = match self.field_order {
             Some(order @ (FieldOrder::TopFirst | FieldOrder::BottomFirst)) if deinterlace::is_combed(frame) => {
                 (usize::from(order == FieldOrder::BottomFirst), 2, frame.height() / 2)
@@ -124,8 +124,8 @@ impl Scaler {
         }
         let Some(context) = self.context.as_mut() else { return Err(ffmpeg::Error::Bug) };
         // SAFETY: both frames are valid for the call; sws_scale reads `n_lines` lines of `frame`'s planes, `step` apart, none
-        // of which lies beyond them (`is_combed` says so of fields), and fills `scaled`, whose buffers were allocated for the
-        // context's output. The wrapper's `run` refuses the formats that `plain` renames.
+        // of which lies beyond them (`is_combed` checks this for fields), and fills `scaled`, whose buffers were allocated for
+        // the context's output. The wrapper's `run` refuses the formats that `plain` renames.
         #[expect(unsafe_code, reason = "the wrapper compares pixel formats by name, and knows no fields")]
         let code = unsafe {
             let source = &*frame.as_ptr();
@@ -155,7 +155,7 @@ impl Scaler {
         Ok(self.finished(kind))
     }
 
-    /// The scaled rows in SDR, opaque, upright.
+    /// The scaled rows as opaque SDR, upright.
     fn finished(&mut self, kind: Kind) -> Vec<u8> {
         let (rows, stride, row_bytes) = (self.scaled.data(0), self.scaled.stride(0), self.width as usize * 3);
         if kind == Kind::Rgb {
@@ -187,7 +187,7 @@ impl Scaler {
         self.turned(&self.flat, row_bytes)
     }
 
-    /// Copies the scaled rows where they belong when the picture is flipped and turned.
+    /// Copies the scaled rows, flipped and rotated.
     fn turned(&self, rows: &[u8], stride: usize) -> Vec<u8> {
         let (w, h) = (self.width as usize, self.height as usize);
         let row = |y: usize| {
@@ -209,7 +209,7 @@ impl Scaler {
                 }
             }
             Rotation::Quarter | Rotation::ThreeQuarters => {
-                // The upright picture is `h` wide: column x of it is row h-1-x (clockwise) or row x of the stored one.
+                // The upright frame is `h` wide: its column x is row h-1-x (clockwise) or row x of the stored one.
                 for y in 0..h {
                     let x = if self.rotation == Rotation::Quarter { h - 1 - y } else { y };
                     for (stored_x, from) in row(y).chunks_exact(3).enumerate() {
@@ -224,7 +224,7 @@ impl Scaler {
     }
 }
 
-/// A conversion of `n_lines` lines of such frames to `size`.
+/// A context that scales `n_lines` lines of such frames to `size`.
 fn context(
     frame: &ffmpeg::frame::Video,
     n_lines: u32,
@@ -255,7 +255,7 @@ fn context(
     Ok((context, ToRgb::new(coefficients, is_full)))
 }
 
-/// The formats "with JPEG range" under their plain names: libswscale warns about them; the range is set apart.
+/// The plain format of those "with JPEG range", which libswscale warns about. The range is set separately.
 fn plain(format: Pixel) -> Pixel {
     match format {
         Pixel::YUVJ420P => Pixel::YUV420P,
@@ -266,7 +266,7 @@ fn plain(format: Pixel) -> Pixel {
     }
 }
 
-/// A frame's colour tags as libav names them; the container's where the frame has none.
+/// A frame's colour tags with libav's names; the container's where the frame has none.
 struct Tags<'a> {
     matrix: Option<&'a str>,
     range: Option<&'a str>,
@@ -297,7 +297,7 @@ impl<'a> Tags<'a> {
         }
     }
 
-    /// How light is coded where the colours are wider than those of SDR.
+    /// The transfer function of colours wider than SDR; None for SDR.
     fn wide(&self) -> Option<Transfer> {
         match (self.transfer, self.primaries) {
             (Some("smpte2084"), _) => Some(Transfer::Pq),
@@ -308,7 +308,7 @@ impl<'a> Tags<'a> {
     }
 }
 
-/// What a decoded frame says of its colours; `container` where it says nothing.
+/// The colour tags of a decoded frame; those of `container` where it has none.
 pub(super) fn color_tags(frame: &ffmpeg::frame::Video, container: &ColorTags) -> ColorTags {
     let tags = Tags::of(frame, container);
     let [matrix, range, transfer, primaries] =
@@ -338,7 +338,7 @@ fn has_flag(frame: &ffmpeg::frame::Video, flag: std::ffi::c_int) -> bool {
     descriptor(frame).is_some_and(|descriptor| descriptor.flags & flag as u64 != 0)
 }
 
-/// Whether the picture is luma and two channels of colour: not grey, RGB, or with a palette.
+/// Whether the frame has luma and two chroma channels: not grey, RGB or palette.
 fn is_yuv(frame: &ffmpeg::frame::Video) -> bool {
     let other = (ffi::AV_PIX_FMT_FLAG_RGB | ffi::AV_PIX_FMT_FLAG_PAL) as u64;
     descriptor(frame).is_some_and(|descriptor| descriptor.nb_components >= 3 && descriptor.flags & other == 0)
@@ -352,8 +352,7 @@ fn descriptor(frame: &ffmpeg::frame::Video) -> Option<&'static ffi::AVPixFmtDesc
     }
 }
 
-/// The matrix that the tags name; where they name none, BT.2020 for high dynamic range, BT.709 for high definition and
-/// BT.601 below, as players do.
+/// The tagged matrix. Without a tag, as players do: BT.2020 for high dynamic range, BT.709 from 720 lines, else BT.601.
 fn matrix(height: u32, tags: &Tags<'_>) -> i32 {
     match tags.matrix {
         Some("bt709") => ffi::SWS_CS_ITU709,

@@ -1,4 +1,4 @@
-//! How sharp a frame is, and how much it differs from the one before.
+//! Scores frames: sharpness, and the difference from the previous frame.
 
 mod lab;
 
@@ -11,16 +11,16 @@ use crate::frame_diff::{FrameScore, SIGNATURE_BLOCKS, Signature};
 use crate::media::Frame;
 use lab::ToLab;
 
-/// Change is measured on a picture of this size, whatever the frame's own: 16 by 9 blocks of 8 by 8 pixels.
+/// Change is measured on a thumbnail of this size: 16 by 9 blocks of 8 by 8 pixels.
 const SMALL: (usize, usize) = (128, 72);
 const BLOCK: usize = 8;
 const N_BLOCKS: usize = (SMALL.0 / BLOCK) * (SMALL.1 / BLOCK);
-/// Bins of lightness, and of each of the two colour axes.
+/// Histogram bins of lightness, and of each of the two colour axes.
 const BINS: usize = 16;
 /// A block whose pixels differ by this much on average (8-bit Lab, the three channels together) counts as replaced.
 const REPLACED: f64 = 60.0;
 
-/// Scores frames in the order in which they come; holds a thumbnail of the last one.
+/// Scores frames in order. Holds a thumbnail of the last one.
 pub struct Scorer {
     before: Option<Thumbnail>,
     to_lab: ToLab,
@@ -33,21 +33,21 @@ impl Default for Scorer {
 }
 
 impl Scorer {
-    /// A scorer that has seen nothing yet.
+    /// A scorer without a previous frame.
     #[must_use]
     pub fn new() -> Self {
         Self { before: None, to_lab: ToLab::new() }
     }
 
-    /// Measures `frame` by itself and against the frame of the last call; see [`FrameScore`].
+    /// Measures `frame`, alone and against the frame of the last call; see [`FrameScore`].
     ///
     /// Sharpness is the variance of the Laplacian of the grey picture (Pech-Pacheco et al., 2000). Change is, on a
     /// thumbnail in Lab: 0.45 times the distance of the colour histograms, 0.45 times the mean difference of the
-    /// blocks, 0.10 times the difference of the block that changed most, each from 0 to 1. The last lets a small
-    /// change, such as a new line on a slide, be seen; colour keeps a red card from looking like a green one.
+    /// blocks, 0.10 times the difference of the block that changed most, each from 0 to 1. The last term
+    /// detects small changes such as a new line on a slide; colour distinguishes a red card from a green one.
     ///
     /// # Errors
-    /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) where the frame's bytes do not have the size that it claims.
+    /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) where the length of `rgb` does not match the frame's size.
     pub fn score(&mut self, frame: &Frame) -> Result<FrameScore> {
         let (Ok(width), Ok(height)) = (i32::try_from(frame.width), i32::try_from(frame.height)) else {
             return Err(wrong_size(frame));
@@ -64,7 +64,7 @@ impl Scorer {
         Ok(FrameScore { sharpness, change })
     }
 
-    /// What the frame of the last call looks like in small; None before the first.
+    /// The signature of the frame of the last call; None before the first.
     #[must_use]
     pub fn signature(&self) -> Option<Signature> {
         self.before.as_ref().and_then(Thumbnail::signature)
@@ -72,12 +72,12 @@ impl Scorer {
 }
 
 fn wrong_size(frame: &Frame) -> Error {
-    let problem = format!("{} bytes are no picture of {}x{} pixels", frame.rgb.len(), frame.width, frame.height);
+    let problem = format!("{} bytes do not make a frame of {}x{} pixels", frame.rgb.len(), frame.width, frame.height);
     Error::malformed(format!("frame #{}", frame.frame_idx), problem, "")
 }
 
 fn measure(rgb: &[u8], width: i32, height: i32, to_lab: &ToLab) -> opencv::Result<(f64, Thumbnail)> {
-    // Borrows the bytes: nothing is copied.
+    // Borrows the bytes without a copy.
     let picture = Mat::new_rows_cols_with_bytes::<core::Vec3b>(height, width, rgb)?;
     let mut grey = Mat::default();
     imgproc::cvt_color_def(&picture, &mut grey, imgproc::COLOR_RGB2GRAY)?;
@@ -93,7 +93,7 @@ fn measure(rgb: &[u8], width: i32, height: i32, to_lab: &ToLab) -> opencv::Resul
     Ok((sharpness, Thumbnail::new(to_lab.convert(small.data_bytes()?))))
 }
 
-/// The small Lab picture of a frame and its histograms.
+/// A frame's Lab thumbnail and its histograms.
 struct Thumbnail {
     lab: Vec<u8>,
     lightness: Vec<f64>,
@@ -106,7 +106,7 @@ impl Thumbnail {
         let mut colour = vec![0.0; BINS * BINS];
         let weight = 1.0 / (SMALL.0 * SMALL.1) as f64;
         for pixel in lab.chunks_exact(3) {
-            // Each pixel is shared between its two nearest bins, so that a shade on a border does not jump.
+            // Each pixel is split between its two nearest bins, so that a small shift across a border has a small effect.
             let [(l, l_rest), (a, a_rest), (b, b_rest)] = [pixel[0], pixel[1], pixel[2]].map(bin);
             lightness[l] += weight * (1.0 - l_rest);
             lightness[l + 1] += weight * l_rest;
@@ -145,7 +145,7 @@ impl Thumbnail {
         (0.45 * histograms + 0.45 * mean + 0.1 * most).clamp(0.0, 1.0)
     }
 
-    /// For each block how much its pixels differ on average, 0 to 1.
+    /// Mean pixel difference of each block, 0 to 1.
     fn block_differences(&self, before: &Self) -> [f64; N_BLOCKS] {
         let mut sums = [0u32; N_BLOCKS];
         for (at, (now, then)) in self.lab.chunks_exact(3).zip(before.lab.chunks_exact(3)).enumerate() {
@@ -242,7 +242,7 @@ mod tests {
         }
         let short = Frame { width: 999, ..frame(|_, _| [0; 3]) };
         let text = scorer.score(&short).unwrap_err().to_string();
-        assert_eq!(text, "frame #0: 172800 bytes are no picture of 999x180 pixels");
+        assert_eq!(text, "frame #0: 172800 bytes do not make a frame of 999x180 pixels");
         assert!(scorer.score(&Frame { width: 0, rgb: Vec::new(), ..short }).is_err());
     }
 }

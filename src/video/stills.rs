@@ -1,4 +1,4 @@
-//! Pictures as a video: one picture, or a sequence of them at a fixed rate.
+//! Reads pictures as a video: one picture, or a sequence at a fixed rate.
 
 use std::path::{Path, PathBuf};
 
@@ -37,7 +37,7 @@ impl<'a> StillReader<'a> {
         let orientation = decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms);
         let mut picture = DynamicImage::from_decoder(decoder).map_err(broken)?;
         picture.apply_orientation(orientation);
-        // Transparent places are shown on white, as viewers do.
+        // Transparent pictures are composited on white, as image viewers do.
         let picture = if picture.color().has_alpha() { on_white(&picture) } else { picture.into_rgb8() };
         if picture.dimensions() == (width, height) {
             return Ok(picture.into_raw());

@@ -1,27 +1,27 @@
-//! High dynamic range and wide gamut to what a JPEG shows: SDR in BT.709 primaries.
+//! Tone mapping: high dynamic range and wide gamut to SDR with BT.709 primaries.
 //!
-//! Light is display light in nits (cd/m²). Its way, by recommendation of the ITU-R:
+//! Light is display light in nits (cd/m²). The steps follow ITU-R recommendations:
 //!
 //! 1. code to light: PQ and HLG by BT.2100 (HLG for a display of 1000 nits, system gamma 1.2);
 //! 2. highlights: the curve of BT.2390 (section 5.4.1) from 1000 nits to the 203 of SDR's white (BT.2408), on the largest of
-//!    the three channels, the others in proportion, so that hue and saturation stay. Up to 90 nits nothing changes;
-//! 3. primaries: BT.2020 to BT.709 by BT.2087, what lies outside clipped;
-//! 4. light to code: the inverse of BT.1886, which is what SDR is graded on.
+//!    the three channels, the others in proportion, which preserves hue and saturation. Up to 90 nits nothing changes;
+//! 3. primaries: BT.2020 to BT.709 by BT.2087, clipped;
+//! 4. light to code: the inverse of BT.1886, on which SDR is graded.
 //!
-//! Thus a grey card of 26 nits comes out at 42 % of the signal, and HDR's reference white of 203 nits at 90 %.
+//! So a grey card of 26 nits maps to 42 % of the signal, and HDR's reference white of 203 nits to 90 %.
 
-/// Brightest light that is told from white. Mastered for more, a highlight is white.
+/// Maximum luminance. Brighter highlights are white.
 const PEAK_NITS: f32 = 1000.0;
-/// SDR's white: what HDR's diffuse white is, too (BT.2408).
+/// SDR's white, and HDR's diffuse white (BT.2408).
 const WHITE_NITS: f32 = 203.0;
 /// Exponent of an SDR display (BT.1886).
 const SDR_GAMMA: f32 = 2.4;
-/// Steps of the tables from code to light: PQ shows none at 12 bits.
+/// Steps of the tables from code to light. PQ shows no banding at 12 bits.
 const N_CODES: usize = 1 << 12;
 /// Steps of the tables over light.
 const N_LIGHTS: usize = 1 << 12;
 
-/// How a stream's code values stand for light.
+/// The transfer function of a stream: how code values represent light.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Transfer {
     /// SMPTE ST 2084.
@@ -32,14 +32,14 @@ pub(super) enum Transfer {
     Sdr,
 }
 
-/// Maps colours of BT.2020 to 8-bit SDR; all of it by tables.
+/// Maps colours of BT.2020 to 8-bit SDR with lookup tables.
 pub(super) struct ToSdr {
     transfer: Transfer,
-    /// Light of a code value of 12 bits: nits; for HLG of the scene, 0 to 1.
+    /// Light of a 12-bit code value: nits; for HLG scene light, 0 to 1.
     light: Vec<f32>,
-    /// Factor of the highlights' curve, by nits from 0 to [`PEAK_NITS`], over [`WHITE_NITS`].
+    /// Factor of the highlight curve for 0 to [`PEAK_NITS`], divided by [`WHITE_NITS`].
     gain: Vec<f32>,
-    /// Code value of 8 bits, by the square root of light (1 is white): steps as fine in the dark as the eye's.
+    /// 8-bit code value by the square root of light (1 is white), which gives dark shades finer steps.
     code: Vec<u8>,
 }
 
@@ -62,11 +62,11 @@ impl ToSdr {
         }
     }
 
-    /// One pixel: red, green and blue of 16 bits.
+    /// Maps one pixel: red, green and blue of 16 bits.
     pub(super) fn pixel(&self, wide: [u16; 3]) -> [u8; 3] {
         let mut light = wide.map(|code| self.light[usize::from(code >> 4)]);
         if self.transfer == Transfer::Hlg {
-            // The display's share (OOTF): each channel by the luminance to the power of the system gamma less 1.
+            // OOTF of the display: each channel times the luminance to the power of the system gamma minus 1.
             let luminance = 0.2627 * light[0] + 0.6780 * light[1] + 0.0593 * light[2];
             let factor = PEAK_NITS * luminance.powf(0.2);
             light = light.map(|channel| channel * factor);

@@ -6,7 +6,7 @@ use vidgist::limits::Limits;
 use vidgist::media::{Frame, Ratio};
 use vidgist::source::Source;
 use vidgist::time::Timestamp;
-use vidgist::video::{DecoderBackend, Video, fit};
+use vidgist::video::{DecoderBackend, VideoSource, fit};
 
 /// What `scripts/fixtures/draw.py --bars` paints, from the left.
 const BARS: [[u8; 3]; 8] = [
@@ -25,7 +25,7 @@ fn frames(name: &str, decoder: DecoderBackend) -> Vec<Frame> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name);
     let source = Source::identify(path.to_str().expect("UTF-8")).expect("a source");
     let info = vidgist::probe::probe(&source, Ratio::ONE, &limits).expect("facts");
-    let video = Video::open(&source, &info, decoder, &limits, None).expect("opens").expect("a video");
+    let video = VideoSource::open(&source, &info, decoder, &limits, None).expect("opens").expect("a video");
     let index = video.index.as_ref().expect("an index");
     let points: Vec<Timestamp> = (0..index.n_frames()).map(|number| index.time(number)).collect();
     let size = fit(video.stream.display_size(), 768);

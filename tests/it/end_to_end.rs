@@ -17,7 +17,7 @@ use vidgist::llm::{ChatConfig, OpenAi};
 use vidgist::pipeline::summarize::{self, Summarize};
 use vidgist::pipeline::{FrameOptions, Run, TranscriptOptions};
 use vidgist::report::Report;
-use vidgist::sampling::{Sampling, SamplingOptions};
+use vidgist::sampling::{Sampling, SamplingSpec};
 use vidgist::transcribe::Transcriber;
 use vidgist::transcribe::api::{ApiTranscriber, ApiTranscriberConfig};
 use vidgist::transcribe::subtitles::Subtitles;
@@ -70,7 +70,7 @@ fn job(fake_server: &FakeServer, name: &str, interval_ms: i64, transcribers: Vec
     // All in one request, however many frames there are.
     config.facts = Some(CatalogEntry { context: Some(1_000_000), ..CatalogEntry::default() });
     let interval = format!("{interval_ms}ms").parse().expect("a time");
-    let sampling = SamplingOptions { sampling: Sampling::Interval(interval), start: None, end: None, max_frames: None };
+    let sampling = SamplingSpec { sampling: Sampling::Interval(interval), start: None, end: None, max_frames: None };
     let model = Arc::new(OpenAi::new(config).expect("a model"));
     Summarize {
         source: Source::identify(fixture(name).to_str().expect("UTF-8")).expect(name),

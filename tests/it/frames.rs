@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use vidgist::encode::{EncodeOptions, encode};
 use vidgist::limits::Limits;
 use vidgist::media::{Frame, Ratio};
-use vidgist::sampling::{Sampling, SamplingOptions, plan};
+use vidgist::sampling::{Sampling, SamplingSpec, plan};
 use vidgist::source::Source;
 use vidgist::time::{TimeBase, Timestamp};
-use vidgist::video::{DecoderBackend, ReadOutcome, Video, fit};
+use vidgist::video::{DecoderBackend, ReadOutcome, VideoSource, fit};
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
@@ -58,8 +58,8 @@ fn read(
 ) -> vidgist::Result<(Vec<Timestamp>, Vec<Frame>, ReadOutcome)> {
     let source = Source::identify(path.to_str().expect("UTF-8"))?;
     let info = vidgist::probe::probe(&source, Ratio::ONE, &limits)?;
-    let video = Video::open(&source, &info, decoder, &limits, None)?.expect("a video");
-    let options = SamplingOptions { sampling, start: None, end: None, max_frames: None };
+    let video = VideoSource::open(&source, &info, decoder, &limits, None)?.expect("a video");
+    let options = SamplingSpec { sampling, start: None, end: None, max_frames: None };
     let plan = plan(&options, video.index.as_ref().map(vidgist::video::index::FrameIndex::range), &limits)?;
     let mut frames = Vec::new();
     let size = fit(video.stream.display_size(), 768);

@@ -9,7 +9,7 @@ use vidgist::limits::Limits;
 use vidgist::media::{Frame, Ratio, VideoStream};
 use vidgist::source::Source;
 use vidgist::time::{TimeBase, Timestamp};
-use vidgist::video::{DecoderBackend, Video, fit};
+use vidgist::video::{DecoderBackend, VideoSource, fit};
 
 /// What the same picture must reach between two decoders: an error of 1.4 levels in the mean square.
 const LEAST_DB: f64 = 45.0;
@@ -66,7 +66,7 @@ fn read(
     let mut info = vidgist::probe::probe(&source, Ratio::ONE, &limits)?;
     // OpenCV reads the first stream, whatever is meant: both read that one.
     info.video.truncate(1);
-    let video = Video::open(&source, &info, decoder, &limits, None)?.expect("a video");
+    let video = VideoSource::open(&source, &info, decoder, &limits, None)?.expect("a video");
     let index = video.index.as_ref().expect("an index");
     let points: Vec<Timestamp> = (0..index.n_frames()).step_by(step).map(|number| index.time(number)).collect();
     let size = fit(video.stream.display_size(), width);

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use vidgist::chat::{Choice, FinishReason};
 use vidgist::report::write::write_dir;
-use vidgist::report::{Format, Report, Sampling, Status, TranscriptOutcome, render};
+use vidgist::report::{Format, Report, SamplingSummary, Status, TranscriptOutcome, render};
 use vidgist::time::{TimeRange, Timestamp};
 use vidgist::timeline::Timeline;
 use vidgist::transcript::TranscriptSource;
@@ -191,12 +191,12 @@ fn secrets_of_an_address_stay_out() {
 fn silent_frames_share_a_line_and_sound_alone_lists_its_words() {
     let frames = (0..50).map(|i| sample::frame(i, i as i64 * 1000, 1.0, 0.0)).collect();
     let range = TimeRange::new(Timestamp::ZERO, sample::at(50_000));
-    let sampling = Sampling {
+    let sampling = SamplingSummary {
         method: "interval".into(),
         interval: Some(sample::at(1000)),
         range,
         n_planned: Some(50),
-        ..Sampling::default()
+        ..SamplingSummary::default()
     };
     let timeline = Timeline::new(range, frames, None);
     let report = Report::new(sample::media(), sampling.clone(), &timeline, "no subtitles were found");
@@ -204,7 +204,7 @@ fn silent_frames_share_a_line_and_sound_alone_lists_its_words() {
     assert!(text.contains("\n- 00:00:00.000 to 00:00:49.000 #0 to #49\n"), "{text}");
     assert!(text.contains("- Transcript: none; no subtitles were found\n"), "{text}");
     assert_eq!(json(&report)["frames"][0]["words"], Value::Null);
-    let sampling = Sampling { n_planned: Some(0), ..sampling };
+    let sampling = SamplingSummary { n_planned: Some(0), ..sampling };
     let heard = Timeline::new(range, Vec::new(), Some(sample::transcript()));
     let text = markdown(&Report::new(sample::media(), sampling, &heard, ""));
     assert!(text.contains("\n- 00:00:31.000 Guest: Thank you. The ships were late.\n"), "{text}");

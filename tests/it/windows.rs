@@ -18,7 +18,7 @@ use vidgist::llm::{ChatConfig, OpenAi, SamplingParams};
 use vidgist::pipeline::summarize::{self, Summarize};
 use vidgist::pipeline::{FrameOptions, TranscriptOptions};
 use vidgist::report::{Format, Report, Status, render};
-use vidgist::sampling::{Sampling, SamplingOptions};
+use vidgist::sampling::{Sampling, SamplingSpec};
 use vidgist::transcribe::subtitles::Subtitles;
 
 /// 20 s in steps of 0.87 s.
@@ -41,7 +41,7 @@ fn analysis(config: ChatConfig) -> Analysis {
 fn job(analysis: Analysis) -> Summarize {
     let talk = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/talk.mp4");
     let interval = "870ms".parse().expect("a time");
-    let sampling = SamplingOptions { sampling: Sampling::Interval(interval), start: None, end: None, max_frames: None };
+    let sampling = SamplingSpec { sampling: Sampling::Interval(interval), start: None, end: None, max_frames: None };
     Summarize {
         source: Source::identify(talk.to_str().expect("UTF-8")).expect("a file"),
         options: FrameOptions::new(sampling),

@@ -1,4 +1,4 @@
-//! Indexes of files that were read through before, kept in a folder of the user's.
+//! Stores the indexes of scanned files in the user's cache folder.
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
@@ -15,17 +15,17 @@ use crate::limits::Limits;
 use crate::media::VideoStream;
 use crate::time::Timestamp;
 
-/// Counts up whenever what is kept changes its meaning; an index made by another version is not found.
+/// Version of the stored format. Indexes of other versions are not found.
 const VERSION: u32 = 1;
 
-/// Places of a file that tell it from others, its head and its end among them, and bytes of each.
+/// Number and size of the samples that identify a file. The start and the end of the file are among them.
 const N_PLACES: u64 = 32;
 const PLACE_BYTES: u64 = 4096;
 
-/// A file shorter than this is read as quickly as its index.
+/// Smaller files are scanned as fast as a stored index is read.
 const MIN_CACHED_BYTES: u64 = 8 << 20;
 
-/// Indexes that are kept; beyond that the oldest goes. One of an hour takes about 3 MB.
+/// Maximum number of stored indexes; the oldest are removed. One hour of video takes about 3 MB.
 const MAX_CACHED: usize = 64;
 
 #[derive(Serialize, Deserialize)]
@@ -40,8 +40,8 @@ struct CachedIndex {
 }
 
 impl FrameIndex {
-    /// As [`FrameIndex::scan`], but what was learnt of the same file before, under whatever name, is taken from
-    /// `folder`. A cache that cannot be read or written is no failure.
+    /// As [`FrameIndex::scan`], but reuses an index in `folder` of a file with the same content, whatever its name. A
+    /// cache that cannot be read or written is ignored.
     ///
     /// # Errors
     /// As [`FrameIndex::scan`].
@@ -56,7 +56,7 @@ impl FrameIndex {
             return Self::scan(path, stream, start, limits);
         };
         if let Some(kept) = read(&place) {
-            tracing::debug!(path = %path.display(), "the packets' times are known from an earlier run");
+            tracing::debug!(path = %path.display(), "using the frame index of an earlier run");
             return Ok(Self {
                 pts: kept.pts,
                 keys: kept.keys,
@@ -72,14 +72,14 @@ impl FrameIndex {
         }
         let index = Self::scan(path, stream, start, limits)?;
         if let Err(error) = write(&index, &place) {
-            tracing::debug!(place = %place.display(), %error, "the packets' times were not kept");
+            tracing::debug!(place = %place.display(), %error, "the frame index was not stored");
         }
         Ok(index)
     }
 }
 
-/// A name made of what the file holds: its size, bytes from places all over it, and the stream; None where the file
-/// cannot be read or is not worth it.
+/// A file name derived from the content: file size, sampled bytes and stream. None where the file cannot be read or is
+/// too small to be cached.
 fn content_name(path: &Path, stream: &VideoStream) -> Option<String> {
     let mut file = File::open(path).ok()?;
     let size = file.metadata().ok().map(|facts| facts.len()).filter(|size| *size >= MIN_CACHED_BYTES)?;
@@ -101,7 +101,7 @@ fn content_name(path: &Path, stream: &VideoStream) -> Option<String> {
 
 fn read(place: &Path) -> Option<CachedIndex> {
     let kept: CachedIndex = serde_json::from_slice(&std::fs::read(place).ok()?).ok()?;
-    // The file may have been cut off or written by somebody else.
+    // The file may be truncated or written by another program.
     let is_whole = !kept.pts.is_empty() && kept.pts.is_sorted() && kept.keys.is_sorted();
     is_whole.then_some(kept)
 }
@@ -130,7 +130,7 @@ fn remove_oldest(folder: &Path) {
         .collect();
     kept.sort();
     for (_, path) in kept.iter().rev().skip(MAX_CACHED) {
-        // Another run may have removed it.
+        // Another run may have removed the file.
         let _ = std::fs::remove_file(path);
     }
 }

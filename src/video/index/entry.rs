@@ -10,17 +10,17 @@ use crate::libav::Packet;
 pub(in crate::video) struct PacketEntry {
     /// Presentation time in ticks.
     pub(in crate::video) pts: i64,
-    /// Decoding time in ticks; the presentation time where the container has none.
+    /// Decoding time in ticks; the presentation time where the container stores none.
     pub(in crate::video) dts: i64,
     /// Size of the payload.
     pub(in crate::video) n_bytes: u32,
-    /// Whether decoding can begin here.
+    /// Whether this is a keyframe.
     pub(in crate::video) is_key: bool,
-    /// Whether packets that are not in the index lie between the entry before and this one.
+    /// Whether packets between the previous entry and this one are not in the index.
     pub(in crate::video) follows_gap: bool,
 }
 
-/// A packet as it is stored in the cache: pts, dts, bytes, 1 for a keyframe.
+/// Stored form: pts, dts, size in bytes, 1 for a keyframe.
 type StoredPacket = (i64, i64, u32, u8);
 
 impl From<PacketEntry> for StoredPacket {
@@ -47,7 +47,8 @@ impl PacketEntry {
     }
 }
 
-/// Whether the entry is this packet's. Decoding times are left out: libav guesses some, other ones after a seek.
+/// Whether the entry describes this packet. Decoding times are not compared, because libav may guess them differently
+/// after a seek.
 pub(in crate::video) fn is_same(entry: &PacketEntry, packet: &Packet) -> bool {
     Some(entry.pts) == packet.pts() && entry.n_bytes as usize == packet.data().len()
 }

@@ -15,32 +15,32 @@ use crate::time::{TimeBase, TimeRange, Timestamp};
 pub struct FrameIndex {
     /// Presentation times in ticks of `base`, sorted, at least one.
     pub(super) pts: Vec<i64>,
-    /// Presentation times of those that can be decoded by themselves, sorted.
+    /// Presentation times of the keyframes, sorted.
     pub(super) keys: Vec<i64>,
-    /// Every packet in decoding order, those that are not shown included; empty where `is_exact` is false. Of a very
-    /// long file the packets around the wanted moments alone.
+    /// Packets in decoding order, including those that are not displayed; empty where `is_exact` is false. For a very
+    /// long file only the packets around the sample points.
     pub(in crate::video) packets: Vec<PacketEntry>,
     /// First tick after the last frame.
     pub(super) end: i64,
     pub(super) base: TimeBase,
-    /// The container's zero.
+    /// The container's start time.
     pub(super) start: Timestamp,
-    /// Whether the packets carry presentation times; else the times are the decoder's own, and only the frames' order
-    /// can be relied on.
+    /// Whether the packets carry presentation times. Otherwise the times come from the decoder, and only the order of the
+    /// frames is reliable.
     pub is_exact: bool,
-    /// Whether only the first and last frames of a very long file are in here yet; the reader looks for the others.
+    /// Whether this holds only the first and last frames of a very long file; the reader finds the others.
     pub(in crate::video) is_outline: bool,
-    /// Packets of the stream, those that are not shown included; None where not all were read.
+    /// Number of packets of the stream, including those that are not displayed; None where not all were read.
     pub n_packets: Option<u64>,
-    /// Places of the file that could not be read.
+    /// Number of read errors.
     pub n_read_errors: u32,
 }
 
 impl FrameIndex {
-    /// Reads every packet of `stream`. `start` is the container's zero.
+    /// Reads every packet of `stream`. `start` is the container's start time.
     ///
     /// # Errors
-    /// As opening the file; [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) where the stream has no packet to show.
+    /// As opening the file; [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) where the stream has no packet.
     pub fn scan(path: &Path, stream: &VideoStream, start: Timestamp, limits: &Limits) -> Result<Self> {
         let mut demuxer = Demuxer::open(path, limits)?;
         demuxer.keep_only(&[stream.stream_idx]);
@@ -93,7 +93,7 @@ impl FrameIndex {
         })
     }
 
-    /// `n` frames, one each tick of `base` from 0 on.
+    /// `n` frames, one per tick of `base`, from 0.
     pub(in crate::video) fn regular(n: usize, base: TimeBase) -> Self {
         let pts: Vec<i64> = (0..n as i64).collect();
         Self {
@@ -115,7 +115,7 @@ impl FrameIndex {
         self.packets.first().is_some_and(|packet| packet.follows_gap)
     }
 
-    /// The container's zero, on the stream's own clock.
+    /// The container's start time, on the stream's own clock.
     pub(in crate::video) fn container_start(&self) -> Timestamp {
         self.start
     }
@@ -126,13 +126,13 @@ impl FrameIndex {
         self.pts.len()
     }
 
-    /// When the first frame appears and the last one ends, on the shared clock.
+    /// From the start of the first frame to the end of the last, on the shared clock.
     #[must_use]
     pub fn range(&self) -> TimeRange {
         TimeRange::new(self.time(0), Timestamp::new(self.end, self.base).minus(self.start))
     }
 
-    /// Times of the frames that can be decoded by themselves, on the shared clock, sorted.
+    /// Times of the keyframes, on the shared clock, sorted.
     #[must_use]
     pub fn keyframes(&self) -> Vec<Timestamp> {
         let time = |pts: &i64| Timestamp::new(*pts, self.base).minus(self.start);
@@ -159,7 +159,7 @@ impl FrameIndex {
         self.pts.partition_point(|pts| *pts <= ticks).saturating_sub(1)
     }
 
-    /// The frames displayed at `points` (sorted), each once, with the first point that wants it.
+    /// The frames displayed at `points` (sorted), each once, with its first point.
     pub(in crate::video) fn wanted(&self, points: &[Timestamp]) -> Vec<(usize, Timestamp)> {
         let mut wanted: Vec<(usize, Timestamp)> =
             points.iter().map(|point| (self.displayed_at(*point), *point)).collect();
@@ -172,7 +172,7 @@ impl FrameIndex {
         self.pts.get(self.pts.partition_point(|pts| *pts <= ticks)).copied()
     }
 
-    /// Number of the frame whose pts is nearest to `ticks`, where one is within `tolerance` ticks.
+    /// Number of the frame whose pts is nearest to `ticks`; None where none is within `tolerance` ticks.
     pub(in crate::video) fn nearest(&self, ticks: i64, tolerance: i64) -> Option<usize> {
         let after = self.pts.partition_point(|pts| *pts < ticks);
         [after.checked_sub(1), Some(after)]

@@ -1,5 +1,5 @@
-//! The index of a very long file: its ends, and then the packets around the wanted moments, found by the container's
-//! own index instead of reading all of it.
+//! The index of a very long file: only its start and end, and the packets around the sample points, found with the
+//! container's own index instead of a full scan.
 
 use std::path::Path;
 
@@ -12,12 +12,12 @@ use crate::limits::Limits;
 use crate::media::{MediaInfo, VideoStream};
 use crate::time::Timestamp;
 
-/// Packets read past a moment: decoding times, where a container has none, are behind by less than this.
+/// Packets read past a sample point. Decoding and presentation order differ by fewer packets.
 const MARGIN_PACKETS: usize = 32;
 
 impl FrameIndex {
-    /// The first and the last frames alone, for a file that is too long to be read through; None where it is not, or
-    /// where its container has no index of its own that says where keyframes are.
+    /// Indexes only the first and last frames of a file that is too long to scan. None where it is short enough, or where
+    /// its container has no index of keyframes.
     ///
     /// # Errors
     /// As [`FrameIndex::scan`].
@@ -35,13 +35,13 @@ impl FrameIndex {
         let outline = Self::around(path, stream, info.start, &[Timestamp::ZERO], limits)?;
         if outline.is_some() {
             let name = path.display();
-            tracing::info!("{name}: long; packets are found by the container's own index, around what is wanted");
+            tracing::info!("{name}: large file; using the container's index instead of a full scan");
         }
         Ok(outline.map(|index| Self { is_outline: true, ..index }))
     }
 
-    /// The packets around `points` (sorted, on the shared clock) and those of the end. None where the container does
-    /// not land before its keyframes, or its packets carry no times.
+    /// Indexes the packets around `points` (sorted, on the shared clock) and at the end. None where seeking does not land
+    /// on a keyframe, or where packets carry no times.
     ///
     /// # Errors
     /// As [`FrameIndex::scan`].
@@ -99,16 +99,16 @@ struct Reading<'a> {
     stream: &'a VideoStream,
     packets: Vec<PacketEntry>,
     pts: Vec<i64>,
-    /// The frame shown last, and its packet's duration.
+    /// Pts of the last displayed frame, and its packet's duration.
     last: (i64, i64),
 }
 
 impl Reading<'_> {
-    /// Reads from the keyframe before `ticks` on until the frame shown then is decided, or, for the end, everything.
-    /// Returns until when all frames are known; None where the container did not land before a keyframe.
+    /// Reads from the keyframe before `ticks` until the frame displayed at `ticks` is known; at the end, reads all that
+    /// remains. Returns the time up to which all frames are known; None where seeking did not land on a keyframe.
     fn region(&mut self, ticks: i64, is_end: bool) -> Result<Option<i64>> {
         let Some(mut packet) = self.land(ticks)? else { return Ok(None) };
-        // Landed in what was read already: what follows is new, and no packet is left out between.
+        // The seek may land in a part that is indexed already; the packets that follow it are new and leave no gap.
         let known = self.packets.iter().rposition(|entry| is_same(entry, &packet));
         let mut is_known = known.is_some();
         let mut follows_gap = !is_known;
@@ -116,7 +116,7 @@ impl Reading<'_> {
         loop {
             let Some(pts) = packet.pts() else { return Ok(None) };
             if is_known {
-                // The last known packet ends what is known.
+                // Packets after the last indexed one are new.
                 is_known = !self.packets.last().is_some_and(|last| is_same(last, &packet));
             } else {
                 self.packets.push(PacketEntry { follows_gap, ..PacketEntry::new(&packet, pts) });
@@ -138,8 +138,8 @@ impl Reading<'_> {
         }
     }
 
-    /// The keyframe to decode from for the frame shown at `ticks`: the first packet after seeking there, or further
-    /// back where that one is shown later than `ticks` (containers look times up in decoding order).
+    /// The keyframe to decode from for the frame displayed at `ticks`: the first packet after seeking there, or an earlier
+    /// one where that packet is displayed after `ticks` (containers look up times in decoding order).
     fn land(&mut self, ticks: i64) -> Result<Option<Packet>> {
         let mut target = ticks;
         let mut before: Option<Packet> = None;
@@ -149,14 +149,14 @@ impl Reading<'_> {
             }
             let Some(packet) = self.next()? else { break };
             let Some(pts) = packet.pts().filter(|_| packet.is_key()) else { return Ok(None) };
-            // Nothing lies before the first keyframe.
+            // The same packet twice: it is the first keyframe.
             if pts <= ticks || before.as_ref().is_some_and(|before| before.pts() == Some(pts)) {
                 return Ok(Some(packet));
             }
             target = packet.dts().unwrap_or(pts).min(pts).saturating_sub(1);
             before = Some(packet);
         }
-        // Before its first keyframe a container may refuse to go: that keyframe is what there is.
+        // Some containers refuse to seek before their first keyframe: use that one.
         match before {
             Some(first) if self.demuxer.seek(self.stream.stream_idx, first.dts().or(first.pts()).unwrap_or(0)) => {
                 self.next()

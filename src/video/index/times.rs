@@ -1,4 +1,4 @@
-//! Times that the packets do not state: those of a decoder, and where the last frame ends.
+//! Times that packets do not carry: frame times from a decoder, and the end of the last frame.
 
 use std::path::Path;
 
@@ -9,10 +9,10 @@ use crate::limits::Limits;
 use crate::media::VideoStream;
 use crate::time::{TimeBase, Timestamp};
 
-/// The times of a stream whose packets do not tell them (AVI, MPEG-PS), all and those of keyframes: those that a
-/// decoder gives to its frames, at the cost of decoding them all.
+/// Presentation times of all frames and of keyframes, for streams whose packets carry none (AVI, MPEG-PS). Decodes the
+/// whole stream.
 pub(super) fn decoded_times(path: &Path, stream: &VideoStream, limits: &Limits) -> Result<(Vec<i64>, Vec<i64>)> {
-    tracing::debug!(path = %path.display(), "packets without times: decoding all of them to learn when frames are shown");
+    tracing::debug!(path = %path.display(), "packets without timestamps: decoding the whole stream to find them");
     let mut demuxer = Demuxer::open(path, limits)?;
     demuxer.keep_only(&[stream.stream_idx]);
     let mut decoder = demuxer.video_decoder(stream.stream_idx, n_cores())?;
@@ -24,7 +24,7 @@ pub(super) fn decoded_times(path: &Path, stream: &VideoStream, limits: &Limits) 
         }
         decoder.send(packet.as_ref());
         while let Some(frame) = decoder.receive() {
-            // The last frames come out of the decoder's delay without one.
+            // Frames from the final flush carry no time.
             let next = |times: &[i64]| times.last().map(|last| last.saturating_add(last_duration(0, times, stream)));
             let time = frame.timestamp().or_else(|| next(&times));
             times.extend(time);
@@ -40,7 +40,7 @@ pub(super) fn decoded_times(path: &Path, stream: &VideoStream, limits: &Limits) 
     Ok((times, keys))
 }
 
-/// The packet's own duration; else one frame at the claimed rate; else the mean distance of frames; else one tick.
+/// The packet's duration; else that of one frame at the stated rate; else the mean distance of frames; else one tick.
 pub(super) fn last_duration(packet: i64, pts: &[i64], stream: &VideoStream) -> i64 {
     if packet > 0 {
         return packet;

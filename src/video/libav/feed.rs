@@ -1,4 +1,4 @@
-//! Packets from the file to the decoders: read once in file order, sought only where that saves reading.
+//! Feeds packets to the decoders. Reads them in file order and seeks only where that saves reading.
 
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex};
@@ -8,13 +8,13 @@ use super::super::index::{FrameIndex, is_same};
 use crate::error::Result;
 use crate::libav::{Demuxer, Packet};
 
-/// Compressed bytes that wait for decoders, over all spans: many seconds of 4K.
+/// Compressed bytes queued for decoders, over all spans: many seconds of 4K.
 const QUEUE_BYTES: usize = 48 << 20;
 
-/// Bytes that are rather read and thrown away than sought past: a seek costs the container's search and its caches.
+/// Shorter gaps are read and discarded: a seek costs the container's search and its caches.
 const WORTH_SEEKING_BYTES: u64 = 4 << 20;
 
-/// Bounds the bytes of packets that wait.
+/// Limits the bytes of queued packets.
 #[derive(Default)]
 pub(super) struct Budget {
     used: Mutex<usize>,
@@ -22,7 +22,7 @@ pub(super) struct Budget {
 }
 
 impl Budget {
-    /// Waits for room; a single packet larger than the whole budget goes through alone.
+    /// Waits for space. A packet larger than the whole budget is queued alone.
     fn take(&self, n_bytes: usize) {
         let Ok(used) = self.used.lock() else { return };
         let Ok(mut used) = self.freed.wait_while(used, |used| *used > 0 && *used + n_bytes > QUEUE_BYTES) else {
@@ -39,7 +39,7 @@ impl Budget {
     }
 }
 
-/// A packet on its way; its bytes go back to the budget when it is dropped, wherever that is.
+/// A queued packet. Returns its bytes to the budget when it is dropped.
 pub(super) struct Queued {
     packet: Packet,
     budget: Arc<Budget>,
@@ -64,7 +64,7 @@ pub(super) struct Feeder<'a> {
     index: &'a FrameIndex,
     /// Number of the packet that is read next.
     position: usize,
-    /// The first packet after a seek, already read to see where it landed.
+    /// The first packet after a seek, read ahead to find out where the seek landed.
     landed: Option<Packet>,
     can_seek: bool,
     budget: Arc<Budget>,
@@ -76,7 +76,7 @@ impl<'a> Feeder<'a> {
         Self { demuxer, stream_idx, index, position: 0, landed: None, can_seek: true, budget }
     }
 
-    /// Sends the packets of a span; stops early where its decoder wants no more.
+    /// Sends the packets of a span. Stops early if the decoder has stopped.
     pub(super) fn feed(&mut self, span: &Span, packets: &Sender<Queued>) -> Result<()> {
         self.go_to(span.start)?;
         while self.position < span.end {
@@ -101,8 +101,8 @@ impl<'a> Feeder<'a> {
         let skipped = self.index.packets.get(self.position..target).unwrap_or_default();
         let n_bytes: u64 = skipped.iter().map(|packet| u64::from(packet.n_bytes)).sum();
         if self.can_seek && (n_bytes > WORTH_SEEKING_BYTES || target < self.position) && !self.seek(target)? {
-            // The container cannot be trusted to land before its keyframes: read it through from the start.
-            tracing::debug!(target, "seeking did not land where the index says; reading on instead");
+            // Seeking is unreliable in this container: read from the start instead.
+            tracing::debug!(target, "seeking did not land where the index says; reading from the start");
             self.can_seek = false;
             self.rewind()?;
         }
@@ -132,14 +132,14 @@ impl<'a> Feeder<'a> {
         loop {
             match self.demuxer.next_packet()? {
                 Some(packet) if packet.stream_idx() != self.stream_idx || packet.data().is_empty() => {}
-                // An index that knows packets left such ones out as well.
+                // The index omits such packets, too.
                 Some(packet) if self.index.is_exact && packet.pts().or(packet.dts()).is_none() => {}
                 packet => return Ok(packet),
             }
         }
     }
 
-    /// Seeks to `target` or a little before it; false where the container landed elsewhere.
+    /// Seeks to `target` or a little before it; false where the seek landed elsewhere.
     fn seek(&mut self, target: usize) -> Result<bool> {
         let entry = self.index.packets[target];
         // Some containers look keyframes up by presentation time, others by decoding time.
@@ -157,8 +157,8 @@ impl<'a> Feeder<'a> {
         Ok(false)
     }
 
-    /// Seeks to `target` in a file of which not every packet is in the index, so that counting does not help: the
-    /// packet is known by its looks.
+    /// Seeks to `target` in a file whose index has gaps. Packets cannot be counted there, so the packet is recognized by
+    /// its time and size.
     fn find(&mut self, target: usize) -> Result<()> {
         let entry = self.index.packets[target];
         for attempt in [Some(entry.pts), Some(entry.dts), None] {
@@ -166,7 +166,7 @@ impl<'a> Feeder<'a> {
                 Some(ticks) if !self.demuxer.seek(self.stream_idx, ticks) => continue,
                 Some(_) => {}
                 None => {
-                    tracing::debug!(target, "seeking does not find the packet: reading from the start");
+                    tracing::debug!(target, "seeking does not find the packet; reading from the start");
                     self.rewind()?;
                 }
             }
@@ -175,7 +175,7 @@ impl<'a> Feeder<'a> {
                     self.landed = Some(packet);
                     break;
                 }
-                // Landed behind it: its time is past.
+                // The seek landed after the packet.
                 if attempt.is_some() && packet.dts().is_some_and(|dts| dts > entry.pts) {
                     break;
                 }
@@ -188,7 +188,7 @@ impl<'a> Feeder<'a> {
         Ok(())
     }
 
-    /// The packet's number, where it is at most `target` and no other packet near it looks the same.
+    /// The packet's number, where it is in the index at or before `target`.
     fn place_before(&self, target: usize, packet: &Packet) -> Option<usize> {
         let (pts, dts) = (packet.pts()?, packet.dts()?);
         let entries = &self.index.packets[..=target];

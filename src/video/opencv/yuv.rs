@@ -1,10 +1,10 @@
-//! OpenCV's BGR back to the luma and chroma that were decoded.
+//! Converts OpenCV's BGR back to the decoded luma and chroma.
 //!
-//! `VideoCapture` gives no other colours than BGR, made by libswscale in the matrix of BT.601, whatever the stream says, and
-//! with plain rounding. Both are known, so both are taken back here; the true matrix, range and scaling then come
-//! from `scale.rs`, as they do for libav's own frames. Two limits: 8 bits are left of 10 or more; and strong colours that
-//! lie outside of RGB when read as BT.601 have been clipped, so how strong they were is not known. They are taken for as
-//! strong as they can have been: right for pure colours, as in graphics; up to 40 levels too strong for others.
+//! `VideoCapture` returns only BGR, which libswscale made with the BT.601 matrix, whatever the stream's tags are, and with
+//! plain rounding. Both are known, so both are reversed here; `scale.rs` then applies the right matrix, range and scaling,
+//! as it does for libav's frames. Two limits: only 8 bits remain of 10 or more; and saturated colours outside of BT.601's
+//! RGB were clipped, so their saturation is unknown. The maximum is assumed: right for pure colours, as in graphics; up to
+//! 40 levels too strong for others.
 
 use ffmpeg_the_third as ffmpeg;
 use ffmpeg_the_third::format::Pixel;
@@ -12,26 +12,26 @@ use ffmpeg_the_third::format::Pixel;
 use super::super::scale::luma_shares;
 use crate::media::VideoStream;
 
-/// Makes frames out of what OpenCV gives; keeps its planes between frames.
+/// Converts OpenCV's BGR to YUV frames; keeps its planes between frames.
 pub(super) struct BgrToYuv {
     layout: Option<Layout>,
     frame: ffmpeg::frame::Video,
 }
 
-/// How the decoder's own pixels lay.
+/// The decoder's pixel layout.
 struct Layout {
     format: Pixel,
-    /// Pixels across and down that share their chroma.
+    /// Horizontal and vertical chroma subsampling.
     shared: (usize, usize),
     is_full: bool,
-    /// What libswscale's plain conversion adds to blue, green and red on average, measured on every value.
+    /// Mean error of libswscale's plain conversion for blue, green and red, measured on every value.
     added: [f32; 3],
-    /// True blue, green and red for one level more of each of what came.
+    /// True blue, green and red per level of each channel of the input.
     true_matrix: [[f32; 3]; 3],
 }
 
 impl Layout {
-    /// None where there was no luma and chroma (RGB, grey), or nothing is known.
+    /// None for RGB, grey and unknown formats.
     fn of(name: &str, red_and_blue: (f32, f32)) -> Option<Self> {
         let has = |part: &str| name.contains(part);
         let is_full = name.starts_with("yuvj");
@@ -63,13 +63,13 @@ impl Layout {
         Some(Self { format, shared, is_full, added, true_matrix: [unit(0), unit(1), unit(2)] })
     }
 
-    /// What the conversion gave before it rounded, and before it clipped where the true colour can tell.
+    /// The pixel before rounding, and before clipping where the true colour limits it.
     fn came(&self, pixel: &[u8], is_clipped: bool) -> [f32; 3] {
         let mut came: [f32; 3] = std::array::from_fn(|i| f32::from(pixel[i]) - self.added[i]);
         if !is_clipped {
             return came;
         }
-        // Green, which is clipped the most, first.
+        // Green first: it is clipped the most.
         for channel in [1, 2, 0] {
             let outwards = match pixel[channel] {
                 0 => -1.0,
@@ -77,7 +77,7 @@ impl Layout {
                 _ => continue,
             };
             let is_true = |i: usize| (0..3).map(|j| came[j] * self.true_matrix[j][i]).sum::<f32>();
-            // So far until a true channel, too, is at its end.
+            // Extends the channel until one of the true channels reaches its limit.
             let room = (0..3).map(|i| {
                 let slope = outwards * self.true_matrix[channel][i];
                 let end = if slope > 0.0 { 255.0 } else { 0.0 };
@@ -89,15 +89,15 @@ impl Layout {
     }
 }
 
-/// Levels by which a colour of another matrix lies outside of RGB at most.
+/// Maximum distance in levels of a colour of another matrix from RGB.
 const MOST_CLIPPED: f32 = 60.0;
 
-/// Luma in BT.601 of blue, green and red.
+/// BT.601 luma of blue, green and red.
 fn luma([b, g, r]: [f32; 3]) -> f32 {
     0.299 * r + 0.587 * g + 0.114 * b
 }
 
-/// Blue, green and red that were read in BT.601, in the matrix where red and blue have these shares of luma.
+/// Converts blue, green and red from the BT.601 matrix to the one in which red and blue have these shares of luma.
 fn true_color(came: [f32; 3], (red, blue): (f32, f32)) -> [f32; 3] {
     let y = luma(came);
     let b = y + (came[0] - y) / 1.772 * 2.0 * (1.0 - blue);
@@ -162,7 +162,7 @@ impl BgrToYuv {
     }
 }
 
-/// Pixels that share one chroma. Those that were clipped tell less of it, and count where there are no others.
+/// Pixels that share one chroma sample. Clipped pixels are less precise and count only where there are no others.
 #[derive(Clone, Copy, Default)]
 struct Shared {
     sum: [f32; 3],

@@ -1,9 +1,9 @@
-//! YUV 4:4:4 of 10 bits to RGB24. libswscale would do it in the same step as the scaling, but takes three times as long:
-//! it has no SIMD for it. Ten bits keep what scaling has won over the picture's eight.
+//! YUV 4:4:4 of 10 bits to RGB24. libswscale can do it while scaling, but takes three times as long,
+//! because it has no SIMD for it. Ten bits keep the precision that scaling adds.
 
-/// What 128 is at 8 bits: no colour.
+/// Neutral chroma: 128 at 8 bits.
 const MIDDLE: i32 = 512;
-/// Two bits for 10 instead of 8, sixteen for the factors.
+/// Two bits for 10-bit samples, sixteen for the factors.
 const SHIFT: i32 = 2 + 16;
 
 /// The conversion for one matrix and range; all factors times 65,536.
@@ -17,8 +17,8 @@ pub(super) struct ToRgb {
 }
 
 impl ToRgb {
-    /// `coefficients` as `sws_getCoefficients` gives them: V to red, U to blue, U and V to green (both to be taken away), for
-    /// colour of limited range.
+    /// `coefficients` as `sws_getCoefficients` gives them: V to red, U to blue, U and V to green (both subtracted), for
+    /// limited range.
     pub(super) fn new(coefficients: [i32; 4], is_full: bool) -> Self {
         let [v_to_red, u_to_blue, u_to_green, v_to_green] =
             coefficients.map(|factor| if is_full { (i64::from(factor) * 224 / 255) as i32 } else { factor });
@@ -26,7 +26,7 @@ impl ToRgb {
         Self { luma, black, v_to_red, u_to_green: -u_to_green, v_to_green: -v_to_green, u_to_blue }
     }
 
-    /// One row: two bytes a sample in `y`, `u` and `v`, three a pixel in `rgb`.
+    /// Converts one row: two bytes per sample in `y`, `u` and `v`, three per pixel in `rgb`.
     pub(super) fn row(&self, [y, u, v]: [&[u8]; 3], rgb: &mut [u8]) {
         let sample = |bytes: &[u8; 2]| i32::from(u16::from_ne_bytes(*bytes));
         let yuv = y.as_chunks().0.iter().zip(u.as_chunks().0).zip(v.as_chunks().0);

@@ -1,15 +1,15 @@
-//! sRGB to CIE Lab of 8 bits: OpenCV's `COLOR_RGB2Lab` in its whole numbers (`color_lab.cpp`); of 10,000
-//! values less than one is a step away from it.
+//! sRGB to 8-bit CIE Lab: the integer version of OpenCV's `COLOR_RGB2Lab` (`color_lab.cpp`). Fewer than 1 in 10,000 values
+//! differ, by one level.
 //!
-//! OpenCV converts as fast, but its first call makes tables for 70 ms, most of them for pictures in floating point.
+//! OpenCV is as fast, but spends 70 ms on tables at its first call, most of them for floating point images.
 
-/// Steps of linear light for each step of 8 bits: dark shades lie closer than these.
+/// Steps of linear light per 8-bit level.
 const FINER: usize = 8;
 const N_STEPS: usize = 256 * FINER;
-/// One in the fixed point of shares, and of CIE's f.
+/// 1 in the fixed-point formats of shares, and of CIE's f.
 const SHARE_ONE: i32 = 1 << 12;
 const ROOT_ONE: i32 = 1 << 15;
-/// For X, Y and Z the shares of red, green and blue (sRGB, IEC 61966-2-1), and what white has of each (D65).
+/// For X, Y and Z the shares of red, green and blue (sRGB, IEC 61966-2-1), and the value of the D65 white point.
 const XYZ: [([f64; 3], f64); 3] = [
     ([0.412_453, 0.357_580, 0.180_423], 0.950_456),
     ([0.212_671, 0.715_160, 0.072_169], 1.0),

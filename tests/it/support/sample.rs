@@ -10,7 +10,7 @@ use vidgist::media::{
     VideoStream,
 };
 use vidgist::money::Money;
-use vidgist::report::{Dropped, MadeWith, Report, Sampling, StageTime, Total, WindowReport};
+use vidgist::report::{Dropped, MadeWith, Report, SamplingSummary, StageTime, Total, WindowReport};
 use vidgist::time::{TimeBase, TimeRange, Timestamp};
 use vidgist::timeline::{Timeline, TimelineFrame};
 use vidgist::transcript::{Segment, Transcript, TranscriptSource, Word};
@@ -115,7 +115,7 @@ pub fn timeline() -> Timeline {
 
 /// A report with everything in it: partial, two alternatives, one of them cut off.
 pub fn report() -> Report {
-    let sampling = Sampling {
+    let sampling = SamplingSummary {
         method: "interval".into(),
         interval: Some(at(30_000)),
         range: TimeRange::new(at(0), at(95_500)),

@@ -1,4 +1,4 @@
-//! What to sample: the method and the range.
+//! The sampling specification: method, range and maximum number of frames.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use crate::time::{TimeBase, TimeRange, Timestamp};
 
 /// The sampling method, the range and the largest number of frames.
 #[derive(Clone, Debug)]
-pub struct SamplingOptions {
+pub struct SamplingSpec {
     /// The sampling method.
     pub sampling: Sampling,
     /// Start of the range (included), on the shared clock; None is the first frame.
     pub start: Option<Timestamp>,
     /// End of the range (excluded), on the shared clock; None is the end of the video.
     pub end: Option<Timestamp>,
-    /// Largest number of sample points; more are thinned out evenly over the range. None is no maximum.
+    /// Maximum number of sample points; more are reduced evenly over the range. None is no maximum.
     pub max_frames: Option<usize>,
 }
 
@@ -30,7 +30,7 @@ pub enum Sampling {
     Keyframes,
     /// One frame of each shot; where `max_frames` is smaller, of the shots that differ most.
     Scenes,
-    /// `max_frames` frames where the picture changes most, without long gaps: see [`choose`](super::choose).
+    /// `max_frames` frames where the video changes most, without long gaps: see [`choose`](super::choose).
     Budget,
 }
 
@@ -52,15 +52,15 @@ impl Sampling {
     }
 }
 
-impl From<Sampling> for SamplingOptions {
+impl From<Sampling> for SamplingSpec {
     /// Samples the whole video, with no maximum number of frames.
     fn from(sampling: Sampling) -> Self {
         Self { sampling, start: None, end: None, max_frames: None }
     }
 }
 
-/// The range to sample: the requested one, cut to `media`.
-pub(super) fn range(options: &SamplingOptions, media: Option<TimeRange>) -> Result<TimeRange> {
+/// The range to sample: the requested one, limited to `media`.
+pub(super) fn range(options: &SamplingSpec, media: Option<TimeRange>) -> Result<TimeRange> {
     let is_bounded =
         options.end.is_some() || options.max_frames.is_some() || matches!(options.sampling, Sampling::At(_));
     let media = match media {

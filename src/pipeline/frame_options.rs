@@ -1,0 +1,58 @@
+//! Which frames a job reads from a source, and how it encodes them.
+
+use std::path::PathBuf;
+
+use super::input::probe_source;
+use crate::encode::EncodeOptions;
+use crate::error::Result;
+use crate::input::Source;
+use crate::limits::Limits;
+use crate::media::{MediaInfo, Ratio};
+use crate::sampling::SamplingSpec;
+use crate::video::{DecoderBackend, VideoSource};
+
+/// Which frames are read from a source, and how they are encoded.
+#[derive(Clone, Debug)]
+pub struct FrameOptions {
+    /// Which moments are read.
+    pub sampling: SamplingSpec,
+    /// Pictures per second of an image sequence.
+    pub sequence_rate: Ratio,
+    /// The decoder backend.
+    pub decoder: DecoderBackend,
+    /// Maximum width in pixels; frames are never enlarged.
+    pub max_width: u32,
+    /// Whether frames that show what a recent one showed are dropped.
+    pub dedup: bool,
+    /// How frames are encoded.
+    pub encode: EncodeOptions,
+    /// Folder for what later runs can reuse; None keeps nothing.
+    pub cache: Option<PathBuf>,
+    /// Limits on what is accepted.
+    pub limits: Limits,
+}
+
+impl FrameOptions {
+    /// Frames at most 768 pixels wide, as JPEG, without a cache.
+    #[must_use]
+    pub fn new(sampling: SamplingSpec) -> Self {
+        Self {
+            sampling,
+            sequence_rate: Ratio::ONE,
+            decoder: DecoderBackend::Auto,
+            max_width: 768,
+            dedup: false,
+            encode: EncodeOptions::default(),
+            cache: None,
+            limits: Limits::default(),
+        }
+    }
+
+    /// The facts of a source, and its video where it has one. Blocks.
+    pub(super) fn open(&self, source: &Source) -> Result<(MediaInfo, Option<VideoSource>)> {
+        let cache = self.cache.as_ref().map(|folder| folder.join("index"));
+        let info = probe_source(source, self.sequence_rate, &self.limits)?;
+        let video = VideoSource::open(source, &info, self.decoder, &self.limits, cache.as_deref())?;
+        Ok((info, video))
+    }
+}
