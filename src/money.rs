@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Trillionths in a dollar.
 const PICO: u64 = 1_000_000_000_000;
@@ -86,6 +86,14 @@ impl fmt::Display for Money {
 impl Serialize for Money {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_f64(self.picos as f64 / PICO as f64)
+    }
+}
+
+impl<'de> Deserialize<'de> for Money {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let dollars = f64::deserialize(deserializer)?;
+        // A cast from a float saturates, and turns NaN into 0.
+        Ok(Self { picos: (dollars * PICO as f64).round() as u64 })
     }
 }
 

@@ -1,10 +1,13 @@
 //! Exact time: integer ticks of a rational time base, seconds only at the edges.
 
+mod from_seconds;
+
 use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Serialize, Serializer};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Length of one tick in seconds, as the fraction `num / den`; both are at least 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -53,6 +56,21 @@ impl TimeBase {
 impl fmt::Display for TimeBase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.num, self.den)
+    }
+}
+
+/// Written as text: `1/90000`.
+impl Serialize for TimeBase {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for TimeBase {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let base = text.split_once('/').and_then(|(num, den)| Self::new(num.parse().ok()?, den.parse().ok()?));
+        base.ok_or_else(|| D::Error::custom(format!("{text:?} is not a time base such as 1/90000")))
     }
 }
 
@@ -241,6 +259,18 @@ impl Serialize for Timestamp {
     }
 }
 
+/// Reads seconds, as the simplest fraction that is written in the same way, otherwise as the nearest nanosecond.
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let seconds = f64::deserialize(deserializer)?;
+        let exact = from_seconds::simplest_fraction(seconds);
+        let exact = exact.and_then(|(ticks, den)| Some(Self::new(ticks, TimeBase::new(1, den)?)));
+        exact
+            .or_else(|| Self::from_secs_f64(seconds))
+            .ok_or_else(|| D::Error::custom(format!("{seconds} s is out of range")))
+    }
+}
+
 /// Reads `90`, `1.5`, `5s`, `500ms`, `1m`, `2h`, `1h2m3.5s`, `1:04`, `01:02:03.250`. Never negative.
 impl FromStr for Timestamp {
     type Err = crate::Error;
@@ -321,6 +351,21 @@ pub struct TimeRange {
     pub start: Timestamp,
     /// First moment after; never before `start`.
     pub end: Timestamp,
+}
+
+impl<'de> Deserialize<'de> for TimeRange {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Ends {
+            start: Timestamp,
+            end: Timestamp,
+        }
+        let Ends { start, end } = Ends::deserialize(deserializer)?;
+        if end < start {
+            return Err(D::Error::custom(format!("the end {end} is before the start {start}")));
+        }
+        Ok(Self::new(start, end))
+    }
 }
 
 impl TimeRange {

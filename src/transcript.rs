@@ -1,34 +1,35 @@
-//! What was said, when: segments on the clock that picture and sound share.
+//! Transcripts: spoken text with its times on the clock that video and audio share.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::time::{TimeRange, Timestamp};
 
-/// Everything said in one file.
-#[derive(Clone, Debug, Serialize)]
+/// The transcript of one file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Transcript {
     /// Where the text comes from.
     pub source: TranscriptSource,
-    /// Language (ISO 639 or BCP 47) as the source has it; None where it does not say.
+    /// The language (ISO 639 or BCP 47) as the source declares it; None if it declares none.
     pub language: Option<String>,
-    /// Segments sorted by their start.
+    /// The segments, sorted by start.
     pub segments: Vec<Segment>,
 }
 
 /// Where a transcript comes from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum TranscriptSource {
-    /// A subtitle file beside the media file, or named by the user.
+    /// A subtitle file beside the media file, or one that the user names.
     Sidecar {
         /// Its path.
         path: String,
     },
     /// A subtitle stream inside the container.
     Embedded {
-        /// Index of the stream among all of the container, from 0.
+        /// The index of the stream among all streams of the container, from 0.
         stream_idx: usize,
-        /// Codec name as libav has it.
+        /// The codec's name in libav.
         codec: String,
     },
     /// Whisper on this machine.
@@ -38,34 +39,36 @@ pub enum TranscriptSource {
     },
     /// A transcription endpoint.
     Api {
-        /// The model that was asked.
+        /// The model's name on the server.
         model: String,
     },
 }
 
 /// A span of speech.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "SegmentFields")]
 pub struct Segment {
-    /// When it is spoken, on the shared clock.
+    /// Its time range on the shared clock.
     #[serde(flatten)]
     pub range: TimeRange,
-    /// What is said: plain text, untrusted.
+    /// The spoken text: plain and untrusted.
     pub text: String,
-    /// Who speaks; None where the source does not say.
+    /// The speaker; None if the source does not name one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub speaker: Option<String>,
-    /// Words with their times; empty where the source has none.
+    /// Words with their times; empty if the source has none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub words: Vec<Word>,
-    /// Mean probability of the words, 0 to 1; None where the source does not say.
+    /// The mean probability of the words, 0 to 1; None if the source has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confidence: Option<f64>,
 }
 
 /// One word of a segment.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "WordFields")]
 pub struct Word {
-    /// When it is spoken, on the shared clock.
+    /// Its time range on the shared clock.
     #[serde(flatten)]
     pub range: TimeRange,
     /// The word.
@@ -73,7 +76,7 @@ pub struct Word {
 }
 
 impl Segment {
-    /// A segment of text alone.
+    /// A segment with only text.
     #[must_use]
     pub fn new(range: TimeRange, text: impl Into<String>) -> Self {
         Self { range, text: text.into(), speaker: None, words: Vec::new(), confidence: None }
@@ -81,9 +84,9 @@ impl Segment {
 }
 
 impl Transcript {
-    /// The segments that begin in `[from, to)`; `to` None is "until the end".
+    /// The segments that start in `[from, to)`; `to` None means until the end.
     ///
-    /// By their start alone, so that consecutive ranges hold each segment exactly once.
+    /// Only the start counts, so that consecutive ranges contain each segment exactly once.
     #[must_use]
     pub fn starting_in(&self, from: Timestamp, to: Option<Timestamp>) -> &[Segment] {
         let first = self.segments.partition_point(|s| s.range.start < from);
@@ -92,9 +95,59 @@ impl Transcript {
     }
 }
 
+/// [`Segment`] as written. A flattened range cannot refuse unknown fields, so reading goes through these.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SegmentFields {
+    start: Timestamp,
+    end: Timestamp,
+    text: String,
+    speaker: Option<String>,
+    #[serde(default)]
+    words: Vec<Word>,
+    confidence: Option<f64>,
+}
+
+/// [`Word`] as written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WordFields {
+    start: Timestamp,
+    end: Timestamp,
+    text: String,
+}
+
+impl TryFrom<SegmentFields> for Segment {
+    type Error = String;
+
+    fn try_from(fields: SegmentFields) -> Result<Self, String> {
+        let SegmentFields { start, end, text, speaker, words, confidence } = fields;
+        Ok(Self { range: valid_range(start, end)?, text, speaker, words, confidence })
+    }
+}
+
+impl TryFrom<WordFields> for Word {
+    type Error = String;
+
+    fn try_from(fields: WordFields) -> Result<Self, String> {
+        Ok(Self { range: valid_range(fields.start, fields.end)?, text: fields.text })
+    }
+}
+
+fn valid_range(start: Timestamp, end: Timestamp) -> Result<TimeRange, String> {
+    if end < start {
+        return Err(format!("the end {end} is before the start {start}"));
+    }
+    Ok(TimeRange::new(start, end))
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
     use super::*;
+    use crate::time::TimeBase;
 
     #[test]
     fn consecutive_ranges_hold_each_segment_once() {
@@ -108,5 +161,82 @@ mod tests {
             .map(|(a, b)| transcript.starting_in(at(a), b.map(at)).len())
             .into();
         assert_eq!(counts, [2, 1, 1]);
+    }
+
+    #[test]
+    fn unknown_fields_and_reversed_ranges_are_refused() {
+        let source = json!({"kind": "whisper", "model": "base"});
+        let word = json!({"start": 1.0, "end": 1.5, "text": "x"});
+        let segment = json!({"start": 1.0, "end": 2.0, "text": "x", "words": [word]});
+        let whole = json!({"source": source, "language": null, "segments": [segment]});
+        let read = |value: &serde_json::Value| serde_json::from_value::<Transcript>(value.clone());
+        assert_eq!(read(&whole).expect("valid").segments[0].words[0].text, "x");
+        for place in ["", "/source", "/segments/0", "/segments/0/words/0"] {
+            let mut odd = whole.clone();
+            odd.pointer_mut(place)
+                .and_then(|object| object.as_object_mut())
+                .expect(place)
+                .insert("odd".into(), 1.into());
+            let error = read(&odd).expect_err(place).to_string();
+            assert!(error.contains("unknown field `odd`"), "{place}: {error}");
+        }
+        for place in ["/segments/0", "/segments/0/words/0"] {
+            let mut reversed = whole.clone();
+            reversed.pointer_mut(place).expect(place)["end"] = json!(0.5);
+            assert!(read(&reversed).expect_err(place).to_string().contains("before the start"), "{place}");
+        }
+    }
+
+    /// Times in the bases of containers, sample clocks and players.
+    fn any_range() -> impl Strategy<Value = TimeRange> {
+        let base = prop_oneof![
+            Just((1, 1000)),
+            Just((1, 90_000)),
+            Just((1, 48_000)),
+            Just((1001, 30_000)),
+            Just((1, 14_112_000)),
+            Just((1, 1_000_000_000)),
+            (1_u32..100_000, 1..u32::MAX)
+        ];
+        // Up to about a day, in seconds.
+        (base, -10.0..90_000.0, 0.0..100.0).prop_map(|((num, den), start, length)| {
+            let base = TimeBase::new(num, den).expect("not 0");
+            let at = |seconds: f64| Timestamp::new((seconds * f64::from(den) / f64::from(num)) as i64, base);
+            TimeRange::new(at(start), at(start + length))
+        })
+    }
+
+    fn any_source() -> impl Strategy<Value = TranscriptSource> {
+        prop_oneof![
+            ".*".prop_map(|path| TranscriptSource::Sidecar { path }),
+            (0_usize..99, ".*").prop_map(|(stream_idx, codec)| TranscriptSource::Embedded { stream_idx, codec }),
+            ".*".prop_map(|model| TranscriptSource::Whisper { model }),
+            ".*".prop_map(|model| TranscriptSource::Api { model }),
+        ]
+    }
+
+    fn any_segment() -> impl Strategy<Value = Segment> {
+        let words = prop::collection::vec((any_range(), ".*").prop_map(|(range, text)| Word { range, text }), 0..4);
+        (any_range(), ".*", prop::option::of(".*"), words, prop::option::of(0.0..=1.0))
+            .prop_map(|(range, text, speaker, words, confidence)| Segment { range, text, speaker, words, confidence })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_can_be_read_back(
+            source in any_source(),
+            language in prop::option::of(".*"),
+            segments in prop::collection::vec(any_segment(), 0..5),
+        ) {
+            let transcript = Transcript { source, language, segments };
+            let written = serde_json::to_string(&transcript).expect("JSON");
+            let read: Transcript = serde_json::from_str(&written).expect("what was written");
+            prop_assert_eq!(serde_json::to_string(&read).expect("JSON"), written, "the same bytes again");
+            prop_assert_eq!((&read.source, &read.language), (&transcript.source, &transcript.language));
+            for (read, segment) in read.segments.iter().zip(&transcript.segments) {
+                prop_assert_eq!((&read.text, &read.speaker), (&segment.text, &segment.speaker));
+                prop_assert_eq!(read.range.start.millis(), segment.range.start.millis());
+            }
+        }
     }
 }

@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use vidgist::time::Timestamp;
 use vidgist::transcribe::whisper::models::Hub;
 
-pub use caption::{CaptionArgs, CaptionFormat};
+pub use caption::{CaptionArgs, CaptionFormatArg};
 pub use requests::RequestArgs;
 use requests::{PLAN_EXAMPLES, SUMMARIZE_EXAMPLES};
 
@@ -106,7 +106,7 @@ pub struct SummarizeArgs {
     pub model: ModelArgs,
     /// Send pictures as data, or, where the input is an image's address, as that address
     #[arg(long, value_name = "HOW", default_value = "data", hide_short_help = true, help_heading = "Model")]
-    pub image_transport: ImageTransport,
+    pub image_transport: ImageTransportArg,
     #[command(flatten)]
     pub requests: RequestArgs,
     /// What is written to stdout
@@ -126,7 +126,7 @@ pub enum ReportFormat {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum SamplingMethod {
+pub enum SamplingMethodArg {
     /// One frame every so often
     Interval,
     /// Keyframes alone, at the cost of decoding them alone
@@ -142,7 +142,7 @@ pub enum SamplingMethod {
 pub struct SamplingArgs {
     /// How frames are chosen [default: interval]
     #[arg(long, value_name = "HOW", conflicts_with_all = ["fps", "at"])]
-    pub sampling: Option<SamplingMethod>,
+    pub sampling: Option<SamplingMethodArg>,
     /// One frame every so often: 5s, 500ms, 1m [default: 1s for summarize, 5s for frames and caption]
     #[arg(long, value_name = "TIME", conflicts_with_all = ["fps", "at"])]
     pub interval: Option<Timestamp>,
@@ -354,7 +354,7 @@ pub enum StreamChoice {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ImageTransport {
+pub enum ImageTransportArg {
     /// As a Base64 data URL
     Data,
     /// As the address that was given
@@ -493,14 +493,14 @@ pub struct TranscribeArgs {
     pub server: ServerArgs,
     /// How it is written
     #[arg(long, value_name = "FORMAT", default_value = "srt", help_heading = "Output")]
-    pub format: TranscriptFormat,
+    pub format: TranscriptFormatArg,
     /// File to write in place of stdout; for several inputs a folder
     #[arg(short, long, value_name = "FILE|DIR", help_heading = "Output")]
     pub output: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum TranscriptFormat {
+pub enum TranscriptFormatArg {
     /// SubRip
     Srt,
     /// WebVTT

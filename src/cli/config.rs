@@ -39,8 +39,8 @@ pub struct CommandConfig {
     /// Which of the two there is.
     #[serde(skip)]
     pub key: Option<KeySource>,
-    pub frames: FramesConfig,
-    pub transcription: TranscriptionConfig,
+    pub frames: FramesTable,
+    pub transcription: TranscriptionTable,
     /// Put over the table of providers, key by key.
     pub providers: toml::Table,
     /// The same of `[providers.NAME]`, by name: keys are the command's business, not the library's.
@@ -50,7 +50,7 @@ pub struct CommandConfig {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct FramesConfig {
+pub struct FramesTable {
     pub interval: Option<String>,
     pub max_frames: Option<usize>,
     pub max_width: Option<u32>,
@@ -60,7 +60,7 @@ pub struct FramesConfig {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct TranscriptionConfig {
+pub struct TranscriptionTable {
     /// Where words come from: as `--stt`.
     pub stt: Option<Stt>,
     /// As `--whisper-model`.
@@ -177,8 +177,8 @@ impl CommandConfig {
             }
         }
         match &self.frames {
-            FramesConfig { jpeg_quality: Some(0 | 101..), .. } => bad("frames.jpeg_quality", "1 to 100"),
-            FramesConfig { max_width: Some(0..16 | 16_384..), .. } => bad("frames.max_width", "16 to 16383"),
+            FramesTable { jpeg_quality: Some(0 | 101..), .. } => bad("frames.jpeg_quality", "1 to 100"),
+            FramesTable { max_width: Some(0..16 | 16_384..), .. } => bad("frames.max_width", "16 to 16383"),
             _ => Ok(()),
         }
     }

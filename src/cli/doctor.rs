@@ -13,7 +13,7 @@ use vidgist::{libav, video};
 
 use super::args::DoctorArgs;
 use super::config::{self, CommandConfig};
-use super::{PARTIAL, print};
+use super::output::{PARTIAL, print};
 
 /// A server that does not answer by then is told as such.
 const PATIENCE: Duration = Duration::from_secs(10);

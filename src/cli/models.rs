@@ -11,8 +11,9 @@ use vidgist::transcribe::whisper::models::{self, Hub, Weights};
 
 use super::args::ModelsAction;
 use super::config::{self, CommandConfig};
+use super::output::print;
 use super::progress::Progress;
-use super::{print, providers};
+use super::providers;
 
 pub async fn run(action: Option<&ModelsAction>, config: &CommandConfig, quiet: bool) -> Result<ExitCode> {
     let folder = config::models_folder()

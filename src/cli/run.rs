@@ -15,8 +15,8 @@ use vidgist::report::sound::SoundReport;
 use vidgist::report::{self, Format, Report, estimate, json};
 
 use super::config::CommandConfig;
+use super::output::{PARTIAL, end_at_once_on_the_next, print, report_gaps, say, warn};
 use super::progress::Progress;
-use super::{PARTIAL, end_at_once_on_the_next, print, report_gaps, say, warn};
 
 /// Runs a job that a file holds.
 pub async fn run_file(path: &Path, config: &CommandConfig, quiet: bool) -> Result<ExitCode> {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::json;
+use super::safe_json;
 use crate::chat::Usage;
 use crate::error::Result;
 use crate::media::EncodedImage;
@@ -20,7 +20,6 @@ pub struct CaptionRow {
     /// Presentation time on the stream's own clock, in ticks of `time_base`.
     pub pts: Option<i64>,
     /// Length of a tick in seconds, as `num/den`.
-    #[serde(serialize_with = "as_text")]
     pub time_base: Option<TimeBase>,
     /// Presentation time on the shared clock, in seconds.
     #[serde(rename = "seconds")]
@@ -42,14 +41,6 @@ pub struct CaptionRow {
     pub cost: Option<Money>,
 }
 
-#[expect(clippy::ref_option, reason = "serde's signature")]
-fn as_text<S: serde::Serializer>(base: &Option<TimeBase>, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-    match base {
-        Some(base) => serializer.collect_str(&format_args!("{}/{}", base.num(), base.den())),
-        None => serializer.serialize_none(),
-    }
-}
-
 /// What names a caption: asked once with the same of these, a frame need not be asked again.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CaptionKey {
@@ -67,7 +58,7 @@ pub struct CaptionKey {
 
 /// What of a row an earlier run left, in so far as it is needed to go on.
 #[derive(Debug, Deserialize)]
-struct Kept {
+struct KeptCaption {
     input: String,
     pts: Option<i64>,
     caption: Option<String>,
@@ -127,9 +118,9 @@ impl CaptionRow {
     /// The row as one line of JSON.
     ///
     /// # Errors
-    /// As [`json::to_line`].
+    /// As [`safe_json::to_line`].
     pub fn to_json(&self) -> Result<String> {
-        json::to_line(self)
+        safe_json::to_line(self)
     }
 
     /// The row as one line of CSV (RFC 4180); see [`CSV_HEAD`].
@@ -152,25 +143,32 @@ impl CaptionRow {
             number(usage.completion_tokens.map(|n| n.to_string())),
             number(self.cost.map(Money::dollars)),
         ];
-        cells.map(|cell| quoted(&cell)).join(",") + "\n"
+        csv_line(cells.map(|cell| inert(&cell)))
     }
 }
 
 /// The key of a line that an earlier run wrote, where the line is whole and holds a caption.
 #[must_use]
 pub fn kept_key(line: &str) -> Option<CaptionKey> {
-    let kept: Kept = serde_json::from_str(line).ok()?;
+    let kept: KeptCaption = serde_json::from_str(line).ok()?;
     kept.caption?;
     let (input, model, prompt_version) = (kept.input, kept.model, kept.prompt_version);
     Some(CaptionKey { input, pts: kept.pts?, image_sha256: kept.image_sha256?, model, prompt_version })
 }
 
-/// A cell; text that a spreadsheet would take for a formula gets an apostrophe before it.
-fn quoted(cell: &str) -> String {
+/// One CSV record with its line end.
+fn csv_line<const N: usize>(cells: [String; N]) -> String {
+    let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
+    // Writing to a Vec does not fail, and the cells are UTF-8.
+    let _ = writer.write_record(cells);
+    String::from_utf8(writer.into_inner().unwrap_or_default()).unwrap_or_default()
+}
+
+/// A cell without control characters; text that a spreadsheet would run as a formula gets a leading apostrophe.
+fn inert(cell: &str) -> String {
     let cell: String = cell.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect();
     let is_formula = cell.starts_with(['=', '+', '-', '@']) && cell.parse::<f64>().is_err();
-    let cell = if is_formula { format!("'{cell}") } else { cell };
-    if cell.contains([',', '"', '\n']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell }
+    if is_formula { format!("'{cell}") } else { cell }
 }
 
 #[cfg(test)]
@@ -187,7 +185,7 @@ mod tests {
             ("-3.5", "-3.5"),
             ("two\nlines\u{1b}", "\"two\nlines \""),
         ] {
-            assert_eq!(quoted(cell), expected);
+            assert_eq!(csv_line([inert(cell), String::new()]), format!("{expected},\n"));
         }
         let row = CaptionRow::failed("a.mp4", Some("broken".into()), "m", "1");
         assert_eq!(row.to_csv().matches(',').count(), CSV_HEAD.matches(',').count());

@@ -57,7 +57,7 @@ struct Cut {
 }
 
 /// What is not cut: a passage, or of one that is too large a piece.
-struct Unit {
+struct WindowItem {
     end: Cut,
     load: Load,
 }
@@ -101,7 +101,7 @@ impl Timeline {
         Some((self.part(Cut::default(), middle), self.part(middle, end)))
     }
 
-    fn units(&self, most: Load, weigh: impl Fn(Passage<'_>) -> Load) -> Vec<Unit> {
+    fn units(&self, most: Load, weigh: impl Fn(Passage<'_>) -> Load) -> Vec<WindowItem> {
         let mut units = Vec::new();
         let mut at = Cut::default();
         for passage in self.passages() {
@@ -111,7 +111,7 @@ impl Timeline {
                 let fits = |n: usize| weigh(Passage { frame, words: &words[..n] }).fits(most);
                 let n = largest(words.len(), fits).max(usize::from(frame.is_none() && !words.is_empty()));
                 at = at.behind(frame.is_some(), n);
-                units.push(Unit { end: at, load: weigh(Passage { frame, words: &words[..n] }) });
+                units.push(WindowItem { end: at, load: weigh(Passage { frame, words: &words[..n] }) });
                 (frame, words) = (None, &words[n..]);
                 if words.is_empty() {
                     break;
@@ -163,7 +163,7 @@ fn largest(most: usize, fits: impl Fn(usize) -> bool) -> usize {
 }
 
 /// Where the windows end, as numbers of units: as few as can be, of about the same size.
-fn ends(units: &[Unit], most: Load) -> Vec<usize> {
+fn ends(units: &[WindowItem], most: Load) -> Vec<usize> {
     let n = units.len();
     let (mut sums, mut shares) = (vec![Load::default()], vec![0.0]);
     for unit in units {

@@ -16,7 +16,7 @@ use vidgist::llm::catalog::CatalogEntry;
 use vidgist::llm::provider::Providers;
 use vidgist::llm::{ChatConfig, OpenAi, SamplingParams};
 use vidgist::pipeline::summarize::{self, Summarize};
-use vidgist::pipeline::{FrameOptions, TranscriptOptions};
+use vidgist::pipeline::{FrameOptions, TranscriptSearch};
 use vidgist::report::{Format, Report, Status, render};
 use vidgist::sampling::{Sampling, SamplingSpec};
 use vidgist::transcribe::subtitles::Subtitles;
@@ -45,7 +45,7 @@ fn job(analysis: Analysis) -> Summarize {
     Summarize {
         source: Source::identify(talk.to_str().expect("UTF-8")).expect("a file"),
         options: FrameOptions::new(sampling),
-        transcript: TranscriptOptions { transcribers: vec![Arc::new(Subtitles::default())], is_required: true },
+        transcript: TranscriptSearch { transcribers: vec![Arc::new(Subtitles::default())], is_required: true },
         analysis,
         dry_run: None,
         output: None,

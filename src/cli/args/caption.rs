@@ -40,7 +40,7 @@ pub struct CaptionArgs {
     pub batch: bool,
     /// How captions are written [default: jsonl; markdown for a dry run]
     #[arg(long, value_name = "FORMAT", help_heading = "Output")]
-    pub format: Option<CaptionFormat>,
+    pub format: Option<CaptionFormatArg>,
     /// File to write in place of stdout; for txt a folder
     #[arg(short, long, value_name = "FILE|DIR", help_heading = "Output")]
     pub output: Option<PathBuf>,
@@ -50,7 +50,7 @@ pub struct CaptionArgs {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum CaptionFormat {
+pub enum CaptionFormatArg {
     /// A JSON object a line: docs/output.md describes it
     Jsonl,
     /// A table
