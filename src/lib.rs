@@ -41,6 +41,7 @@ pub mod advice;
 pub mod analyze;
 pub mod audio;
 pub mod audio_facts;
+mod blocking;
 pub mod chat;
 pub mod digest;
 pub mod encode;

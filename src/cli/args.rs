@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use vidgist::time::Timestamp;
-use vidgist::transcribe::whisper::models::Hub;
+use vidgist::transcribe::whisper::models::ModelHub;
 
 pub use caption::{CaptionArgs, CaptionFormatArg};
 pub use requests::RequestArgs;
@@ -522,7 +522,7 @@ pub enum ModelsAction {
         /// tiny.en, tiny, base, small, large-v3-turbo [default: base]
         names: Vec<String>,
         /// Address of the hub or a mirror of it
-        #[arg(long, value_name = "URL", env = "HF_ENDPOINT", default_value = Hub::PUBLIC)]
+        #[arg(long, value_name = "URL", env = "HF_ENDPOINT", default_value = ModelHub::PUBLIC)]
         hub: String,
     },
     /// Print where a model's file lies

@@ -8,7 +8,7 @@ use anyhow::Result;
 use vidgist::engine::{Engine, KEY_VARIABLE, ModelChoice};
 use vidgist::job::{ModelOptions, ServerOptions};
 use vidgist::llm::openai::list_models;
-use vidgist::transcribe::whisper::models::{self, Weights};
+use vidgist::transcribe::whisper::models::{self, SpeechModel};
 use vidgist::{libav, video};
 
 use super::args::DoctorArgs;
@@ -80,10 +80,10 @@ pub async fn run(args: &DoctorArgs, config_path: Option<&Path>, config: &Command
     } else {
         let name = config.transcription.whisper_model.as_deref().unwrap_or(models::DEFAULT);
         let is_here = |name| {
-            let weights = Weights::named(name).zip(config::models_folder());
-            weights.is_none_or(|(weights, folder)| weights.is_in(&folder))
+            let model = SpeechModel::by_name(name).zip(config::models_folder());
+            model.is_none_or(|(model, folder)| model.is_in(&folder))
         };
-        if is_here(name) && is_here(models::VOICE) {
+        if is_here(name) && is_here(models::VAD) {
             lines.push(ok(
                 "words",
                 &format!("subtitles, else Whisper ({name}) on this machine; sound is not sent anywhere"),

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use indicatif::HumanBytes;
 use vidgist::error::Error;
-use vidgist::transcribe::whisper::models::{self, Hub, Weights};
+use vidgist::transcribe::whisper::models::{self, ModelHub, SpeechModel};
 
 use super::args::ModelsAction;
 use super::config::{self, CommandConfig};
@@ -20,12 +20,12 @@ pub async fn run(action: Option<&ModelsAction>, config: &CommandConfig, quiet: b
         .ok_or_else(|| Error::usage("the folder for models", "there is no home folder", "set XDG_CACHE_HOME"))?;
     match action.unwrap_or(&ModelsAction::List) {
         ModelsAction::List => list(&folder, config)?,
-        ModelsAction::Pull { names, hub } => pull(names, &Hub::new(hub)?, &folder, quiet).await?,
+        ModelsAction::Pull { names, hub } => pull(names, &ModelHub::new(hub)?, &folder, quiet).await?,
         ModelsAction::Path { name } => {
-            let weights = named(name.as_deref().unwrap_or(models::DEFAULT))?;
-            let path = weights.path_in(&folder);
-            if !weights.is_in(&folder) {
-                let advice = format!("get it with: vidgist models pull {}", weights.name);
+            let model = named(name.as_deref().unwrap_or(models::DEFAULT))?;
+            let path = model.path_in(&folder);
+            if !model.is_in(&folder) {
+                let advice = format!("get it with: vidgist models pull {}", model.name);
                 return Err(Error::usage(path.display(), "is not on this machine", advice).into());
             }
             print(&format!("{}\n", path.display()))?;
@@ -44,19 +44,19 @@ pub async fn run(action: Option<&ModelsAction>, config: &CommandConfig, quiet: b
 
 fn list(folder: &Path, config: &CommandConfig) -> Result<()> {
     let mut text = format!("Speech models that listen on this machine\n\n{:<16}{:>10}  HERE\n", "NAME", "SIZE");
-    for weights in &models::ALL {
-        let here = if weights.is_in(folder) { "yes" } else { "-" };
-        let size = HumanBytes(weights.n_bytes).to_string();
+    for model in &models::ALL {
+        let here = if model.is_in(folder) { "yes" } else { "-" };
+        let size = HumanBytes(model.n_bytes).to_string();
         // Writing to a String does not fail.
-        let _ = writeln!(text, "{:<16}{size:>10}  {here:<6}{}", weights.name, weights.about);
+        let _ = writeln!(text, "{:<16}{size:>10}  {here:<6}{}", model.name, model.about);
     }
     let _ = writeln!(text, "\nThey lie in {}. Get one with: vidgist models pull NAME", folder.display());
     let _ = write!(text, "\nServers of chat models, for --model PROVIDER:NAME\n\n{}", providers::list(config)?);
     Ok(print(&text)?)
 }
 
-async fn pull(names: &[String], hub: &Hub, folder: &Path, quiet: bool) -> Result<()> {
-    let mut wanted = vec![named(models::VOICE)?];
+async fn pull(names: &[String], hub: &ModelHub, folder: &Path, quiet: bool) -> Result<()> {
+    let mut wanted = vec![named(models::VAD)?];
     for name in names {
         wanted.push(named(name)?);
     }
@@ -64,19 +64,19 @@ async fn pull(names: &[String], hub: &Hub, folder: &Path, quiet: bool) -> Result
         wanted.push(named(models::DEFAULT)?);
     }
     wanted.dedup();
-    for weights in wanted {
+    for model in wanted {
         let progress = Progress::new(quiet);
-        progress.bytes(weights.name, weights.n_bytes);
-        let path = models::pull(weights, folder, hub, &|n| progress.at(n)).await;
+        progress.bytes(model.name, model.n_bytes);
+        let path = models::download(model, folder, hub, &|n| progress.at(n)).await;
         progress.clear();
-        print(&format!("{}\t{}\n", weights.name, path?.display()))?;
+        print(&format!("{}\t{}\n", model.name, path?.display()))?;
     }
     Ok(())
 }
 
-fn named(name: &str) -> Result<&'static Weights, Error> {
-    Weights::named(name).ok_or_else(|| {
-        let names: Vec<&str> = models::ALL.iter().map(|weights| weights.name).collect();
+fn named(name: &str) -> Result<&'static SpeechModel, Error> {
+    SpeechModel::by_name(name).ok_or_else(|| {
+        let names: Vec<&str> = models::ALL.iter().map(|model| model.name).collect();
         Error::usage("the model", format!("{name:?} is not known"), format!("there are {}", names.join(", ")))
     })
 }

@@ -16,8 +16,8 @@ use crate::limits::Limits;
 use crate::transcribe::Transcriber;
 use crate::transcribe::api::{ApiTranscriber, ApiTranscriberConfig};
 use crate::transcribe::subtitles::Subtitles;
-use crate::transcribe::whisper::models::{self, Weights};
-use crate::transcribe::whisper::{Whisper, WhisperConfig};
+use crate::transcribe::whisper::models::{self, SpeechModel};
+use crate::transcribe::whisper::{IS_AVAILABLE, Whisper, WhisperConfig};
 
 /// The chat server, where the transcription endpoint has no address of its own, and how it is asked.
 #[derive(Clone, Debug, Default)]
@@ -49,6 +49,8 @@ pub(super) fn transcribers(
         (TranscriptChoice::Api | TranscriptChoice::Auto, Some(model)) => {
             transcribers.push(Arc::new(api(model, options, endpoint, stream_idx, key, config)?));
         }
+        // A build without Whisper does not try it unless it is named.
+        (TranscriptChoice::Auto, None) if !IS_AVAILABLE && options.whisper_model.is_none() => {}
         (TranscriptChoice::Whisper | TranscriptChoice::Auto, _) => {
             let is_named = source == TranscriptChoice::Whisper;
             transcribers.push(Arc::new(whisper(options, stream_idx, config, is_named)?));
@@ -102,7 +104,7 @@ fn api(
     ApiTranscriber::new(ApiTranscriberConfig {
         language: language(options, config),
         stream_idx,
-        words: options.words,
+        word_times: options.words,
         ..ApiTranscriberConfig::new(server, model)
     })
 }
@@ -114,38 +116,36 @@ fn whisper(options: &TranscriptOptions, stream_idx: Option<usize>, config: &Conf
     let name = name.unwrap_or(models::DEFAULT);
     let folder = config.models_folder.clone().unwrap_or_default();
     let model = model_file(name, &folder)?;
-    let voice_model = Weights::named(models::VOICE).map(|voice| voice.path_in(&folder)).unwrap_or_default();
-    if let Some(missing) = [&model, &voice_model].into_iter().find(|file| (is_named || is_chosen) && !file.exists()) {
-        let known = Weights::named(name).map_or("", |weights| weights.name);
+    let vad_model = SpeechModel::by_name(models::VAD).map(|vad| vad.path_in(&folder)).unwrap_or_default();
+    if let Some(missing) =
+        [&model, &vad_model].into_iter().find(|file| IS_AVAILABLE && (is_named || is_chosen) && !file.exists())
+    {
+        let known = SpeechModel::by_name(name).map_or("", |model| model.name);
         let advice = Advice::Run(format!("models pull {known}").trim().to_owned());
         return Err(Error::usage(missing.display(), "the speech model is not on this machine", advice)
             .with_code(ErrorCode::UnknownModel));
     }
-    Whisper::new(WhisperConfig {
-        name: model
-            .file_name()
-            .filter(|_| Weights::named(name).is_none())
-            .map_or_else(|| name.to_owned(), |file| file.to_string_lossy().into_owned()),
-        model,
-        voice_model,
-        language: language(options, config),
-        translate: options.translate,
-        words: options.words,
-        stream_idx,
-        n_ears: None,
-    })
+    // A file that is not in the catalog goes by its own name.
+    let file_name = model.file_name().filter(|_| SpeechModel::by_name(name).is_none());
+    let shown = file_name.map_or_else(|| name.to_owned(), |file| file.to_string_lossy().into_owned());
+    let mut whisper = WhisperConfig::new(shown, model, vad_model);
+    whisper.language = language(options, config);
+    whisper.translate = options.translate;
+    whisper.word_times = options.words;
+    whisper.stream_idx = stream_idx;
+    Whisper::new(whisper)
 }
 
 /// The file of a model that is known by name, or is named by its path.
 fn model_file(name: &str, folder: &Path) -> Result<PathBuf> {
-    if let Some(weights) = Weights::named(name).filter(|weights| weights.name != models::VOICE) {
-        return Ok(weights.path_in(folder));
+    if let Some(model) = SpeechModel::by_name(name).filter(|model| model.name != models::VAD) {
+        return Ok(model.path_in(folder));
     }
     let is_path = name.contains(std::path::is_separator) || Path::new(name).exists();
     if is_path {
         return Ok(name.into());
     }
-    let names: Vec<&str> = models::ALL.iter().map(|w| w.name).filter(|name| *name != models::VOICE).collect();
+    let names: Vec<&str> = models::ALL.iter().map(|w| w.name).filter(|name| *name != models::VAD).collect();
     let advice = format!("choose among {}, or name a file in whisper.cpp's format", names.join(", "));
     Err(Error::setting(Setting::WhisperModel, format!("{name:?} is unknown"), advice)
         .with_code(ErrorCode::UnknownModel))

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::input::{TrackChoice, blocking, open_media};
+use super::input::{TrackChoice, open_media};
 use super::run::Context;
 use crate::advice::{Advice, Setting};
 use crate::audio::{self, AudioSummary, FileFormat};
+use crate::blocking::run_blocking;
 use crate::error::{Error, ErrorCode, ErrorKind, Result};
 use crate::event::Event;
 use crate::job::AudioFileFormat;
@@ -77,7 +78,7 @@ pub async fn run(task: ExtractAudio, context: Context) -> Result<AudioResult> {
     let unfinished = tempfile::Builder::new().prefix(".vidgist-").tempdir_in(folder).map_err(io)?;
     let written = unfinished.path().join("audio");
     let events = context.events.clone();
-    context.unless_cancelled(blocking(move || work(&task, format, &written, &events))).await
+    context.unless_cancelled(run_blocking(move || work(&task, format, &written, &events))).await
 }
 
 fn work(

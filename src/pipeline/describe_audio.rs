@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::input::{TrackChoice, blocking, open_media};
+use super::input::{TrackChoice, open_media};
 use super::run::Context;
 use super::transcribe::TranscriberFactory;
 use super::transcript::{TranscriptSearch, find_transcript};
@@ -14,6 +14,7 @@ use crate::audio;
 use crate::audio::measure::measure_with;
 use crate::audio::plot::{Spectrogram, Waveform, to_png};
 use crate::audio_facts::AudioFacts;
+use crate::blocking::run_blocking;
 use crate::digest;
 use crate::error::{Error, Result};
 use crate::event::Event;
@@ -131,7 +132,7 @@ fn check(task: &DescribeAudio) -> Result<()> {
 
 async fn describe(input: &str, task: &DescribeAudio, context: &Context) -> Result<SoundReport> {
     let (name, track) = (input.to_owned(), task.track.clone());
-    let (path, info, stream) = blocking(move || {
+    let (path, info, stream) = run_blocking(move || {
         let (path, info) = open_media(&name)?;
         let stream = track.choose(&info)?.clone();
         Ok((path, info, stream))
@@ -148,7 +149,7 @@ async fn describe(input: &str, task: &DescribeAudio, context: &Context) -> Resul
     let transcript = found.transcript;
     let plots = (task.waveform.clone(), task.spectrogram.clone());
     let (audio_path, audio_info, audio_stream) = (path.clone(), info.clone(), stream.clone());
-    let facts = blocking(move || measure(&audio_path, &audio_info, &audio_stream, plots)).await?;
+    let facts = run_blocking(move || measure(&audio_path, &audio_info, &audio_stream, plots)).await?;
     let speech = transcript.as_ref().and_then(SpeechRate::of);
     let words_per_minute = speech.as_ref().map(|speech| speech.words_per_minute);
     let built_in = (digest::describe(&facts, words_per_minute), digest::description());
@@ -198,7 +199,7 @@ fn measure(
 
 /// The beginning of the audio as a model is sent it, and its range.
 async fn excerpt(path: PathBuf, info: MediaInfo, stream: AudioStream) -> Result<(Bytes, TimeRange)> {
-    blocking(move || {
+    run_blocking(move || {
         let want = PcmFormat { rate_hz: Some(SENT_RATE_HZ), channels: Some(1) };
         let mut reader = AudioReader::open(&path, &info, &stream, &want)?;
         audio::wav_bytes(&mut reader, MAX_SENT_SECONDS)

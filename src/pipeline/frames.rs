@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use super::extract::{Extracted, FrameStream};
 use super::frame_options::FrameOptions;
-use super::input::blocking;
 use super::run::Context;
 use super::select::select;
 use super::timing::StageTimer;
+use crate::blocking::run_blocking;
 use crate::error::{Error, ErrorCode, Result};
 use crate::event::Event;
 use crate::fs::{frame_file_name, write_file, write_frame};
@@ -40,7 +40,7 @@ pub async fn run(task: ExtractFrames, context: Context) -> Result<Report> {
 async fn work(task: &ExtractFrames, context: &Context) -> Result<Report> {
     let mut timer = StageTimer::default();
     let (options, source) = (task.options.clone(), task.source.clone());
-    let (info, video) = timer.time("probe", blocking(move || options.open(&source))).await?;
+    let (info, video) = timer.time("probe", run_blocking(move || options.open(&source))).await?;
     context.events.send(Event::Probed { media: Box::new(info.clone()) }).await;
     let Some(mut video) = video else {
         let advice = crate::advice::Advice::Run("audio".into());
@@ -73,7 +73,7 @@ async fn work(task: &ExtractFrames, context: &Context) -> Result<Report> {
     }
     report.timings = timer.stages();
     let folder = task.output.clone();
-    blocking(move || {
+    run_blocking(move || {
         write::write_frames_index(&report, &folder)?;
         Ok(report)
     })
@@ -89,13 +89,13 @@ async fn write_all(stream: &mut FrameStream, folder: &Path) -> Result<(Vec<Repor
                 facts.reason = reason;
                 facts.file = Some(frame_file_name(&image));
                 let folder = folder.to_owned();
-                blocking(move || write_frame(&image, &folder)).await?;
+                run_blocking(move || write_frame(&image, &folder)).await?;
                 frames.push(facts);
             }
             Extracted::ContactSheet(image) => {
                 let name = format!("contact-sheet-{:02}.{}", sheets.len() + 1, image.format.extension());
                 let path = folder.join(&name);
-                blocking(move || write_file(&path, &image.bytes)).await?;
+                run_blocking(move || write_file(&path, &image.bytes)).await?;
                 sheets.push(name);
             }
         }

@@ -9,17 +9,6 @@ use crate::media::{AudioStream, MediaInfo, Ratio};
 use crate::probe;
 use crate::video;
 
-/// Runs work that blocks on a thread of its own.
-pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(outcome) => outcome,
-        Err(failure) => {
-            let advice = "report it, with the input if you can";
-            Err(Error::internal("the job", "a bug in vidgist ended it", advice).because(failure))
-        }
-    }
-}
-
 /// Reads the facts of any source. `sequence_rate` is the frame rate of an image sequence.
 ///
 /// Files are not decoded. A stream or a camera is opened with OpenCV and closed again.

@@ -1,8 +1,8 @@
 //! Selects the sample points. Scenes and budgets need a scan of the whole range at low resolution first.
 
 use super::frame_options::FrameOptions;
-use super::input::blocking;
 use super::run::Context;
+use crate::blocking::run_blocking;
 use crate::error::Result;
 use crate::event::Event;
 use crate::sampling::{self, SamplePlan, Sampling, SamplingSpec, Scanned};
@@ -58,7 +58,7 @@ pub(super) async fn scan(
 ) -> Result<(VideoSource, SamplePlan)> {
     context.events.send(Event::Scanning { n_points: points.len() }).await;
     let (sampling, limits, context) = (options.sampling.clone(), options.limits, context.clone());
-    blocking(move || {
+    run_blocking(move || {
         let mut scanned: Vec<Scanned> = Vec::with_capacity(points.len());
         let mut scorer = Scorer::new();
         video.reader()?.read(&points, SCAN_SIZE, &mut |frame| {

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use super::extract::{Extracted, Extraction, FrameStream};
 use super::frame_options::FrameOptions;
-use super::input::blocking;
 use super::run::Context;
 use super::select::{Selection, select};
 use super::timing::{StageTimer, measure};
@@ -13,6 +12,7 @@ use super::transcript::{FoundTranscript, TranscriptSearch, find_transcript};
 use crate::advice::{Advice, Setting};
 use crate::analyze::budget::{FramePlan, fit_plan};
 use crate::analyze::{Analysis, Analyzer, Answered, Answerer, DryRun, estimate, frame_tokens};
+use crate::blocking::run_blocking;
 use crate::digest;
 use crate::error::{Error, ErrorCode, Result};
 use crate::event::Event;
@@ -77,7 +77,7 @@ async fn gather(task: Summarize, context: &Context, timer: &mut StageTimer) -> R
         return Ok(Evidence { task, report, timeline, changes: Vec::new() });
     }
     let (options, source) = (task.options.clone(), task.source.clone());
-    let (info, video) = timer.time("probe", blocking(move || options.open(&source))).await?;
+    let (info, video) = timer.time("probe", run_blocking(move || options.open(&source))).await?;
     context.events.send(Event::Probed { media: Box::new(info.clone()) }).await;
     // An invalid plan is reported before a transcript is made, which may cost money.
     let selected = video.map(|mut video| select(&task.options, &mut video).map(|plan| (video, plan))).transpose()?;
@@ -239,7 +239,7 @@ async fn answer(evidence: Evidence, context: &Context, timer: &mut StageTimer) -
 async fn write_folder(mut report: Report, timeline: &Timeline, folder: &Path) -> Result<Report> {
     let images: Vec<_> = timeline.frames.iter().map(|frame| frame.image.clone()).collect();
     let folder = folder.to_owned();
-    blocking(move || {
+    run_blocking(move || {
         write::write_dir(&mut report, &images, &folder)?;
         Ok(report)
     })

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::input::{TrackChoice, blocking, open_media};
+use super::input::{TrackChoice, open_media};
 use super::run::Context;
 use super::transcript::{TranscriptSearch, find_transcript};
 use crate::advice::{Advice, Setting};
+use crate::blocking::run_blocking;
 use crate::error::{Error, ErrorCode, Result};
 use crate::event::Event;
 use crate::fs::write_file;
@@ -138,7 +139,7 @@ async fn work(task: &Transcribe, context: &Context) -> Result<TranscribeResult> 
 
 async fn transcribe(input: &str, task: &Transcribe, context: &Context) -> Result<FileTranscript> {
     let (name, track) = (input.to_owned(), task.track.clone());
-    let (path, info, stream_idx) = blocking(move || {
+    let (path, info, stream_idx) = run_blocking(move || {
         let (path, info) = open_media(&name)?;
         let stream_idx = if track.is_set() { Some(track.choose(&info)?.stream_idx) } else { None };
         Ok((path, info, stream_idx))

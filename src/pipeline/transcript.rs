@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::error::Result;
 use crate::event::{Event, EventSender};
 use crate::media::MediaInfo;
-use crate::transcribe::{Transcriber, Words};
+use crate::transcribe::{Transcriber, TranscriptionOutcome};
 use crate::transcript::Transcript;
 
 /// Where a transcript may come from.
@@ -57,11 +57,11 @@ pub(super) async fn find_transcript(
             continue;
         }
         match transcriber.transcribe(path, info, &progress).await {
-            Ok(Words::Found(transcript)) => {
+            Ok(TranscriptionOutcome::Found(transcript)) => {
                 found.transcript = Some(transcript);
                 return Ok(found);
             }
-            Ok(Words::None { reason }) => reasons.push(reason),
+            Ok(TranscriptionOutcome::None { reason }) => reasons.push(reason),
             Err(error) if options.is_required => return Err(error),
             Err(error) => found.problems.push(("the transcript".to_owned(), error.to_string())),
         }

@@ -18,7 +18,7 @@ use vidgist::media::{EncodedImage, ImageFormat, MediaInfo, Ratio};
 use vidgist::source::Source;
 use vidgist::time::{TimeRange, Timestamp};
 use vidgist::transcribe::api::{ApiTranscriber, ApiTranscriberConfig};
-use vidgist::transcribe::{Transcriber as _, Words};
+use vidgist::transcribe::{Transcriber as _, TranscriptionOutcome};
 use vidgist::transcript::{Transcript, TranscriptSource};
 use vidgist::{Error, ErrorKind};
 
@@ -399,7 +399,7 @@ fn probe(name: &str) -> MediaInfo {
 async fn transcript(config: ApiTranscriberConfig, path: &Path) -> vidgist::Result<Transcript> {
     let model = config.model.clone();
     let found = ApiTranscriber::new(config)?.transcribe(path, &probe(path.to_str().expect("UTF-8")), &|_| {}).await?;
-    let Words::Found(transcript) = found else { panic!("there is sound: {found:?}") };
+    let TranscriptionOutcome::Found(transcript) = found else { panic!("there is sound: {found:?}") };
     assert_eq!(transcript.source, TranscriptSource::Api { model });
     Ok(transcript)
 }
@@ -542,8 +542,10 @@ async fn pieces_are_long_once_the_server_has_shown_that_it_has_times() {
 #[tokio::test]
 async fn words_have_times_where_they_are_asked_for() {
     let fake_server = FakeServer::start();
-    let config =
-        ApiTranscriberConfig { words: true, ..ApiTranscriberConfig::new(server(&fake_server, None), HEARING_MODEL) };
+    let config = ApiTranscriberConfig {
+        word_times: true,
+        ..ApiTranscriberConfig::new(server(&fake_server, None), HEARING_MODEL)
+    };
     let small = ApiTranscriberConfig { max_piece: Duration::from_secs(5), ..config.clone() };
     for config in [config, small] {
         let heard = transcript(config, &fixture("talk.mp4")).await.expect("words");
@@ -559,7 +561,7 @@ async fn words_have_times_where_they_are_asked_for() {
     // A model that has none: one refusal, and text.
     let config = ApiTranscriberConfig::new(server(&fake_server, None), TEXT_ONLY_MODEL);
     let heard =
-        transcript(ApiTranscriberConfig { words: true, ..config }, &fixture("speech.wav")).await.expect("words");
+        transcript(ApiTranscriberConfig { word_times: true, ..config }, &fixture("speech.wav")).await.expect("words");
     assert!(heard.segments.iter().all(|segment| segment.words.is_empty()), "{heard:?}");
     assert_eq!(fake_server.refusals().len(), 1, "{:?}", fake_server.refusals());
 }

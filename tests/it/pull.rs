@@ -11,7 +11,7 @@ use axum::response::{IntoResponse as _, Response};
 use futures_util::{StreamExt as _, stream};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
-use vidgist::transcribe::whisper::models::{Hub, Weights, pull};
+use vidgist::transcribe::whisper::models::{ModelHub, SpeechModel, download};
 use vidgist::{Error, ErrorKind};
 
 const N_BYTES: usize = 300_000;
@@ -74,8 +74,8 @@ async fn serve(State(shared): State<Shared>, request: Request) -> Response {
 
 struct Rig {
     folder: TempDir,
-    hub: Hub,
-    weights: Weights,
+    hub: ModelHub,
+    model: SpeechModel,
     shared: Shared,
 }
 
@@ -88,7 +88,7 @@ impl Rig {
         let address = listener.local_addr().expect("an address");
         let router = Router::new().fallback(serve).with_state(shared.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
-        let weights = Weights {
+        let model = SpeechModel {
             name: "test",
             file: "ggml-test.bin",
             n_bytes: N_BYTES as u64,
@@ -97,12 +97,12 @@ impl Rig {
             repository: "some/where",
             revision: "0123",
         };
-        let hub = Hub::new(&format!("http://{address}/mirror/")).expect("loopback");
-        Self { folder: tempfile::tempdir().expect("a folder"), hub, weights, shared }
+        let hub = ModelHub::new(&format!("http://{address}/mirror/")).expect("loopback");
+        Self { folder: tempfile::tempdir().expect("a folder"), hub, model, shared }
     }
 
-    async fn pull(&self) -> Result<std::path::PathBuf, Error> {
-        pull(&self.weights, self.folder.path(), &self.hub, &|_| {}).await
+    async fn download(&self) -> Result<std::path::PathBuf, Error> {
+        download(&self.model, self.folder.path(), &self.hub, &|_| {}).await
     }
 
     /// Asserts that the file is there, whole, and nothing besides.
@@ -121,8 +121,8 @@ impl Rig {
 #[tokio::test]
 async fn a_file_is_fetched_once() {
     let rig = Rig::new(&[]).await;
-    rig.is_whole(&rig.pull().await.expect("fetched"));
-    rig.is_whole(&rig.pull().await.expect("there already"));
+    rig.is_whole(&rig.download().await.expect("fetched"));
+    rig.is_whole(&rig.download().await.expect("there already"));
     let seen = rig.shared.seen.lock().expect("no panic").clone();
     assert_eq!(seen, [("/mirror/some/where/resolve/0123/ggml-test.bin".to_owned(), None)]);
 }
@@ -130,7 +130,7 @@ async fn a_file_is_fetched_once() {
 #[tokio::test]
 async fn what_broke_off_goes_on_where_it_was() {
     let rig = Rig::new(&[Act::BreakAfter(100_000), Act::Status(503), Act::BreakAfter(50_000)]).await;
-    rig.is_whole(&rig.pull().await.expect("fetched"));
+    rig.is_whole(&rig.download().await.expect("fetched"));
     let asked: Vec<_> = rig.ranges();
     let range = |n: usize| Some(format!("bytes={n}-"));
     assert_eq!(asked, [None, range(100_000), range(100_000), range(150_000)]);
@@ -141,7 +141,7 @@ async fn an_earlier_run_is_gone_on_with_even_where_parts_are_not_served() {
     for act in [Act::Right, Act::Whole] {
         let rig = Rig::new(std::slice::from_ref(&act)).await;
         std::fs::write(rig.folder.path().join("ggml-test.bin.part"), &rig.shared.file[..70_000]).expect("written");
-        rig.is_whole(&rig.pull().await.expect("fetched"));
+        rig.is_whole(&rig.download().await.expect("fetched"));
         assert_eq!(rig.ranges(), [Some("bytes=70000-".to_owned())], "{act:?}");
     }
 }
@@ -151,29 +151,29 @@ async fn another_file_is_refused_and_not_kept() {
     let mut wrong = vec![7; N_BYTES];
     wrong[5] = 0;
     let rig = Rig::new(&[Act::Other(wrong)]).await;
-    let error = rig.pull().await.expect_err("not what was pinned");
+    let error = rig.download().await.expect_err("not what was pinned");
     assert!(
         matches!(error, Error { kind: ErrorKind::Malformed, .. }) && error.to_string().contains("SHA-256"),
         "{error}"
     );
     assert_eq!(std::fs::read_dir(rig.folder.path()).expect("a folder").count(), 0);
-    rig.is_whole(&rig.pull().await.expect("the next try begins anew"));
+    rig.is_whole(&rig.download().await.expect("the next try begins anew"));
 
     let rig = Rig::new(&[Act::Other(vec![0; N_BYTES + 1])]).await;
-    let error = rig.pull().await.expect_err("too long");
-    assert!(error.to_string().contains("longer than it should be"), "{error}");
+    let error = rig.download().await.expect_err("too long");
+    assert!(error.to_string().contains("longer than expected"), "{error}");
 }
 
 #[tokio::test]
 async fn a_hub_without_the_file_is_told_at_once_and_a_dead_one_after_some_tries() {
     let rig = Rig::new(&[Act::Status(404)]).await;
-    let error = rig.pull().await.expect_err("not there");
+    let error = rig.download().await.expect_err("not there");
     assert!(error.to_string().contains("404") && error.to_string().contains("scripts/fetch-whisper"), "{error}");
     assert_eq!(rig.ranges().len(), 1);
     assert_eq!(std::fs::read_dir(rig.folder.path()).expect("a folder").count(), 0, "nothing is left of it");
 
     let rig = Rig::new(&vec![Act::Status(500); 20]).await;
-    let error = rig.pull().await.expect_err("never works");
+    let error = rig.download().await.expect_err("never works");
     assert!(matches!(error, Error { kind: ErrorKind::Service, .. }), "{error}");
     assert_eq!(rig.ranges().len(), 4);
 }
@@ -181,16 +181,16 @@ async fn a_hub_without_the_file_is_told_at_once_and_a_dead_one_after_some_tries(
 #[tokio::test]
 async fn redirects_are_followed_but_not_into_the_open() {
     let rig = Rig::new(&[Act::Redirect("/elsewhere/on/this/host".into())]).await;
-    rig.is_whole(&rig.pull().await.expect("fetched"));
+    rig.is_whole(&rig.download().await.expect("fetched"));
     assert_eq!(rig.shared.seen.lock().expect("no panic")[1].0, "/elsewhere/on/this/host");
 
     let acts = vec![Act::Redirect("http://192.0.2.1/unencrypted".into()); 8];
     let rig = Rig::new(&acts).await;
-    let error = rig.pull().await.expect_err("not followed");
+    let error = rig.download().await.expect_err("not followed");
     assert!(error.to_string().contains("not encrypted"), "{error}");
     assert_eq!(rig.ranges().len(), 1, "and not tried again");
     for open in ["http://example.com", "ftp://example.com", "huggingface.co", ""] {
-        assert!(Hub::new(open).is_err(), "{open}");
+        assert!(ModelHub::new(open).is_err(), "{open}");
     }
 }
 
@@ -199,8 +199,8 @@ async fn two_at_a_time_do_not_write_into_each_other() {
     let rig = Rig::new(&[]).await;
     let part = std::fs::File::create(rig.folder.path().join("ggml-test.bin.part")).expect("a file");
     part.lock().expect("locked");
-    let error = rig.pull().await.expect_err("another one is at it");
+    let error = rig.download().await.expect_err("another one is at it");
     assert!(matches!(error, Error { kind: ErrorKind::Usage, .. }), "{error}");
     drop(part);
-    rig.is_whole(&rig.pull().await.expect("fetched"));
+    rig.is_whole(&rig.download().await.expect("fetched"));
 }

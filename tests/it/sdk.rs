@@ -103,7 +103,7 @@ async fn ask_all(fake_server: &FakeServer, sound: &Path) {
     };
     ask(fake_server, "openai", of_openai).await;
     let config = ApiTranscriberConfig {
-        words: true,
+        word_times: true,
         language: Some("en".into()),
         prompt: Some("Vidgist".into()),
         ..ApiTranscriberConfig::new(server(fake_server), HEARING_MODEL)

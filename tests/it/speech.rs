@@ -282,7 +282,7 @@ fn nobody_speaking_is_a_state_of_its_own() {
 }
 
 #[test]
-fn what_is_no_model_is_refused() {
+fn a_file_that_is_not_a_model_is_refused() {
     let (Some(user), Some(jfk)) = (user(), clip("speech/jfk/jfk.flac")) else { return };
     let real = std::fs::read(user.path(".cache/vidgist/models/ggml-tiny.en.bin")).expect("a model");
     let mut wild = real[..2_000_000].to_vec();
@@ -295,7 +295,7 @@ fn what_is_no_model_is_refused() {
         std::fs::write(&path, bytes).expect("written");
         let ran = user.run(&["transcribe", "--whisper-model", &path, "--stt", "whisper", &jfk]);
         assert_eq!(ran.code, Some(2), "{name}: {ran:?}");
-        assert!(ran.err.contains("is no Whisper model"), "{name}: {ran:?}");
+        assert!(ran.err.contains("is not a Whisper model"), "{name}: {ran:?}");
     }
 }
 

@@ -3,12 +3,12 @@
 use tokio::sync::mpsc;
 
 use super::super::extract::{Extracted, FrameStream};
-use super::super::input::blocking;
 use super::super::run::Context;
 use super::super::select::select;
 use super::super::transcript::find_transcript;
 use super::CaptionRun;
 use crate::advice::Advice;
+use crate::blocking::run_blocking;
 use crate::error::{Error, ErrorCode, Result};
 use crate::event::{Event, EventSender};
 use crate::input::Source;
@@ -66,7 +66,7 @@ async fn read(run: &CaptionRun, input: &str, units: &mpsc::Sender<Unit>) -> Resu
     let task = &run.task;
     let source = Source::identify(input)?;
     let (options, opened) = (task.options.clone(), source.clone());
-    let (info, video) = blocking(move || options.open(&opened)).await?;
+    let (info, video) = run_blocking(move || options.open(&opened)).await?;
     let Some(mut video) = video else {
         let advice = Advice::from("leave it out").or(Advice::Run("transcribe".into()));
         return Err(Error::unsupported(input, "has no video stream", advice).with_code(ErrorCode::NoVideo));

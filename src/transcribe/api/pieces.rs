@@ -1,4 +1,4 @@
-//! Cuts sound into FLAC files that a transcription endpoint takes, in pauses where it can.
+//! Cuts audio into FLAC files for a transcription endpoint, in pauses if possible.
 
 use std::io::Cursor;
 use std::time::Duration;
@@ -9,54 +9,54 @@ use crate::error::{Error, Result};
 use crate::pcm::{AudioBlock, FlacWriter};
 use crate::time::{TimeBase, TimeRange, Timestamp};
 
-/// A pause is looked for in steps of a fiftieth of a second...
+/// The search for a pause uses steps of a fiftieth of a second...
 const STEPS_PER_SECOND: u32 = 50;
-/// ...and is this many steps long: 0.3 s, the shortest that speech makes between sentences.
+/// ...and a pause is this many steps long: 0.3 s, the shortest pause between sentences.
 const PAUSE_STEPS: usize = 15;
-/// A piece that never leaves this many steps of 16-bit PCM around zero (-80 dBFS) is digital silence with its dither.
+/// A piece whose 16-bit samples all lie within this distance of zero (-80 dBFS) is digital silence with dither.
 const SILENCE_PEAK: u16 = 3;
-/// So many samples are encoded at a time.
+/// Samples per encoder call.
 const BLOCK_SAMPLES: usize = 1 << 14;
 
-/// One piece: a whole FLAC file and where on the shared clock it lies.
+/// One piece: a complete FLAC file and its range on the shared clock.
 #[derive(Clone, Debug)]
-pub(super) struct Piece {
+pub(super) struct AudioPiece {
     pub range: TimeRange,
     pub flac: Bytes,
     pub is_silent: bool,
 }
 
-/// Cuts blocks of mono sound, each beginning where the one before ended, into pieces. Holds one piece.
-pub(super) struct Pieces<I> {
+/// Cuts contiguous blocks of mono audio into pieces. Holds one piece.
+pub(super) struct AudioPieces<I> {
     blocks: I,
     input: String,
-    /// Largest file in bytes.
+    /// The largest file in bytes.
     max_bytes: usize,
-    /// Longest piece; may be changed between two.
+    /// The longest piece; may change between pieces.
     pub max_len: Duration,
-    clock: Option<Clock>,
+    clock: Option<SampleClock>,
     samples: Vec<i16>,
     is_done: bool,
 }
 
-/// Where the samples lie.
+/// The time of the samples.
 #[derive(Clone, Copy)]
-struct Clock {
+struct SampleClock {
     start: Timestamp,
     rate_hz: u32,
     base: TimeBase,
-    /// Samples already given away.
+    /// Samples in the previous pieces.
     n_before: i64,
 }
 
-impl<I: Iterator<Item = Result<AudioBlock>>> Pieces<I> {
-    /// Pieces of at most `max_len`, as files of at most `max_bytes`, but never shorter than a second. `input` is for
-    /// errors.
+impl<I: Iterator<Item = Result<AudioBlock>>> AudioPieces<I> {
+    /// Pieces of at most `max_len`, as files of at most `max_bytes`, but never shorter than a second. Errors name
+    /// `input`.
     pub fn new(blocks: I, input: impl Into<String>, max_bytes: usize, max_len: Duration) -> Self {
         Self { blocks, input: input.into(), max_bytes, max_len, clock: None, samples: Vec::new(), is_done: false }
     }
 
-    fn next_piece(&mut self) -> Result<Option<Piece>> {
+    fn next_piece(&mut self) -> Result<Option<AudioPiece>> {
         loop {
             if let Some(clock) = self.clock {
                 let most = (self.max_len.as_secs_f64() * f64::from(clock.rate_hz)) as usize;
@@ -76,24 +76,24 @@ impl<I: Iterator<Item = Result<AudioBlock>>> Pieces<I> {
 
     fn append(&mut self, block: &AudioBlock) -> Result<()> {
         let Some(base) = TimeBase::of_rate(block.rate_hz).filter(|_| block.channels == 1) else {
-            let problem = format!("its sound came as {} channels at {} Hz", block.channels, block.rate_hz);
+            let problem = format!("its audio was decoded to {} channels at {} Hz", block.channels, block.rate_hz);
             return Err(Error::unsupported(&self.input, problem, ""));
         };
-        self.clock.get_or_insert(Clock { start: block.time, rate_hz: block.rate_hz, base, n_before: 0 });
-        // A float that is no number becomes 0.
+        self.clock.get_or_insert(SampleClock { start: block.time, rate_hz: block.rate_hz, base, n_before: 0 });
+        // NaN becomes 0.
         self.samples.extend(block.samples.iter().map(|sample| (sample * 32_768.0).round() as i16));
         Ok(())
     }
 
-    /// Gives away the first `n_samples`, or fewer where their file would be too large: noise hardly shrinks.
-    fn cut(&mut self, clock: Clock, mut n_samples: usize) -> Result<Piece> {
+    /// Removes and encodes the first `n_samples`, or fewer if their file would be too large: noise hardly compresses.
+    fn cut(&mut self, clock: SampleClock, mut n_samples: usize) -> Result<AudioPiece> {
         let least = clock.rate_hz as usize;
         let flac = loop {
             let flac = encode(&self.samples[..n_samples], clock.rate_hz)?;
             if flac.len() <= self.max_bytes || n_samples <= least {
                 break flac;
             }
-            // A little less than what should fit: some parts shrink less than others.
+            // A little less than should fit: some parts compress less than others.
             let share = self.max_bytes as f64 / flac.len() as f64 * 0.9;
             let most = ((n_samples as f64 * share) as usize).max(least);
             n_samples = quietest(&self.samples[..most], clock.rate_hz);
@@ -103,14 +103,14 @@ impl<I: Iterator<Item = Result<AudioBlock>>> Pieces<I> {
         let is_silent = samples.iter().all(|sample| sample.unsigned_abs() <= SILENCE_PEAK);
         let time = |n: i64| clock.start.plus(Timestamp::new(n, clock.base));
         let n_after = clock.n_before + n_samples as i64;
-        self.clock = Some(Clock { n_before: n_after, ..clock });
-        Ok(Piece { range: TimeRange::new(time(clock.n_before), time(n_after)), flac: flac.into(), is_silent })
+        self.clock = Some(SampleClock { n_before: n_after, ..clock });
+        Ok(AudioPiece { range: TimeRange::new(time(clock.n_before), time(n_after)), flac: flac.into(), is_silent })
     }
 }
 
-/// Ends after an error.
-impl<I: Iterator<Item = Result<AudioBlock>>> Iterator for Pieces<I> {
-    type Item = Result<Piece>;
+/// Ends after the first error.
+impl<I: Iterator<Item = Result<AudioBlock>>> Iterator for AudioPieces<I> {
+    type Item = Result<AudioPiece>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.is_done {
@@ -127,7 +127,7 @@ fn encode(samples: &[i16], rate_hz: u32) -> Result<Vec<u8>> {
     let mut file = Cursor::new(Vec::with_capacity(samples.len()));
     let mut sink = FlacWriter::new(&mut file, rate_hz, 1)?;
     for samples in samples.chunks(BLOCK_SAMPLES) {
-        // Every 16-bit value comes back from its float.
+        // The conversion to float and back is exact for 16-bit values.
         let samples = samples.iter().map(|sample| f32::from(*sample) / 32_768.0).collect();
         sink.write(&AudioBlock { time: Timestamp::ZERO, samples, rate_hz, channels: 1 })?;
     }
@@ -135,7 +135,7 @@ fn encode(samples: &[i16], rate_hz: u32) -> Result<Vec<u8>> {
     Ok(file.into_inner())
 }
 
-/// The number of samples before the middle of the quietest 0.3 s in the last third, the later of equals.
+/// The number of samples before the middle of the quietest 0.3 s in the last third; the last one if several are equal.
 fn quietest(samples: &[i16], rate_hz: u32) -> usize {
     let from = samples.len() * 2 / 3;
     let step = ((rate_hz / STEPS_PER_SECOND) as usize).max(1);
@@ -166,13 +166,13 @@ mod tests {
         sound.chunks(block_len).enumerate().map(block).collect()
     }
 
-    fn pieces(sound: &[f32], block_len: usize, max_bytes: usize, max_millis: u64) -> Vec<Piece> {
+    fn pieces(sound: &[f32], block_len: usize, max_bytes: usize, max_millis: u64) -> Vec<AudioPiece> {
         let blocks = blocks(sound, block_len, 0).into_iter();
-        let pieces = Pieces::new(blocks, "a", max_bytes, Duration::from_millis(max_millis));
+        let pieces = AudioPieces::new(blocks, "a", max_bytes, Duration::from_millis(max_millis));
         pieces.map(|piece| piece.expect("no error")).collect()
     }
 
-    /// The samples of a file, by another decoder than the encoder's library.
+    /// The samples of a file, decoded by another library than the encoder's.
     fn read(flac: &Bytes) -> Vec<i16> {
         let file = tempfile::Builder::new().suffix(".flac").tempfile().expect("a file");
         std::fs::write(file.path(), flac).expect("written");
@@ -187,13 +187,13 @@ mod tests {
     fn the_cut_lies_in_the_pause() {
         // In milliseconds.
         let mut levels = vec![0.5; 9000];
-        // In the first two thirds of a piece of 6 s: too early to cut there.
+        // In the first two thirds of a piece of 6 s: too early for a cut.
         levels[1000..2000].fill(0.0);
         // Quieter than speech, but not the quietest.
         levels[4200..4700].fill(0.1);
         levels[5000..5400].fill(0.01);
         let sound: Vec<f32> = levels.iter().flat_map(|level| [*level; 8]).collect();
-        let cut = Pieces::new(blocks(&sound, 5600, 250).into_iter(), "a", usize::MAX, Duration::from_secs(6));
+        let cut = AudioPieces::new(blocks(&sound, 5600, 250).into_iter(), "a", usize::MAX, Duration::from_secs(6));
         let ranges: Vec<(i64, i64)> = cut
             .map(|piece| piece.expect("no error").range)
             .map(|range| (range.start.millis() - 250, range.end.millis() - 250))
@@ -204,18 +204,18 @@ mod tests {
     }
 
     #[test]
-    fn silence_is_known_and_errors_end_the_pieces() {
+    fn silence_is_detected_and_errors_end_the_pieces() {
         assert!(pieces(&[1e-5; 500], 100, 1 << 20, 9000)[0].is_silent);
         let mut sound = blocks(&[0.1; 500], 100, 0);
         sound.push(Err(Error::malformed("a", "broken", "")));
-        let mut pieces = Pieces::new(sound.into_iter(), "a", 1 << 20, Duration::from_secs(9));
+        let mut pieces = AudioPieces::new(sound.into_iter(), "a", 1 << 20, Duration::from_secs(9));
         assert!(pieces.next().is_some_and(|piece| piece.is_err()));
         assert!(pieces.next().is_none());
-        assert!(Pieces::new(std::iter::empty(), "a", 0, Duration::ZERO).next().is_none());
+        assert!(AudioPieces::new(std::iter::empty(), "a", 0, Duration::ZERO).next().is_none());
     }
 
     #[test]
-    fn what_does_not_shrink_is_cut_shorter() {
+    fn audio_that_does_not_compress_is_cut_shorter() {
         let mut noise = fastrand::Rng::with_seed(1);
         let noise: Vec<f32> = (0..10 * RATE_HZ).map(|_| noise.f32() * 2.0 - 1.0).collect();
         let hum: Vec<f32> = (0..10 * RATE_HZ).map(|n| (n as f32 / 20.0).sin() / 4.0).collect();

@@ -1,47 +1,49 @@
 //! Advanced `SubStation` Alpha (.ass, .ssa): events as lines of comma-separated fields, the text last.
 
-use super::{Cues, Timing, markup, parse_time};
+use super::cues::Cues;
+use super::markup::{self, VoiceSpan};
+use super::timing::{CueTiming, parse_time};
 
 pub(super) fn is_ass(text: &str) -> bool {
     let mut head = text.lines().take(50).map(|line| line.trim().to_ascii_lowercase());
     head.any(|line| line == "[script info]" || line == "[events]")
 }
 
-/// Where an event's fields lie, as its `Format:` line says.
-struct Fields {
-    n: usize,
+/// The positions of an event's fields, from its `Format:` line.
+struct EventFormat {
+    n_fields: usize,
     start: usize,
     end: usize,
     name: Option<usize>,
 }
 
-impl Fields {
-    fn of(format: &str) -> Option<Self> {
+impl EventFormat {
+    fn parse(format: &str) -> Option<Self> {
         let names: Vec<String> = format.split(',').map(|name| name.trim().to_ascii_lowercase()).collect();
         let at = |name: &str| names.iter().position(|n| n == name);
-        // The text is the last field, whatever commas it holds.
+        // The text is the last field and may contain commas.
         (names.last().map(String::as_str) == Some("text")).then_some(())?;
         let name = at("name").or_else(|| at("actor"));
-        Some(Self { n: names.len(), start: at("start")?, end: at("end")?, name })
+        Some(Self { n_fields: names.len(), start: at("start")?, end: at("end")?, name })
     }
 }
 
 pub(super) fn parse(text: &str) -> Cues {
     let mut cues = Cues::default();
-    let mut fields = Fields { n: 10, start: 1, end: 2, name: Some(4) };
+    let mut fields = EventFormat { n_fields: 10, start: 1, end: 2, name: Some(4) };
     let mut is_events = false;
     for line in text.lines().map(str::trim) {
         if line.starts_with('[') {
             is_events = line.eq_ignore_ascii_case("[events]");
         } else if is_events && let Some(format) = line.strip_prefix("Format:") {
-            fields = Fields::of(format).unwrap_or(fields);
+            fields = EventFormat::parse(format).unwrap_or(fields);
         } else if is_events && let Some(event) = line.strip_prefix("Dialogue:") {
-            let parts: Vec<&str> = event.splitn(fields.n, ',').collect();
+            let parts: Vec<&str> = event.splitn(fields.n_fields, ',').collect();
             let time = |at: usize| parse_time(parts.get(at)?.trim());
-            match (time(fields.start).zip(time(fields.end)), parts.get(fields.n - 1)) {
+            match (time(fields.start).zip(time(fields.end)), parts.get(fields.n_fields - 1)) {
                 (Some((start, end)), Some(text)) => {
-                    let speaker = fields.name.and_then(|at| named(parts[at]));
-                    cues.push(Timing::At(start, end), markup::Voice::only(speaker, &markup::ass(text)));
+                    let speaker = fields.name.and_then(|at| speaker_name(parts[at]));
+                    cues.push(CueTiming::At(start, end), VoiceSpan::single(speaker, &markup::ass(text)));
                 }
                 _ => cues.n_dropped += 1,
             }
@@ -51,14 +53,14 @@ pub(super) fn parse(text: &str) -> Cues {
 }
 
 /// One packet of an ASS stream: `ReadOrder,Layer,Style,Name,MarginL,MarginR,MarginV,Effect,Text`.
-pub(super) fn packet(text: &str) -> Vec<markup::Voice> {
+pub(super) fn packet(text: &str) -> Vec<VoiceSpan> {
     let fields: Vec<&str> = text.splitn(9, ',').collect();
     let [_, _, _, name, _, _, _, _, text] = fields[..] else { return Vec::new() };
-    markup::Voice::only(named(name), &markup::ass(text))
+    VoiceSpan::single(speaker_name(name), &markup::ass(text))
 }
 
-fn named(field: &str) -> Option<String> {
-    Some(markup::tidy(field)).filter(|name| !name.is_empty())
+fn speaker_name(field: &str) -> Option<String> {
+    Some(markup::collapse_whitespace(field)).filter(|name| !name.is_empty())
 }
 
 #[cfg(test)]
@@ -66,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn events_with_their_names() {
+    fn events_with_speaker_names() {
         let text = "[Script Info]\nTitle: x\n\n[V4+ Styles]\nFormat: Name, Fontname\n\n[Events]\n\
                     Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text\n\
                     Comment: 0,0:00:00.00,0:00:01.00,Default,,0,0,0,,not said\n\
@@ -81,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_format_line_that_says_nothing_useful_is_passed_over() {
+    fn an_invalid_format_line_is_ignored() {
         let cues = parse("[Events]\nFormat: Text, Start\nDialogue: 0,0:00:01.00,0:00:02.00,D,,0,0,0,,words\n");
         assert_eq!(cues.segments[0].text, "words");
     }

@@ -1,29 +1,34 @@
-//! Subtitle streams inside a container, read from their packets: text needs no decoder.
+//! Subtitle streams inside a container, read from their packets; text needs no decoder.
 
 use std::cmp::Reverse;
 use std::path::Path;
 
-use super::{Cues, ass, encoding, language, markup};
+use super::ass;
+use super::cues::Cues;
+use super::encoding;
+use super::markup::{self, VoiceSpan};
+use crate::advice::{Advice, Setting};
 use crate::error::{Error, Result};
+use crate::language;
 use crate::libav::Demuxer;
 use crate::limits::Limits;
 use crate::media::{MediaInfo, SubtitleStream};
 use crate::time::Timestamp;
 
-/// How long a cue without a length stays, where no other follows sooner: about two lines read at leisure.
-const LENGTHLESS_MILLIS: i64 = 5000;
+/// How long a cue without a duration lasts unless another one follows sooner: enough to read two lines.
+const DEFAULT_DURATION_MILLIS: i64 = 5000;
 
-/// The text stream to read: the wanted language, else the default, else the first; those that only translate foreign
-/// passages last. None where there is no text stream.
-pub(super) fn choose<'a>(media: &'a MediaInfo, wanted: Option<&str>) -> Option<&'a SubtitleStream> {
+/// The text stream to read: the preferred language, otherwise the default, otherwise the first; forced streams, which
+/// only translate foreign passages, last. None if there is no text stream.
+pub(super) fn choose<'a>(media: &'a MediaInfo, preferred: Option<&str>) -> Option<&'a SubtitleStream> {
     media.subtitles.iter().filter(|s| s.is_text).max_by_key(|s| {
-        let speaks = wanted.zip(s.language.as_deref()).is_some_and(|(wanted, tag)| language::is_same(wanted, tag));
-        (!s.is_forced, speaks, s.is_default, Reverse(s.stream_idx))
+        let is_preferred = preferred.zip(s.language.as_deref()).is_some_and(|(a, b)| language::is_same(a, b));
+        (!s.is_forced, is_preferred, s.is_default, Reverse(s.stream_idx))
     })
 }
 
-/// Why a container that holds subtitles gives no words: they are pictures. None where there are no subtitles, or
-/// some that can be read.
+/// Why the subtitles of a container cannot be read: they are images. None if there are no subtitles, or if some can be
+/// read.
 #[must_use]
 pub fn unread_reason(media: &MediaInfo) -> Option<String> {
     if media.subtitles.is_empty() || media.subtitles.iter().any(|s| s.is_text) {
@@ -32,28 +37,29 @@ pub fn unread_reason(media: &MediaInfo) -> Option<String> {
     let mut codecs: Vec<&str> = media.subtitles.iter().map(|s| s.codec.as_str()).collect();
     codecs.sort_unstable();
     codecs.dedup();
-    Some(format!("its subtitles are pictures of text ({}), which are not read", codecs.join(", ")))
+    Some(format!("its subtitles are images ({}), which cannot be read as text", codecs.join(", ")))
 }
 
 /// All cues of one stream, on the shared clock.
 ///
 /// # Errors
-/// [`ErrorKind::Limit`](crate::ErrorKind::Limit) where its text is over the limit, and as for opening the container.
+/// [`ErrorKind::Limit`](crate::ErrorKind::Limit) if its text exceeds the limit, and the errors of
+/// opening the container.
 pub(super) fn read(path: &Path, media: &MediaInfo, stream: &SubtitleStream, limits: &Limits) -> Result<Cues> {
     let mut demuxer = Demuxer::open(path, limits)?;
     demuxer.keep_only(&[stream.stream_idx]);
     let base = demuxer.time_base(stream.stream_idx);
     let mut cues = Cues::default();
     let mut n_bytes = 0;
-    // Cues without a length end where they begin until the next one is known.
     while let Some(packet) = demuxer.next_packet()? {
         if packet.stream_idx() != stream.stream_idx {
             continue;
         }
         n_bytes += packet.data().len() as u64;
         if n_bytes > limits.max_subtitle_bytes {
-            let problem = format!("stream {} holds more than {} bytes", stream.stream_idx, limits.max_subtitle_bytes);
-            return Err(Error::limit(&media.input, problem, "pass --transcript FILE"));
+            let n_max = limits.max_subtitle_bytes;
+            let problem = format!("subtitle stream {} is larger than the limit of {n_max} bytes", stream.stream_idx);
+            return Err(Error::limit(&media.input, problem, Advice::Set(Setting::Transcript)));
         }
         let voices = voices(&stream.codec, packet.data());
         if voices.is_empty() {
@@ -65,21 +71,22 @@ pub(super) fn read(path: &Path, media: &MediaInfo, stream: &SubtitleStream, limi
         };
         let start = Timestamp::new(pts, base).minus(media.start);
         let end = start.plus(Timestamp::new(packet.duration(), base));
-        // What began before playback is on the screen from its first moment.
+        // A cue that starts before the zero of the clock is visible from zero on.
         let start = if start.is_negative() && !end.is_negative() { Timestamp::ZERO } else { start };
         cues.push_at(start, end, voices);
     }
     cues.segments.sort_by_key(|s| s.range.start);
-    close_open_ends(&mut cues);
-    Ok(cues.tidy())
+    // Packets without a duration made empty ranges.
+    set_missing_ends(&mut cues);
+    Ok(cues.normalized())
 }
 
-fn close_open_ends(cues: &mut Cues) {
+fn set_missing_ends(cues: &mut Cues) {
     let mut next_start: Option<Timestamp> = None;
     for segment in cues.segments.iter_mut().rev() {
         let start = segment.range.start;
         if segment.range.end <= start {
-            let latest = start.plus(Timestamp::from_millis(LENGTHLESS_MILLIS));
+            let latest = start.plus(Timestamp::from_millis(DEFAULT_DURATION_MILLIS));
             segment.range.end = next_start.filter(|next| *next > start).map_or(latest, |next| next.min(latest));
         }
         if next_start.is_none_or(|next| next > start) {
@@ -88,9 +95,9 @@ fn close_open_ends(cues: &mut Cues) {
     }
 }
 
-fn voices(codec: &str, data: &[u8]) -> Vec<markup::Voice> {
+fn voices(codec: &str, data: &[u8]) -> Vec<VoiceSpan> {
     match codec {
-        "mov_text" => markup::Voice::only(None, &mov_text(data)),
+        "mov_text" => VoiceSpan::single(None, &mov_text(data)),
         "ass" | "ssa" => ass::packet(&encoding::decode(data)),
         "webvtt" => markup::vtt(&encoding::decode(data)),
         _ => markup::srt(&encoding::decode(data)),
@@ -137,25 +144,25 @@ mod tests {
     }
 
     #[test]
-    fn pictures_are_named_as_the_reason() {
+    fn image_subtitles_are_the_reason() {
         let reason = unread_reason(&media(vec![stream(4, "", true, false, false)])).unwrap();
-        assert!(reason.contains("pictures") && reason.contains("subrip"), "{reason}");
+        assert!(reason.contains("images") && reason.contains("subrip"), "{reason}");
         assert_eq!(unread_reason(&media(Vec::new())), None);
     }
 
     #[test]
-    fn open_ends_close_at_the_next_cue_or_after_five_seconds() {
+    fn missing_ends_are_the_next_cue_or_five_seconds() {
         let at = Timestamp::from_millis;
         let cue = |start, end| Segment::new(TimeRange::new(at(start), at(end)), "x");
         let mut cues =
             Cues { segments: vec![cue(0, 0), cue(1000, 1000), cue(1000, 1500), cue(9000, 9000)], ..Cues::default() };
-        close_open_ends(&mut cues);
+        set_missing_ends(&mut cues);
         let ends: Vec<_> = cues.segments.iter().map(|s| s.range.end.millis()).collect();
         assert_eq!(ends, [1000, 6000, 1500, 14_000]);
     }
 
     #[test]
-    fn timed_text_lengths_are_not_believed() {
+    fn invalid_timed_text_lengths_are_clamped() {
         assert_eq!(mov_text(b"\0\x02hi----styl"), "hi");
         assert_eq!(mov_text(b"\xff\xffhi"), "hi");
         assert_eq!((mov_text(b""), mov_text(b"\0")), (String::new(), String::new()));

@@ -1,8 +1,8 @@
-//! Bytes to text: UTF-8, UTF-16 with or without its mark, else Windows-1252.
+//! Text encodings: UTF-8, UTF-16 with or without a byte order mark, otherwise Windows-1252.
 
 use encoding_rs::{Encoding, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
-/// Never fails: what no encoding explains becomes U+FFFD.
+/// Decodes any bytes; invalid ones become U+FFFD.
 pub(super) fn decode(bytes: &[u8]) -> String {
     if let Some((encoding, n_mark)) = Encoding::for_bom(bytes) {
         return encoding.decode_without_bom_handling(&bytes[n_mark..]).0.into_owned();
@@ -18,7 +18,7 @@ pub(super) fn decode(bytes: &[u8]) -> String {
     }
 }
 
-/// Times and line ends are ASCII, so UTF-16 shows by zeros at every other byte.
+/// Times and line ends are ASCII, so UTF-16 has a zero in every other byte.
 fn unmarked_utf16(bytes: &[u8]) -> Option<&'static Encoding> {
     let head = &bytes[..bytes.len().min(512) / 2 * 2];
     let zeros = |odd: usize| head.iter().skip(odd).step_by(2).filter(|b| **b == 0).count();

@@ -1,25 +1,27 @@
-//! Plain words out of marked-up cues.
+//! Plain text from cues with markup.
 
-/// Longest tag that is taken for one; what is longer is text with a stray `<`.
+use super::timing::parse_time;
+
+/// The longest tag; anything longer is text with a stray `<`.
 const MAX_TAG_CHARS: usize = 400;
 
-/// What one voice says in a cue.
+/// The text of one speaker in a cue; `WebVTT` calls it a voice span.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Voice {
+pub(super) struct VoiceSpan {
     pub(super) speaker: Option<String>,
     pub(super) text: String,
 }
 
-impl Voice {
-    /// The text of one voice, tidied; none where nothing is left.
-    pub(super) fn only(speaker: Option<String>, text: &str) -> Vec<Self> {
-        let text = tidy(text);
+impl VoiceSpan {
+    /// A cue with one speaker; empty if no text remains.
+    pub(super) fn single(speaker: Option<String>, text: &str) -> Vec<Self> {
+        let text = collapse_whitespace(text);
         if text.is_empty() { Vec::new() } else { vec![Self { speaker, text }] }
     }
 }
 
-/// White space runs to one space, control and direction characters gone: a transcript has no layout.
-pub(super) fn tidy(text: &str) -> String {
+/// Collapses white space to single spaces and removes control and direction characters: a transcript has no layout.
+pub(super) fn collapse_whitespace(text: &str) -> String {
     let is_noise = |c: char| {
         matches!(c, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
             || (c.is_control() && !c.is_whitespace())
@@ -36,8 +38,8 @@ pub(super) fn tidy(text: &str) -> String {
     out
 }
 
-/// The text of an SRT cue: HTML-like tags and ASS blocks taken out; other `<` and `{` are what somebody said.
-pub(super) fn srt(text: &str) -> Vec<Voice> {
+/// The text of an SRT cue without HTML-like tags and ASS blocks; any other `<` and `{` is text.
+pub(super) fn srt(text: &str) -> Vec<VoiceSpan> {
     let text = without_blocks(text);
     let mut out = String::with_capacity(text.len());
     let mut rest = text.as_str();
@@ -58,11 +60,11 @@ pub(super) fn srt(text: &str) -> Vec<Voice> {
         }
     }
     out.push_str(rest);
-    Voice::only(None, &entities(&out))
+    VoiceSpan::single(None, &entities(&out))
 }
 
-/// The text of a WebVTT cue, each voice apart.
-pub(super) fn vtt(text: &str) -> Vec<Voice> {
+/// The text of a WebVTT cue, one span per voice.
+pub(super) fn vtt(text: &str) -> Vec<VoiceSpan> {
     let mut voices = Vec::new();
     let mut speaker: Option<String> = None;
     let mut said = String::new();
@@ -78,19 +80,19 @@ pub(super) fn vtt(text: &str) -> Vec<Voice> {
         rest = after;
         let is_voice = name(body).split('.').next() == Some("v");
         if is_voice || body == "/v" {
-            voices.extend(Voice::only(speaker.take(), &std::mem::take(&mut said)));
+            voices.extend(VoiceSpan::single(speaker.take(), &std::mem::take(&mut said)));
         }
         if is_voice {
             let annotation = body.split_once(char::is_whitespace).map_or("", |(_, annotation)| annotation);
-            speaker = Some(tidy(&entities(annotation))).filter(|s| !s.is_empty());
+            speaker = Some(collapse_whitespace(&entities(annotation))).filter(|s| !s.is_empty());
         }
     }
     said.push_str(&entities(rest));
-    voices.extend(Voice::only(speaker, &said));
+    voices.extend(VoiceSpan::single(speaker, &said));
     voices
 }
 
-/// The text of an ASS event: override blocks, drawings and line breaks taken out.
+/// The text of an ASS event without override blocks, drawings and line breaks.
 pub(super) fn ass(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut is_drawing = false;
@@ -110,10 +112,10 @@ pub(super) fn ass(text: &str) -> String {
         }
         rest = &rest[to + 1..];
     }
-    tidy(&out)
+    collapse_whitespace(&out)
 }
 
-/// Takes `{\…}` out, as players do in SRT too.
+/// Removes `{\…}`; players do the same in SRT.
 fn without_blocks(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -126,7 +128,7 @@ fn without_blocks(text: &str) -> String {
     out
 }
 
-/// The tag that `text` begins with, without its brackets, and what follows it.
+/// The tag at the start of `text`, without its brackets, and the text after it.
 fn tag(text: &str) -> Option<(&str, &str)> {
     let end = text.char_indices().take(MAX_TAG_CHARS).find(|(_, c)| *c == '>')?.0;
     Some((&text[1..end], &text[end + 1..]))
@@ -139,10 +141,10 @@ fn name(body: &str) -> &str {
 fn is_html(body: &str) -> bool {
     const NAMES: [&str; 14] = ["i", "b", "u", "s", "em", "strong", "font", "span", "c", "v", "br", "p", "ruby", "rt"];
     let name = name(body).split('.').next().unwrap_or_default();
-    NAMES.iter().any(|known| known.eq_ignore_ascii_case(name)) || super::parse_time(body).is_some()
+    NAMES.iter().any(|known| known.eq_ignore_ascii_case(name)) || parse_time(body).is_some()
 }
 
-/// Replaces the entities that subtitles use; an unknown one stays as it is.
+/// Replaces the entities that subtitles use; keeps unknown ones.
 fn entities(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -181,12 +183,12 @@ fn entity(body: &str) -> Option<char> {
 mod tests {
     use super::*;
 
-    fn text(voices: &[Voice]) -> String {
+    fn text(voices: &[VoiceSpan]) -> String {
         voices.iter().map(|v| v.text.as_str()).collect::<Vec<_>>().join("|")
     }
 
     #[test]
-    fn srt_tags_go_and_words_stay() {
+    fn srt_tags_are_removed() {
         for (cue, words) in [
             ("<i>Hello</i> <font color=\"#fff\">world</font>", "Hello world"),
             ("{\\an8}Up here", "Up here"),
@@ -205,16 +207,16 @@ mod tests {
     }
 
     #[test]
-    fn vtt_voices_are_told_apart() {
+    fn vtt_voices_are_separate_spans() {
         let voices = vtt("<v.loud Ann Lee>Hi <c.red>there</c></v> <v Bob>R&amp;B <00:00:01.000>now");
-        let voice = |speaker: &str, text: &str| Voice { speaker: Some(speaker.into()), text: text.into() };
+        let voice = |speaker: &str, text: &str| VoiceSpan { speaker: Some(speaker.into()), text: text.into() };
         assert_eq!(voices, [voice("Ann Lee", "Hi there"), voice("Bob", "R&B now")]);
-        assert_eq!(vtt("plain &lt;v X&gt;"), [Voice { speaker: None, text: "plain <v X>".into() }]);
-        assert_eq!(vtt("<v >no name"), [Voice { speaker: None, text: "no name".into() }]);
+        assert_eq!(vtt("plain &lt;v X&gt;"), [VoiceSpan { speaker: None, text: "plain <v X>".into() }]);
+        assert_eq!(vtt("<v >no name"), [VoiceSpan { speaker: None, text: "no name".into() }]);
     }
 
     #[test]
-    fn ass_overrides_and_drawings_go() {
+    fn ass_overrides_and_drawings_are_removed() {
         for (event, words) in [
             ("{\\i1}Hello{\\i0}\\Nworld", "Hello world"),
             ("{\\p1}m 0 0 l 100 0{\\p0}text", "text"),

@@ -2,47 +2,47 @@
 
 use std::path::{Path, PathBuf};
 
-use super::language;
+use crate::language;
 
 /// A subtitle file found beside a media file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sidecar {
     /// Its path.
     pub path: PathBuf,
-    /// The language tag in its name (`talk.en.srt`); None where there is none.
+    /// The language tag in its name (`talk.en.srt`); None if it has none.
     pub language: Option<String>,
 }
 
 /// Finds `talk.srt`, `talk.vtt`, `talk.en.srt`, `talk.en-US.vtt` beside `talk.mp4`.
 ///
-/// First one whose tag names the wanted language, then one without a tag, then the other tags in order of name; SRT
-/// before WebVTT. None where there is none or the folder cannot be listed.
+/// Prefers a tag of the preferred language, then no tag, then other tags in order of name; SRT before WebVTT. None if
+/// there is none or the folder cannot be listed.
 #[must_use]
-pub fn find_sidecar(path: &Path, wanted: Option<&str>) -> Option<Sidecar> {
+pub fn find_sidecar(path: &Path, preferred: Option<&str>) -> Option<Sidecar> {
     let stem = path.file_stem()?.to_str()?;
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut found: Vec<(u8, bool, String, Sidecar)> = Vec::new();
     for entry in std::fs::read_dir(folder).ok()?.flatten() {
         let Some(name) = entry.file_name().to_str().map(str::to_owned) else { continue };
-        let Some((language, is_vtt)) = named(&name, stem) else { continue };
+        let Some((language, is_vtt)) = match_name(&name, stem) else { continue };
         let candidate = entry.path();
         if candidate == path || !candidate.is_file() {
             continue;
         }
-        let rank = match (&language, wanted) {
-            (Some(tag), Some(wanted)) if language::is_same(tag, wanted) => 0,
+        let rank = match (&language, preferred) {
+            (Some(tag), Some(preferred)) if language::is_same(tag, preferred) => 0,
             (None, _) => 1,
             (Some(_), _) => 2,
         };
         found.push((rank, is_vtt, name, Sidecar { path: candidate, language }));
     }
-    // By rank, then tag by tag, SRT first within one.
+    // By rank, then by tag; SRT first within a tag.
     found.sort_by(|a, b| (a.0, &a.3.language, a.1, &a.2).cmp(&(b.0, &b.3.language, b.1, &b.2)));
     found.into_iter().next().map(|(.., sidecar)| sidecar)
 }
 
-/// The language tag, and whether it is WebVTT, of a file name that belongs to `stem`.
-fn named(name: &str, stem: &str) -> Option<(Option<String>, bool)> {
+/// The language tag of a file name that belongs to `stem`, and whether it is WebVTT; None for any other name.
+fn match_name(name: &str, stem: &str) -> Option<(Option<String>, bool)> {
     let (body, extension) = name.rsplit_once('.')?;
     let is_vtt = extension.eq_ignore_ascii_case("vtt");
     if !is_vtt && !extension.eq_ignore_ascii_case("srt") {
@@ -61,23 +61,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_belong_and_names_that_do_not() {
+    fn sidecar_names_and_other_names() {
         let tag = |t: &str| Some(t.to_owned());
-        assert_eq!(named("talk.srt", "talk"), Some((None, false)));
-        assert_eq!(named("talk.VTT", "talk"), Some((None, true)));
-        assert_eq!(named("talk.en-US.vtt", "talk"), Some((tag("en-US"), true)));
-        assert_eq!(named("my.talk.fr.srt", "my.talk"), Some((tag("fr"), false)));
+        assert_eq!(match_name("talk.srt", "talk"), Some((None, false)));
+        assert_eq!(match_name("talk.VTT", "talk"), Some((None, true)));
+        assert_eq!(match_name("talk.en-US.vtt", "talk"), Some((tag("en-US"), true)));
+        assert_eq!(match_name("my.talk.fr.srt", "my.talk"), Some((tag("fr"), false)));
         for other in ["talk2.srt", "talk.forced.srt", "talk.en.forced.srt", "other.srt", "talk.txt", "talk", "srt"] {
-            assert_eq!(named(other, "talk"), None, "{other}");
+            assert_eq!(match_name(other, "talk"), None, "{other}");
         }
     }
 
     #[test]
-    fn the_wanted_language_then_the_plain_one_then_by_name() {
+    fn the_preferred_language_then_no_tag_then_by_name() {
         let folder = tempfile::tempdir().unwrap();
         let media = folder.path().join("talk.mp4");
-        let found =
-            |wanted| find_sidecar(&media, wanted).map(|s| s.path.file_name().unwrap().to_str().unwrap().to_owned());
+        let found = |preferred| {
+            find_sidecar(&media, preferred).map(|s| s.path.file_name().unwrap().to_str().unwrap().to_owned())
+        };
         assert_eq!(found(None), None);
         let have = |name: &str| std::fs::write(folder.path().join(name), "x").unwrap();
         have("talk.fr.vtt");

@@ -1,8 +1,10 @@
-//! SubRip (.srt), which has no standard: read as players do.
+//! SubRip (.srt), which has no standard; parsed as players do.
 
-use super::{Cues, markup, parse_timing};
+use super::cues::Cues;
+use super::markup;
+use super::timing::parse_timing;
 
-/// Cues begin at their timing lines; everything up to the next one is text, but for the number in front of it.
+/// A cue starts at its timing line; everything up to the next one is text, except the number before it.
 pub(super) fn parse(text: &str) -> Cues {
     let lines: Vec<&str> = text.lines().map(|line| line.trim_end_matches('\r')).collect();
     let mut cues = Cues::default();
@@ -20,8 +22,8 @@ pub(super) fn parse(text: &str) -> Cues {
     cues
 }
 
-/// Whether the line before `next` is the next cue's number and not the last words of the cue at `at`: digits alone,
-/// after a blank line or right after the timing line.
+/// Whether the line before `next` is the number of the next cue and not the last text line of the cue at `at`: only
+/// digits, after a blank line or directly after the timing line.
 fn is_number(lines: &[&str], at: usize, next: usize) -> bool {
     let line = next - 1;
     let all_digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
@@ -33,12 +35,12 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Vec<(i64, i64, String)> {
-        let cues = parse(text).tidy();
+        let cues = parse(text).normalized();
         cues.segments.into_iter().map(|s| (s.range.start.millis(), s.range.end.millis(), s.text)).collect()
     }
 
     #[test]
-    fn the_usual_and_the_unusual() {
+    fn common_and_unusual_forms() {
         let text = "1\r\n00:00:01,000 --> 00:00:02,000\r\nOne\r\nmore\r\n\r\n\
                     00:00:03.5 --> 00:00:04.5  X1:10 X2:20\r\nno number\r\n\r\n\
                     3\r\n00:00:00,100 --> 00:00:00,200\r\n42\r\n\r\n4\r\n00:00:09,000 --> 00:00:10,000\r\nlast";
@@ -50,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn senseless_times_are_counted_not_guessed() {
+    fn cues_with_invalid_times_are_counted() {
         let text = "1\n00:00:05,000 --> 00:00:04,000\nback\n\n2\n-00:00:01,000 --> 00:00:02,000\nbefore\n\n\
                     3\n00:00:06,000 --> 00:00:07,000\nAn arrow --> in the text\n\n4\n00:99:00,000 --> 1\nx\n";
         let cues = parse(text);
@@ -59,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn cues_without_text_are_left_out() {
+    fn cues_without_text_are_omitted() {
         assert_eq!(read("1\n00:00:01,000 --> 00:00:02,000\n2\n00:00:03,000 --> 00:00:04,000\n<i></i>\n"), []);
     }
 }

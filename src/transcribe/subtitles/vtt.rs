@@ -1,6 +1,9 @@
-//! WebVTT (W3C), read by blocks between blank lines.
+//! WebVTT (W3C), parsed as blocks between blank lines.
 
-use super::{Cues, markup, parse_timing};
+use super::cues::Cues;
+use super::markup;
+use super::timing::parse_timing;
+use crate::language;
 
 pub(super) fn is_vtt(text: &str) -> bool {
     text.strip_prefix("WEBVTT").is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace))
@@ -11,11 +14,11 @@ pub(super) fn parse(text: &str) -> Cues {
     let lines: Vec<&str> = text.lines().map(|line| line.trim_end_matches('\r')).collect();
     for (i, block) in blocks(&lines).enumerate() {
         if i == 0 {
-            // The head; some writers say the language here.
-            let said = block.iter().find_map(|line| line.strip_prefix("Language:"));
-            cues.language = said.map(|tag| tag.trim().to_owned()).filter(|tag| super::language::is_tag(tag));
+            // The header; some programs declare the language here.
+            let declared = block.iter().find_map(|line| line.strip_prefix("Language:"));
+            cues.language = declared.map(|tag| tag.trim().to_owned()).filter(|tag| language::is_tag(tag));
         }
-        // A block may name its cue in front of the timing; comments, styles and regions hold no timing line there.
+        // A block may have an identifier before the timing; comments, styles and regions are not cues.
         let is_other = block.first().is_some_and(|line| {
             ["NOTE", "STYLE", "REGION"].iter().any(|word| {
                 line.strip_prefix(word).is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace))
@@ -31,12 +34,13 @@ pub(super) fn parse(text: &str) -> Cues {
     cues
 }
 
-/// The runs of lines between blank ones. A line of spaces alone is a part of a cue (`YouTube` writes such), unless another
-/// cue begins behind it.
+/// The runs of lines between blank lines. A line of only spaces belongs to a cue (`YouTube` writes them), unless another
+/// cue starts after it.
 fn blocks<'a>(lines: &'a [&'a str]) -> impl Iterator<Item = &'a [&'a str]> {
-    let begins = |at: usize| lines.get(at).is_some_and(|line| parse_timing(line).is_some());
-    let is_end =
-        move |at: usize| lines[at].is_empty() || (lines[at].trim().is_empty() && (begins(at + 1) || begins(at + 2)));
+    let starts_cue = |at: usize| lines.get(at).is_some_and(|line| parse_timing(line).is_some());
+    let is_end = move |at: usize| {
+        lines[at].is_empty() || (lines[at].trim().is_empty() && (starts_cue(at + 1) || starts_cue(at + 2)))
+    };
     let ends: Vec<usize> = (0..lines.len()).filter(|at| is_end(*at)).chain([lines.len()]).collect();
     let starts = std::iter::once(0).chain(ends.clone().into_iter().map(|end| end + 1));
     starts.zip(ends).map(move |(start, end)| &lines[start..end])
@@ -52,7 +56,7 @@ mod tests {
                     REGION\nid:fred\n\nname of cue\n00:01.000 --> 00:02.500 align:start position:10%\n<v Ann>Hello &amp; hi</v>\n\n\
                     01:00:00.000 --> 01:00:01.000\nlate\r\nlines\r\n\n00:05.000 --> 00:04.000\nreversed\n\n\
                     NOTE 00:00.000 --> 00:01.000\ncommented out\n";
-        let cues = parse(text).tidy();
+        let cues = parse(text).normalized();
         let got: Vec<_> = cues
             .segments
             .iter()

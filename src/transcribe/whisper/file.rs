@@ -1,17 +1,17 @@
-//! The form of a model's file, checked before whisper.cpp reads it: there a number that is out of all bounds ends the
-//! process.
+//! The format of a model's file, checked before whisper.cpp reads it: there, a number out of bounds aborts the process.
 //!
-//! All little-endian: a magic word, eleven settings, the mel filters, the words, then the tensors up to the end of the
-//! file (whisper.cpp, `whisper_model_load`).
+//! All little-endian: a magic word, eleven settings, the mel filters, the vocabulary, then the tensors up to the end of
+//! the file (whisper.cpp, `whisper_model_load`).
 
 use std::fs::File;
 use std::io::{BufReader, Read as _};
 use std::path::Path;
 
+use super::model_path::download_again;
 use crate::error::{Error, Result};
 
 const MAGIC: u32 = 0x6767_6d6c;
-/// What each setting may be, in the file's order; the largest model has the upper ends.
+/// The valid values of each setting, in file order; the largest model has the upper ends.
 const SETTINGS: [(&str, std::ops::RangeInclusive<i32>); 11] = [
     ("vocabulary", 51_000..=60_000),
     ("audio context", 1500..=1500),
@@ -23,12 +23,12 @@ const SETTINGS: [(&str, std::ops::RangeInclusive<i32>); 11] = [
     ("text heads", 6..=20),
     ("text layers", 2..=32),
     ("mel bands", 80..=128),
-    ("kind of numbers", 0..=4000),
+    ("tensor type", 0..=4000),
 ];
 const N_FFT: u32 = 201;
-/// Bytes of one word or name.
+/// Bytes of one vocabulary entry or name.
 const MAX_NAME: u32 = 512;
-/// Tensor types of ggml: number, elements of a block, bytes of a block.
+/// Tensor types of ggml: number, elements per block, bytes per block.
 const TYPES: [(u32, u64, u64); 12] = [
     (0, 1, 4),
     (1, 1, 2),
@@ -44,47 +44,47 @@ const TYPES: [(u32, u64, u64); 12] = [
     (14, 256, 210),
 ];
 
-/// Walks through the file at `path`; reads little of it.
+/// Checks the structure of the file at `path`; reads only a small part of it.
 pub(super) fn check(path: &Path) -> Result<()> {
     let io = |error| Error::io(path, error);
     let file = File::open(path).map_err(io)?;
     let n_bytes = file.metadata().map_err(io)?.len();
-    let mut walk = Walk { file: BufReader::new(file), at: 0, n_bytes };
-    walk.all().map_err(|problem| {
-        let problem = format!("is no Whisper model in whisper.cpp's form: {problem}");
-        Error::malformed(path.display(), problem, super::FETCH_AGAIN)
+    let mut parser = ModelFileParser { file: BufReader::new(file), at: 0, n_bytes };
+    parser.check().map_err(|problem| {
+        let problem = format!("is not a Whisper model in whisper.cpp's format: {problem}");
+        Error::malformed(path.display(), problem, download_again())
     })
 }
 
-struct Walk {
+struct ModelFileParser {
     file: BufReader<File>,
     at: u64,
     n_bytes: u64,
 }
 
-impl Walk {
-    fn all(&mut self) -> std::result::Result<(), String> {
-        if self.word()? != MAGIC {
-            return Err("it begins with something else".to_owned());
+impl ModelFileParser {
+    fn check(&mut self) -> std::result::Result<(), String> {
+        if self.read_u32()? != MAGIC {
+            return Err("the magic number is wrong".to_owned());
         }
         for (name, range) in &SETTINGS {
-            let value = self.word()? as i32;
+            let value = self.read_u32()? as i32;
             if !range.contains(&value) {
-                return Err(format!("its {name} is {value}"));
+                return Err(format!("its {name} is {value}, which is out of range"));
             }
         }
-        let n_mel = self.word()?;
-        let n_fft = self.word()?;
+        let n_mel = self.read_u32()?;
+        let n_fft = self.read_u32()?;
         if !(80..=128).contains(&n_mel) || n_fft != N_FFT {
-            return Err(format!("its filters are {n_mel} by {n_fft}"));
+            return Err(format!("its mel filters are {n_mel} by {n_fft}"));
         }
         self.skip(u64::from(n_mel) * u64::from(n_fft) * 4)?;
-        let n_words = self.word()?;
-        if n_words > 60_000 {
-            return Err(format!("it has {n_words} words"));
+        let n_vocabulary = self.read_u32()?;
+        if n_vocabulary > 60_000 {
+            return Err(format!("its vocabulary has {n_vocabulary} entries"));
         }
-        for _ in 0..n_words {
-            let length = self.length()?;
+        for _ in 0..n_vocabulary {
+            let length = self.read_length()?;
             self.skip(length)?;
         }
         let mut n_tensors = 0;
@@ -92,22 +92,22 @@ impl Walk {
             self.tensor()?;
             n_tensors += 1;
         }
-        if n_tensors == 0 { Err("it has no weights".to_owned()) } else { Ok(()) }
+        if n_tensors == 0 { Err("it has no tensors".to_owned()) } else { Ok(()) }
     }
 
     fn tensor(&mut self) -> std::result::Result<(), String> {
-        let n_dims = self.word()?;
-        let length = self.length()?;
-        let kind = self.word()?;
+        let n_dims = self.read_u32()?;
+        let length = self.read_length()?;
+        let kind = self.read_u32()?;
         if !(1..=3).contains(&n_dims) {
             return Err(format!("a tensor has {n_dims} dimensions"));
         }
         let mut n_elements = 1_u64;
         for _ in 0..n_dims {
-            n_elements = n_elements.saturating_mul(u64::from(self.word()?));
+            n_elements = n_elements.saturating_mul(u64::from(self.read_u32()?));
         }
         let Some((_, block, bytes)) = TYPES.iter().find(|(number, ..)| *number == kind) else {
-            return Err(format!("a tensor is of type {kind}"));
+            return Err(format!("a tensor has the unknown type {kind}"));
         };
         if n_elements == 0 || !n_elements.is_multiple_of(*block) {
             return Err(format!("a tensor has {n_elements} elements"));
@@ -116,21 +116,21 @@ impl Walk {
         self.skip((n_elements / block).saturating_mul(*bytes))
     }
 
-    fn word(&mut self) -> std::result::Result<u32, String> {
+    fn read_u32(&mut self) -> std::result::Result<u32, String> {
         let mut bytes = [0; 4];
-        self.file.read_exact(&mut bytes).map_err(|_| "it ends early".to_owned())?;
+        self.file.read_exact(&mut bytes).map_err(|_| "it is truncated".to_owned())?;
         self.at += 4;
         Ok(u32::from_le_bytes(bytes))
     }
 
-    fn length(&mut self) -> std::result::Result<u64, String> {
-        let length = self.word()?;
+    fn read_length(&mut self) -> std::result::Result<u64, String> {
+        let length = self.read_u32()?;
         if length > MAX_NAME { Err(format!("a name is {length} bytes long")) } else { Ok(u64::from(length)) }
     }
 
     fn skip(&mut self, n: u64) -> std::result::Result<(), String> {
         if n > self.n_bytes.saturating_sub(self.at) {
-            return Err("it ends early".to_owned());
+            return Err("it is truncated".to_owned());
         }
         self.at += n;
         self.file.seek_relative(n as i64).map_err(|error| error.to_string())

@@ -1,27 +1,28 @@
-//! What the model wrote, held against where somebody speaks: nothing invented stays, nothing said is missed.
+//! Checks the model's phrases against the detected speech: drops invented text and finds speech without a phrase.
 //!
-//! All times are milliseconds from the first sample of the stretch.
+//! All times are milliseconds from the first sample of the chunk.
 
 use std::ops::Range;
 
 use super::decoder::Token;
 
-/// Times of the model are coarse: a phrase this near to speech belongs to it.
+/// The times of the model are coarse: a phrase this close to speech belongs to it.
 const NEAR: i64 = 200;
-/// Captions stay a little longer than the voice.
+/// A segment lasts a little longer than its speech.
 const LINGER: i64 = 100;
-/// Speech of this length that no phrase covers was missed: shorter ones are breaths and coughs.
+/// Speech of this length that no phrase covers was missed; shorter speech is breaths and coughs.
 const MISSED: i64 = 400;
-/// The same for what is left of speech that a phrase covers in part: the model ends phrases early, and a voice that dies
-/// away, heard by itself, was seen to become words that nobody said.
+/// The same for the uncovered part of speech that a phrase covers partly: the model ends phrases early, and fading speech
+/// that is transcribed on its own can turn into invented words.
 const MISSED_REST: i64 = 800;
-/// A run of words, said over so often, that covers this share of a phrase, is a loop of the model.
+/// The model is in a loop if words repeat at least this often in a row and the repeats cover 60 % of the phrase.
 const LOOP_REPEATS: usize = 4;
+/// The fewest words that the repeats of a loop have together.
 const LOOP_WORDS: usize = 8;
-/// The longest run of words that loops were seen with.
+/// The longest repeated run of words, as observed.
 const LOOP_PERIOD: usize = 12;
 
-/// Whether the text holds a word that somebody may have said: `(gentle music)`, `[BLANK_AUDIO]`, `*sighs*` and `♪` do not.
+/// Whether the text contains a spoken word: `(gentle music)`, `[BLANK_AUDIO]`, `*sighs*` and `♪` do not.
 pub(super) fn is_spoken(text: &str) -> bool {
     let (mut depth, mut is_starred) = (0_u32, false);
     for c in text.chars() {
@@ -36,7 +37,7 @@ pub(super) fn is_spoken(text: &str) -> bool {
     false
 }
 
-/// The time of a phrase, from the edges of the speech in it; None where nobody speaks then.
+/// The time range of a phrase, aligned to the edges of the speech in it; None if there is no speech at that time.
 pub(super) fn fit(phrase: &Range<i64>, speech: &[Range<i64>]) -> Option<Range<i64>> {
     let spoken = |s: &&Range<i64>| s.start < phrase.end + NEAR && s.end > phrase.start - NEAR;
     let first = speech.iter().find(spoken)?;
@@ -46,8 +47,8 @@ pub(super) fn fit(phrase: &Range<i64>, speech: &[Range<i64>]) -> Option<Range<i6
     Some(start..end.max(start + 1))
 }
 
-/// Runs of speech that no phrase covers.
-pub(super) fn missed(speech: &[Range<i64>], phrases: &[Range<i64>]) -> Vec<Range<i64>> {
+/// The speech that no phrase covers.
+pub(super) fn uncovered_speech(speech: &[Range<i64>], phrases: &[Range<i64>]) -> Vec<Range<i64>> {
     let mut found: Vec<Range<i64>> = Vec::new();
     for spoken in speech {
         let is_touched = phrases.iter().any(|p| p.end > spoken.start && p.start < spoken.end);
@@ -66,7 +67,7 @@ pub(super) fn missed(speech: &[Range<i64>], phrases: &[Range<i64>]) -> Vec<Range
     found
 }
 
-/// The text without the repeats of a model that was caught in a loop; None where it is as it should be.
+/// The text with the repeats of a decoding loop removed; None if there is no loop.
 pub(super) fn without_loop(text: &str) -> Option<String> {
     let words: Vec<&str> = text.split_whitespace().collect();
     let plain = plain(text);
@@ -85,20 +86,20 @@ pub(super) fn without_loop(text: &str) -> Option<String> {
     None
 }
 
-/// Whether `again` only repeats how `text` begins or ends: a phrase whose time ended early, heard a second time.
+/// Whether `again` only repeats the start or the end of `text`: a phrase that ended too early and was transcribed twice.
 pub(super) fn is_echo(text: &str, again: &str) -> bool {
     let (text, again) = (plain(text), plain(again));
     !again.is_empty() && (text.ends_with(&again) || text.starts_with(&again))
 }
 
-/// Words without case and punctuation.
+/// Words in lower case without punctuation.
 fn plain(text: &str) -> Vec<String> {
     let words = text.split_whitespace();
     words.map(|w| w.to_lowercase().replace(|c: char| !c.is_alphanumeric(), "")).collect()
 }
 
-/// The words of a phrase with their times, within `place`. A word begins at a token with a space before it; scripts
-/// without spaces come as the model's own pieces.
+/// The words of a phrase with their times, clamped to `place`. A word starts at a token with a leading space; in scripts
+/// without spaces each token is a word.
 pub(super) fn words(tokens: &[Token], place: &Range<i64>) -> Vec<(Range<i64>, String)> {
     let has_spaces = tokens.iter().skip(1).any(|token| token.bytes.starts_with(b" "));
     let mut words: Vec<(Range<i64>, Vec<u8>)> = Vec::new();
@@ -127,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn descriptions_of_sounds_are_not_spoken() {
+    fn sound_descriptions_are_not_spoken() {
         for text in ["(gentle music)", "[BLANK_AUDIO]", "♪", "♪ (music) ♪", "*sighs*", "", " - ", "...", "（音楽）"]
         {
             assert!(!is_spoken(text), "{text}");
@@ -138,12 +139,12 @@ mod tests {
     }
 
     #[test]
-    fn phrases_take_the_edges_of_speech() {
+    fn phrases_align_to_the_edges_of_speech() {
         let speech = [250..2000, 3000..4000];
-        // What the model wrote over the padding and the pause.
+        // The model extends phrases over the padding and the pause.
         assert_eq!(fit(&(0..2600), &speech), Some(250..2100));
         assert_eq!(fit(&(2500..5000), &speech), Some(3000..4100));
-        // Within speech the model knows better.
+        // Within speech the times of the model are kept.
         assert_eq!(fit(&(900..1500), &speech), Some(900..1500));
         assert_eq!(fit(&(0..5000), &speech), Some(250..4100));
         assert_eq!(fit(&(4500..6000), &speech), None, "thanks for watching");
@@ -151,18 +152,22 @@ mod tests {
     }
 
     #[test]
-    fn speech_without_a_phrase_is_missed() {
+    fn speech_without_a_phrase_is_uncovered() {
         let speech = [0..2000, 3000..4000, 5000..5300];
-        assert_eq!(missed(&speech, &[0..1900, 3000..4100]), []);
-        assert_eq!(missed(&speech, &[0..1900]), [3000..4000]);
-        assert_eq!(missed(&speech, &[1000..1900, 3500..4000]), [0..1000], "half a second at the edge is no utterance");
-        assert_eq!(missed(&speech, &[0..1000, 3000..4100]), [1000..2000]);
-        assert_eq!(missed(&[0..500], &[]), [0..500], "a whole one is");
-        assert_eq!(missed(&speech, &[]), [0..2000, 3000..4000]);
+        assert_eq!(uncovered_speech(&speech, &[0..1900, 3000..4100]), []);
+        assert_eq!(uncovered_speech(&speech, &[0..1900]), [3000..4000]);
+        assert_eq!(
+            uncovered_speech(&speech, &[1000..1900, 3500..4000]),
+            [0..1000],
+            "half a second at the edge is not an utterance"
+        );
+        assert_eq!(uncovered_speech(&speech, &[0..1000, 3000..4100]), [1000..2000]);
+        assert_eq!(uncovered_speech(&[0..500], &[]), [0..500], "half a second on its own is");
+        assert_eq!(uncovered_speech(&speech, &[]), [0..2000, 3000..4000]);
     }
 
     #[test]
-    fn loops_are_cut_to_one_round() {
+    fn loops_are_cut_to_one_repeat() {
         let looped = |text: &str| without_loop(text);
         assert_eq!(looped(&"you ".repeat(20)).as_deref(), Some("you"));
         assert_eq!(looped(&format!("So. {}", "I'm going to go. ".repeat(9))).as_deref(), Some("So. I'm going to go."));

@@ -1,0 +1,43 @@
+//! The settings of Whisper.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+/// Which model transcribes, and how.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct WhisperConfig {
+    /// The model's file, in whisper.cpp's format (ggml).
+    pub model: PathBuf,
+    /// Silero's voice activity model, in the same format.
+    pub vad_model: PathBuf,
+    /// The model's name in the report: `base`.
+    pub name: String,
+    /// The spoken language, as a tag or an English name (`en`, `german`); None detects it.
+    pub language: Option<String>,
+    /// Whether to translate the transcript into English.
+    pub translate: bool,
+    /// Whether to time each word.
+    pub word_times: bool,
+    /// The audio stream, as an index among all streams of the container; None selects the main one.
+    pub stream_idx: Option<usize>,
+    /// Chunks that are transcribed in parallel, each on one thread; None uses one per core, at most 8.
+    pub n_decoders: Option<NonZeroUsize>,
+}
+
+impl WhisperConfig {
+    /// Detects the language and transcribes the main audio stream, without word times.
+    #[must_use]
+    pub fn new(name: impl Into<String>, model: impl Into<PathBuf>, vad_model: impl Into<PathBuf>) -> Self {
+        Self {
+            model: model.into(),
+            vad_model: vad_model.into(),
+            name: name.into(),
+            language: None,
+            translate: false,
+            word_times: false,
+            stream_idx: None,
+            n_decoders: None,
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! Whisper's own list of languages.
+
+use crate::language;
+
+/// The language as Whisper spells it; None if Whisper does not know it.
+pub(super) fn whisper_language(tag: &str) -> Option<&'static str> {
+    let primary = tag.split(['-', '_']).next().unwrap_or_default().to_ascii_lowercase();
+    if primary.is_empty() || primary.contains('\0') {
+        return None;
+    }
+    let by_code = whisper_rs::get_lang_id(&primary).and_then(whisper_rs::get_lang_str);
+    by_code.or_else(|| {
+        // Containers write `eng` and `ger`.
+        (0..=whisper_rs::get_lang_max_id())
+            .filter_map(whisper_rs::get_lang_str)
+            .find(|code| language::is_same(code, tag))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn languages_are_found_by_code_tag_and_name() {
+        for (tag, expected) in [
+            ("en", Some("en")),
+            ("en-GB", Some("en")),
+            ("fre", Some("fr")),
+            ("deu", Some("de")),
+            ("german", Some("de")),
+            ("FR", Some("fr")),
+            ("tlh", None),
+            ("", None),
+        ] {
+            assert_eq!(whisper_language(tag), expected, "{tag}");
+        }
+    }
+}

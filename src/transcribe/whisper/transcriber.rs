@@ -1,0 +1,113 @@
+//! Whisper as a [`Transcriber`].
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use tokio::sync::mpsc;
+
+use super::config::WhisperConfig;
+use super::run::LocalTranscription;
+use super::spoken_language::whisper_language;
+use crate::advice::{Advice, Setting};
+use crate::blocking::run_blocking;
+use crate::error::{Error, Result};
+use crate::media::MediaInfo;
+use crate::time::Timestamp;
+use crate::transcribe::transcriber::{ProgressCallback, Transcriber, TranscriptionOutcome, select_audio_stream};
+
+/// Each decoder of a model of base's size takes about 150 MB; eight are enough for a desktop.
+const MAX_DECODERS: usize = 8;
+
+/// Whisper on this machine.
+#[derive(Clone, Debug)]
+pub struct Whisper {
+    config: WhisperConfig,
+}
+
+impl Whisper {
+    /// Checks the configuration; loads no model.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) if Whisper does not know the language.
+    pub fn new(config: WhisperConfig) -> Result<Self> {
+        if let Some(tag) = &config.language
+            && whisper_language(tag).is_none()
+        {
+            let advice = Advice::from("write it as en, fr or german").or(Advice::Unset(Setting::Language));
+            return Err(Error::setting(Setting::Language, format!("Whisper does not know {tag:?}"), advice));
+        }
+        Ok(Self { config })
+    }
+
+    fn n_decoders(&self) -> usize {
+        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        // There is one graphics card, however many decoders queue for it.
+        let most = if cfg!(any(feature = "cuda", feature = "metal", feature = "vulkan")) { 1 } else { MAX_DECODERS };
+        self.config.n_decoders.map_or(cores.min(most), NonZeroUsize::get)
+    }
+}
+
+impl Transcriber for Whisper {
+    /// # Errors
+    /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) if a model file cannot be loaded.
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) if the model supports only English and another language is
+    /// requested, or if the requested stream is not an audio stream. The errors of
+    /// [`AudioReader`](crate::pcm::AudioReader).
+    fn transcribe<'a>(
+        &'a self,
+        path: &'a Path,
+        media: &'a MediaInfo,
+        on_progress: ProgressCallback<'a>,
+    ) -> BoxFuture<'a, Result<TranscriptionOutcome>> {
+        async move {
+            let Some(stream) = select_audio_stream(media, path, self.config.stream_idx)?.cloned() else {
+                return Ok(TranscriptionOutcome::None { reason: "there is no audio stream".to_owned() });
+            };
+            for file in [&self.config.model, &self.config.vad_model] {
+                if !file.exists() {
+                    let reason = "no speech model is on this machine (to download one, run: vidgist models pull)";
+                    return Ok(TranscriptionOutcome::None { reason: reason.to_owned() });
+                }
+            }
+            // Stops the work on its thread when this future is dropped.
+            let cancel = CancelOnDrop(Arc::new(AtomicBool::new(false)));
+            let (progress, mut times) = mpsc::unbounded_channel::<Timestamp>();
+            let transcription = LocalTranscription {
+                config: self.config.clone(),
+                path: path.to_owned(),
+                media: media.clone(),
+                stream,
+                n_decoders: self.n_decoders(),
+                is_cancelled: cancel.0.clone(),
+                progress,
+            };
+            let work = run_blocking(move || transcription.run());
+            tokio::pin!(work);
+            loop {
+                tokio::select! {
+                    biased;
+                    Some(time) = times.recv() => on_progress(time),
+                    transcript = &mut work => {
+                        while let Ok(time) = times.try_recv() {
+                            on_progress(time);
+                        }
+                        return transcript.map(TranscriptionOutcome::Found);
+                    }
+                }
+            }
+        }
+        .boxed()
+    }
+}
+
+struct CancelOnDrop(Arc<AtomicBool>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
