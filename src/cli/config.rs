@@ -10,7 +10,7 @@ use vidgist::llm::provider::Providers;
 use vidgist::time::Timestamp;
 
 use super::api_key::{KeyCommand, KeySource};
-use super::args::{PictureFormat, Stt};
+use super::args::{ImageFormatArg, Stt};
 
 /// `config.toml`. Keys never stand in it.
 #[derive(Debug, Default, Deserialize)]
@@ -55,7 +55,7 @@ pub struct FramesTable {
     pub max_frames: Option<usize>,
     pub max_width: Option<u32>,
     pub jpeg_quality: Option<u8>,
-    pub image_format: Option<PictureFormat>,
+    pub image_format: Option<ImageFormatArg>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -127,7 +127,7 @@ impl CommandConfig {
         config.frames.max_frames = self.frames.max_frames;
         config.frames.max_width = self.frames.max_width;
         config.frames.jpeg_quality = self.frames.jpeg_quality;
-        config.frames.image_format = self.frames.image_format.map(PictureFormat::into);
+        config.frames.image_format = self.frames.image_format.map(ImageFormatArg::into);
         config.transcription.source = self.transcription.stt.map(Stt::into);
         config.transcription.whisper_model.clone_from(&self.transcription.whisper_model);
         config.transcription.model.clone_from(&self.transcription.model);

@@ -16,7 +16,7 @@ use vidgist::video::DecoderBackend;
 
 use super::args::{
     self, AudioArgs, CaptionArgs, Command, DecoderChoice, DescribeArgs, DescriptionFormat, DetailChoice, FramesArgs,
-    ModelArgs, PictureArgs, PictureFormat, PromptArgs, ReportFormat, RequestArgs, SamplingArgs, ServerArgs,
+    ImageArgs, ImageFormatArg, ModelArgs, PromptArgs, ReportFormat, RequestArgs, SamplingArgs, ServerArgs,
     SoundFileFormat, StreamChoice, Stt, SummarizeArgs, TrackArgs, TranscribeArgs, TranscriptArgs,
 };
 
@@ -47,7 +47,7 @@ fn summarize(args: &SummarizeArgs, dry_run: bool) -> Result<SummarizeJob> {
             args::ImageTransportArg::Url => ImageTransport::Url,
         },
         sampling: sampling(&args.sampling)?,
-        images: images(&args.picture),
+        images: images(&args.images),
         transcript: transcript(&args.transcript),
         prompt: prompt(&args.prompt)?,
         model: model(&args.model),
@@ -68,7 +68,7 @@ fn caption(args: &CaptionArgs) -> Result<CaptionJob> {
         frames_per_request: Some(args.frames_per_request).filter(|n| *n != 1),
         batch: args.batch,
         sampling: sampling(&args.sampling)?,
-        images: images(&args.picture),
+        images: images(&args.images),
         transcript: transcript(&args.transcript),
         prompt: prompt(&args.prompt)?,
         model: model(&args.model),
@@ -82,7 +82,7 @@ fn frames(args: &FramesArgs) -> Result<FramesJob> {
         output: args.output.clone(),
         contact_sheet: args.contact_sheet,
         sampling: sampling(&args.sampling)?,
-        images: images(&args.picture),
+        images: images(&args.images),
     })
 }
 
@@ -160,20 +160,20 @@ fn sampling(args: &SamplingArgs) -> Result<SamplingOptions> {
     })
 }
 
-fn images(args: &PictureArgs) -> ImageOptions {
+fn images(args: &ImageArgs) -> ImageOptions {
     ImageOptions {
         max_width: args.max_width,
         jpeg_quality: args.jpeg_quality,
-        format: args.image_format.map(PictureFormat::into),
+        format: args.image_format.map(ImageFormatArg::into),
     }
 }
 
-impl From<PictureFormat> for ImageFormat {
-    fn from(format: PictureFormat) -> Self {
+impl From<ImageFormatArg> for ImageFormat {
+    fn from(format: ImageFormatArg) -> Self {
         match format {
-            PictureFormat::Jpeg => Self::Jpeg,
-            PictureFormat::Png => Self::Png,
-            PictureFormat::Webp => Self::Webp,
+            ImageFormatArg::Jpeg => Self::Jpeg,
+            ImageFormatArg::Png => Self::Png,
+            ImageFormatArg::Webp => Self::Webp,
         }
     }
 }
