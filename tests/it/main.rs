@@ -16,6 +16,7 @@ mod fake_server_is_strict;
 mod fixtures;
 mod flac;
 mod frames;
+mod job_files;
 mod keys;
 mod library;
 mod load;
