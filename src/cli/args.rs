@@ -25,8 +25,8 @@ Examples:
   vidgist transcribe talk.mp4 --format srt
   vidgist doctor                                   check the installation and the model
 
-API keys come from the provider's variable (OPENAI_API_KEY) or from api_key_command in the configuration. Without a
-key, --base-url and --stt-model, nothing leaves this machine.";
+API keys come from the provider's variable (OPENAI_API_KEY) or from api_key_command in the
+configuration. Without a key, --base-url and --stt-model, nothing leaves this machine.";
 
 /// Turn video and audio into text: summaries, captions, transcripts, descriptions.
 #[derive(Debug, Parser)]
@@ -81,7 +81,7 @@ pub enum Command {
         #[command(subcommand)]
         action: Option<ModelsAction>,
     },
-    /// Check check the installation and the model, and what is missing
+    /// Check the installation, the configuration and the model
     Doctor(DoctorArgs),
     /// Print a completion script for a shell
     Completions {
