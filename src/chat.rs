@@ -41,8 +41,9 @@ pub enum Part {
 /// What a model answered.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ChatResponse {
-    /// The alternatives (`--n`), in the server's order; at least one.
-    pub alternatives: Vec<Choice>,
+    /// The choices, in the server's order; at least one.
+    #[serde(rename = "alternatives")]
+    pub choices: Vec<Choice>,
     /// The model's name as the server reports it.
     pub model: Option<String>,
     /// Tokens as the server counted them.
@@ -61,9 +62,9 @@ pub struct ChatResponse {
 impl ChatResponse {
     /// An answer of which nothing is known but its text.
     #[must_use]
-    pub fn new(alternatives: Vec<Choice>) -> Self {
+    pub fn new(choices: Vec<Choice>) -> Self {
         Self {
-            alternatives,
+            choices,
             model: None,
             usage: None,
             n_attempts: 0,

@@ -31,7 +31,7 @@
 //! # async fn example() -> vidgist::Result<()> {
 //! let report = vidgist::summarize("talk.mp4").model("openai:gpt-4o-mini").api_key("sk-...").run().await?;
 //! if let Some(answer) = &report.answer {
-//!     println!("{}", answer.alternatives[0].text);
+//!     println!("{}", answer.choices[0].text);
 //! }
 //! # Ok(())
 //! # }

@@ -11,6 +11,7 @@ use crate::input::Source;
 use crate::libav::Demuxer;
 use crate::limits::Limits;
 use crate::media::{ColorTags, MediaInfo, Ratio, Rotation, VideoStream};
+use crate::sanitize::clean_line;
 use crate::time::{TimeBase, Timestamp};
 
 /// Reads the facts of a file or an image sequence. `sequence_rate` is the frame rate of an image sequence.
@@ -87,8 +88,12 @@ fn picture(path: &Path, name: &str, n_frames: usize, rate: Ratio, limits: &Limit
 fn picture_facts(path: &Path, limits: &Limits) -> Result<(String, (u32, u32), Rotation, bool)> {
     let name = path.display();
     let broken = |e: image::ImageError| {
-        Error::malformed(&name, format!("not a picture that can be read: {e}"), "check it with an image viewer")
-            .because(e)
+        Error::malformed(
+            &name,
+            format!("not a picture that can be read: {}", clean_line(&e.to_string())),
+            "check it with an image viewer",
+        )
+        .because(e)
     };
     let reader = image::ImageReader::open(path)
         .and_then(image::ImageReader::with_guessed_format)

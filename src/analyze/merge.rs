@@ -43,7 +43,7 @@ impl Analyzer<'_> {
                         let response = self.send_merge(&*self.window_model, several, false, total).await;
                         let response = response.map_err(Unanswered::into_text)?;
                         let range = TimeRange::new(several[0].range.start, several[several.len() - 1].range.end);
-                        PartAnswer { range, text: response.alternatives.first().map(|one| one.text.clone()) }
+                        PartAnswer { range, text: response.choices.first().map(|one| one.text.clone()) }
                     }
                 });
             }

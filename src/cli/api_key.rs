@@ -1,82 +1,30 @@
-//! Keys that stand in no file: printed by a command, such as a password manager's, or held by the desktop's keyring.
-
-#[cfg(target_os = "linux")]
-mod keyring;
+//! API keys that a command prints, such as a password manager or the tool of the desktop's keyring.
 
 use std::fmt;
-use std::io::Read;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Mutex, PoisonError, mpsc};
-use std::time::{Duration, Instant};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
 
 use secrecy::SecretString;
 use secrecy::zeroize::Zeroizing;
 use serde::Deserialize;
-use vidgist::error::{Error, Result};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::process::{Child, Command};
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+use vidgist::error::{Error, ErrorCode, Result};
 use vidgist::sanitize::clean_line;
 
 /// The configuration's key, which errors name.
 const NAME: &str = "api_key_command";
-/// A password manager may ask a person.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// No key is longer.
+/// Longest run of a command: a password manager may ask a person.
+const TIME_LIMIT: Duration = Duration::from_secs(30);
+/// Longest key.
 const MAX_KEY_BYTES: usize = 16 << 10;
-/// What is shown of the complaint of a command that fails.
-const MAX_COMPLAINT_BYTES: usize = 500;
+/// Longest part of a failed command's stderr that is shown.
+const MAX_STDERR_BYTES: usize = 500;
 
-/// The keys that were got, by where they came from: each is got once, for it may ask a person.
-static GOT: Mutex<Vec<(KeySource, SecretString)>> = Mutex::new(Vec::new());
-
-/// Where a key comes from that is in no environment variable.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum KeySource {
-    /// A command prints it.
-    Command(KeyCommand),
-    /// The desktop's keyring holds it, under this name.
-    Keyring(String),
-}
-
-impl KeySource {
-    /// The key, without the white space around it; from the second time on without asking again.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where there is none, or getting it takes longer than 30 s; what was got is in no error.
-    pub fn get(&self) -> Result<SecretString> {
-        let mut got = GOT.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, key)) = got.iter().find(|(source, _)| source == self) {
-            return Ok(key.clone());
-        }
-        let key = match self {
-            Self::Command(command) => command.run(PATIENCE)?,
-            #[cfg(target_os = "linux")]
-            Self::Keyring(username) => keyring::key(username)?,
-            #[cfg(not(target_os = "linux"))]
-            Self::Keyring(_) => {
-                let advice = "use api_key_command with the system's own tool, such as macOS's security";
-                return Err(Error::usage("api_key_keyring", "is for Linux alone", advice));
-            }
-        };
-        got.push((self.clone(), key.clone()));
-        Ok(key)
-    }
-}
-
-/// Work that may wait for a person, on a thread of its own.
-struct PromptedWork<T>(mpsc::Receiver<T>);
-
-impl<T: Send + 'static> PromptedWork<T> {
-    fn begin(work: impl FnOnce() -> T + Send + 'static) -> Self {
-        let (sender, receiver) = mpsc::channel();
-        // Perhaps nobody waits for it any more.
-        std::thread::spawn(move || drop(sender.send(work())));
-        Self(receiver)
-    }
-
-    /// What came of it; None where it takes longer, or panics.
-    fn wait(&self, patience: Duration) -> Option<T> {
-        self.0.recv_timeout(patience).ok()
-    }
-}
+/// The keys so far, by command: each command runs once, because it may ask a person.
+static KEYS: Mutex<Vec<(KeyCommand, SecretString)>> = Mutex::const_new(Vec::new());
 
 /// A program and its arguments: a list, or one text that is split into words as a shell would. No shell runs it.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
@@ -86,7 +34,7 @@ pub enum KeyCommand {
     Text(String),
 }
 
-/// The program alone: an argument may be a secret.
+/// Only the program: an argument may be a secret.
 impl fmt::Debug for KeyCommand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let program = self.words().and_then(|words| words.first().cloned());
@@ -94,7 +42,29 @@ impl fmt::Debug for KeyCommand {
     }
 }
 
+/// What a command printed.
+struct CommandOutput {
+    stdout: Zeroizing<Vec<u8>>,
+    stderr: Zeroizing<Vec<u8>>,
+    status: ExitStatus,
+}
+
 impl KeyCommand {
+    /// The key that the command prints, without surrounding white space. Later calls return the same key.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`](vidgist::ErrorKind::Usage) if the command cannot be run, fails, prints nothing or too much, or takes longer than
+    /// 30 s. Errors never contain what it printed to stdout.
+    pub async fn key(&self) -> Result<SecretString> {
+        let mut keys = KEYS.lock().await;
+        if let Some((_, key)) = keys.iter().find(|(command, _)| command == self) {
+            return Ok(key.clone());
+        }
+        let key = self.run(TIME_LIMIT).await?;
+        keys.push((self.clone(), key.clone()));
+        Ok(key)
+    }
+
     fn words(&self) -> Option<Vec<String>> {
         let words = match self {
             Self::List(words) => Some(words.clone()),
@@ -103,88 +73,72 @@ impl KeyCommand {
         words.filter(|words| words.first().is_some_and(|program| !program.is_empty()))
     }
 
-    /// The key that it prints, without the white space around it.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where it cannot be run, fails, prints nothing or too much, or takes longer than `patience`; what
-    /// it printed is in no error.
-    fn run(&self, patience: Duration) -> Result<SecretString> {
+    async fn run(&self, limit: Duration) -> Result<SecretString> {
         let words = self.words().ok_or_else(|| {
-            Error::usage(NAME, "is no command", "write it as [\"pass\", \"show\", \"openai\"], or as one text")
+            Error::usage(NAME, "is not a command", "write it as [\"pass\", \"show\", \"openai\"], or as one text")
         })?;
         let (program, arguments) = (&words[0], &words[1..]);
         let bad = |problem: String| {
-            Error::usage(format!("{NAME} ({program})"), problem, "run it yourself: it should print the key alone")
+            let advice = "run it yourself: it should print only the key";
+            Error::usage(format!("{NAME} ({program})"), problem, advice).with_code(ErrorCode::MissingKey)
         };
         let mut command = Command::new(program);
-        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().map_err(|error| bad(format!("cannot be run: {error}")).because(error))?;
-        let (out, err) = (read(child.stdout.take(), MAX_KEY_BYTES), read(child.stderr.take(), MAX_COMPLAINT_BYTES));
-        let until = Instant::now() + patience;
-        let too_slow = || bad(format!("has not ended after {} s", patience.as_secs_f64()));
-        let Some(status) = wait(&mut child, until) else {
-            // It may have ended by itself just now.
-            let _ = child.kill();
-            let _ = child.wait();
-            return Err(too_slow());
+        let Ok(output) = timeout(limit, output(&mut child)).await else {
+            // An error means that it has just ended.
+            let _ = child.start_kill();
+            return Err(bad(format!("timed out after {} s", limit.as_secs_f64())));
         };
-        // What it left running may hold its pipe open.
-        let left = until.saturating_duration_since(Instant::now());
-        let printed = out.wait(left).ok_or_else(too_slow)?;
-        if !status.success() {
-            let complaint = err.wait(left.min(Duration::from_secs(1))).unwrap_or_default();
-            let complaint = clean_line(&String::from_utf8_lossy(&complaint));
-            let ended = status.code().map_or("was killed".to_owned(), |code| format!("ended with exit code {code}"));
-            return Err(bad(if complaint.is_empty() { ended } else { format!("{ended}: {complaint}") }));
+        let output = output.map_err(|error| bad(format!("cannot be read: {error}")).because(error))?;
+        if !output.status.success() {
+            let stderr = &output.stderr[..output.stderr.len().min(MAX_STDERR_BYTES)];
+            let stderr = clean_line(&String::from_utf8_lossy(stderr));
+            let ended =
+                output.status.code().map_or("was killed".to_owned(), |code| format!("ended with exit code {code}"));
+            return Err(bad(if stderr.is_empty() { ended } else { format!("{ended}: {stderr}") }));
         }
-        if printed.len() > MAX_KEY_BYTES {
+        if output.stdout.len() > MAX_KEY_BYTES {
             return Err(bad(format!("printed more than {MAX_KEY_BYTES} bytes")));
         }
-        match std::str::from_utf8(&printed).map(str::trim) {
+        match std::str::from_utf8(&output.stdout).map(str::trim) {
             Ok("") => Err(bad("printed nothing".into())),
             Ok(key) => Ok(SecretString::from(key)),
-            Err(_) => Err(bad("printed what is no text".into())),
+            Err(_) => Err(bad("printed something that is not text".into())),
         }
     }
 }
 
-/// What comes out of one end of a command: up to one byte more than `most`, the rest is read away. It is read on a
-/// thread of its own, so that neither end waits for the other.
-fn read(end: Option<impl Read + Send + 'static>, most: usize) -> PromptedWork<Zeroizing<Vec<u8>>> {
-    PromptedWork::begin(move || {
-        let mut kept = Zeroizing::new(Vec::new());
-        if let Some(mut end) = end {
-            // An end that breaks is an end.
-            let _ = end.by_ref().take(most as u64 + 1).read_to_end(&mut kept);
-            let _ = std::io::copy(&mut end, &mut std::io::sink());
-        }
-        kept
-    })
+/// Both ends are read at the same time, so that neither waits for the other.
+async fn output(child: &mut Child) -> std::io::Result<CommandOutput> {
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let (stdout, stderr, status) =
+        tokio::join!(read(stdout, MAX_KEY_BYTES), read(stderr, MAX_STDERR_BYTES), child.wait());
+    Ok(CommandOutput { stdout, stderr, status: status? })
 }
 
-fn wait(child: &mut Child, until: Instant) -> Option<ExitStatus> {
-    while Instant::now() < until {
-        if let Ok(Some(status)) = child.try_wait() {
-            return Some(status);
-        }
-        std::thread::sleep(Duration::from_millis(10));
+/// Up to one byte more than `limit`; the rest is read and dropped, so that the command can end.
+async fn read(end: Option<impl AsyncRead + Unpin>, limit: usize) -> Zeroizing<Vec<u8>> {
+    let mut kept = Zeroizing::new(Vec::new());
+    if let Some(mut end) = end {
+        // A broken pipe is its end.
+        let _ = (&mut end).take(limit as u64 + 1).read_to_end(&mut kept).await;
+        let _ = tokio::io::copy(&mut end, &mut tokio::io::sink()).await;
     }
-    None
+    kept
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_command_that_does_not_end_is_ended() {
-        let begun = Instant::now();
+    #[tokio::test]
+    async fn a_command_that_does_not_end_is_killed() {
         for script in ["sleep 60", "yes", "echo sk-1; sleep 60 &"] {
             let command = KeyCommand::List(["sh", "-c", script].map(str::to_owned).into());
-            let error = command.run(Duration::from_millis(300)).expect_err(script).to_string();
-            assert!(error.starts_with("api_key_command (sh): has not ended after 0.3 s"), "{script}: {error}");
+            let error = command.run(Duration::from_millis(300)).await.expect_err(script).to_string();
+            assert!(error.starts_with("api_key_command (sh): timed out after 0.3 s"), "{script}: {error}");
         }
-        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use vidgist::error::{Error, Result};
 use vidgist::llm::provider::Providers;
 use vidgist::time::Timestamp;
 
-use super::api_key::{KeyCommand, KeySource};
+use super::api_key::KeyCommand;
 use super::args::{ImageFormatArg, Stt};
 
 /// `config.toml`. Keys never stand in it.
@@ -32,20 +32,15 @@ pub struct CommandConfig {
     pub max_tokens_per_minute: Option<u64>,
     /// PEM certificates that are trusted beside the system's.
     pub ca_file: Option<PathBuf>,
-    /// Prints the key on its stdout: what the environment has wins over it.
+    /// Prints the key; the environment takes precedence.
     api_key_command: Option<KeyCommand>,
-    /// Names the entry of the desktop's keyring that is the key.
-    api_key_keyring: Option<String>,
-    /// Which of the two there is.
-    #[serde(skip)]
-    pub key: Option<KeySource>,
     pub frames: FramesTable,
     pub transcription: TranscriptionTable,
     /// Put over the table of providers, key by key.
     pub providers: toml::Table,
-    /// The same of `[providers.NAME]`, by name: keys are the command's business, not the library's.
+    /// `api_key_command` of `[providers.NAME]` by name; the library does not know it.
     #[serde(skip)]
-    pub keys: BTreeMap<String, KeySource>,
+    key_commands: BTreeMap<String, KeyCommand>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -87,27 +82,17 @@ impl CommandConfig {
             Error::usage(path.display(), format!("{place}{}", e.message()), "see the README for what may stand there")
         })?;
         config.check(&path)?;
-        config.take_keys(&path)?;
+        config.take_key_commands(&path)?;
         Ok(config)
     }
 
-    fn take_keys(&mut self, path: &Path) -> Result<()> {
+    fn take_key_commands(&mut self, path: &Path) -> Result<()> {
         let bad = |problem: String| Error::usage(path.display(), problem, "");
-        let source = |command: Option<KeyCommand>, username: Option<String>, place: &str| match (command, username) {
-            (Some(_), Some(_)) => Err(bad(format!("{place}api_key_command and {place}api_key_keyring: one is enough"))),
-            (command, username) => Ok(command.map(KeySource::Command).or(username.map(KeySource::Keyring))),
-        };
-        self.key = source(self.api_key_command.take(), self.api_key_keyring.take(), "")?;
         for (name, row) in &mut self.providers {
             let Some(row) = row.as_table_mut() else { continue };
-            let command = row.remove("api_key_command").map(toml::Value::try_into).transpose();
+            let Some(value) = row.remove("api_key_command") else { continue };
             let problem = format!("providers.{name}.api_key_command must be a text or a list of texts");
-            let command = command.map_err(|_| bad(problem))?;
-            let username = row.remove("api_key_keyring").map(toml::Value::try_into).transpose();
-            let username = username.map_err(|_| bad(format!("providers.{name}.api_key_keyring must be a text")))?;
-            if let Some(source) = source(command, username, &format!("providers.{name}."))? {
-                self.keys.insert(name.clone(), source);
-            }
+            self.key_commands.insert(name.clone(), value.try_into().map_err(|_| bad(problem))?);
         }
         Ok(())
     }
@@ -148,13 +133,18 @@ impl CommandConfig {
                 secrets = secrets.with_variable(name, value);
             }
         }
-        let (default, keys) = (self.key.clone(), self.keys.clone());
+        let (default, commands) = (self.api_key_command.clone(), self.key_commands.clone());
         Ok(secrets.with_lookup(move |owner| {
-            let source = match owner {
+            let command = match owner {
                 KeyOwner::Default => default.clone(),
-                KeyOwner::Provider(name) => keys.get(&name).cloned(),
+                KeyOwner::Provider(name) => commands.get(&name).cloned(),
             };
-            async move { source.map(|source| source.get()).transpose() }
+            async move {
+                match command {
+                    Some(command) => command.key().await.map(Some),
+                    None => Ok(None),
+                }
+            }
         }))
     }
 

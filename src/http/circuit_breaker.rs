@@ -1,23 +1,22 @@
-//! A server that is down is left alone for a while, then asked once whether it is back.
+//! A circuit breaker: while a server is down no requests are sent; after a wait one request probes it.
 //!
-//! Who comes in the first while waits, for a restart takes seconds. Where the server is still down after it, those who
-//! wait and all who come are refused at once; every further while, one of them asks again.
+//! During the first wait requests are held back, since a restart takes seconds. If the probe fails, held and new requests
+//! are refused immediately, and after each further wait one request probes again.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::request_error::RequestError;
-use super::retry_policy::RequestErrorKind;
+use super::request_error::{RequestError, RequestErrorKind};
 
-/// So many failures in a row mean that the server is down.
-const MAX_IN_A_ROW: u32 = 5;
+/// This many consecutive failures mean that the server is down.
+const MAX_CONSECUTIVE: u32 = 5;
 
-/// Counts failures in a row.
+/// Counts consecutive failures.
 #[derive(Debug)]
 pub(super) struct CircuitBreaker {
     wait: Duration,
-    n_in_a_row: u32,
+    n_consecutive: u32,
     outage: Option<Outage>,
 }
 
@@ -25,83 +24,84 @@ pub(super) struct CircuitBreaker {
 struct Outage {
     until: Instant,
     is_probed: bool,
-    /// Whether it was still down when it was asked.
+    /// Whether a probe failed.
     is_long: bool,
     last: RequestError,
 }
 
-/// Whether a try may go.
+/// Whether an attempt may be sent.
 #[derive(Debug)]
-pub(super) enum Leave {
-    /// It may.
-    Go,
-    /// It may, alone, and tells whether the server is back.
+pub(super) enum BreakerDecision {
+    /// It may be sent.
+    Allow,
+    /// It may be sent as the only one: it probes whether the server is back.
     Probe,
-    /// Ask again then, or when there is news.
-    Until(Instant),
-    /// Ask again when there is news: another one is probing.
-    WhenTold,
-    /// It may not.
-    Refused(RequestError),
+    /// Decide again at this time, or when the state changes.
+    WaitUntil(Instant),
+    /// Decide again when the state changes: another attempt is probing.
+    WaitForProbe,
+    /// It may not be sent.
+    Refuse(RequestError),
 }
 
 impl CircuitBreaker {
-    /// All is well; `wait` is for how long a server that is down is left alone.
+    /// A closed breaker; `wait` is the time between a failure and the next probe.
     pub fn new(wait: Duration) -> Self {
-        Self { wait, n_in_a_row: 0, outage: None }
+        Self { wait, n_consecutive: 0, outage: None }
     }
 
-    /// Whether a try may go; one that gets [`Leave::Probe`] must come back to [`CircuitBreaker::note`] or
-    /// [`CircuitBreaker::abandon`].
-    pub fn leave(&mut self, now: Instant) -> Leave {
-        let n_in_a_row = self.n_in_a_row;
+    /// Whether an attempt may be sent. [`BreakerDecision::Probe`] must be followed by [`CircuitBreaker::record`] or
+    /// [`CircuitBreaker::abandon_probe`].
+    pub fn decide(&mut self, now: Instant) -> BreakerDecision {
+        let n_consecutive = self.n_consecutive;
         match &mut self.outage {
-            None => Leave::Go,
+            None => BreakerDecision::Allow,
             Some(outage) if now >= outage.until && !outage.is_probed => {
                 outage.is_probed = true;
-                Leave::Probe
+                BreakerDecision::Probe
             }
             Some(outage) if outage.is_long => {
-                let mut failure = outage.last.echo();
-                failure.problem = format!("{} ({n_in_a_row} failures in a row; not asked again)", failure.problem);
-                Leave::Refused(failure)
+                let mut failure = outage.last.copy();
+                failure.problem =
+                    format!("{} ({n_consecutive} consecutive failures; the request was not sent)", failure.problem);
+                BreakerDecision::Refuse(failure)
             }
-            Some(outage) if outage.is_probed => Leave::WhenTold,
-            Some(outage) => Leave::Until(outage.until),
+            Some(outage) if outage.is_probed => BreakerDecision::WaitForProbe,
+            Some(outage) => BreakerDecision::WaitUntil(outage.until),
         }
     }
 
-    /// A try has ended; None is success. Says whether those who wait should ask again.
-    pub fn note(&mut self, failure: Option<&RequestError>, is_probe: bool, now: Instant) -> bool {
+    /// An attempt has ended; None is success. Returns whether waiting requests should decide again.
+    pub fn record(&mut self, failure: Option<&RequestError>, is_probe: bool, now: Instant) -> bool {
         let Some(failure) = failure.filter(|failure| is_down(failure.kind)) else {
-            self.n_in_a_row = 0;
+            self.n_consecutive = 0;
             return self.outage.take().is_some();
         };
-        self.n_in_a_row = self.n_in_a_row.saturating_add(1);
+        self.n_consecutive = self.n_consecutive.saturating_add(1);
         let until = now + self.wait;
         match &mut self.outage {
             Some(outage) if is_probe => {
-                *outage = Outage { until, is_probed: false, is_long: true, last: failure.echo() };
+                *outage = Outage { until, is_probed: false, is_long: true, last: failure.copy() };
                 true
             }
-            None if self.n_in_a_row >= MAX_IN_A_ROW => {
-                self.outage = Some(Outage { until, is_probed: false, is_long: false, last: failure.echo() });
+            None if self.n_consecutive >= MAX_CONSECUTIVE => {
+                self.outage = Some(Outage { until, is_probed: false, is_long: false, last: failure.copy() });
                 true
             }
-            // Sent before the server was given up.
+            // Sent before the breaker opened.
             _ => false,
         }
     }
 
-    /// The probe was given up before it ended.
-    pub fn abandon(&mut self) {
+    /// The probe was cancelled.
+    pub fn abandon_probe(&mut self) {
         if let Some(outage) = &mut self.outage {
             outage.is_probed = false;
         }
     }
 }
 
-/// Whether a failure speaks of a server that is down, and not of the request, the account or the reply.
+/// Whether a failure indicates that the server is down, rather than a problem with the request, the account or the reply.
 fn is_down(kind: RequestErrorKind) -> bool {
     matches!(
         kind,
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn five_failures_in_a_row_open_it_and_only_those_of_the_server() {
+    fn five_consecutive_failures_of_the_server_open_it() {
         let now = Instant::now();
         let down = [
             RequestErrorKind::Connect,
@@ -133,44 +133,52 @@ mod tests {
         let alive = [
             RequestErrorKind::Status(429),
             RequestErrorKind::Status(400),
-            RequestErrorKind::Garbled,
+            RequestErrorKind::InvalidBody,
             RequestErrorKind::Final,
         ];
         for kind in alive {
             let mut breaker = CircuitBreaker::new(Duration::from_secs(30));
             for kind in down[..4].iter().chain([&kind]).chain(&down[..4]) {
-                assert!(!breaker.note(Some(&failure(*kind)), false, now), "{kind:?}");
+                assert!(!breaker.record(Some(&failure(*kind)), false, now), "{kind:?}");
             }
-            assert!(matches!(breaker.leave(now), Leave::Go), "{kind:?} tells that it lives");
+            assert!(matches!(breaker.decide(now), BreakerDecision::Allow), "{kind:?} shows that the server is up");
         }
         let mut breaker = CircuitBreaker::new(Duration::from_secs(30));
-        let opened: Vec<bool> = down.iter().map(|kind| breaker.note(Some(&failure(*kind)), false, now)).collect();
+        let opened: Vec<bool> = down.iter().map(|kind| breaker.record(Some(&failure(*kind)), false, now)).collect();
         assert_eq!(opened, [false, false, false, false, true]);
-        assert!(matches!(breaker.leave(now), Leave::Until(until) if until == now + Duration::from_secs(30)));
-        assert!(breaker.note(None, false, now), "one that was under way came through");
-        assert!(matches!(breaker.leave(now), Leave::Go));
+        assert!(
+            matches!(breaker.decide(now), BreakerDecision::WaitUntil(until) if until == now + Duration::from_secs(30))
+        );
+        assert!(breaker.record(None, false, now), "an attempt in flight succeeded");
+        assert!(matches!(breaker.decide(now), BreakerDecision::Allow));
     }
 
     #[test]
-    fn one_probes_and_the_others_wait_for_it() {
+    fn one_request_probes_and_the_others_wait_for_it() {
         let begun = Instant::now();
         let after = |seconds| begun + Duration::from_secs(seconds);
         let mut breaker = CircuitBreaker::new(Duration::from_secs(30));
         for _ in 0..5 {
-            breaker.note(Some(&failure(RequestErrorKind::Connect)), false, begun);
+            breaker.record(Some(&failure(RequestErrorKind::Connect)), false, begun);
         }
-        assert!(matches!(breaker.leave(after(29)), Leave::Until(_)));
-        assert!(matches!(breaker.leave(after(30)), Leave::Probe));
-        assert!(matches!(breaker.leave(after(31)), Leave::WhenTold));
-        breaker.abandon();
-        assert!(matches!(breaker.leave(after(32)), Leave::Probe), "given up, it is another's turn");
-        assert!(!breaker.note(Some(&failure(RequestErrorKind::Connect)), false, after(33)), "not the probe");
-        assert!(breaker.note(Some(&failure(RequestErrorKind::Connect)), true, after(33)));
-        let Leave::Refused(refused) = breaker.leave(after(34)) else { panic!("it is still down") };
-        assert_eq!(refused.problem, "cannot connect (7 failures in a row; not asked again)");
-        assert!(matches!(breaker.leave(after(63)), Leave::Probe));
-        assert!(matches!(breaker.leave(after(63)), Leave::Refused(_)), "nobody waits for the second probe");
-        assert!(breaker.note(None, true, after(64)));
-        assert!(matches!(breaker.leave(after(64)), Leave::Go));
+        assert!(matches!(breaker.decide(after(29)), BreakerDecision::WaitUntil(_)));
+        assert!(matches!(breaker.decide(after(30)), BreakerDecision::Probe));
+        assert!(matches!(breaker.decide(after(31)), BreakerDecision::WaitForProbe));
+        breaker.abandon_probe();
+        assert!(
+            matches!(breaker.decide(after(32)), BreakerDecision::Probe),
+            "after an abandoned probe another may probe"
+        );
+        assert!(!breaker.record(Some(&failure(RequestErrorKind::Connect)), false, after(33)), "not the probe");
+        assert!(breaker.record(Some(&failure(RequestErrorKind::Connect)), true, after(33)));
+        let BreakerDecision::Refuse(refused) = breaker.decide(after(34)) else { panic!("it is still down") };
+        assert_eq!(refused.problem, "cannot connect (7 consecutive failures; the request was not sent)");
+        assert!(matches!(breaker.decide(after(63)), BreakerDecision::Probe));
+        assert!(
+            matches!(breaker.decide(after(63)), BreakerDecision::Refuse(_)),
+            "no request waits for the second probe"
+        );
+        assert!(breaker.record(None, true, after(64)));
+        assert!(matches!(breaker.decide(after(64)), BreakerDecision::Allow));
     }
 }

@@ -1,4 +1,4 @@
-//! Which server is asked, with which key, and how patiently.
+//! The configuration of a server: address, key, timeouts, limits.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use url::Url;
 
-use super::{origin, server_name};
+use super::address::origin;
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 
@@ -27,51 +27,51 @@ pub enum Auth {
     ApiKey,
 }
 
-/// Which server is asked, and how patiently.
+/// The configuration of a server.
 #[derive(Clone)]
 pub struct ServerConfig {
-    /// The address of the API, as [`parse_base_url`] makes it.
+    /// The address of the API, as returned by [`parse_base_url`](super::parse_base_url).
     pub base_url: Url,
-    /// The key; None for a server that wants none.
+    /// The key; None for a server that needs none.
     pub api_key: Option<SecretString>,
-    /// The environment variable that the key is looked for in: the advice on a refusal names it.
+    /// The environment variable that holds the key, for advice.
     pub key_variable: String,
     /// The header that carries the key.
     pub auth: Auth,
     /// Further headers of each request, by name; no secrets.
     pub headers: BTreeMap<String, String>,
-    /// Longest time of one try, from connecting to the last byte of the reply.
+    /// Timeout of one attempt, from connecting to the last byte of the reply.
     pub timeout: Duration,
-    /// Longest time of one request over all of its tries and the waits between them, from the first try on.
+    /// Timeout of one request over all attempts and the waits between them, measured from the first attempt.
     pub total_timeout: Duration,
-    /// Tries after the first one.
+    /// Attempts after the first one.
     pub max_retries: u32,
-    /// Wait before the first retry, doubled for each further one up to 8 s, and shortened by up to a quarter at random.
+    /// Wait before the first retry, doubled for each further one up to 8 s, and reduced by up to a quarter at random.
     pub first_wait: Duration,
     /// Largest reply that is read, after decompression.
     pub max_reply_bytes: usize,
-    /// How hard the server may be driven; all clones of a client share it.
+    /// Limits on the rate of requests; all clones of a client share them.
     pub load: RequestLimits,
-    /// A file of PEM certificates that are trusted beside the system's; None for the system's alone.
+    /// A file of PEM certificates that are trusted in addition to the system's; None for the system's only.
     pub ca_file: Option<PathBuf>,
 }
 
-/// How hard a server may be driven.
+/// Limits on the rate of requests to a server.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestLimits {
-    /// Most tries at one time, at least 1. Halved when the server says that it is too much, and slowly raised again.
+    /// Maximum number of attempts in flight, at least 1. Halved when the server is overloaded, then slowly raised again.
     pub concurrency: usize,
-    /// Most tries within any minute; None leaves it to what the server says of itself.
+    /// Maximum number of attempts within any minute; None for the limit that the server reports.
     pub max_requests_per_minute: Option<u32>,
-    /// Most tokens within any minute, by estimate until the server has counted; None as above. A single request that
-    /// is larger goes alone.
+    /// Maximum number of tokens within any minute, estimated until the server has counted; None as above. A single larger
+    /// request is sent alone.
     pub max_tokens_per_minute: Option<u64>,
-    /// After five failures of the server in a row, how long it is left alone before one try asks whether it is back.
+    /// After five consecutive failures of the server, the wait before one attempt probes it.
     pub outage_wait: Duration,
 }
 
 impl Default for RequestLimits {
-    /// 4 tries at a time, no limit for a minute, 30 s of rest.
+    /// 4 attempts in flight, no limit per minute, an outage wait of 30 s.
     fn default() -> Self {
         Self {
             concurrency: 4,
@@ -83,7 +83,7 @@ impl Default for RequestLimits {
 }
 
 impl ServerConfig {
-    /// A server without a key: 600 s for each try and for all together, 4 retries, a first wait of 0.5 s, the default limit for a reply,
+    /// A server without a key: 600 s for each attempt and in total, 4 retries, a first wait of 0.5 s, the default limit for a reply,
     /// `OPENAI_API_KEY` in advice.
     #[must_use]
     pub fn new(base_url: Url) -> Self {
@@ -104,7 +104,7 @@ impl ServerConfig {
     }
 }
 
-/// The address is shown as scheme, host and port, since its query may hold a key; of the key only whether there is one.
+/// Shows only scheme, host and port of the address, since its query may hold a key; shows only whether a key is set.
 impl fmt::Debug for ServerConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServerConfig")
@@ -124,43 +124,14 @@ impl fmt::Debug for ServerConfig {
     }
 }
 
-/// Reads the address of an API as people write it: with or without a slash at the end, with or without `/v1` where
-/// the path is otherwise empty, and without the `/chat/completions` that manuals show behind it.
-///
-/// ```
-/// use vidgist::http::parse_base_url;
-/// assert_eq!(parse_base_url("http://localhost:11434")?.as_str(), "http://localhost:11434/v1");
-/// assert_eq!(parse_base_url("https://api.x.ai/v1/chat/completions")?.as_str(), "https://api.x.ai/v1");
-/// # Ok::<(), vidgist::Error>(())
-/// ```
-///
-/// # Errors
-/// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where it is no http(s) URL, or holds a user name or password.
-pub fn parse_base_url(text: &str) -> Result<Url> {
-    const SHAPE: &str = "write it as https://host/v1 or http://localhost:8000/v1";
-    // What is no URL may be a key in the wrong variable: it is not shown.
-    let mut url = Url::parse(text.trim()).map_err(|error| Error::usage("base URL", error.to_string(), SHAPE))?;
-    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-        return Err(Error::usage("base URL", "is not an http or https address", SHAPE));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        let advice = "give the key in its environment variable alone";
-        return Err(Error::usage(server_name(&url), "the base URL holds a user name or password", advice));
-    }
-    url.set_fragment(None);
-    let path = url.path().trim_end_matches('/');
-    let path = path.strip_suffix("/chat/completions").unwrap_or(path).trim_end_matches('/');
-    let path = if path.is_empty() { "/v1".to_owned() } else { path.to_owned() };
-    url.set_path(&path);
-    Ok(url)
-}
-
-/// The headers of each request, the key's included.
+/// The headers of each request, including that of the key.
 pub(super) fn headers(config: &ServerConfig) -> Result<HeaderMap> {
     let mut headers = HeaderMap::new();
     for (name, value) in &config.headers {
         let pair = name.parse::<HeaderName>().ok().zip(HeaderValue::from_str(value).ok());
-        let pair = pair.ok_or_else(|| Error::usage(format!("header {name}"), "is no header", "mend the configuration"));
+        let pair = pair.ok_or_else(|| {
+            Error::usage(format!("header {name}"), "is not a valid header", "correct the configuration")
+        });
         headers.extend([pair?]);
     }
     if let Some(key) = &config.api_key {
@@ -179,41 +150,12 @@ fn key_header(key: &SecretString, auth: Auth, variable: &str) -> Result<(HeaderN
     };
     let value = HeaderValue::from_str(&value).ok().filter(|_| !key.is_empty());
     let mut value = value.ok_or_else(|| {
-        Error::usage(variable, "is empty or holds characters that no key has", "copy the key again, without quotes")
+        Error::usage(
+            variable,
+            "is empty or has characters that are invalid in a key",
+            "copy the key again, without quotes",
+        )
     })?;
     value.set_sensitive(true);
     Ok((name, value))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ErrorKind;
-
-    #[test]
-    fn a_base_url_is_read_as_people_write_it() {
-        for (text, expected) in [
-            ("https://api.openai.com/v1", "https://api.openai.com/v1"),
-            ("https://api.openai.com/v1/", "https://api.openai.com/v1"),
-            (" https://api.openai.com ", "https://api.openai.com/v1"),
-            ("http://localhost:8000/", "http://localhost:8000/v1"),
-            ("https://api.groq.com/openai/v1//", "https://api.groq.com/openai/v1"),
-            ("https://host/v1beta/openai/", "https://host/v1beta/openai"),
-            ("https://host/v1/chat/completions", "https://host/v1"),
-            (
-                "https://x.openai.azure.com/openai/v1?api-version=1",
-                "https://x.openai.azure.com/openai/v1?api-version=1",
-            ),
-        ] {
-            assert_eq!(parse_base_url(text).expect(text).as_str(), expected, "{text}");
-        }
-        for text in
-            ["", "localhost:8000", "api.openai.com/v1", "file:///etc/passwd", "ftp://host", "https://", "sk-key"]
-        {
-            let error = parse_base_url(text).expect_err(text);
-            assert!(matches!(error, Error { kind: ErrorKind::Usage, .. }), "{text}: {error:?}");
-        }
-        let error = parse_base_url("https://user:hunter22@host/v1").expect_err("a password");
-        assert!(!format!("{error} {error:?}").contains("hunter22"));
-    }
 }

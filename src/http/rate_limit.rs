@@ -1,6 +1,6 @@
-//! How many requests and tokens a minute: what the user allows, and what the server says is left.
+//! Limits on requests and tokens per minute: the user's, and those that the server reports.
 //!
-//! Tokens are taken by estimate and corrected when the server has counted, which is why no general limiter serves.
+//! Tokens are reserved by estimate and corrected after the server has counted, which general rate limiters do not support.
 
 use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};
@@ -10,31 +10,31 @@ use tokio::time::Instant;
 
 use super::config::RequestLimits;
 use super::reset_header;
-use super::retry_policy::MAX_OBEYED;
+use super::retry_hints::MAX_RETRY_AFTER;
 
 const MINUTE: Duration = Duration::from_mins(1);
 
-/// What may be sent, and when.
+/// The limits of one server.
 #[derive(Debug)]
 pub(super) struct RateLimit {
     requests: Quota,
     tokens: Quota,
-    /// The server asked all to wait until then.
+    /// The server requested a pause until this time.
     paused_until: Option<Instant>,
 }
 
 impl RateLimit {
-    /// Nothing was sent yet.
-    pub fn new(load: &RequestLimits) -> Self {
-        let quota = |most| Quota { most, taken: VecDeque::new(), sum: 0, said: None };
+    /// A new state: nothing was sent yet.
+    pub fn new(limits: &RequestLimits) -> Self {
+        let quota = |max| Quota { max, taken: VecDeque::new(), sum: 0, server: None };
         Self {
-            requests: quota(load.max_requests_per_minute.map(|n| i64::from(n.max(1)))),
-            tokens: quota(load.max_tokens_per_minute.map(|n| i64::try_from(n.max(1)).unwrap_or(i64::MAX))),
+            requests: quota(limits.max_requests_per_minute.map(|n| i64::from(n.max(1)))),
+            tokens: quota(limits.max_tokens_per_minute.map(|n| i64::try_from(n.max(1)).unwrap_or(i64::MAX))),
             paused_until: None,
         }
     }
 
-    /// Takes a request of `n_tokens`; or says when to ask again.
+    /// Reserves a request of `n_tokens`, or returns when to try again.
     pub fn take(&mut self, n_tokens: u64, now: Instant) -> Result<(), Instant> {
         let n_tokens = i64::try_from(n_tokens).unwrap_or(i64::MAX);
         let at = self.requests.free_at(1, now).max(self.tokens.free_at(n_tokens, now));
@@ -47,55 +47,55 @@ impl RateLimit {
         Ok(())
     }
 
-    /// A request that was taken as `estimated` tokens was `counted`.
+    /// The server counted `counted` tokens for a request reserved as `estimated`.
     pub fn correct(&mut self, estimated: u64, counted: u64, now: Instant) {
         let signed = |n| i64::try_from(n).unwrap_or(i64::MAX);
-        // What the server says is left was counted by itself.
+        // The server's own remaining count is already exact.
         self.tokens.remember(signed(counted).saturating_sub(signed(estimated)), now);
     }
 
-    /// The server asks for a pause, which holds for every request.
+    /// The server requests a pause of all requests.
     pub fn pause(&mut self, wait: Duration, now: Instant) {
-        let until = now + wait.min(MAX_OBEYED);
+        let until = now + wait.min(MAX_RETRY_AFTER);
         self.paused_until = Some(self.paused_until.map_or(until, |before| before.max(until)));
     }
 
-    /// Reads what a reply says is left; `wall` is the time that a date is held against.
-    pub fn heed(&mut self, headers: &HeaderMap, now: Instant, wall: SystemTime) {
+    /// Reads the server's limits from response headers; `wall` is the reference of dates.
+    pub fn read_headers(&mut self, headers: &HeaderMap, now: Instant, wall: SystemTime) {
         for (quota, what) in [(&mut self.requests, "requests"), (&mut self.tokens, "tokens")] {
-            let said = Said::read(headers, ["x-ratelimit-", "", "-", what], now, wall)
-                .or_else(|| Said::read(headers, ["anthropic-ratelimit-", what, "-", ""], now, wall));
-            quota.said = said.or(quota.said.take());
+            let server = ServerQuota::read(headers, ["x-ratelimit-", "", "-", what], now, wall)
+                .or_else(|| ServerQuota::read(headers, ["anthropic-ratelimit-", what, "-", ""], now, wall));
+            quota.server = server.or(quota.server.take());
         }
     }
 }
 
-/// One of the two.
+/// The limit of one quantity.
 #[derive(Debug)]
 struct Quota {
-    /// Within any minute, as the user allows.
-    most: Option<i64>,
-    /// What was taken within the last minute, and their sum.
+    /// The user's limit for any minute.
+    max: Option<i64>,
+    /// The amounts reserved within the last minute, and their sum.
     taken: VecDeque<(Instant, i64)>,
     sum: i64,
-    said: Option<Said>,
+    server: Option<ServerQuota>,
 }
 
 impl Quota {
-    /// When so much may be taken. More than is ever allowed may be taken when nothing else was.
+    /// When this amount may be reserved. An amount above the limit is allowed when nothing else is reserved.
     fn free_at(&mut self, amount: i64, now: Instant) -> Instant {
         while let Some((_, amount)) = self.taken.front().copied().filter(|(at, _)| now >= *at + MINUTE) {
             self.sum -= amount;
             self.taken.pop_front();
         }
-        if self.said.as_ref().is_some_and(|said| now >= said.full_at) {
-            self.said = None;
+        if self.server.as_ref().is_some_and(|server| now >= server.full_at) {
+            self.server = None;
         }
-        let by_server = self.said.as_ref().map_or(now, |said| said.free_at(amount, now));
-        let Some(most) = self.most else { return by_server };
+        let by_server = self.server.as_ref().map_or(now, |server| server.free_at(amount, now));
+        let Some(max) = self.max else { return by_server };
         let (mut left, mut by_user) = (self.sum, now);
         for (at, amount_then) in &self.taken {
-            if left <= 0 || left.saturating_add(amount) <= most {
+            if left <= 0 || left.saturating_add(amount) <= max {
                 break;
             }
             left -= amount_then;
@@ -105,35 +105,35 @@ impl Quota {
     }
 
     fn take(&mut self, amount: i64, now: Instant) {
-        if let Some(said) = &mut self.said {
-            said.left -= amount as f64;
+        if let Some(server) = &mut self.server {
+            server.remaining -= amount as f64;
         }
         self.remember(amount, now);
     }
 
     fn remember(&mut self, amount: i64, now: Instant) {
-        if self.most.is_some() && amount != 0 {
+        if self.max.is_some() && amount != 0 {
             self.taken.push_back((now, amount));
             self.sum = self.sum.saturating_add(amount);
         }
     }
 }
 
-/// What a server said is left of its own limit.
+/// The remaining amount that a server reported for its own limit.
 #[derive(Debug)]
-struct Said {
-    left: f64,
+struct ServerQuota {
+    remaining: f64,
     at: Instant,
-    /// When the limit is whole again.
+    /// When the limit is fully restored.
     full_at: Instant,
-    /// The limit; None where it did not say.
+    /// The limit; None where it was not reported.
     limit: Option<f64>,
-    /// How much comes back each second; None where it is not known, and all comes at the end.
+    /// The amount restored each second; None where it is unknown, and everything is restored at the end.
     per_second: Option<f64>,
 }
 
-impl Said {
-    /// Reads three headers, whose names are made of `parts` with `limit`, `remaining` or `reset` in the empty place.
+impl ServerQuota {
+    /// Reads three headers; their names are `parts` with `limit`, `remaining` or `reset` in the empty place.
     fn read(headers: &HeaderMap, parts: [&str; 4], now: Instant, wall: SystemTime) -> Option<Self> {
         let text = |word: &str| {
             let name: String = match parts {
@@ -142,24 +142,25 @@ impl Said {
             };
             headers.get(name.as_str())?.to_str().ok().map(str::trim)
         };
-        // Azure says -1 and 0 for what it does not know.
+        // Azure reports -1 and 0 for unknown values.
         let number = |word| text(word)?.parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0);
         let limit = number("limit");
-        let left = number("remaining").filter(|_| limit != Some(0.0))?;
-        let reset = reset_header::read(text("reset")?, wall).filter(|reset| !reset.is_zero())?;
-        let per_second = limit.filter(|limit| *limit > left).map(|limit| (limit - left) / reset.as_secs_f64());
-        // A day's limit is not waited for: the server says so itself when it is asked.
-        Some(Self { left, at: now, full_at: now + reset.min(MAX_OBEYED), limit, per_second })
+        let remaining = number("remaining").filter(|_| limit != Some(0.0))?;
+        let reset = reset_header::parse(text("reset")?, wall).filter(|reset| !reset.is_zero())?;
+        let per_second =
+            limit.filter(|limit| *limit > remaining).map(|limit| (limit - remaining) / reset.as_secs_f64());
+        // The wait for a daily limit is capped: the server refuses the request itself.
+        Some(Self { remaining, at: now, full_at: now + reset.min(MAX_RETRY_AFTER), limit, per_second })
     }
 
     fn free_at(&self, amount: i64, now: Instant) -> Instant {
         let wanted = (amount as f64).min(self.limit.unwrap_or(f64::INFINITY));
-        if wanted <= self.left {
+        if wanted <= self.remaining {
             return now;
         }
         let Some(per_second) = self.per_second else { return self.full_at };
-        let wait = Duration::try_from_secs_f64((wanted - self.left) / per_second).unwrap_or(MAX_OBEYED);
-        (self.at + wait.min(MAX_OBEYED)).min(self.full_at)
+        let wait = Duration::try_from_secs_f64((wanted - self.remaining) / per_second).unwrap_or(MAX_RETRY_AFTER);
+        (self.at + wait.min(MAX_RETRY_AFTER)).min(self.full_at)
     }
 }
 
@@ -178,15 +179,15 @@ mod tests {
     }
 
     /// When each of `n` requests goes, in milliseconds from the first.
-    fn times(pace: &mut RateLimit, n: usize, n_tokens: u64) -> Vec<u128> {
+    fn times(rate: &mut RateLimit, n: usize, n_tokens: u64) -> Vec<u128> {
         let begun = Instant::now();
         let mut now = begun;
         let mut times = Vec::new();
         while times.len() < n {
-            match pace.take(n_tokens, now) {
+            match rate.take(n_tokens, now) {
                 Ok(()) => times.push((now - begun).as_millis()),
                 Err(until) => {
-                    assert!(until > now, "it asks to come back at once, for ever");
+                    assert!(until > now, "an endless loop");
                     now = until;
                 }
             }
@@ -202,62 +203,62 @@ mod tests {
     }
 
     #[test]
-    fn within_any_minute_there_are_so_many_requests() {
+    fn requests_are_limited_within_any_minute() {
         assert_eq!(times(&mut limited(Some(3), None), 7, 9), [0, 0, 0, 60_000, 60_000, 60_000, 120_000]);
         assert_eq!(times(&mut limited(None, None), 1000, u64::MAX), [0; 1000]);
     }
 
     #[test]
-    fn tokens_are_taken_by_estimate_and_corrected() {
-        let mut pace = limited(None, Some(1000));
-        assert_eq!(times(&mut pace, 3, 400), [0, 0, 60_000]);
+    fn tokens_are_reserved_by_estimate_and_corrected() {
+        let mut rate = limited(None, Some(1000));
+        assert_eq!(times(&mut rate, 3, 400), [0, 0, 60_000]);
         let begun = Instant::now();
-        let mut pace = limited(None, Some(1000));
-        assert_eq!(pace.take(800, begun), Ok(()));
-        pace.correct(800, 300, begun + Duration::from_secs(1));
-        assert_eq!(pace.take(700, begun + Duration::from_secs(1)), Ok(()), "the first were 300");
-        pace.correct(700, 900, begun + Duration::from_secs(2));
-        assert!(pace.take(1, begun + Duration::from_secs(3)).is_err(), "the second were 900");
-        // Larger than any minute's worth: alone, but not never.
+        let mut rate = limited(None, Some(1000));
+        assert_eq!(rate.take(800, begun), Ok(()));
+        rate.correct(800, 300, begun + Duration::from_secs(1));
+        assert_eq!(rate.take(700, begun + Duration::from_secs(1)), Ok(()), "the first were 300");
+        rate.correct(700, 900, begun + Duration::from_secs(2));
+        assert!(rate.take(1, begun + Duration::from_secs(3)).is_err(), "the second were 900");
+        // A request above the limit is sent alone.
         assert_eq!(times(&mut limited(None, Some(1000)), 3, 5000), [0, 60_000, 120_000]);
     }
 
     #[test]
-    fn what_the_server_says_is_left_is_shared_out() {
+    fn the_remaining_amount_of_the_server_is_spread_over_time() {
         let begun = Instant::now();
         let after = |millis| begun + Duration::from_millis(millis);
-        let mut pace = limited(None, None);
-        let said = headers(&[
+        let mut rate = limited(None, None);
+        let reported = headers(&[
             ("x-ratelimit-limit-requests", "10"),
             ("x-ratelimit-remaining-requests", "2"),
             ("x-ratelimit-reset-requests", "8s"),
         ]);
-        pace.heed(&said, begun, SystemTime::now());
-        assert_eq!((pace.take(1, begun), pace.take(1, begun)), (Ok(()), Ok(())));
-        assert_eq!(pace.take(1, begun), Err(after(1000)), "one a second comes back");
-        assert_eq!(pace.take(1, after(1000)), Ok(()));
-        assert_eq!(pace.take(1, after(1000)), Err(after(2000)));
-        assert_eq!(pace.take(1, after(8000)), Ok(()), "whole again");
-        assert_eq!(pace.take(1, after(8000)), Ok(()), "and nothing is known of it any more");
+        rate.read_headers(&reported, begun, SystemTime::now());
+        assert_eq!((rate.take(1, begun), rate.take(1, begun)), (Ok(()), Ok(())));
+        assert_eq!(rate.take(1, begun), Err(after(1000)), "one is restored each second");
+        assert_eq!(rate.take(1, after(1000)), Ok(()));
+        assert_eq!(rate.take(1, after(1000)), Err(after(2000)));
+        assert_eq!(rate.take(1, after(8000)), Ok(()), "fully restored");
+        assert_eq!(rate.take(1, after(8000)), Ok(()), "and the report has expired");
     }
 
     #[test]
-    fn tokens_that_are_left_at_anthropic() {
+    fn headers_of_anthropic_are_read() {
         let (begun, wall) = (Instant::now(), SystemTime::UNIX_EPOCH + Duration::from_hours(498_744));
-        let mut pace = limited(None, None);
-        let said = headers(&[
+        let mut rate = limited(None, None);
+        let reported = headers(&[
             ("anthropic-ratelimit-tokens-limit", "10000"),
             ("anthropic-ratelimit-tokens-remaining", "4000"),
             ("anthropic-ratelimit-tokens-reset", "2026-11-24T00:01:00Z"),
         ]);
-        pace.heed(&said, begun, wall);
-        assert_eq!(pace.take(5000, begun), Err(begun + Duration::from_secs(10)));
-        assert_eq!(pace.take(4000, begun), Ok(()));
-        assert!(pace.take(1_000_000, begun).is_err_and(|until| until == begun + Duration::from_mins(1)));
+        rate.read_headers(&reported, begun, wall);
+        assert_eq!(rate.take(5000, begun), Err(begun + Duration::from_secs(10)));
+        assert_eq!(rate.take(4000, begun), Ok(()));
+        assert!(rate.take(1_000_000, begun).is_err_and(|until| until == begun + Duration::from_mins(1)));
     }
 
     #[test]
-    fn what_says_nothing_holds_nobody_up() {
+    fn headers_without_information_delay_nothing() {
         #[rustfmt::skip]
         let table: [[(&str, &str); 3]; 5] = [
             [("x-ratelimit-limit-requests", "-1"), ("x-ratelimit-remaining-requests", "-1"), ("x-ratelimit-reset-requests", "60")],
@@ -266,26 +267,26 @@ mod tests {
             [("x-ratelimit-limit-requests", "9"), ("x-ratelimit-remaining-requests", "0"), ("x-ratelimit-reset-requests", "soon")],
             [("x-ratelimit-limit-requests", "9"), ("x-ratelimit-remaining-requests", "NaN"), ("x-ratelimit-reset-requests", "60")],
         ];
-        for said in table {
-            let mut pace = limited(None, None);
-            pace.heed(&headers(&said), Instant::now(), SystemTime::now());
-            assert_eq!(times(&mut pace, 2, 1), [0, 0], "{said:?}");
+        for reported in table {
+            let mut rate = limited(None, None);
+            rate.read_headers(&headers(&reported), Instant::now(), SystemTime::now());
+            assert_eq!(times(&mut rate, 2, 1), [0, 0], "{reported:?}");
         }
         let day = [("x-ratelimit-remaining-requests", "0"), ("x-ratelimit-reset-requests", "23h59m0s")];
-        let mut pace = limited(None, None);
-        pace.heed(&headers(&day), Instant::now(), SystemTime::now());
+        let mut rate = limited(None, None);
+        rate.read_headers(&headers(&day), Instant::now(), SystemTime::now());
         let begun = Instant::now();
-        assert!(pace.take(1, begun).is_err_and(|until| until <= begun + MAX_OBEYED), "nobody waits for a day");
+        assert!(rate.take(1, begun).is_err_and(|until| until <= begun + MAX_RETRY_AFTER), "no wait of a day");
     }
 
     #[test]
-    fn a_pause_holds_for_all_and_is_no_longer_than_is_obeyed() {
+    fn a_pause_holds_for_all_requests_up_to_a_maximum() {
         let begun = Instant::now();
-        let mut pace = limited(None, None);
-        pace.pause(Duration::from_secs(2), begun);
-        pace.pause(Duration::from_secs(1), begun);
-        assert_eq!(pace.take(1, begun), Err(begun + Duration::from_secs(2)));
-        pace.pause(Duration::from_hours(1), begun);
-        assert_eq!(pace.take(1, begun + MAX_OBEYED), Ok(()));
+        let mut rate = limited(None, None);
+        rate.pause(Duration::from_secs(2), begun);
+        rate.pause(Duration::from_secs(1), begun);
+        assert_eq!(rate.take(1, begun), Err(begun + Duration::from_secs(2)));
+        rate.pause(Duration::from_hours(1), begun);
+        assert_eq!(rate.take(1, begun + MAX_RETRY_AFTER), Ok(()));
     }
 }

@@ -1,13 +1,13 @@
-//! When a limit is whole again, as servers write it.
+//! The time until a rate limit resets, in the formats of several servers.
 
 use std::time::{Duration, SystemTime};
 
 use toml::value::{Datetime, Offset};
 
-/// Reads a time from now: `6m0s`, `12ms`, `1h2m3.5s` (Go's durations, as `OpenAI` and Groq write them), `60` or `0.5`
-/// (seconds: Azure), `2026-11-24T00:01:00Z` (RFC 3339: Anthropic), held against `now`. None where it is none of these,
-/// or past.
-pub(super) fn read(text: &str, now: SystemTime) -> Option<Duration> {
+/// Parses a duration from now: `6m0s`, `12ms`, `1h2m3.5s` (Go's durations, as `OpenAI` and Groq write them), `60` or `0.5`
+/// (seconds: Azure), `2026-11-24T00:01:00Z` (RFC 3339: Anthropic), relative to `now`. None for other
+/// formats and for times in the past.
+pub(super) fn parse(text: &str, now: SystemTime) -> Option<Duration> {
     if let Ok(seconds) = text.parse::<f64>() {
         return Duration::try_from_secs_f64(seconds).ok();
     }
@@ -50,7 +50,7 @@ fn instant(text: &str) -> Option<SystemTime> {
 
 /// Days from 1970-01-01 (proleptic Gregorian; Hinnant, "chrono-Compatible Low-Level Date Algorithms").
 fn days(year: i64, month: i64, day: i64) -> i64 {
-    // Years begin in March, so that the leap day is the last.
+    // The year starts in March, so that the leap day is its last.
     let year = if month <= 2 { year - 1 } else { year };
     let of_era = year.rem_euclid(400);
     let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn resets_are_read_as_servers_write_them() {
+    fn formats_of_several_servers_are_parsed() {
         // Tue, 24 Nov 2026 00:00:00 GMT
         let now = SystemTime::UNIX_EPOCH + Duration::from_hours(498_744);
         for (text, expected) in [
@@ -80,7 +80,7 @@ mod tests {
             ("2026-11-24T01:00:30+01:00", Some(30_000)),
             ("2026-11-23T19:00:05-05:00", Some(5000)),
             ("2027-03-01T00:00:00Z", Some(97 * 86_400_000)),
-            // Past, or nothing of the kind.
+            // In the past, or another format.
             ("2026-11-23T23:59:59Z", None),
             ("0001-01-01T00:00:00Z", None),
             ("2026-11-24", None),
@@ -94,7 +94,7 @@ mod tests {
             ("m5s", None),
             ("", None),
         ] {
-            assert_eq!(read(text, now).map(|wait| wait.as_millis()), expected, "{text}");
+            assert_eq!(parse(text, now).map(|wait| wait.as_millis()), expected, "{text}");
         }
         assert_eq!((days(1970, 1, 1), days(2000, 2, 29), days(2026, 11, 24)), (0, 11_016, 20_781));
     }

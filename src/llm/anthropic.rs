@@ -1,6 +1,6 @@
-//! A model behind Anthropic's own `/messages`.
+//! Models behind Anthropic's `/messages`.
 //!
-//! Its OpenAI-compatible address ignores schemas and is "not for production" by its own word.
+//! Anthropic's OpenAI-compatible API ignores schemas and is documented as unsuitable for production.
 
 mod reply;
 mod request;
@@ -8,21 +8,24 @@ mod request;
 use serde_json::Value;
 
 use super::body::RequestBody;
-use super::dialect::{Dialect, Relay, RemoteModel};
-use super::supported_params::Adapted;
-use super::{ChatConfig, ChatRequest};
+use super::config::ChatConfig;
+use super::dialect::Dialect;
+use super::remote::RemoteModel;
+use super::request::ChatRequest;
+use super::stream_writer::StreamWriter;
+use super::supported_params::AcceptedParams;
 use crate::chat::ChatResponse;
 use crate::error::Result;
 use crate::http::{ApiClient, RequestError};
 
-/// A model of Anthropic's; cloning shares its connections and what it learnt of the model.
+/// A model of Anthropic. Clones share connections and what was learnt about parameters.
 #[derive(Clone, Debug)]
 pub struct Anthropic {
     remote: RemoteModel,
 }
 
 impl Anthropic {
-    /// Checks the configuration; connects to nothing.
+    /// Checks the configuration. Sends nothing.
     ///
     /// # Errors
     /// As [`OpenAi::new`](super::OpenAi::new).
@@ -33,7 +36,7 @@ impl Anthropic {
 
 impl Dialect for Anthropic {
     const PATH: &'static [&'static str] = &["messages"];
-    type Reader<'r> = reply::Reader<'r>;
+    type Reader<'r> = reply::AnthropicStream<'r>;
 
     fn remote(&self) -> &RemoteModel {
         &self.remote
@@ -43,15 +46,15 @@ impl Dialect for Anthropic {
         Self { remote }
     }
 
-    fn body(&self, question: &ChatRequest<'_>, sent: &Adapted) -> RequestBody {
-        request::body(&self.remote.config, sent, question)
+    fn body(&self, request: &ChatRequest<'_>, accepted: &AcceptedParams) -> Result<RequestBody, RequestError> {
+        request::body(&self.remote.config, accepted, request)
     }
 
     fn read(reply: &Value) -> Result<ChatResponse, RequestError> {
         reply::read(reply)
     }
 
-    fn reader<'r>(server: &'r ApiClient, relay: &'r Relay<'r>, max_bytes: usize) -> Self::Reader<'r> {
-        reply::Reader::new(server, relay, max_bytes)
+    fn reader<'r>(server: &'r ApiClient, writer: &'r StreamWriter<'r>, max_bytes: usize) -> Self::Reader<'r> {
+        reply::AnthropicStream::new(server, writer, max_bytes)
     }
 }

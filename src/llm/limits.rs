@@ -1,6 +1,7 @@
-//! What a request to a model may hold and costs, before one is sent.
+//! The limits and the estimated cost of a request.
 
-use super::ChatConfig;
+use super::catalog::CatalogEntry;
+use super::config::ChatConfig;
 use super::cost::Prices;
 use super::params::SamplingParams;
 use super::tokens::{self, ImageTokens, UNKNOWN_IMAGE_TOKENS};
@@ -8,40 +9,40 @@ use crate::chat::{Message, Part, PromptEstimate, Role, Usage};
 use crate::money::Money;
 use crate::timeline::Load;
 
-/// The context that an unknown model of a provider's own is taken to have, in tokens.
+/// The assumed context of an unknown model of a hosted provider, in tokens.
 const HOSTED_CONTEXT: u64 = 128_000;
-/// The same on servers that anybody may run, where memory is dear.
+/// The same for local servers, where memory is scarce.
 const LOCAL_CONTEXT: u64 = 32_768;
-/// Tokens that an answer is taken to have where no limit is set.
+/// The assumed tokens of an answer where no limit is set.
 const ANSWER_TOKENS: u64 = 1000;
 /// The same with hidden reasoning.
 const REASONED_ANSWER_TOKENS: u64 = 4000;
 
-/// What a request to one model may hold, and what it costs.
+/// The limits and prices of requests to one model.
 #[derive(Clone, Debug)]
 pub struct ModelLimits {
     /// The provider's name.
     pub provider: String,
     /// The model's name.
     pub model: String,
-    /// Most pictures of a request, and most bytes of them before Base64.
+    /// Maximum number of images in a request.
     pub max_images: usize,
     /// See [`Limits::max_request_image_bytes`](crate::limits::Limits::max_request_image_bytes).
     pub max_image_bytes: u64,
-    /// Most tokens of request and answer together.
+    /// Maximum number of tokens of request and answer together.
     pub context_tokens: u64,
-    /// Whether `context_tokens` is known of the model; else it is a cautious guess.
+    /// Whether `context_tokens` is known; otherwise it is a cautious assumption.
     pub is_context_known: bool,
-    /// Tokens of one answer: the limit that was set, else a guess.
+    /// Tokens of one answer: the limit where one is set, otherwise an assumption.
     pub answer_tokens: u64,
     /// Prices; unknown ones are None.
     pub prices: Prices,
-    /// What is asked of the model's sampling.
+    /// The sampling parameters.
     pub params: SamplingParams,
 }
 
 impl ModelLimits {
-    /// What is known of the model that `config` names.
+    /// The limits of the model in `config`.
     #[must_use]
     pub fn of(config: &ChatConfig) -> Self {
         let (limits, facts) = (config.request_limits(), config.facts.as_ref());
@@ -56,12 +57,13 @@ impl ModelLimits {
             context_tokens: known.unwrap_or(guess),
             is_context_known: known.is_some(),
             answer_tokens: config.params.max_tokens.map_or(usual, u64::from),
-            prices: facts.map(super::CatalogEntry::prices).unwrap_or_default(),
+            prices: facts.map(CatalogEntry::prices).unwrap_or_default(),
             params: config.params.clone(),
         }
     }
 
-    /// What one request may hold. A fifth of the tokens is left free, since they are estimates, and room for the answer.
+    /// The capacity of one request. Room for the answer and a fifth of the remaining tokens stay free, since token counts are
+    /// estimates.
     #[must_use]
     pub fn capacity(&self) -> Load {
         let room = self.context_tokens.saturating_sub(self.answer_tokens).max(self.context_tokens / 4);
@@ -74,7 +76,7 @@ impl ModelLimits {
         tokens::prompt_tokens(&self.model, messages, self.params.detail).likely
     }
 
-    /// What parts of a user's message take of a request.
+    /// The load of the parts of a user message.
     #[must_use]
     pub fn load(&self, parts: Vec<Part>) -> Load {
         let images = parts.iter().filter_map(|part| if let Part::Image(image) = part { Some(image) } else { None });
@@ -82,32 +84,32 @@ impl ModelLimits {
         Load { n_frames, n_bytes, n_tokens: self.tokens(&[Message { role: Role::User, parts }]) }
     }
 
-    /// Tokens of a picture of `width` by `height` pixels, estimated.
+    /// Tokens of an image of `width` by `height` pixels, estimated.
     #[must_use]
     pub fn image_tokens(&self, width: u32, height: u32) -> u64 {
         let formula = ImageTokens::of_model(&self.model);
         formula.map_or(UNKNOWN_IMAGE_TOKENS, |formula| formula.tokens(width, height, self.params.detail))
     }
 
-    /// Tokens of all alternatives of an answer.
+    /// Tokens of all choices of an answer.
     #[must_use]
     pub fn all_answer_tokens(&self) -> u64 {
         self.answer_tokens.saturating_mul(u64::from(self.params.n.unwrap_or(1)))
     }
 
-    /// Tokens of hidden reasoning that an answer without a limit is taken to have.
+    /// The assumed tokens of hidden reasoning of an answer without a limit.
     #[must_use]
     pub fn reasoning_tokens(&self) -> u64 {
         self.answer_tokens.saturating_sub(ANSWER_TOKENS)
     }
 
-    /// What so many tokens of a request are expected to cost.
+    /// The estimated cost of a request of this many tokens.
     #[must_use]
     pub fn estimate(&self, prompt_tokens: u64) -> PromptEstimate {
         PromptEstimate { prompt_tokens, prompt_cost: self.prices.of_prompt(prompt_tokens) }
     }
 
-    /// What so many tokens cost; None where a price is not known.
+    /// The cost of this many tokens; None where a price is unknown.
     #[must_use]
     pub fn cost(&self, prompt_tokens: u64, answer_tokens: u64) -> Option<Money> {
         let (prompt_tokens, completion_tokens) = (Some(prompt_tokens), Some(answer_tokens));

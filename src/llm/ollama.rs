@@ -1,7 +1,7 @@
-//! A model behind Ollama's own `/api/chat`.
+//! Models behind Ollama's `/api/chat`.
 //!
-//! Its OpenAI-compatible address takes no length of the context: what does not fit into the default of some thousand
-//! tokens is cut without a word. Here the length is asked for with each request.
+//! Ollama's OpenAI-compatible API has no parameter for the context length and silently truncates requests that exceed the
+//! default of a few thousand tokens. This API accepts the length with each request.
 
 mod reply;
 mod request;
@@ -12,24 +12,30 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use super::dialect::{Dialect, Relay, RemoteModel};
-use super::supported_params::Adapted;
-use super::{ChatConfig, ChatRequest, RequestBody, account};
+use super::body::RequestBody;
+use super::config::ChatConfig;
+use super::dialect::Dialect;
+use super::remote::RemoteModel;
+use super::request::ChatRequest;
+use super::stream_writer::StreamWriter;
+use super::supported_params::AcceptedParams;
+use super::usage;
+use crate::advice::{Advice, Setting};
 use crate::chat::ChatResponse;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::http::{ApiClient, RequestError, RequestErrorKind};
 
-/// A model of Ollama's; cloning shares its connections and what it learnt of the model.
+/// A model of Ollama. Clones share connections and what was learnt about the model.
 #[derive(Clone, Debug)]
 pub struct Ollama {
     remote: RemoteModel,
-    /// The model's longest context in tokens; None where the server does not say.
-    most_context: Arc<OnceCell<Option<u64>>>,
+    /// The model's longest context in tokens; None where the server does not report it.
+    max_context: Arc<OnceCell<Option<u64>>>,
 }
 
 impl Ollama {
-    /// Checks the configuration; connects to nothing. A `/v1` at the end of the address, which is that of the
-    /// compatible API, is left out.
+    /// Checks the configuration. Sends nothing. A trailing `/v1` of the address, which belongs to the compatible API, is
+    /// removed.
     ///
     /// # Errors
     /// As [`OpenAi::new`](super::OpenAi::new).
@@ -38,12 +44,12 @@ impl Ollama {
         let path = url.path().trim_end_matches('/');
         let path = path.strip_suffix("/v1").unwrap_or(path).to_owned();
         url.set_path(&path);
-        Ok(Self { remote: RemoteModel::new(config)?, most_context: Arc::default() })
+        Ok(Self { remote: RemoteModel::new(config)?, max_context: Arc::default() })
     }
 
-    /// Asks the server for the longest context of the model.
-    async fn most_context(&self) -> Option<u64> {
-        let ask = async || {
+    /// Queries the server for the longest context of the model.
+    async fn max_context(&self) -> Option<u64> {
+        let query = async || {
             let RemoteModel { server, config, .. } = &self.remote;
             let body = json!({"model": config.model}).to_string();
             let fill = |request: reqwest::RequestBuilder| {
@@ -56,10 +62,10 @@ impl Ollama {
                 Ok(found.and_then(|(_, value)| value.as_u64()))
             };
             match server.post(&["api", "show"], 0, fill, read).await {
-                Ok((most, _)) => most,
+                Ok((max, _)) => max,
                 Err(failure) => {
                     tracing::warn!(
-                        "{}: does not say how long the model's context is: {}",
+                        "{}: does not report the length of the model's context: {}",
                         server.name(),
                         failure.problem
                     );
@@ -67,65 +73,64 @@ impl Ollama {
                 }
             }
         };
-        *self.most_context.get_or_init(ask).await
+        *self.max_context.get_or_init(query).await
     }
 
-    /// The context that a question probably wants, and the least that it and its answer need.
-    fn wanted(&self, question: &ChatRequest<'_>) -> (u64, u64) {
+    /// The likely context of a request, and the minimum for it and its answer.
+    fn wanted(&self, request: &ChatRequest<'_>) -> (u64, u64) {
         let config = &self.remote.config;
-        let (_, tokens) = account::estimate(config, question.messages);
+        let (_, tokens) = usage::estimate(config, request.messages);
         let answer = config.params.max_tokens.map_or(request::ANSWER_TOKENS, u64::from);
         (request::context(tokens.likely, answer), tokens.least.saturating_add(answer))
     }
 
-    /// The context that is asked for.
-    async fn context(&self, question: &ChatRequest<'_>) -> Result<u64, RequestError> {
-        let (wanted, least) = self.wanted(question);
-        let Some(most) = self.most_context().await.filter(|most| wanted > *most) else { return Ok(wanted) };
-        if least > most {
-            let problem = format!(
-                "a request and its answer of at least {least} tokens do not fit into the model's context of {most}"
-            );
-            let advice = "send fewer frames (--interval, --max-frames) or smaller ones (--max-width)";
-            return Err(RequestError { is_limit: true, ..RequestError::new(RequestErrorKind::Final, problem, advice) });
+    /// The context to request.
+    async fn context(&self, request: &ChatRequest<'_>) -> Result<u64, RequestError> {
+        let (wanted, least) = self.wanted(request);
+        let Some(max) = self.max_context().await.filter(|max| wanted > *max) else { return Ok(wanted) };
+        if least > max {
+            let problem =
+                format!("the request and its answer need at least {least} tokens; the model's context has {max}");
+            let failure = RequestError::new(RequestErrorKind::Final, problem, Advice::send_less());
+            return Err(failure.with_code(ErrorCode::RequestTooLarge));
         }
-        Ok(most)
+        Ok(max)
     }
 }
 
 impl Dialect for Ollama {
     const PATH: &'static [&'static str] = &["api", "chat"];
-    type Reader<'r> = reply::Reader<'r>;
+    type Reader<'r> = reply::OllamaStream<'r>;
 
     fn remote(&self) -> &RemoteModel {
         &self.remote
     }
 
     fn with_remote(&self, remote: RemoteModel) -> Self {
-        Self { remote, most_context: Arc::clone(&self.most_context) }
+        Self { remote, max_context: Arc::clone(&self.max_context) }
     }
 
-    fn check(&self, question: &ChatRequest<'_>) -> Result<()> {
-        if question.messages.iter().flat_map(|message| &message.parts).any(request::is_address) {
-            let problem = "Ollama fetches no pictures from addresses";
-            return Err(Error::usage(self.remote.server.name(), problem, "leave out --image-transport url"));
+    fn check(&self, request: &ChatRequest<'_>) -> Result<()> {
+        if request.messages.iter().flat_map(|message| &message.parts).any(request::is_address) {
+            let problem = "Ollama does not download images from URLs";
+            return Err(Error::usage(self.remote.server.name(), problem, Advice::Unset(Setting::ImageTransport)));
         }
         Ok(())
     }
 
-    /// With the context that the question wants: what the model has at most is asked of the server only where it is sent.
-    fn body(&self, question: &ChatRequest<'_>, sent: &Adapted) -> RequestBody {
-        request::body(&self.remote.config, sent, question, self.wanted(question).0)
+    /// With the likely context of the request. The server is queried for the maximum only when the request is sent.
+    fn body(&self, request: &ChatRequest<'_>, accepted: &AcceptedParams) -> Result<RequestBody, RequestError> {
+        request::body(&self.remote.config, accepted, request, self.wanted(request).0)
     }
 
     fn sent_body<'a>(
         &'a self,
-        question: &'a ChatRequest<'a>,
-        sent: &'a Adapted,
+        request: &'a ChatRequest<'a>,
+        accepted: &'a AcceptedParams,
     ) -> BoxFuture<'a, Result<RequestBody, RequestError>> {
         Box::pin(async move {
-            let n_context = self.context(question).await?;
-            Ok(request::body(&self.remote.config, sent, question, n_context))
+            let n_context = self.context(request).await?;
+            request::body(&self.remote.config, accepted, request, n_context)
         })
     }
 
@@ -133,7 +138,7 @@ impl Dialect for Ollama {
         reply::read(reply)
     }
 
-    fn reader<'r>(server: &'r ApiClient, relay: &'r Relay<'r>, max_bytes: usize) -> Self::Reader<'r> {
-        reply::Reader::new(server, relay, max_bytes)
+    fn reader<'r>(server: &'r ApiClient, writer: &'r StreamWriter<'r>, max_bytes: usize) -> Self::Reader<'r> {
+        reply::OllamaStream::new(server, writer, max_bytes)
     }
 }

@@ -1,4 +1,4 @@
-//! A model behind an OpenAI-compatible `/chat/completions`.
+//! Models behind an OpenAI-compatible `/chat/completions`.
 
 mod request;
 mod stream;
@@ -8,25 +8,28 @@ use std::fmt;
 use serde_json::Value;
 
 use super::body::RequestBody;
-use super::dialect::{Dialect, Relay, RemoteModel};
+use super::config::ChatConfig;
+use super::dialect::Dialect;
+use super::remote::RemoteModel;
 use super::reply;
-use super::supported_params::Adapted;
-use super::{ChatConfig, ChatRequest};
+use super::request::ChatRequest;
+use super::stream_writer::StreamWriter;
+use super::supported_params::AcceptedParams;
 use crate::chat::ChatResponse;
 use crate::error::Result;
 use crate::http::{ApiClient, RequestError, ServerConfig, tidy};
 
-/// A model behind an OpenAI-compatible server; cloning shares its connections and what it learnt of the model.
+/// A model behind an OpenAI-compatible server. Clones share connections and what was learnt about parameters.
 #[derive(Clone)]
 pub struct OpenAi {
     remote: RemoteModel,
 }
 
 impl OpenAi {
-    /// Checks the configuration; connects to nothing.
+    /// Checks the configuration. Sends nothing.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where a parameter is out of its range or known not to be taken under
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where a parameter is out of range or unsupported under
     /// `strict_params`, the model has no name, or the key would be sent unencrypted;
     /// [`ErrorKind::Service`](crate::ErrorKind::Service) where the machine has no working TLS.
     pub fn new(config: ChatConfig) -> Result<Self> {
@@ -36,7 +39,7 @@ impl OpenAi {
 
 impl Dialect for OpenAi {
     const PATH: &'static [&'static str] = &["chat", "completions"];
-    type Reader<'r> = stream::Reader<'r>;
+    type Reader<'r> = stream::OpenAiStream<'r>;
 
     fn remote(&self) -> &RemoteModel {
         &self.remote
@@ -46,16 +49,16 @@ impl Dialect for OpenAi {
         Self { remote }
     }
 
-    fn body(&self, question: &ChatRequest<'_>, sent: &Adapted) -> RequestBody {
-        request::body(&self.remote.config, sent, question)
+    fn body(&self, request: &ChatRequest<'_>, accepted: &AcceptedParams) -> Result<RequestBody, RequestError> {
+        request::body(&self.remote.config, accepted, request)
     }
 
     fn read(reply: &Value) -> Result<ChatResponse, RequestError> {
         reply::read(reply)
     }
 
-    fn reader<'r>(server: &'r ApiClient, relay: &'r Relay<'r>, max_bytes: usize) -> Self::Reader<'r> {
-        stream::Reader::new(server, relay, max_bytes)
+    fn reader<'r>(server: &'r ApiClient, writer: &'r StreamWriter<'r>, max_bytes: usize) -> Self::Reader<'r> {
+        stream::OpenAiStream::new(server, writer, max_bytes)
     }
 }
 
@@ -68,7 +71,7 @@ impl fmt::Debug for OpenAi {
 /// The names of the models that a server offers, in its order.
 ///
 /// # Errors
-/// [`ErrorKind::Service`](crate::ErrorKind::Service) where it does not answer or has no such list; as [`OpenAi::new`] for the
+/// [`ErrorKind::Service`](crate::ErrorKind::Service) where the server does not answer or has no list; as [`OpenAi::new`] for the
 /// configuration.
 pub async fn list_models(server: ServerConfig) -> Result<Vec<String>> {
     let server = ApiClient::new(server)?;

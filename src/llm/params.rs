@@ -1,28 +1,29 @@
-//! What the user asks of a model's sampling, and the form in which it is to answer.
+//! Sampling parameters and the response format.
 
+use crate::advice::Setting;
 use crate::error::{Error, Result};
 
-/// The words that a model's effort has.
+/// The levels of reasoning effort.
 const EFFORTS: [&str; 7] = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
-/// Longest name of a schema.
+/// Maximum length of a schema's name.
 const MAX_SCHEMA_NAME: usize = 64;
 
-/// How closely pictures are looked at: fewer tokens, or more to see.
+/// The resolution at which a model reads images: fewer tokens, or more detail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Detail {
-    /// Small, for few tokens.
+    /// Low resolution, for few tokens.
     Low,
-    /// Large.
+    /// High resolution.
     High,
-    /// As the provider likes: what it does where none is sent.
+    /// Chosen by the provider, as if none were sent.
     Auto,
-    /// As it is, not shrunk.
+    /// The original resolution.
     Original,
 }
 
 impl Detail {
-    /// The word that is sent.
+    /// The value in a request.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -34,60 +35,60 @@ impl Detail {
     }
 }
 
-/// What the user asks of the model's sampling. Each is sent only where it is set: many models refuse them.
+/// Sampling parameters. Each is sent only where it is set, since many models refuse them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SamplingParams {
-    /// 0 (always the likeliest) to 2.
+    /// 0 (always the most likely token) to 2.
     pub temperature: Option<f64>,
-    /// Most tokens of the answer, hidden reasoning included; at least 1.
+    /// Maximum number of tokens of the answer, including hidden reasoning; at least 1.
     pub max_tokens: Option<u32>,
-    /// Share of the probability that is drawn from, 0 to 1.
+    /// Nucleus sampling: the probability mass to sample from, 0 to 1.
     pub top_p: Option<f64>,
-    /// Number of alternatives, 1 to 128.
+    /// Number of choices, 1 to 128.
     pub n: Option<u32>,
-    /// Up to four texts that end the answer; empty means that none is sent.
+    /// Up to four texts that end the answer.
     pub stop: Vec<String>,
     /// Seed of the sampling.
     pub seed: Option<i64>,
-    /// How closely pictures are looked at.
+    /// The resolution at which images are read.
     pub detail: Option<Detail>,
-    /// How long the model reasons: `none`, `minimal`, `low`, `medium`, `high`, `xhigh`, `max`.
+    /// The reasoning effort: `none`, `minimal`, `low`, `medium`, `high`, `xhigh`, `max`.
     pub reasoning_effort: Option<String>,
 }
 
 impl SamplingParams {
-    /// Checks the ranges that the API has.
+    /// Checks the ranges of the API.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) naming the option.
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) that names the setting.
     pub fn check(&self) -> Result<()> {
         let outside = |range: std::ops::RangeInclusive<f64>, value: Option<f64>| {
             value.is_some_and(|value| !range.contains(&value))
         };
-        let refuse = |option: &str, range: &str| Err(Error::usage(option, format!("must be {range}"), ""));
+        let refuse = |setting, range: &str| Err(Error::setting(setting, format!("must be {range}"), ""));
         if outside(0.0..=2.0, self.temperature) {
-            return refuse("--temperature", "between 0 and 2");
+            return refuse(Setting::Temperature, "between 0 and 2");
         }
         if self.max_tokens == Some(0) {
-            return refuse("--max-tokens", "at least 1");
+            return refuse(Setting::MaxTokens, "at least 1");
         }
         if outside(0.0..=1.0, self.top_p) {
-            return refuse("--top-p", "between 0 and 1");
+            return refuse(Setting::TopP, "between 0 and 1");
         }
         if self.n.is_some_and(|n| !(1..=128).contains(&n)) {
-            return refuse("--n", "between 1 and 128");
+            return refuse(Setting::NChoices, "between 1 and 128");
         }
         if self.stop.len() > 4 || self.stop.iter().any(String::is_empty) {
-            return refuse("--stop", "given at most four times, and never empty");
+            return refuse(Setting::Stop, "at most four texts, none of them empty");
         }
         if self.reasoning_effort.as_deref().is_some_and(|effort| !EFFORTS.contains(&effort)) {
-            return refuse("--reasoning-effort", &format!("one of {}", EFFORTS.join(", ")));
+            return refuse(Setting::ReasoningEffort, &format!("one of {}", EFFORTS.join(", ")));
         }
         Ok(())
     }
 }
 
-/// A JSON schema that the answer is held to.
+/// A JSON schema for the answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ResponseFormat {
     name: String,
@@ -95,17 +96,17 @@ pub struct ResponseFormat {
 }
 
 impl ResponseFormat {
-    /// A strict schema under a name of letters, digits, `_` and `-`. Providers want `additionalProperties: false` and
-    /// every property `required` in each object of it.
+    /// A strict schema under a name of letters, digits, `_` and `-`. Providers require `additionalProperties: false`
+    /// and every property in `required`, in each object.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where the name is empty, longer than 64 bytes or holds other characters, or the schema is no
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where the name is empty, longer than 64 bytes or holds other characters, or the schema is not an
     /// object.
     pub fn json_schema(name: impl Into<String>, schema: serde_json::Value) -> Result<Self> {
         let name = name.into();
         let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
         if name.is_empty() || name.len() > MAX_SCHEMA_NAME || !is_name {
-            return Err(Error::usage(name, "is no name for a schema", "use up to 64 letters, digits, _ and -"));
+            return Err(Error::usage(name, "is not a valid schema name", "use up to 64 letters, digits, _ and -"));
         }
         if !schema.is_object() {
             return Err(Error::usage(name, "a schema must be a JSON object", ""));
@@ -113,7 +114,7 @@ impl ResponseFormat {
         Ok(Self { name, schema })
     }
 
-    /// Its name.
+    /// The name of the schema.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -131,28 +132,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parameters_out_of_range_are_refused_by_their_option() {
+    fn parameters_out_of_range_are_refused_by_setting() {
         type Spoil = fn(&mut SamplingParams);
-        let table: [(&str, Spoil); 13] = [
-            ("--temperature", |p| p.temperature = Some(2.1)),
-            ("--temperature", |p| p.temperature = Some(-0.1)),
-            ("--temperature", |p| p.temperature = Some(f64::NAN)),
-            ("--max-tokens", |p| p.max_tokens = Some(0)),
-            ("--top-p", |p| p.top_p = Some(1.01)),
-            ("--top-p", |p| p.top_p = Some(f64::INFINITY)),
-            ("--n", |p| p.n = Some(0)),
-            ("--n", |p| p.n = Some(129)),
-            ("--stop", |p| p.stop = vec!["x".into(); 5]),
-            ("--stop", |p| p.stop = vec![String::new()]),
-            ("--reasoning-effort", |p| p.reasoning_effort = Some("hard".into())),
-            ("", |p| p.reasoning_effort = Some("none".into())),
-            ("", |p| *p = SamplingParams { temperature: Some(2.0), top_p: Some(0.0), n: Some(128), ..p.clone() }),
+        let table: [(Option<Setting>, Spoil); 13] = [
+            (Some(Setting::Temperature), |p| p.temperature = Some(2.1)),
+            (Some(Setting::Temperature), |p| p.temperature = Some(-0.1)),
+            (Some(Setting::Temperature), |p| p.temperature = Some(f64::NAN)),
+            (Some(Setting::MaxTokens), |p| p.max_tokens = Some(0)),
+            (Some(Setting::TopP), |p| p.top_p = Some(1.01)),
+            (Some(Setting::TopP), |p| p.top_p = Some(f64::INFINITY)),
+            (Some(Setting::NChoices), |p| p.n = Some(0)),
+            (Some(Setting::NChoices), |p| p.n = Some(129)),
+            (Some(Setting::Stop), |p| p.stop = vec!["x".into(); 5]),
+            (Some(Setting::Stop), |p| p.stop = vec![String::new()]),
+            (Some(Setting::ReasoningEffort), |p| p.reasoning_effort = Some("hard".into())),
+            (None, |p| p.reasoning_effort = Some("none".into())),
+            (None, |p| *p = SamplingParams { temperature: Some(2.0), top_p: Some(0.0), n: Some(128), ..p.clone() }),
         ];
-        for (option, spoil) in table {
+        for (expected, spoil) in table {
             let mut params = SamplingParams::default();
             spoil(&mut params);
-            let told = params.check().err().map(|error| error.input);
-            assert_eq!(told.unwrap_or_default(), option, "{params:?}");
+            let setting = params.check().err().and_then(|error| error.setting);
+            assert_eq!(setting, expected, "{params:?}");
         }
     }
 

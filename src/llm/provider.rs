@@ -9,7 +9,7 @@ use reqwest::header::HeaderName;
 use serde::Deserialize;
 use url::Url;
 
-use super::batch::BatchTerms;
+use super::batch_support::BatchSupport;
 use crate::error::{Error, Result};
 use crate::http::{Auth, ServerConfig, parse_base_url};
 use crate::limits::Limits;
@@ -105,7 +105,7 @@ pub struct Provider {
     #[serde(default)]
     pub may_cut_context: bool,
     /// Its batch API; None where none is known.
-    pub batch: Option<BatchTerms>,
+    pub batch: Option<BatchSupport>,
     /// The day on which the row was checked, `YYYY-MM-DD`.
     pub checked: Option<String>,
     /// How sure the row is: the marks at the top of `providers.toml`.

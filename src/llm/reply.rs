@@ -1,41 +1,38 @@
-//! From the server's JSON to an answer: lenient in what compatible servers leave out or say differently.
+//! Reads the JSON of a response; accepts the omissions and variations of compatible servers.
 
 use serde_json::Value;
 
+use crate::advice::{Advice, Setting};
 use crate::chat::{ChatResponse, Choice, FinishReason, Usage};
 use crate::http::{RequestError, RequestErrorKind, tidy};
 
-/// Reads a reply. A reply without any text is a failure, unless the model declined or a filter took it.
+/// Reads a reply. A reply without text is a failure, unless the model refused or a filter removed it.
 pub(super) fn read(reply: &Value) -> Result<ChatResponse, RequestError> {
     let Some(choices) = reply.get("choices").and_then(Value::as_array) else {
-        let advice = "check that --base-url speaks the OpenAI API";
-        return Err(RequestError::new(RequestErrorKind::Final, "the reply has no `choices`", advice));
+        let problem = "the reply has no `choices`, which the OpenAI API requires";
+        return Err(RequestError::new(RequestErrorKind::Final, problem, Advice::Check(Setting::BaseUrl)));
     };
-    let alternatives: Vec<Choice> = choices.iter().map(read_choice).collect();
-    let Some(first) = alternatives.first() else {
-        let advice = "ask again, or see whether the provider's filter took the answer";
-        return Err(RequestError::new(
-            RequestErrorKind::Final,
-            "the reply holds no answer: `choices` is empty",
-            advice,
-        ));
+    let choices: Vec<Choice> = choices.iter().map(read_choice).collect();
+    let Some(first) = choices.first() else {
+        let advice = "send the request again, or check whether the provider's filter removed the answer";
+        return Err(RequestError::new(RequestErrorKind::Final, "the reply has no answer: `choices` is empty", advice));
     };
-    let says_something = |a: &Choice| {
+    let has_content = |a: &Choice| {
         !a.text.trim().is_empty() || matches!(a.finish, FinishReason::ContentFilter | FinishReason::Refusal)
     };
-    if !alternatives.iter().any(says_something) {
+    if !choices.iter().any(has_content) {
         return Err(empty(&first.finish));
     }
     let model = reply.get("model").and_then(Value::as_str).map(tidy).filter(|model| !model.is_empty());
-    Ok(ChatResponse { model, usage: reply.get("usage").and_then(read_usage), ..ChatResponse::new(alternatives) })
+    Ok(ChatResponse { model, usage: reply.get("usage").and_then(read_usage), ..ChatResponse::new(choices) })
 }
 
 fn empty(finish: &FinishReason) -> RequestError {
     match finish {
         FinishReason::Length => RequestError::new(
             RequestErrorKind::Final,
-            "the answer is empty: the limit of tokens was reached before its first word",
-            "raise --max-tokens: hidden reasoning counts too",
+            "the answer is empty: the token limit was reached before the first word, possibly by hidden reasoning",
+            Advice::Raise(Setting::MaxTokens),
         ),
         FinishReason::Other(word) if word.is_empty() => {
             RequestError::new(RequestErrorKind::Final, "the answer is empty", "")
@@ -43,7 +40,11 @@ fn empty(finish: &FinishReason) -> RequestError {
         FinishReason::Other(word) => {
             RequestError::new(RequestErrorKind::Final, format!("the answer is empty, finish reason {word}"), "")
         }
-        _ => RequestError::new(RequestErrorKind::Final, "the answer is empty", "ask again, or ask another model"),
+        _ => RequestError::new(
+            RequestErrorKind::Final,
+            "the answer is empty",
+            "send the request again, or choose another model",
+        ),
     }
 }
 
@@ -61,7 +62,7 @@ fn read_choice(choice: &Value) -> Choice {
     Choice { text, finish }
 }
 
-/// Content is a text, null, or (Mistral's thinking models, some proxies) an array of parts, of which the texts count.
+/// Content is a string, null, or an array of parts (Mistral's reasoning models, some proxies), whose texts are joined.
 pub(super) fn read_content(content: &Value) -> String {
     let of_part = |part: &Value| part.as_str().or_else(|| part.get("text")?.as_str()).unwrap_or_default().to_owned();
     match content {
@@ -84,7 +85,7 @@ fn read_finish(word: &str) -> FinishReason {
 fn read_usage(usage: &Value) -> Option<Usage> {
     let number = |value: Option<&Value>| {
         let value = value?;
-        // Some gateways count in floats.
+        // Some gateways send floats.
         value.as_u64().or_else(|| value.as_f64().filter(|n| *n >= 0.0).map(|n| n as u64))
     };
     let detail = |of: &str, name: &str| number(usage.get(of).and_then(|details| details.get(name)));
@@ -105,11 +106,11 @@ mod tests {
 
     fn one(message: &Value, finish: &Value) -> Result<(String, FinishReason), String> {
         let answer = read(&json!({"choices": [{"message": message, "finish_reason": finish}]}));
-        answer.map(|mut a| a.alternatives.remove(0)).map(|a| (a.text, a.finish)).map_err(|failure| failure.problem)
+        answer.map(|mut a| a.choices.remove(0)).map(|a| (a.text, a.finish)).map_err(|failure| failure.problem)
     }
 
     #[test]
-    fn what_servers_make_of_a_message() {
+    fn messages_of_several_servers() {
         let text = |text: &str, finish| Ok((text.to_owned(), finish));
         #[rustfmt::skip]
         let table = [
@@ -132,7 +133,7 @@ mod tests {
 
     #[test]
     fn an_answer_without_text_is_a_failure() {
-        for (finish, expected) in [("length", "limit of tokens"), ("stop", "empty"), ("tool_calls", "tool_calls")] {
+        for (finish, expected) in [("length", "token limit"), ("stop", "empty"), ("tool_calls", "tool_calls")] {
             for message in [json!({"content": null}), json!({"content": " \n"}), json!({}), json!({"content": 7})] {
                 let problem = one(&message, &json!(finish)).expect_err("no text");
                 assert!(problem.contains(expected), "{problem}");
@@ -143,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn usage_is_what_the_server_counted_and_nothing_else() {
+    fn usage_has_only_what_the_server_counted() {
         let usage = |usage: Value| {
             let reply = json!({"choices": [{"message": {"content": "a"}}], "usage": usage});
             read(&reply).expect("an answer").usage

@@ -1,17 +1,18 @@
-//! Server-sent events (WHATWG HTML, 9.2), of which chat servers use `data` alone.
+//! Server-sent events (WHATWG HTML, 9.2); chat servers use only the `data` field.
 
+use crate::error::ErrorCode;
 use crate::http::{RequestError, RequestErrorKind};
 
-/// One event may be this large.
+/// Maximum size of one event.
 const MAX_EVENT_BYTES: usize = 1 << 20;
 const BOM: &[u8] = &[0xef, 0xbb, 0xbf];
 
-/// Turns bytes, cut anywhere, into the data of events. Comments and other fields are passed over.
+/// Parses bytes, in chunks of any size, into the data of events. Comments and other fields are ignored.
 #[derive(Debug, Default)]
 pub(super) struct Events {
-    /// The line that has begun.
+    /// The incomplete line.
     line: Vec<u8>,
-    /// The data lines of the event that has begun, joined by line feeds.
+    /// The data lines of the incomplete event, joined by line feeds.
     data: Option<String>,
     /// Whether the last byte was a carriage return, whose line feed may follow.
     after_cr: bool,
@@ -38,13 +39,13 @@ impl Events {
             }
             if self.line.len() + self.data.as_ref().map_or(0, String::len) > MAX_EVENT_BYTES {
                 let problem = format!("an event of the stream is larger than {MAX_EVENT_BYTES} bytes");
-                return Err(RequestError { is_limit: true, ..RequestError::new(RequestErrorKind::Final, problem, "") });
+                return Err(RequestError::new(RequestErrorKind::Final, problem, "").with_code(ErrorCode::TooLarge));
             }
         }
         Ok(())
     }
 
-    /// The stream is over. An event whose blank line never came counts: some servers leave the last one out.
+    /// Ends the stream. An event without its blank line counts, since some servers omit the last one.
     pub fn finish(mut self, mut on_data: impl FnMut(&str) -> Result<(), RequestError>) -> Result<(), RequestError> {
         self.end_line(&mut on_data)?;
         self.data.take().map_or(Ok(()), |data| on_data(&data))
@@ -95,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn what_servers_write() {
+    fn events_of_several_servers() {
         for (text, expected) in [
             ("data: a\n\ndata: b\n\n", vec!["a", "b"]),
             ("data:a\r\n\r\ndata: b\r\n\r\n", vec!["a", "b"]),
@@ -131,7 +132,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn however_it_is_cut_the_events_are_the_same(
+        fn chunk_boundaries_do_not_change_the_events(
             lines in prop::collection::vec("(data: ?|: |event:|)[a-zé🎞\u{feff}]{0,6}(\r\n|\n|\r|\n\n|\r\n\r\n)", 0..20),
             cuts in prop::collection::vec(0_usize..400, 0..20),
         ) {

@@ -1,17 +1,19 @@
-//! Parameters that a model does not take: left out before they are sent where that is known, and otherwise once the
-//! server has refused them. What was learnt holds for all further requests.
+//! Which parameters a model supports: unsupported ones are dropped in advance where that is known, and otherwise after the
+//! server has refused them. What is learnt applies to all later requests.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{ChatConfig, ResponseFormat};
+use super::config::ChatConfig;
+use super::params::ResponseFormat;
+use crate::advice::{Advice, Setting};
 use crate::error::{Error, Result};
 use crate::http::{RequestError, RequestErrorKind};
 
-/// `OpenAI`'s later name of the limit of tokens.
+/// The newer name of the token limit in `OpenAI`'s API.
 const NEW_MAX_TOKENS: &str = "max_completion_tokens";
 
-/// Something that is sent besides model and messages.
+/// A field of a request other than model and messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Param {
     Detail,
@@ -59,24 +61,31 @@ impl Param {
         }
     }
 
-    /// The option that asks for it; None where no user did.
-    fn option(self) -> Option<&'static str> {
+    /// The setting behind it; None where it has none.
+    fn setting(self) -> Option<Setting> {
         match self {
-            Self::Detail => Some("--detail"),
-            Self::MaxTokens => Some("--max-tokens"),
-            Self::N => Some("--n"),
-            Self::ReasoningEffort => Some("--reasoning-effort"),
-            Self::ResponseFormat => Some("the JSON schema"),
-            Self::Seed => Some("--seed"),
-            Self::Stop => Some("--stop"),
-            Self::Temperature => Some("--temperature"),
-            Self::TopP => Some("--top-p"),
-            Self::Store | Self::StreamOptions => None,
+            Self::Detail => Some(Setting::Detail),
+            Self::MaxTokens => Some(Setting::MaxTokens),
+            Self::N => Some(Setting::NChoices),
+            Self::ReasoningEffort => Some(Setting::ReasoningEffort),
+            Self::Seed => Some(Setting::Seed),
+            Self::Stop => Some(Setting::Stop),
+            Self::Temperature => Some(Setting::Temperature),
+            Self::TopP => Some(Setting::TopP),
+            Self::ResponseFormat | Self::Store | Self::StreamOptions => None,
         }
     }
 
-    /// Whether the caller asks for it.
-    fn is_asked(self, config: &ChatConfig, format: Option<&ResponseFormat>) -> bool {
+    /// The name in messages.
+    fn label(self) -> String {
+        match self {
+            Self::ResponseFormat => "the JSON schema".to_owned(),
+            other => other.setting().map_or_else(|| other.names()[0].to_owned(), |setting| setting.to_string()),
+        }
+    }
+
+    /// Whether the caller sets it.
+    fn is_set(self, config: &ChatConfig, format: Option<&ResponseFormat>) -> bool {
         let params = &config.params;
         match self {
             Self::Detail => params.detail.is_some(),
@@ -93,38 +102,38 @@ impl Param {
     }
 }
 
-/// What is not sent, or under another name.
+/// The parameters that are sent, and under which name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Adapted {
+pub(super) struct AcceptedParams {
     dropped: BTreeSet<Param>,
-    /// The name that the server asked for.
+    /// The name of the token limit that the server required.
     pub max_tokens_key: Option<&'static str>,
 }
 
-impl Adapted {
+impl AcceptedParams {
     /// Whether a parameter may be sent.
     pub fn takes(&self, param: Param) -> bool {
         !self.dropped.contains(&param)
     }
 
-    /// The names of what was asked for and not sent.
+    /// The names of the parameters that are set but not sent.
     pub fn dropped_names(&self, config: &ChatConfig, format: Option<&ResponseFormat>) -> Vec<String> {
-        let asked = self.dropped.iter().filter(|param| param.is_asked(config, format));
+        let asked = self.dropped.iter().filter(|param| param.is_set(config, format));
         asked.map(|param| param.names()[0].to_owned()).collect()
     }
 }
 
-/// What is known of a model's taste; clones share it.
+/// What is known about a model's parameters. Clones share it.
 #[derive(Clone, Debug)]
 pub(super) struct SupportedParams {
-    adapted: Arc<Mutex<Adapted>>,
+    accepted: Arc<Mutex<AcceptedParams>>,
 }
 
 impl SupportedParams {
-    /// Leaves out what the tables say is not taken.
+    /// Drops the parameters that the tables list as unsupported.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where that was asked for, and nothing may be left out.
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where a dropped parameter is set and `strict_params` is on.
     pub fn new(config: &ChatConfig) -> Result<Self> {
         let has_sampling = config.facts.as_ref().is_none_or(|facts| facts.sampling);
         let is_refused = |param: &Param| {
@@ -134,28 +143,28 @@ impl SupportedParams {
                 || (*param == Param::Seed && config.provider.seed_key.is_empty())
         };
         let dropped: BTreeSet<Param> = Param::ALL.into_iter().filter(is_refused).collect();
-        for param in dropped.iter().filter(|param| param.is_asked(config, None)) {
-            let (option, model) = (param.option().unwrap_or_default(), &config.model);
-            if config.strict_params {
-                let problem = format!("{model} does not take it");
-                return Err(Error::usage(option, problem, format!("leave out {option} or --strict-params")));
+        for param in dropped.iter().filter(|param| param.is_set(config, None)) {
+            let model = &config.model;
+            if let Some(setting) = param.setting().filter(|_| config.strict_params) {
+                let advice = Advice::Unset(setting).or(Advice::Unset(Setting::StrictParams));
+                return Err(Error::setting(setting, format!("{model} does not support it"), advice));
             }
-            tracing::warn!("{option} is left out: {model} does not take it");
+            tracing::warn!("{} is not sent: {model} does not support it", param.label());
         }
-        Ok(Self { adapted: Arc::new(Mutex::new(Adapted { dropped, max_tokens_key: None })) })
+        Ok(Self { accepted: Arc::new(Mutex::new(AcceptedParams { dropped, max_tokens_key: None })) })
     }
 
-    /// What is known now.
-    pub fn now(&self) -> Adapted {
-        self.adapted.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The current knowledge.
+    pub fn current(&self) -> AcceptedParams {
+        self.accepted.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Learns from a refusal of a request that was sent as `sent` says; whether another try is worth it.
+    /// Learns from a refused request that was sent with `sent`. Returns whether to send it again.
     pub fn learn(
         &self,
         config: &ChatConfig,
         format: Option<&ResponseFormat>,
-        sent: &Adapted,
+        sent: &AcceptedParams,
         failure: &RequestError,
     ) -> bool {
         if !is_refusal(failure) || config.strict_params {
@@ -163,21 +172,21 @@ impl SupportedParams {
         }
         let was_sent = |param: &Param| {
             let is_ours = matches!(param, Param::Store | Param::StreamOptions);
-            sent.takes(*param) && (is_ours || param.is_asked(config, format))
+            sent.takes(*param) && (is_ours || param.is_set(config, format))
         };
-        let mut known = self.adapted.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.accepted.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(param) = Param::ALL.into_iter().filter(was_sent).find(|param| is_named(*param, failure)) else {
             return false;
         };
         let uses_old_name = sent.max_tokens_key.is_none() && config.provider.max_tokens_key != NEW_MAX_TOKENS;
         if param == Param::MaxTokens && uses_old_name && failure.problem.contains(NEW_MAX_TOKENS) {
             known.max_tokens_key = Some(NEW_MAX_TOKENS);
-            tracing::info!("{}: calls max_tokens {NEW_MAX_TOKENS}", config.model);
+            tracing::info!("{}: uses {NEW_MAX_TOKENS} for the token limit", config.model);
             return true;
         }
         if known.dropped.insert(param) {
-            let name = param.option().unwrap_or(param.names()[0]);
-            tracing::warn!("{name} is left out: {} does not take it ({})", config.model, failure.problem);
+            let (label, model) = (param.label(), &config.model);
+            tracing::warn!("{label} is no longer sent: {model} does not support it ({})", failure.problem);
         }
         true
     }
@@ -187,8 +196,8 @@ fn is_refusal(failure: &RequestError) -> bool {
     matches!(failure.kind, RequestErrorKind::Status(400 | 422))
 }
 
-/// Whether a refusal is about a parameter: the server names it in a field of its own, or quotes it in a text that says
-/// that it is not taken.
+/// Whether a refusal is about a parameter: the server names it in a separate field, or quotes it in a message that it is
+/// unsupported.
 fn is_named(param: Param, failure: &RequestError) -> bool {
     const WORDS: [&str; 11] = [
         "unsupported",
@@ -234,14 +243,11 @@ mod tests {
     }
 
     fn refusal(status: u16, param: Option<&str>, text: &str) -> RequestError {
-        RequestError {
-            param: param.map(str::to_owned),
-            ..RequestError::new(RequestErrorKind::Status(status), text, "")
-        }
+        RequestError { param: param.map(Into::into), ..RequestError::new(RequestErrorKind::Status(status), text, "") }
     }
 
     #[test]
-    fn what_servers_say_of_a_parameter() {
+    fn refusals_of_several_servers_are_recognized() {
         #[rustfmt::skip]
         let table = [
             (400, Some("temperature"), "Unsupported value", Some(Param::Temperature)),
@@ -254,7 +260,7 @@ mod tests {
             (400, None, "Field 'n': Value must be between 1 <= value <= 1, but got 2", Some(Param::N)),
             (400, None, "temperature: Extra inputs are not permitted", None),
             (400, None, "body: temperature: Extra inputs are not permitted", Some(Param::Temperature)),
-            // Not sent, so that leaving it out helps nothing.
+            // Not sent, so dropping it does not help.
             (400, Some("top_p"), "Unsupported parameter", None),
             (400, Some("messages"), "Invalid 'temperature' of the water in the picture", None),
             (400, None, "the picture 'n' does not decode", None),
@@ -264,49 +270,55 @@ mod tests {
         ];
         for (status, param, text, expected) in table {
             let config = config();
-            let taste = SupportedParams::new(&config).expect("nothing is known of it");
-            let before = taste.now();
-            let is_learnt = taste.learn(&config, None, &before, &refusal(status, param, text));
-            assert_eq!(is_learnt, expected.is_some(), "{status} {param:?} {text}");
+            let supported = SupportedParams::new(&config).expect("an unknown model");
+            let before = supported.current();
+            let has_learnt = supported.learn(&config, None, &before, &refusal(status, param, text));
+            assert_eq!(has_learnt, expected.is_some(), "{status} {param:?} {text}");
             for param in Param::ALL {
                 assert_eq!(
-                    before.takes(param) && !taste.now().takes(param),
+                    before.takes(param) && !supported.current().takes(param),
                     Some(param) == expected,
                     "{text} {param:?}"
                 );
             }
-            let again = taste.learn(&config, None, &taste.now(), &refusal(status, param, text));
+            let again = supported.learn(&config, None, &supported.current(), &refusal(status, param, text));
             assert!(!again, "a parameter is dropped once: {text}");
         }
     }
 
     #[test]
-    fn the_limit_of_tokens_is_renamed_before_it_is_dropped() {
+    fn the_token_limit_is_renamed_before_it_is_dropped() {
         let config = config();
-        let taste = SupportedParams::new(&config).expect("nothing is known of it");
+        let supported = SupportedParams::new(&config).expect("an unknown model");
         let text = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.";
         let refusal = refusal(400, Some("max_tokens"), text);
-        assert!(taste.learn(&config, None, &taste.now(), &refusal));
-        assert_eq!((taste.now().max_tokens_key, taste.now().takes(Param::MaxTokens)), (Some(NEW_MAX_TOKENS), true));
-        assert!(taste.learn(&config, None, &taste.now(), &refusal));
-        assert!(!taste.now().takes(Param::MaxTokens));
-        assert_eq!(taste.now().dropped_names(&config, None), ["max_tokens"]);
+        assert!(supported.learn(&config, None, &supported.current(), &refusal));
+        assert_eq!(
+            (supported.current().max_tokens_key, supported.current().takes(Param::MaxTokens)),
+            (Some(NEW_MAX_TOKENS), true)
+        );
+        assert!(supported.learn(&config, None, &supported.current(), &refusal));
+        assert!(!supported.current().takes(Param::MaxTokens));
+        assert_eq!(supported.current().dropped_names(&config, None), ["max_tokens"]);
     }
 
     #[test]
-    fn what_is_known_is_left_out_before_it_is_sent_or_refused_where_nothing_may_be() {
+    fn unsupported_parameters_are_dropped_or_an_error_in_strict_mode() {
         let providers = super::super::provider::Providers::default();
         let anthropic = providers.get("anthropic").expect("a row").clone();
-        let strange = config();
-        let config = ChatConfig::with_provider(anthropic, strange.server.clone(), "claude-opus-5");
-        let config = ChatConfig { params: strange.params.clone(), ..config };
-        let taste = SupportedParams::new(&config).expect("it may leave things out");
-        assert_eq!(taste.now().dropped_names(&config, None), ["n", "seed", "temperature"]);
+        let unknown = config();
+        let config = ChatConfig::with_provider(anthropic, unknown.server.clone(), "claude-opus-5");
+        let config = ChatConfig { params: unknown.params.clone(), ..config };
+        let supported = SupportedParams::new(&config).expect("parameters may be dropped");
+        assert_eq!(supported.current().dropped_names(&config, None), ["n", "seed", "temperature"]);
         let error =
             SupportedParams::new(&ChatConfig { strict_params: true, ..config }).expect_err("strict").to_string();
-        assert_eq!(error, "--n: claude-opus-5 does not take it; leave out --n or --strict-params");
-        let strict = ChatConfig { strict_params: true, ..strange };
-        let taste = SupportedParams::new(&strict).expect("nothing is known of it");
-        assert!(!taste.learn(&strict, None, &taste.now(), &refusal(400, Some("n"), "no")));
+        assert_eq!(
+            error,
+            "the number of choices: claude-opus-5 does not support it; leave out the number of choices, or leave out strict parameters"
+        );
+        let strict = ChatConfig { strict_params: true, ..unknown };
+        let supported = SupportedParams::new(&strict).expect("an unknown model");
+        assert!(!supported.learn(&strict, None, &supported.current(), &refusal(400, Some("n"), "no")));
     }
 }

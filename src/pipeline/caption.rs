@@ -227,7 +227,7 @@ impl CaptionSummary {
 /// The answer to a question for one frame.
 fn settle(row: &mut CaptionRow, answer: &ChatResponse) {
     row.pay(answer);
-    let Some(one) = answer.alternatives.first() else { return };
+    let Some(one) = answer.choices.first() else { return };
     let text = one.text.trim();
     match &one.finish {
         FinishReason::Refusal => row.error = Some(format!("the model declined: {text}")),

@@ -1,38 +1,38 @@
-//! The messages that ask for captions of single frames.
+//! Builds the messages that ask for captions of single frames.
 
 use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Fence, spoken};
+use super::{Fence, speech};
 use crate::chat::{Message, Part, Role};
 use crate::fs::hex;
 use crate::media::EncodedImage;
 use crate::transcript::Segment;
 
-/// Counts up whenever the wording changes, so that stored captions can be told apart.
-const VERSION: u32 = 1;
+/// The version of the wording; stored captions of different versions are not mixed.
+const VERSION: u32 = 2;
 
 const RULES: &str = "\
-You write captions of single frames of a video. A caption is one or two plain sentences: what is to be seen, who does \
-what where, and texts on the screen that matter, as they are written. Tell what the picture shows, no more: no guesses \
-of names, of what came before or comes after, no opinion, and no words such as \"the image shows\". What is said around \
-that time may stand after the picture: use it to understand, do not retell it.";
+You write captions for single frames of a video. A caption is one or two plain sentences: what is visible, who does what \
+and where, and any important text on the screen, quoted exactly. Describe only what the image shows: no guesses about \
+names or about what came before or after, no opinions, and no phrases such as \"the image shows\". Speech from around that \
+time may follow the image: use it to understand the frame, but do not repeat it.";
 
-const TASK: &str = "Write the caption of the frame.";
-const TASK_FOR_SEVERAL: &str = "Write a caption for each frame, under its id.";
+const TASK: &str = "Write a caption for the frame.";
+const TASK_FOR_SEVERAL: &str = "Write a caption for each frame, under its ID.";
 
-/// What the user wants said differently.
+/// Parts of the prompt that the user replaces.
 #[derive(Clone, Debug, Default)]
 pub struct CaptionPrompt {
-    /// The user's own rules in place of ours; what fenced text is, is told all the same.
+    /// Replaces the rules; the rule about fenced text is always added.
     pub system: Option<String>,
-    /// The user's own task.
+    /// Replaces the task.
     pub task: Option<String>,
 }
 
 impl CaptionPrompt {
-    /// Which wording this is: `1`, and for a user's own wording a part of its SHA-256 behind it, as in `1-0a1b2c3d4e5f`.
+    /// The version of the wording: `2`, and for a user's own wording a part of its SHA-256, as in `2-0a1b2c3d4e5f`.
     #[must_use]
     pub fn version(&self) -> String {
         if self.system.is_none() && self.task.is_none() {
@@ -43,17 +43,17 @@ impl CaptionPrompt {
     }
 }
 
-/// A frame to be captioned, and what is said around its time.
+/// A frame to caption, and the speech around its time.
 #[derive(Clone, Debug)]
 pub struct CaptionFrame {
-    /// The picture.
+    /// The image.
     pub image: EncodedImage,
     /// Segments near its time, in time order.
     pub words: Vec<Segment>,
 }
 
-/// The messages for `frames`, at least one: each is the label `[t=MM:SS.s #id]`, its picture, then what is said around
-/// its time; `id` is its [`frame_idx`](EncodedImage::frame_idx). `fence` is a random number, new for each run.
+/// The messages for `frames`, at least one: each is the label `[t=MM:SS.s #id]`, its image, then the speech around its
+/// time; `id` is its [`frame_idx`](EncodedImage::frame_idx). `fence` is a random number, new for each run.
 #[must_use]
 pub fn build_captions(frames: &[CaptionFrame], prompt: &CaptionPrompt, fence: u32) -> Vec<Message> {
     let fence = Fence::new(fence);
@@ -61,7 +61,7 @@ pub fn build_captions(frames: &[CaptionFrame], prompt: &CaptionPrompt, fence: u3
     for frame in frames {
         parts.push(Part::Text(format!("[t={} #{}]", frame.image.time.label(), frame.image.frame_idx)));
         parts.push(Part::Image(frame.image.clone()));
-        parts.extend(spoken(&frame.words, &fence).map(Part::Text));
+        parts.extend(speech(&frame.words, &fence).map(Part::Text));
     }
     let several = frames.len() > 1;
     let mut task = prompt.task.clone().unwrap_or_else(|| if several { TASK_FOR_SEVERAL } else { TASK }.to_owned());
@@ -69,8 +69,8 @@ pub fn build_captions(frames: &[CaptionFrame], prompt: &CaptionPrompt, fence: u3
         // Writing to a String does not fail.
         let _ = write!(
             task,
-            "\n\nAnswer with JSON alone: {{\"captions\": [{{\"id\": 0, \"caption\": \"…\"}}]}}, one entry for each of the \
-             {} ids.",
+            "\n\nAnswer with JSON only: {{\"captions\": [{{\"id\": 0, \"caption\": \"…\"}}]}}, one entry for each of the {} \
+             IDs.",
             frames.len()
         );
     }

@@ -1,5 +1,5 @@
-//! The messages of a question that is put about each window of a timeline, and the last one, which makes one answer of
-//! theirs. Rules and facts are the same bytes for all windows, so that a provider's cache of prefixes can hit.
+//! Builds the messages that ask about each window of a timeline, and the last ones, which merge the answers. Rules and facts
+//! are the same bytes for all windows, so that a provider can cache them as a prefix.
 
 use super::{Fence, PromptOptions, RULES, facts, messages, parts, task};
 use crate::chat::{Message, Part, Role};
@@ -9,23 +9,23 @@ use crate::time::TimeRange;
 use crate::timeline::{Passage, Timeline};
 
 const MERGE_RULES: &str = "\
-You make one answer about a video or recording out of answers about its parts, one after another in time. Whoever wrote \
-them saw the frames and words of one part each; you see their answers alone.
+You combine answers about consecutive parts of a video or recording into one answer. Each answer was written from the \
+frames and speech of its part; you see only the answers.
 
-- Use nothing but these answers. Keep what they cite, such as (#17, 04:12.5), and their times as they are.
-- Keep to the order of time. Tell once what several parts tell of; where they contradict each other, say so.
-- A part without an answer was not looked at: say so in one sentence, with its times, and do not fill it in.";
+- Use only these answers. Keep their citations, such as (#17, 04:12.5), and their times unchanged.
+- Keep the order of time. State once what several answers state. If answers contradict each other, say so.
+- A part without an answer was not analyzed: say so in one sentence, with its times, and do not guess what it contains.";
 
-/// Which of the windows a request is about.
+/// The position of a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// Its number, from 1.
+    /// The number of the window, from 1.
     pub number: usize,
-    /// How many windows there are, at least 2.
+    /// The number of windows, at least 2.
     pub n_windows: usize,
 }
 
-/// What was answered about one part of a file.
+/// The answer about one part of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartAnswer {
     /// The part.
@@ -34,7 +34,7 @@ pub struct PartAnswer {
     pub text: Option<String>,
 }
 
-/// The messages that put the task about one window; see [`build`](super::build).
+/// The messages with the task about one window; see [`build`](super::build).
 #[must_use]
 pub fn build_window(
     whole: &Timeline,
@@ -47,8 +47,8 @@ pub fn build_window(
     let fence = Fence::new(fence);
     let mut shown = vec![Part::Text(facts(whole, media, options, &fence, Some(place.n_windows)))];
     shown.push(Part::Text(format!(
-        "This is part {} of {}: {} to {}. What follows is of this part alone. The other parts are asked for by \
-         themselves, and one answer is made of all afterwards: answer for this part.",
+        "This is part {} of {}: {} to {}. The frames and speech below are from this part only. The other parts are sent \
+         separately, and the answers are combined later: answer for this part.",
         place.number,
         place.n_windows,
         window.range.start.label(),
@@ -65,7 +65,7 @@ pub fn build_passage(passage: Passage<'_>, fence: u32) -> Vec<Part> {
     parts(passage, &Fence::new(fence))
 }
 
-/// The messages that make one answer of the answers about consecutive parts: text alone.
+/// The messages that merge the answers about consecutive parts: text only.
 #[must_use]
 pub fn build_merge(
     whole: &Timeline,
@@ -78,7 +78,7 @@ pub fn build_merge(
     let mut shown = vec![Part::Text(facts(whole, media, options, &fence, Some(answers.len())))];
     shown.extend(answers.iter().map(|answer| Part::Text(part_answer(answer, &fence))));
     shown.push(Part::Text(format!(
-        "About each part this was asked:\n\n{}\n\nAnswer it for all parts together, out of the answers above.",
+        "The task for each part was:\n\n{}\n\nDo this task for the whole file, using the answers above.",
         task(whole, options)
     )));
     let rules = match &options.system {
@@ -88,7 +88,7 @@ pub fn build_merge(
     messages(&rules, &fence, shown)
 }
 
-/// What one answer takes in [`build_merge`].
+/// One answer as [`build_merge`] sends it: for estimating its size.
 #[must_use]
 pub fn build_part_answer(answer: &PartAnswer, fence: u32) -> Message {
     Message { role: Role::User, parts: vec![Part::Text(part_answer(answer, &Fence::new(fence)))] }
@@ -98,7 +98,7 @@ fn part_answer(answer: &PartAnswer, fence: &Fence) -> String {
     let label = format!("[{} to {}]", answer.range.start.label(), answer.range.end.label());
     match &answer.text {
         None => format!("{label} no answer"),
-        // An answer may quote the file's own text.
+        // An answer may quote text from the file.
         Some(text) => {
             let lines: Vec<String> = clean_text(text).lines().map(|line| fence.line(line)).collect();
             format!("{label}\n{}", fence.wrap(&format!("\n{}\n", lines.join("\n").trim())))

@@ -350,13 +350,13 @@ impl Report {
             let why = self.no_answer_because.as_deref().unwrap_or("the model returned none");
             return is_missing.then(|| Missing::new("the answer", why)).into_iter().collect();
         };
-        let is_only = answer.alternatives.len() == 1;
+        let is_only = answer.choices.len() == 1;
         let gap = |(at, alternative): (usize, &Choice)| {
             let (what, why) = shortfall(&alternative.finish)?;
             let which = if is_only { "the answer".to_owned() } else { format!("alternative {}", at + 1) };
             Some(Missing::new(format!("{what} {which}"), why))
         };
-        answer.alternatives.iter().enumerate().filter_map(gap).collect()
+        answer.choices.iter().enumerate().filter_map(gap).collect()
     }
 }
 

@@ -161,7 +161,7 @@ fn transcriber(source: &TranscriptSource) -> String {
 }
 
 fn summary(out: &mut String, answer: &ChatResponse) {
-    match answer.alternatives.as_slice() {
+    match answer.choices.as_slice() {
         [] => {}
         [only] => {
             put!(out, "\n## Summary\n");

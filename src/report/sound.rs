@@ -101,7 +101,7 @@ impl SoundReport {
     /// Puts a language model's answer in the place of the built-in description, or, where it gave none, tells why.
     pub fn answered(&mut self, model: ModelDescription, answer: Result<ChatResponse>, heard: Option<TimeRange>) {
         let told = answer.map_err(|error| error.to_string()).and_then(|answer| {
-            let alternative = answer.alternatives.into_iter().next();
+            let alternative = answer.choices.into_iter().next();
             let text = alternative.as_ref().map(|a| clean_text(&a.text)).unwrap_or_default();
             match alternative.map(|a| a.finish) {
                 _ if text.trim().is_empty() => Err("it answered nothing".to_owned()),

@@ -56,7 +56,7 @@ impl WindowReport {
         match outcome {
             Err(why) => report.no_answer_because = Some(why),
             Ok(answer) => {
-                let first = answer.alternatives.first();
+                let first = answer.choices.first();
                 let text = first.map(|first| first.text.trim().to_owned()).unwrap_or_default();
                 report.finish = first.map(|first| first.finish.clone());
                 report.n_attempts = answer.n_attempts;

@@ -14,6 +14,8 @@ use vidgist::source::Source;
 use vidgist::time::Timestamp;
 use vidgist::{Error, ErrorKind, Result};
 
+use crate::support;
+
 const RATE: u32 = 44_100;
 
 /// The burst's first and last sample, seconds.
@@ -378,11 +380,7 @@ fn cut_and_bent_files_end_in_words() {
 
 #[test]
 fn real_recordings_have_the_length_that_ffmpeg_found() {
-    let media = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/media");
-    if !media.exists() {
-        println!("skipped: no real clips in {}", media.display());
-        return;
-    }
+    let Some(media) = support::shared("media") else { return };
     for name in
         ["speech/jfk/jfk.flac", "speech/uberi/english.wav", "speech/sonnet/p001.mp3", "androidx/bear_vorbis.ogg"]
     {

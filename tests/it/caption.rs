@@ -73,7 +73,7 @@ fn every_frame_of_every_file_is_captioned_in_order() {
     for row in &captioned {
         is_right(row);
         assert_eq!(row["model"], CHAT_MODEL);
-        assert_eq!(row["prompt_version"], "1");
+        assert_eq!(row["prompt_version"], "2");
         assert!(row["usage"]["prompt_tokens"].as_u64().is_some_and(|n| n > 0), "{row}");
         assert_eq!(row["image_sha256"].as_str().map(str::len), Some(64));
     }
@@ -105,7 +105,7 @@ fn several_frames_share_a_request_and_what_was_left_out_is_asked_alone() {
     // A group of one frame has nothing to leave out.
     let n_groups = whole.len() / 4 + usize::from(whole.len() % 4 > 1);
     assert_eq!(fake_server.chats().len(), n_requests + n_groups);
-    assert!(patched[0]["prompt_version"].as_str().is_some_and(|version| version.starts_with("1-")), "{}", patched[0]);
+    assert!(patched[0]["prompt_version"].as_str().is_some_and(|version| version.starts_with("2-")), "{}", patched[0]);
     assert_eq!(fake_server.refusals(), Vec::<String>::new());
 }
 

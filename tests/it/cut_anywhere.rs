@@ -1,37 +1,40 @@
-//! Every broken fixture, and every sound one cut at 50 lengths, ends in one clear line of error or in a result that
-//! says what is missing: never in a panic, a hang, or an empty success. The command itself is run.
+//! Every broken fixture, and every intact one cut at up to 50 lengths, ends in one clear error or in a result that says
+//! what is missing: never in a panic, a hang, or an empty success. The cuts are read by the library in this process; the
+//! command is started on every broken file and on one cut file of each container.
 
-use std::io::{self, Read};
+use std::collections::BTreeMap;
+use std::io;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::mpsc;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::{Command, Output, Stdio};
+use std::sync::Mutex;
+use std::time::Duration;
 
 use serde_json::Value;
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+use vidgist::engine::{Config, Engine, Outcome, Secrets};
+use vidgist::job::{Job, SamplingOptions, SummarizeJob, Task};
+use vidgist::{ErrorKind, report};
 
-// What the command promises, in one place.
-const ARGS: [&str; 5] = ["summarize", "--format", "json", "--max-frames", "4"];
+const MAX_FRAMES: usize = 4;
 const ERROR_PREFIX: &str = "error: ";
-const STATUS: &str = "status";
 const COMPLETE: &str = "complete";
 const PARTIAL: &str = "partial";
-const MISSING: &str = "missing";
-/// A result that has none of these says nothing.
+/// A result that has none of these is empty.
 const CONTENTS: [&str; 2] = ["frames", "transcript"];
 
-/// A run takes well under a second; this is for two busy cores, and far below forever.
+/// A run takes well under a second; this leaves room for two busy cores.
 const TIME_LIMIT: Duration = Duration::from_secs(20);
-/// Address space: the libraries and the threads' stacks take 1 to 2 GB of it, an allocation as large as a lying header
+/// Address space: the libraries and the threads' stacks take 1 to 2 GB of it. An allocation as large as a lying header
 /// asks for takes more than this.
-const MEMORY_LIMIT_KIB: u32 = 6_000_000;
+const MEMORY_LIMIT_KIB: u64 = 6_000_000;
 
-/// One of each kind is cut at 50 lengths, its like at few; with `VIDGIST_SOAK=1` all are cut at 50.
+/// One of each kind is cut at 50 lengths, similar ones at few; with `VIDGIST_SOAK=1` all are cut at 50.
 const FULL: usize = 50;
 const FEW: usize = 6;
 
-/// Extensions of containers that do not say how long they are: cut, they may pass for whole.
+/// Extensions of containers that do not store their length: cut, they may pass for whole.
 const OPEN_ENDED: [&str; 8] = ["flv", "gif", "mp3", "mpg", "ogg", "ogv", "opus", "ts"];
 const PICTURES: [&str; 5] = ["bmp", "jpg", "png", "tiff", "webp"];
 
@@ -145,13 +148,13 @@ cuts! {
 }
 
 #[test]
-fn no_sound_fixture_is_left_out() {
+fn every_intact_fixture_is_cut() {
     let truth = truth();
     let names: Vec<&String> = truth["good"].as_object().expect("an object").keys().collect();
     for name in &names {
         assert!(CUT.contains(&name.as_str()), "{name} has no line in cuts!");
     }
-    assert_eq!(names.len(), CUT.len(), "cuts! names files that are not there");
+    assert_eq!(names.len(), CUT.len(), "cuts! names files that do not exist");
 }
 
 #[test]
@@ -162,8 +165,7 @@ fn broken_files_end_as_they_should() {
     for (name, file) in truth["broken"].as_object().expect("an object") {
         let outcomes: Vec<&str> =
             file["outcomes"].as_array().expect("a list").iter().filter_map(Value::as_str).collect();
-        let verdict = run(&fixtures().join("broken").join(name), home.path()).and_then(|run| judge(name, &run));
-        match verdict {
+        match run_command(&fixtures().join("broken").join(name), home.path()) {
             Ok(outcome) if outcomes.contains(&outcome) => {}
             Ok(outcome) => faults.push(format!("{name} ({}): {outcome}, not {}", file["why"], outcomes.join(" or "))),
             Err(fault) => faults.push(format!("{name} ({}): {fault}", file["why"])),
@@ -173,7 +175,25 @@ fn broken_files_end_as_they_should() {
 }
 
 #[test]
-fn a_playlist_in_disguise_asks_no_server() {
+fn the_command_reports_a_cut_file_of_each_container() {
+    let home = tempfile::tempdir().expect("a folder");
+    let by_extension: BTreeMap<&str, &str> = CUT.iter().map(|name| (extension(name), *name)).collect();
+    let mut faults = Vec::new();
+    for name in by_extension.into_values() {
+        let whole = std::fs::read(fixtures().join(name)).expect("it is committed");
+        let file = home.path().join(name);
+        std::fs::write(&file, &whole[..whole.len() / 2]).expect("written");
+        match run_command(&file, home.path()) {
+            Ok(COMPLETE) if !may_pass_for_whole(name, &file) => faults.push(format!("{name}: it passes for whole")),
+            Ok(_) => {}
+            Err(fault) => faults.push(format!("{name}: {fault}")),
+        }
+    }
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+}
+
+#[test]
+fn a_playlist_in_disguise_contacts_no_server() {
     let home = tempfile::tempdir().expect("a folder");
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.set_nonblocking(true).expect("a socket");
@@ -184,24 +204,24 @@ fn a_playlist_in_disguise_asks_no_server() {
     ] {
         let file = home.path().join(name);
         std::fs::write(&file, text).expect("written");
-        let outcome = run(&file, home.path()).and_then(|run| judge(name, &run));
-        assert_eq!(outcome, Ok("error"), "{name}");
+        assert_eq!(run_command(&file, home.path()), Ok("error"), "{name}");
         let visit = listener.accept().map_err(|error| error.kind());
-        assert!(matches!(visit, Err(io::ErrorKind::WouldBlock)), "{name}: the server was asked");
+        assert!(matches!(visit, Err(io::ErrorKind::WouldBlock)), "{name}: the server was contacted");
     }
 }
 
-/// Cuts a sound fixture at `n_cuts` lengths, the last one byte short.
+/// Cuts an intact fixture at `n_cuts` lengths, the last one byte short.
 fn cut(name: &str, n_cuts: usize) {
     let n_cuts = if std::env::var_os("VIDGIST_SOAK").is_some() { FULL } else { n_cuts };
     let whole = std::fs::read(fixtures().join(name)).expect("it is committed");
     let home = tempfile::tempdir().expect("a folder");
     let file = home.path().join(name);
     let mut faults = Vec::new();
+    let library = Library::new();
     for i in 1..=n_cuts {
         let length = if i == n_cuts { whole.len() - 1 } else { i * whole.len() / n_cuts };
         std::fs::write(&file, &whole[..length]).expect("written");
-        match run(&file, home.path()).and_then(|run| judge(name, &run)) {
+        match library.summarize(&file) {
             Ok(COMPLETE) if !may_pass_for_whole(name, &file) => {
                 faults.push(format!("{length} bytes: it passes for whole"));
             }
@@ -213,16 +233,20 @@ fn cut(name: &str, n_cuts: usize) {
             break;
         }
     }
+    library.runtime.shutdown_background();
     assert!(faults.is_empty(), "{name}, {} bytes whole:\n{}", whole.len(), faults.join("\n"));
 }
 
-/// Whether a cut file tells nobody that something is missing, or nothing is: only an index behind the last packet.
+fn extension(name: &str) -> &str {
+    name.rsplit('.').next().unwrap_or_default()
+}
+
+/// Whether a cut file does not show that something is missing, or nothing is: only an index behind the last packet.
 fn may_pass_for_whole(name: &str, file: &Path) -> bool {
-    let extension = name.rsplit('.').next().unwrap_or_default();
-    if OPEN_ENDED.contains(&extension) {
+    if OPEN_ENDED.contains(&extension(name)) {
         return true;
     }
-    if PICTURES.contains(&extension) {
+    if PICTURES.contains(&extension(name)) {
         let output = output_of("ffmpeg", &["-nostdin", "-v", "error", "-i"], file, &["-f", "null", "-"]);
         return output.status.success() && output.stderr.is_empty();
     }
@@ -231,96 +255,107 @@ fn may_pass_for_whole(name: &str, file: &Path) -> bool {
     packets(file) == packets(&fixtures().join(name))
 }
 
-fn output_of(program: &str, before: &[&str], file: &Path, after: &[&str]) -> std::process::Output {
+fn output_of(program: &str, before: &[&str], file: &Path, after: &[&str]) -> Output {
     Command::new(program).args(before).arg(file).args(after).output().expect("scripts/setup installs it")
 }
 
-/// How a run ended; an Err says what is wrong with that.
-fn judge(name: &str, run: &Run) -> Result<&'static str, String> {
-    let Run { code, stdout, stderr } = run;
+/// The library in this process, whose memory is limited.
+struct Library {
+    runtime: Runtime,
+    engine: Engine,
+}
+
+/// Panics of all threads, also of those that the library catches.
+static PANICS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+impl Library {
+    fn new() -> Self {
+        let limit = format!("--as={}", MEMORY_LIMIT_KIB * 1024);
+        let status = Command::new("prlimit").args([&limit, "--pid", &std::process::id().to_string()]).status();
+        assert!(status.expect("util-linux is installed").success());
+        std::panic::set_hook(Box::new(|panic| {
+            eprintln!("{panic}");
+            PANICS.lock().expect("no panic while it is held").push(panic.to_string());
+        }));
+        Self { runtime: Runtime::new().expect("threads"), engine: Engine::new(Config::default(), Secrets::default()) }
+    }
+
+    /// How a summary of a file ends; an Err says what is wrong with that.
+    fn summarize(&self, file: &Path) -> Result<&'static str, String> {
+        let sampling = SamplingOptions { max_frames: Some(MAX_FRAMES), ..SamplingOptions::default() };
+        let input = file.to_string_lossy().into_owned();
+        let job = Job::new(Task::Summarize(SummarizeJob { input, sampling, ..SummarizeJob::default() }));
+        let outcome = self.runtime.block_on(async {
+            tokio::time::timeout(TIME_LIMIT, self.engine.run(job, CancellationToken::new()).finish()).await
+        });
+        let outcome = outcome.map_err(|_| format!("still running after {} s", TIME_LIMIT.as_secs()))?;
+        let panics = std::mem::take(&mut *PANICS.lock().expect("no panic while it is held"));
+        match outcome {
+            _ if !panics.is_empty() => Err(panics.join("\n")),
+            Err(error) if error.kind == ErrorKind::Internal => Err(error.to_string()),
+            Err(error) => judge_error(file, &error.to_string()),
+            Ok(Outcome::Report(found)) => {
+                let is_complete = found.status() == report::Status::Complete;
+                let text = report::render(&found, report::Format::Json).map_err(|error| error.to_string())?;
+                judge_report(&text, is_complete)
+            }
+            Ok(other) => Err(format!("no report: {other:?}")),
+        }
+    }
+}
+
+/// How the command on a file ends; an Err says what is wrong with that.
+fn run_command(file: &Path, home: &Path) -> Result<&'static str, String> {
+    let limited = format!("ulimit -v {MEMORY_LIMIT_KIB} && exec \"$@\"");
+    let output = Command::new("timeout")
+        .args(["--kill-after=1", &TIME_LIMIT.as_secs().to_string()])
+        .args(["sh", "-c", &limited, "sh", env!("CARGO_BIN_EXE_vidgist")])
+        .args(["summarize", "--format", "json", "--max-frames", &MAX_FRAMES.to_string()])
+        .arg(file)
+        // Neither the key nor the configuration of the user who runs the tests.
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", home)
+        .stdin(Stdio::null())
+        .output()
+        .expect("coreutils are installed");
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     if stderr.contains("panicked at") {
         return Err(format!("a panic: {stderr}"));
     }
-    match code {
-        Some(2) => {
-            let line = stderr.trim_end();
-            let clear =
-                line.starts_with(ERROR_PREFIX) && line.contains(name) && line.len() < 500 && !line.contains('\n');
-            let silent = stdout.is_empty();
-            if clear && silent {
-                Ok("error")
-            } else {
-                Err(format!("no clear line of error: {stderr:?}, stdout {stdout:?}"))
-            }
-        }
-        Some(code @ (0 | 1)) => {
-            let result: Value =
-                serde_json::from_str(stdout).map_err(|error| format!("exit {code}, no JSON: {error}"))?;
-            let missing = result[MISSING].as_array().is_some_and(|reasons| !reasons.is_empty());
-            let filled = |key: &&str| match &result[*key] {
-                Value::Array(items) => !items.is_empty(),
-                Value::Object(members) => !members.is_empty(),
-                _ => false,
-            };
-            match (code, result[STATUS].as_str()) {
-                (1, Some(PARTIAL)) if missing => Ok(PARTIAL),
-                (0, Some(COMPLETE)) if CONTENTS.iter().any(filled) => Ok(COMPLETE),
-                (0, Some(COMPLETE)) => Err("an empty success".into()),
-                (_, status) => Err(format!("exit {code}, status {status:?}, missing: {}", result[MISSING])),
-            }
-        }
+    match output.status.code() {
+        Some(2) => match stderr.trim_end().strip_prefix(ERROR_PREFIX) {
+            Some(line) if stdout.is_empty() => judge_error(file, line),
+            _ => Err(format!("no error: {stderr:?}, stdout {stdout:?}")),
+        },
+        Some(code @ (0 | 1)) => judge_report(&stdout, code == 0),
+        Some(124 | 137) => Err(format!("still running after {} s", TIME_LIMIT.as_secs())),
         Some(code) => Err(format!("exit {code}: {stderr}")),
         None => Err(format!("killed by a signal: {stderr}")),
     }
 }
 
-struct Run {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
+/// An error is one short line that names the file.
+fn judge_error(file: &Path, line: &str) -> Result<&'static str, String> {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let is_clear = line.contains(&*name) && line.len() < 500 && !line.contains('\n');
+    if is_clear { Ok("error") } else { Err(format!("no clear error: {line:?}")) }
 }
 
-/// Runs the command on a file; an Err tells of a run that did not end.
-fn run(file: &Path, home: &Path) -> Result<Run, String> {
-    let limited = format!("ulimit -v {MEMORY_LIMIT_KIB} && exec \"$@\"");
-    let mut child = Command::new("sh")
-        .args(["-c", &limited, "sh", env!("CARGO_BIN_EXE_vidgist")])
-        .args(ARGS)
-        .arg(file)
-        // Neither the key nor the configuration of whoever runs the tests.
-        .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-        .env("HOME", home)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("sh starts");
-    let deadline = Instant::now() + TIME_LIMIT;
-    let stdout = collect(child.stdout.take().expect("piped"));
-    let stderr = collect(child.stderr.take().expect("piped"));
-    let mut text = |pipe: mpsc::Receiver<String>| {
-        pipe.recv_timeout(deadline.saturating_duration_since(Instant::now())).map_err(|_| {
-            // It may have ended between the two.
-            let _ = child.kill();
-            format!("still running after {} s", TIME_LIMIT.as_secs())
-        })
+/// A complete report has contents, a partial one says what is missing.
+fn judge_report(json: &str, is_complete: bool) -> Result<&'static str, String> {
+    let report: Value = serde_json::from_str(json).map_err(|error| format!("no JSON: {error}"))?;
+    let is_filled = |key: &str| match &report[key] {
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(members) => !members.is_empty(),
+        _ => false,
     };
-    let said = text(stdout).and_then(|stdout| Ok((stdout, text(stderr)?)));
-    let status = child.wait().expect("it has closed its output or was killed");
-    said.map(|(stdout, stderr)| Run { code: status.code(), stdout, stderr })
-}
-
-/// Reads a pipe to its end on a thread of its own, so that a full pipe never stops the command.
-fn collect(mut pipe: impl Read + Send + 'static) -> mpsc::Receiver<String> {
-    let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || {
-        let mut bytes = Vec::new();
-        // A pipe that breaks has told what it had.
-        let _ = pipe.read_to_end(&mut bytes);
-        sender.send(String::from_utf8_lossy(&bytes).into_owned())
-    });
-    receiver
+    match (is_complete, report["status"].as_str()) {
+        (false, Some(PARTIAL)) if is_filled("missing") => Ok(PARTIAL),
+        (true, Some(COMPLETE)) if CONTENTS.into_iter().any(is_filled) => Ok(COMPLETE),
+        (true, Some(COMPLETE)) => Err("an empty success".into()),
+        (_, status) => Err(format!("complete {is_complete}, status {status:?}, missing: {}", report["missing"])),
+    }
 }
 
 fn fixtures() -> PathBuf {

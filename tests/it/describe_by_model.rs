@@ -64,7 +64,7 @@ fn the_whole_prompt() {
     assert_eq!(text, expected, "the prompt changed: tests/it/snapshots/sound_prompt.txt");
     let deaf = SoundEvidence { transcript: None, heard: None, ..evidence };
     let text = shown(&build_sound(&deaf, FENCE));
-    assert!(text.contains("do not guess it.\n- the sound itself: not attached."), "{text}");
+    assert!(text.contains("do not guess.\n- sound: not attached."), "{text}");
 }
 
 #[test]
@@ -104,7 +104,7 @@ async fn figures_and_words_are_told_and_the_answer_is_the_description() {
     let chats = fake_server.chats();
     assert_eq!(chats.len(), 1);
     let told = chats[0].texts.join("\n");
-    for part in ["integrated loudness (EBU R128): -", "what sounds when: 00:00.0 to ", "not attached"] {
+    for part in ["integrated loudness (EBU R128): -", "kinds of sound: 00:00.0 to ", "not attached"] {
         assert!(told.contains(part), "{part}: {told}");
     }
     assert!(told.contains("\n[00:00.3] A red square slides"), "the words of the subtitles: {told}");

@@ -1,7 +1,7 @@
 //! The built-in model on a real reading and on a talk made up for it.
 
+use crate::support;
 use crate::support::sample;
-use std::path::Path;
 
 use vidgist::chat::FinishReason;
 use vidgist::digest::{description, digest, respond};
@@ -89,18 +89,15 @@ fn it_names_itself_and_sends_nothing() {
     let timeline = sample::timeline();
     assert!(!description().is_language_model && description().endpoint.is_none());
     let answer = respond(&timeline);
-    assert_eq!((answer.alternatives.len(), answer.n_attempts), (1, 0));
-    assert_eq!((&answer.alternatives[0].finish, answer.usage), (&FinishReason::Stop, None));
-    assert_eq!(answer.alternatives[0].text, digest(&timeline));
+    assert_eq!((answer.choices.len(), answer.n_attempts), (1, 0));
+    assert_eq!((&answer.choices[0].finish, answer.usage), (&FinishReason::Stop, None));
+    assert_eq!(answer.choices[0].text, digest(&timeline));
 }
 
 #[test]
 fn a_sonnet_is_told_by_its_own_lines() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/media/speech/sonnet/sonnet001.srt");
-    let Ok(srt) = std::fs::read_to_string(&path) else {
-        println!("skipped: {} is not there", path.display());
-        return;
-    };
+    let Some(path) = support::shared("media/speech/sonnet/sonnet001.srt") else { return };
+    let srt = std::fs::read_to_string(path).expect("UTF-8");
     let time = |text: &str| text.replace(',', ".").parse::<Timestamp>().expect("a time");
     let segments: Vec<Segment> = srt
         .replace('\r', "")

@@ -117,7 +117,7 @@ async fn tell(fake_server: &FakeServer, job: Summarize) -> (Report, Chat) {
     let chat = chats.pop().expect("a chat");
     assert_eq!(n_frames, chat.pictures.len());
     let answer = report.answer.as_ref().expect("an answer");
-    assert_eq!(answer.alternatives[0].text, chat.evidence().to_string());
+    assert_eq!(answer.choices[0].text, chat.evidence().to_string());
     (report, chat)
 }
 
@@ -320,7 +320,7 @@ async fn a_live_answer_is_told_piece_by_piece_and_begun_anew_where_it_broke() {
     let report = run.finish().await.expect("a report");
     let answer = report.answer.as_ref().expect("an answer");
     assert_eq!((n_restarts, answer.n_attempts), (1, 2));
-    assert_eq!(text, answer.alternatives[0].text);
+    assert_eq!(text, answer.choices[0].text);
     // More than the queue of events holds: none is lost while a reader is slow.
     assert!(n_pieces > 64, "{n_pieces}");
     assert_eq!(fake_server.refusals(), [""; 0]);

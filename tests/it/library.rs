@@ -42,7 +42,7 @@ async fn a_summary_by_a_vision_model() -> vidgist::Result<()> {
         .run()
         .await?;
     assert_eq!(report.frames.len(), 4);
-    assert!(report.answer.expect("an answer").alternatives[0].text.contains("00:05"));
+    assert!(report.answer.expect("an answer").choices[0].text.contains("00:05"));
     Ok(())
 }
 

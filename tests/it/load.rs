@@ -123,26 +123,15 @@ async fn as_many_at_a_time_as_the_server_bears() {
 
 #[tokio::test]
 async fn what_the_server_says_is_left_is_heeded() {
-    const LEFT: &[(&str, &str)] = &[
-        ("x-ratelimit-limit-requests", "100"),
-        ("x-ratelimit-remaining-requests", "0"),
-        ("x-ratelimit-reset-requests", "200ms"),
-    ];
+    const LEFT: &[(&str, &str)] = &[("x-ratelimit-remaining-requests", "0"), ("x-ratelimit-reset-requests", "200ms")];
     let ((listener, address), seen) = (listen().await, Arc::new(Seen::default()));
-    // One hundred come back in 200 ms: one in two milliseconds; without a limit, all of them at the end.
-    tokio::spawn(serve(listener, Duration::ZERO, 9, &LEFT[1..], Arc::clone(&seen)));
+    // None are left, and without a limit all come back at the end of the 200 ms: each request but the first waits for that.
+    tokio::spawn(serve(listener, Duration::ZERO, 9, LEFT, seen));
     let begun = Instant::now();
     let config = server(&format!("http://{address}"));
     let config = ServerConfig { load: RequestLimits { concurrency: 1, ..RequestLimits::default() }, ..config };
-    assert!(ask_many(&model(config.clone()), 5).await.iter().all(Result::is_ok));
-    assert!(begun.elapsed() >= Duration::from_millis(800), "{:?}", begun.elapsed());
-
-    let (listener, address) = listen().await;
-    tokio::spawn(serve(listener, Duration::ZERO, 9, LEFT, seen));
-    let begun = Instant::now();
-    let config = ServerConfig { base_url: server(&format!("http://{address}")).base_url, ..config };
     assert!(ask_many(&model(config), 5).await.iter().all(Result::is_ok));
-    assert!(begun.elapsed() < Duration::from_millis(700), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() >= Duration::from_millis(800), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]
@@ -173,12 +162,10 @@ async fn a_dead_server_is_not_hammered() {
         }
     });
     let load = RequestLimits { outage_wait: Duration::from_millis(400), ..RequestLimits::default() };
-    let begun = Instant::now();
     let told = ask_many(&model(ServerConfig { load, ..server(&format!("http://{address}")) }), 200).await;
     assert!(told.iter().all(|one| one.as_ref().is_err_and(|text| text.contains("connection broke"))), "{told:?}");
-    assert!(told.iter().any(|one| one.as_ref().is_err_and(|text| text.contains("failures in a row"))), "{told:?}");
+    assert!(told.iter().any(|one| one.as_ref().is_err_and(|text| text.contains("consecutive failures"))), "{told:?}");
     // Five failures, those that were under way with them, and one probe.
     let n_calls = seen.n_calls.load(Ordering::Relaxed);
     assert!((6..=12).contains(&n_calls), "{n_calls} calls for 200 questions");
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
 }

@@ -5,7 +5,6 @@ mod audio;
 mod audio_pairs;
 mod batch;
 mod caption;
-mod client_speed;
 mod colors;
 mod command;
 mod cut_anywhere;

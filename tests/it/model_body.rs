@@ -190,6 +190,7 @@ async fn a_dead_server_is_tried_again_and_named() {
     // Bound, and closed at once: nobody listens there now.
     let address = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
     let told = ask(config(&format!("http://{address}")), &user(vec![Part::Text("a".into())])).await;
-    let expected = "cannot connect: connection refused (tried 5 times); check that the server runs, and --base-url";
+    let expected =
+        "cannot connect: connection refused (tried 5 times); check that the server is running, or check the base URL";
     assert_eq!(told.expect_err("nobody there").to_string(), format!("{address}: {expected}"));
 }

@@ -101,11 +101,11 @@ async fn a_request_without_wishes_is_exactly_this() {
     assert_eq!(String::from_utf8_lossy(&seen[0].body), expected);
     assert_eq!(seen[0].header("authorization"), Some("Bearer sk-canary-7f3a9b2c1d"));
     assert_eq!(seen[0].header("content-length"), Some(expected.len().to_string().as_str()));
-    assert_eq!((answer.n_attempts, answer.alternatives.len()), (1, 1));
-    assert_eq!(answer.alternatives[0].finish, FinishReason::Stop);
+    assert_eq!((answer.n_attempts, answer.choices.len()), (1, 1));
+    assert_eq!(answer.choices[0].finish, FinishReason::Stop);
     assert_eq!(answer.model.as_deref(), Some(CHAT_MODEL));
     assert_eq!(answer.usage.and_then(|usage| usage.prompt_tokens), Some(expected.len().div_ceil(4) as u64));
-    let told: Value = serde_json::from_str(&answer.alternatives[0].text).expect("JSON");
+    let told: Value = serde_json::from_str(&answer.choices[0].text).expect("JSON");
     let marks: Vec<&Value> = told["pictures"].as_array().expect("pictures").iter().map(|p| &p["mark"]).collect();
     assert_eq!(marks, [&Value::from(7), &Value::from(7), &Value::Null]);
 }
@@ -131,7 +131,7 @@ async fn each_parameter_is_sent_where_it_is_set_and_only_there() {
         set(&mut one.params);
         set(&mut all.params);
         let n_wanted = one.params.n.unwrap_or(1) as usize;
-        assert_eq!(ask(one).await.expect(expected).alternatives.len(), n_wanted, "{expected}");
+        assert_eq!(ask(one).await.expect(expected).choices.len(), n_wanted, "{expected}");
         let sent = String::from_utf8(fake_server.seen()[at + 1].body.clone()).expect("UTF-8");
         assert_eq!(sent, format!("{}{expected}", plain.strip_suffix('}').expect("an object")));
     }
@@ -173,14 +173,14 @@ fn outcomes() -> Vec<Outcome> {
         thrice(Fault::ResetBefore, "the connection broke"),
         thrice(Fault::ResetMidReply, "the connection broke"),
         thrice(Fault::TooShort, "the connection broke"),
-        thrice(Fault::CutJson, "is not whole JSON"),
-        final_one(Fault::RateLimit("121"), Err("asks to wait 121 s")),
+        thrice(Fault::CutJson, "is not complete JSON"),
+        final_one(Fault::RateLimit("121"), Err("requests a wait of 121 s")),
         final_one(Fault::Quota, Err("the account has no credit")),
         final_one(Fault::Status(400), Err("400 Bad Request")),
         final_one(Fault::Status(403), Err("403 Forbidden")),
-        final_one(Fault::Html(200), Err("answered a web page, not JSON")),
+        final_one(Fault::Html(200), Err("the reply is a web page, not JSON")),
         final_one(Fault::NoChoices, Err("`choices` is empty")),
-        final_one(Fault::LengthEmpty, Err("raise --max-tokens")),
+        final_one(Fault::LengthEmpty, Err("raise the token limit of an answer")),
         final_one(Fault::NullContent, Err("the answer is empty")),
         final_one(Fault::Refusal, Ok("I cannot.")),
         final_one(Fault::ContentFilter, Ok("")),
@@ -197,7 +197,7 @@ async fn every_fault_has_its_outcome() {
         let answered = ask(config(server(&fake_server, Some(KEY)))).await;
         match (&answered, result) {
             (Ok(answer), Ok(word)) => {
-                assert!(answer.alternatives[0].text.contains(word), "{faults:?}: {answer:?}");
+                assert!(answer.choices[0].text.contains(word), "{faults:?}: {answer:?}");
                 assert_eq!(answer.n_attempts as usize, n_attempts, "{faults:?}");
             }
             (Err(error @ Error { kind: ErrorKind::Service, .. }), Err(word)) => {
@@ -215,7 +215,7 @@ async fn every_fault_has_its_outcome() {
                 Fault::ContentFilter => FinishReason::ContentFilter,
                 _ => FinishReason::Stop,
             };
-            assert_eq!(answer.alternatives[0].finish, expected, "{faults:?}");
+            assert_eq!(answer.choices[0].finish, expected, "{faults:?}");
         }
     }
 }
@@ -230,7 +230,7 @@ async fn a_drip_that_outlasts_the_try_is_a_timeout() {
     fake_server.fail_with([Fault::SlowDrip(Duration::from_millis(20))]);
     let hasty = ServerConfig { timeout, max_retries: 0, ..server(&fake_server, None) };
     let error = ask(config(hasty)).await.expect_err("a timeout").to_string();
-    assert!(error.contains("no answer after 0.25 s; raise --timeout"), "{error}");
+    assert!(error.contains("no answer after 0.25 s; raise the timeout"), "{error}");
 }
 
 #[tokio::test]
@@ -274,9 +274,12 @@ async fn a_refused_request_is_told_in_the_servers_words() {
     let fake_server = FakeServer::start_with_key(KEY);
     let unknown = ChatConfig { model: "gpt-99".into(), ..config(server(&fake_server, Some(KEY))) };
     let error = ask(unknown).await.expect_err("no such model").to_string();
-    assert!(error.contains("The model `gpt-99` does not exist") && error.ends_with("check --base-url and --model"));
+    assert!(
+        error.contains("The model `gpt-99` does not exist")
+            && error.ends_with("check the base URL, or check the model")
+    );
     let error = ask(config(server(&fake_server, None))).await.expect_err("no key").to_string();
-    assert!(error.contains("401") && error.ends_with("set OPENAI_API_KEY to a key of this server"), "{error}");
+    assert!(error.contains("401") && error.ends_with("set OPENAI_API_KEY"), "{error}");
     let error = ask(config(server(&fake_server, Some("sk-wrong")))).await.expect_err("a wrong key").to_string();
     assert!(error.contains("401") && error.ends_with("check the key in OPENAI_API_KEY"), "{error}");
     assert_eq!(fake_server.seen().len(), 3, "none is worth another try");
@@ -358,7 +361,7 @@ async fn the_key_is_in_no_error_debug_text_or_log() {
     }
     let log = texts.last().expect("the log");
     // What must be in it, so that its silence on the key tells something.
-    for expected in ["request id req-fake-server", "try 2 of 3", "TRACE", "[key]"] {
+    for expected in ["request id req-fake-server", "attempt 2 of 3", "TRACE", "[key]"] {
         assert!(log.contains(expected), "{expected} is not in the log:\n{log}");
     }
 }
@@ -501,7 +504,7 @@ async fn a_piece_that_cannot_be_heard_is_told_with_its_time() {
     fake_server.then_succeed();
     fake_server.fail_with([Fault::Status(400)]);
     let error = hear(config, "talk.mp4").await.expect_err("a refusal").to_string();
-    let (_, time) = error.split_once("sound from 00:00:0").expect(&error);
+    let (_, time) = error.split_once("audio from 00:00:0").expect(&error);
     assert!(time.contains(" to 00:00:0") && time.contains("400 Bad Request"), "{error}");
 }
 

@@ -95,14 +95,14 @@ async fn an_answer_in_pieces_is_the_answer_in_one() {
         let heard = Heard::default();
         let pieces = ask(config(provider, &fake_server), Some(&heard)).await.expect(provider);
         assert_eq!(fake_server.refusals(), [""; 0], "{provider}");
-        let told: Value = serde_json::from_str(&whole.alternatives[0].text).expect("JSON");
+        let told: Value = serde_json::from_str(&whole.choices[0].text).expect("JSON");
         let seen: Vec<(&Value, &Value)> =
             told["pictures"].as_array().expect("pictures").iter().map(|p| (&p["id"], &p["mark"])).collect();
         assert_eq!(seen, [(&json!(0), &json!(7)), (&json!(1), &json!(7))], "{provider}: each picture has its label");
-        assert_eq!(heard.text(), whole.alternatives[0].text, "{provider}");
-        assert_eq!(pieces.alternatives[0].text, whole.alternatives[0].text, "{provider}");
+        assert_eq!(heard.text(), whole.choices[0].text, "{provider}");
+        assert_eq!(pieces.choices[0].text, whole.choices[0].text, "{provider}");
         for answer in [&whole, &pieces] {
-            assert_eq!(answer.alternatives[0].finish, FinishReason::Stop, "{provider}");
+            assert_eq!(answer.choices[0].finish, FinishReason::Stop, "{provider}");
             assert_eq!(answer.model.as_deref(), Some(CHAT_MODEL), "{provider}");
             assert!(answer.estimate.is_some_and(|estimate| estimate.prompt_tokens > 0), "{provider}");
         }
@@ -129,7 +129,7 @@ async fn a_stream_that_breaks_begins_anew() {
             assert_eq!(answer.n_attempts, 2, "{provider} {fault:?}");
             let heard = heard.text();
             let last = heard.rsplit('|').next().expect("a part");
-            assert_eq!(last, answer.alternatives[0].text, "{provider} {fault:?}: nothing is joined to what broke");
+            assert_eq!(last, answer.choices[0].text, "{provider} {fault:?}: nothing is joined to what broke");
             assert!(heard.matches('|').count() <= 1, "{provider} {fault:?}: {heard}");
         }
     }
@@ -141,7 +141,7 @@ async fn what_a_stream_may_hold() {
     let fake_server = fake_server("openai");
     fake_server.fail_with([Fault::NoDone]);
     let answer = ask(config("openai", &fake_server), Some(&heard)).await.expect("the reasons tell that it is whole");
-    assert_eq!((answer.n_attempts, answer.alternatives[0].text.clone()), (1, heard.text()));
+    assert_eq!((answer.n_attempts, answer.choices[0].text.clone()), (1, heard.text()));
 
     fake_server.fail_with([Fault::ErrorMidStream("insufficient_quota")]);
     let error = ask(config("openai", &fake_server), Some(&heard)).await.expect_err("no credit").to_string();
@@ -151,14 +151,14 @@ async fn what_a_stream_may_hold() {
 
     // A server that cannot stream answers in one piece.
     fake_server.fail_with([Fault::Json(r#"{"choices":[{"message":{"content":"Yes."},"finish_reason":"stop"}]}"#)]);
-    assert_eq!(ask(config("openai", &fake_server), Some(&heard)).await.expect("whole").alternatives[0].text, "Yes.");
+    assert_eq!(ask(config("openai", &fake_server), Some(&heard)).await.expect("whole").choices[0].text, "Yes.");
 
     let several = SamplingParams { n: Some(3), ..SamplingParams::default() };
     let heard = Heard::default();
     let answer =
         ask(ChatConfig { params: several, ..config("openai", &fake_server) }, Some(&heard)).await.expect("three");
-    assert_eq!(answer.alternatives.len(), 3);
-    assert!(answer.alternatives.iter().all(|alternative| alternative.text == heard.text()), "the first is read along");
+    assert_eq!(answer.choices.len(), 3);
+    assert!(answer.choices.iter().all(|alternative| alternative.text == heard.text()), "the first is read along");
 
     let server = ServerConfig { max_reply_bytes: 20, ..config("openai", &fake_server).server };
     let error =
@@ -217,7 +217,7 @@ async fn strict_parameters_end_the_run() {
     fake_server.fail_with([Fault::Param(Some("temperature"), "Unsupported value")]);
     let strict = ChatConfig { params: params(), strict_params: true, ..config("generic", &fake_server) };
     let error = ask(strict, None).await.expect_err("strict").to_string();
-    assert!(error.contains("Unsupported value") && error.contains("leave --temperature out"), "{error}");
+    assert!(error.contains("Unsupported value") && error.contains("leave out the temperature"), "{error}");
     assert_eq!(fake_server.seen().len(), 1);
 }
 
@@ -264,7 +264,10 @@ async fn anthropic_is_asked_in_its_own_words() {
     );
 
     for (fault, said) in [
-        (Fault::Json(r#"{"type":"message","content":[],"stop_reason":"max_tokens"}"#), "raise --max-tokens"),
+        (
+            Fault::Json(r#"{"type":"message","content":[],"stop_reason":"max_tokens"}"#),
+            "raise the token limit of an answer",
+        ),
         (Fault::Json(r#"{"type":"error","error":{"type":"invalid_request_error","message":"no"}}"#), "no"),
         (Fault::Json(r#"{"choices":[]}"#), "has no `content`"),
     ] {
@@ -274,9 +277,9 @@ async fn anthropic_is_asked_in_its_own_words() {
     }
     fake_server.fail_with([Fault::Json(r#"{"content":[{"type":"text","text":"I"}],"stop_reason":"refusal"}"#)]);
     let answer = ask(config("anthropic", &fake_server), None).await.expect("a refusal is an answer");
-    assert_eq!(answer.alternatives[0].finish, FinishReason::Refusal);
+    assert_eq!(answer.choices[0].finish, FinishReason::Refusal);
     let error = ask(ChatConfig { model: "gone".into(), ..config("anthropic", &fake_server) }, None).await;
-    assert!(error.expect_err("no such model").to_string().contains("check --base-url and --model"));
+    assert!(error.expect_err("no such model").to_string().contains("check the base URL, or check the model"));
 }
 
 #[tokio::test]
@@ -301,7 +304,8 @@ async fn ollama_is_given_the_context_that_the_question_needs() {
     let text = Message { role: Role::User, parts: vec![Part::Text("word ".repeat(60_000))] };
     let error = put(model.as_ref(), &[text], None, None).await.expect_err("too long");
     assert!(
-        matches!(error, Error { kind: ErrorKind::Limit, .. }) && error.to_string().contains("context of 32768"),
+        matches!(error, Error { kind: ErrorKind::Limit, .. })
+            && error.to_string().contains("the model's context has 32768"),
         "{error}"
     );
     let address = Message { role: Role::User, parts: vec![Part::ImageUrl("https://host.example/a.jpg".into())] };
@@ -336,10 +340,10 @@ async fn a_server_that_cuts_the_request_is_found_out() {
         assert_eq!(came.join().expect("no panic").len(), 1, "it is not asked again");
         match told {
             Err(fault @ Error { kind: ErrorKind::Service, .. }) if is_cut => {
-                assert!(fault.problem.contains("it cut the request to the model's context"), "{fault}");
+                assert!(fault.problem.contains("it truncated the request to the model's context"), "{fault}");
                 assert!(fault.advice.to_string().contains("num_ctx"), "{fault}");
             }
-            Ok(answer) if !is_cut => assert_eq!(answer.alternatives[0].text, "Yes."),
+            Ok(answer) if !is_cut => assert_eq!(answer.choices[0].text, "Yes."),
             told => panic!("{told:?}, expected cut: {is_cut}"),
         }
     }
@@ -376,10 +380,10 @@ async fn what_a_provider_does_not_take_is_not_sent() {
         }
     };
     let webp = || picture("picture.webp", ImageFormat::Webp, 320);
-    assert!(error("xai", vec![webp()]).await.contains("does not take image/webp; use --image-format jpeg"));
+    assert!(error("xai", vec![webp()]).await.contains("does not support image/webp; set the image format to jpeg"));
     let jpeg = |side| picture("picture.jpg", ImageFormat::Jpeg, side);
-    assert!(error("groq", vec![jpeg(320); 6]).await.contains("6 pictures for one request, which may hold 5"));
-    assert!(error("anthropic", vec![jpeg(8001)]).await.contains("8001 pixels long; anthropic takes 8000"));
-    assert!(error("anthropic", vec![jpeg(2001); 21]).await.contains("anthropic takes 2000"));
+    assert!(error("groq", vec![jpeg(320); 6]).await.contains("6 images; the maximum is 5"));
+    assert!(error("anthropic", vec![jpeg(8001)]).await.contains("8001 px; the maximum of anthropic is 8000 px"));
+    assert!(error("anthropic", vec![jpeg(2001); 21]).await.contains("the maximum of anthropic is 2000 px"));
     assert!(fake_server.seen().is_empty());
 }

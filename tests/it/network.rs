@@ -135,7 +135,7 @@ async fn listen() -> (TcpListener, SocketAddr) {
 async fn ask(model: &OpenAi) -> vidgist::Result<String> {
     let messages = [Message { role: Role::User, parts: vec![Part::Text("a".into())] }];
     let answer = model.complete(&ChatRequest::new(&messages)).await?;
-    Ok(answer.alternatives[0].text.clone())
+    Ok(answer.choices[0].text.clone())
 }
 
 fn summarize(user: &User, flags: &[&str], environment: &[(&str, &str)]) -> Ran {
@@ -199,7 +199,7 @@ fn a_server_without_a_key_is_asked_through_the_proxy_of_plain_http() {
 fn a_file_without_certificates_is_told_before_anything_is_asked() {
     let user = User::new();
     for (name, bytes, said) in [
-        ("none.pem", "no certificate".to_owned(), "holds no certificate"),
+        ("none.pem", "no certificate".to_owned(), "contains no PEM certificate"),
         ("bad.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".into(), "certificate"),
     ] {
         let path = user.path(name);
@@ -224,9 +224,9 @@ fn how_a_server_is_asked_may_stand_in_the_configuration() {
     let all =
         "concurrency = 2\nmax_requests_per_minute = 60\nmax_tokens_per_minute = 100000\ntotal_timeout = \"600ms\"\n";
     let ran = ask(all, &[]);
-    assert!(ran.err.contains("the 0.6 s for all tries leave no time for another"), "{}", ran.err);
+    assert!(ran.err.contains("the total timeout of 0.6 s leaves no time for a retry"), "{}", ran.err);
     let ran = ask(all, &["--total-timeout", "700ms", "--concurrency", "3"]);
-    assert!(ran.err.contains("the 0.7 s for all tries"), "the flag wins: {}", ran.err);
+    assert!(ran.err.contains("the total timeout of 0.7 s"), "the flag wins: {}", ran.err);
     for (config, said) in [
         ("concurrency = 0", "at least 1"),
         ("max_requests_per_minute = 0", "at least 1"),

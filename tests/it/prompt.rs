@@ -44,7 +44,7 @@ fn the_whole_prompt_about_a_window_and_about_the_answers() {
     assert_eq!(windows.len(), 2);
     let place = |number| Place { number, n_windows: 2 };
     let text = shown(&build_window(&timeline, &windows[1], place(2), &media, &options, FENCE));
-    assert_eq!(text, include_str!("snapshots/window_prompt.txt"), "raise prompt::VERSION where the prompt changes");
+    assert_eq!(text, include_str!("snapshots/window_prompt.txt"), "raise prompt::VERSION if the prompt changes");
     let first = shown(&build_window(&timeline, &windows[0], place(1), &media, &options, FENCE));
     assert_eq!(first.split("This is part").next(), text.split("This is part").next(), "the same beginning");
 
@@ -56,7 +56,7 @@ fn the_whole_prompt_about_a_window_and_about_the_answers() {
         PartAnswer { range: range(61_000, 95_500), text: None },
     ];
     let text = shown(&build_merge(&timeline, &answers, &media, &options, FENCE));
-    assert_eq!(text, include_str!("snapshots/merge_prompt.txt"), "raise prompt::VERSION where the prompt changes");
+    assert_eq!(text, include_str!("snapshots/merge_prompt.txt"), "raise prompt::VERSION if the prompt changes");
     let hostile = [PartAnswer { range: range(0, 61_000), text: Some(answer.to_owned()) }];
     let text = shown(&build_merge(&timeline, &hostile, &media, &options, FENCE));
     let user = text.split("== user").nth(1).expect("a user message");
@@ -86,9 +86,9 @@ fn a_picture_that_only_the_server_fetches_is_sent_and_told_of() {
     let nothing = Timeline::new(sample::timeline().range, Vec::new(), None);
     let options = PromptOptions { image_url: Some("https://h.example/ship.jpg".into()), ..PromptOptions::default() };
     let text = shown(&build(&nothing, &sample::media(), &options, FENCE));
-    assert!(text.contains("- frames: the file is one picture"), "{text}");
+    assert!(text.contains("- frames: the file is one image"), "{text}");
     assert!(text.contains("\n<picture at https://h.example/ship.jpg>\nWrite a summary"), "{text}");
-    assert!(!text.contains("no evidence") && !text.contains("No picture"), "{text}");
+    assert!(!text.contains("no evidence") && !text.contains("You see no image"), "{text}");
 }
 
 #[test]

@@ -86,7 +86,7 @@ async fn each_provider_is_spoken_to_in_its_own_way() {
             Message { role: Role::User, parts: vec![Part::Text("Task".into())] },
         ];
         let answer = model.expect(name).complete(&ChatRequest::new(&messages)).await.expect(name);
-        assert_eq!(answer.alternatives[0].text, "yes", "{name}");
+        assert_eq!(answer.choices[0].text, "yes", "{name}");
         assert_eq!(answer.cost, None, "{name}: the price of an unknown model is unknown");
         let asked = [("n", "n"), ("seed", provider.seed_key.as_str())];
         let dropped: Vec<&str> = asked

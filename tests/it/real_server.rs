@@ -1,10 +1,11 @@
 //! vidgist against a server that nobody here wrote: llama.cpp's, with a small real model. A projector of random weights
 //! makes it decode pictures and count their tokens; what it says of them means nothing, and no test asks that.
 
+use crate::support;
 use crate::support::python;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 
@@ -26,11 +27,6 @@ const PICTURE_TOKENS: u64 = 64;
 /// Most tokens of the label before a picture.
 const LABEL_TOKENS: u64 = 40;
 
-/// Writes the projector; it lies beside the project, not in it.
-fn projector_script() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/rig/mkmmproj.py")
-}
-
 /// The running server; it is killed when this is dropped.
 struct Real {
     child: Child,
@@ -48,7 +44,7 @@ impl Drop for Real {
 }
 
 impl Real {
-    /// None, with the reason on stderr, where it cannot be had.
+    /// None where its wheels or the script that writes the projector are missing.
     fn start(n_context: u32, has_eyes: bool) -> Option<Self> {
         let python = python::python_for("real")?;
         let turn = File::create(python.with_file_name("turn.lock")).expect("a lock");
@@ -56,11 +52,8 @@ impl Real {
         let folder = tempfile::tempdir().expect("a folder");
         let projector = folder.path().join("mmproj-random.gguf");
         if has_eyes {
-            if !projector_script().exists() {
-                eprintln!("not run: {} is not there", projector_script().display());
-                return None;
-            }
-            let made = Command::new(&python).arg(projector_script()).current_dir(folder.path()).status();
+            let script = support::shared("rig/mkmmproj.py")?;
+            let made = Command::new(&python).arg(script).current_dir(folder.path()).status();
             assert!(made.expect("Python").success() && projector.exists());
         }
         let code = "import importlib.util as u, pathlib; \
@@ -192,7 +185,7 @@ async fn formats_streams_and_parameters_are_as_expected() {
     let params = SamplingParams { n: Some(2), ..SamplingParams::default() };
     let want = Want { max_tokens: 4, params, ..Want::default() };
     let answer = real.ask(vec![text("Count to ten.")], want).await.expect("an answer");
-    assert_eq!((answer.dropped_params.as_slice(), answer.alternatives.len()), (&["n".to_owned()][..], 1));
+    assert_eq!((answer.dropped_params.as_slice(), answer.choices.len()), (&["n".to_owned()][..], 1));
 
     let heard = Mutex::new(Vec::new());
     let hear = |text: StreamUpdate<'_>| {
@@ -204,7 +197,7 @@ async fn formats_streams_and_parameters_are_as_expected() {
     let answer = real.ask(parts, want).await.expect("an answer");
     let heard = heard.into_inner().expect("no panic");
     assert!(heard.len() > 3, "it comes in pieces: {heard:?}");
-    let told = &answer.alternatives[0];
+    let told = &answer.choices[0];
     assert_eq!((heard.concat(), &told.finish), (told.text.clone(), &FinishReason::Length));
     assert_eq!(answer.usage.as_ref().and_then(|usage| usage.completion_tokens), Some(12));
     assert!(prompt_tokens(&answer) > PICTURE_TOKENS);
@@ -224,7 +217,7 @@ async fn answers_are_held_to_their_schema() {
     let want = Want { max_tokens: 200, format: Some(&format), ..Want::default() };
     let answer = real.ask(vec![text("#0"), jpeg(), text("#1"), jpeg(), text("Caption each.")], want).await;
     let answer = answer.expect("an answer");
-    let told: Value = serde_json::from_str(&answer.alternatives[0].text).expect("JSON");
+    let told: Value = serde_json::from_str(&answer.choices[0].text).expect("JSON");
     jsonschema::validate(&schema, &told).expect("as the schema says");
 
     // The command's own schema, two frames to a request.

@@ -28,7 +28,7 @@ fn complete() -> Report {
     report.windows.clear();
     report.changes.clear();
     report.sampling.n_planned = Some(4);
-    report.answer.as_mut().expect("an answer").alternatives.truncate(1);
+    report.answer.as_mut().expect("an answer").choices.truncate(1);
     report
 }
 
@@ -58,10 +58,10 @@ fn nothing_missing_can_be_called_complete() {
             r.model = None;
             r.no_answer_because = Some("the server is down".into());
         }),
-        ("the end of the answer", |r| r.answer.as_mut().unwrap().alternatives[0].finish = FinishReason::Length),
-        ("the content of the answer", |r| r.answer.as_mut().unwrap().alternatives[0].finish = FinishReason::Refusal),
+        ("the end of the answer", |r| r.answer.as_mut().unwrap().choices[0].finish = FinishReason::Length),
+        ("the content of the answer", |r| r.answer.as_mut().unwrap().choices[0].finish = FinishReason::Refusal),
         ("all or part of the answer", |r| {
-            r.answer.as_mut().unwrap().alternatives[0].finish = FinishReason::ContentFilter;
+            r.answer.as_mut().unwrap().choices[0].finish = FinishReason::ContentFilter;
         }),
     ];
     for (what, harm) in harms {
@@ -178,7 +178,7 @@ fn hostile_text_is_inert_wherever_it_comes_from() {
     report.miss(EVIL, EVIL);
     let answer = report.answer.as_mut().unwrap();
     answer.model = Some(EVIL.into());
-    answer.alternatives = vec![
+    answer.choices = vec![
         Choice { text: format!("{EVIL}\n\n{EVIL}\n```\nopen"), finish: FinishReason::Other(EVIL.into()) },
         Choice { text: "# What was not done\n\nx\n---\n\ny\n===".into(), finish: FinishReason::Stop },
     ];

@@ -192,10 +192,10 @@ async fn batch(fake_server: &FakeServer, provider: &str) {
     let Created::Batch(batch) = batch else { panic!("{batch:?}") };
     let listed = api.list().await.expect("a list");
     assert!(listed.len() == 1 && listed[0].id == batch && listed[0].n_requests == Some(2), "{listed:?}");
-    let state = api.look(&batch).await.expect("a state");
+    let state = api.status(&batch).await.expect("a state");
     let Some(BatchEnd::Results(files)) = state.end else { panic!("{state:?}") };
     for file in &files {
-        api.fetch(file, &results).await.expect("results");
+        api.download(file, &results).await.expect("results");
     }
     let text = std::fs::read_to_string(&results).expect("results");
     let mut answers: Vec<_> = text.lines().map(|line| api.read_line(line).expect("a result")).collect();
@@ -204,7 +204,7 @@ async fn batch(fake_server: &FakeServer, provider: &str) {
     assert_eq!(ids, ["request-0", "request-1"]);
     assert!(answers.iter().all(|(_, answer)| answer.as_ref().is_ok_and(|answer| answer.usage.is_some())));
     for file in input_file.iter().chain(&files) {
-        api.forget(file).await.expect("deleted");
+        api.delete(file).await.expect("deleted");
     }
 }
 

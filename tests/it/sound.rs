@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use crate::support;
 use crate::support::command::{User, names, project};
 use serde_json::Value;
 
@@ -103,12 +104,9 @@ fn loudness_is_that_of_ffmpeg() {
     ffmpeg(home, "-i levels.wav -ar 44100 -ac 1 -c:a pcm_s16le mono.wav");
     ffmpeg(home, "-i levels.wav -af pan=5.1|FL=c0|FR=c1|FC=0.5*c0|LFE=c1|BL=0.4*c1|BR=0.4*c0 -c:a flac six.flac");
     let mut files: Vec<String> = ["talk.mp4", "levels.wav", "mono.wav", "six.flac"].map(|f| user.path(f)).to_vec();
-    let media = project().join("../shared/media");
     let clips = ["speech/jfk/jfk.flac", "nasa/nasa_13013.mp4", "bbb_mp4/bigbuckbunny.mp4", "androidx/bear_vorbis.ogg"];
-    if media.exists() {
+    if let Some(media) = support::shared("media") {
         files.extend(clips.map(|clip| media.join(clip).to_str().unwrap().to_owned()));
-    } else {
-        println!("real clips skipped: not in {}", media.display());
     }
     for file in files {
         let wanted = measured_by_ffmpeg(home, &file);
@@ -173,11 +171,7 @@ fn speech_music_and_noise_are_told_apart() {
         assert!((seconds.iter().sum::<f64>() - 12.0).abs() < 0.01, "without gaps: {seconds:?}");
         assert_eq!(report["sound"]["loudness_lufs"].is_null(), file == "nothing.wav");
     }
-    let media = project().join("../shared/media");
-    if !media.exists() {
-        println!("real clips skipped: not in {}", media.display());
-        return;
-    }
+    let Some(media) = support::shared("media") else { return };
     for clip in ["speech/jfk/jfk.flac", "speech/sonnet/p001.mp3", "speech/ljspeech/LJ001-0001.flac"] {
         let seconds = kinds(&described(&user, media.join(clip).to_str().unwrap()));
         assert!(seconds[0] >= 0.8 * seconds.iter().sum::<f64>(), "{clip}: {seconds:?}");

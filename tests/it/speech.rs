@@ -1,5 +1,5 @@
-//! Whisper on real speech, and on sound in which nobody speaks. Needs the models of `scripts/fetch-whisper` and, for
-//! speech, the clips of `../shared/media`: says so and ends where they are not there.
+//! Whisper on real speech, and on audio without speech. Needs the models of `scripts/fetch-whisper` and, for speech, the
+//! clips of `../shared/media`; skips where they do not exist.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -8,17 +8,18 @@ use std::process::Command;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::support;
 use crate::support::command::User;
 
 const MODELS: [&str; 3] = ["ggml-base-q8_0.bin", "ggml-tiny.en.bin", "ggml-silero-v6.2.0.bin"];
 
-/// A user who has the models of this machine; None, with the reason printed, where there are none.
+/// A user who has the models of this machine; None where one is missing.
 fn user() -> Option<User> {
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
     let folder = cache.or(home)?.join("vidgist").join("models");
     if let Some(missing) = MODELS.iter().find(|file| !folder.join(file).exists()) {
-        eprintln!("skipped: {missing} is not in {}; scripts/fetch-whisper gets it", folder.display());
+        support::skip(&format!("{missing} is not in {}; run scripts/fetch-whisper", folder.display()));
         return None;
     }
     let user = User::new();
@@ -27,14 +28,9 @@ fn user() -> Option<User> {
     Some(user)
 }
 
-/// A clip with known words; None, with the reason printed, where it is not there.
+/// A clip with known words; None where it does not exist.
 fn clip(name: &str) -> Option<String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/media").join(name);
-    let is_there = path.exists();
-    if !is_there {
-        eprintln!("skipped: {} is not there", path.display());
-    }
-    is_there.then(|| path.to_str().expect("UTF-8").to_owned())
+    support::shared(&format!("media/{name}")).map(|path| path.to_str().expect("UTF-8").to_owned())
 }
 
 /// The transcript as JSON.

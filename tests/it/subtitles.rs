@@ -16,6 +16,8 @@ use vidgist::transcribe::{Transcriber, TranscriptionOutcome};
 use vidgist::transcript::{Segment, Transcript, TranscriptSource};
 use vidgist::{Error, ErrorKind, Result};
 
+use crate::support;
+
 const TALK: &str =
     "1\n00:00:00,500 --> 00:00:01,250\nFirst words.\n\n2\n00:00:01,500 --> 00:00:02,750\nThe <i>second</i> ones.\n";
 
@@ -154,11 +156,7 @@ async fn pictures_of_text_are_no_words_but_a_reason() {
 
 #[tokio::test]
 async fn real_containers_say_what_another_program_read() {
-    let media = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/media");
-    if !media.exists() {
-        println!("skipped: no real clips in {}", media.display());
-        return;
-    }
+    let Some(media) = support::shared("media") else { return };
     for name in ["androidx/sample_with_srt.mkv", "androidx/sample_with_ass_subtitles.mkv", "nasa/nasa_13013.mp4"] {
         let path = media.join(name);
         let truth = std::fs::read_to_string(format!("{}.truth.json", path.display())).unwrap();

@@ -6,3 +6,6 @@ pub mod marks;
 pub mod python;
 pub mod recorder;
 pub mod sample;
+mod skip;
+
+pub use skip::{shared, skip};

@@ -98,7 +98,7 @@ async fn each_frame_and_word_is_in_exactly_one_request_and_one_makes_one_answer_
         rest = behind;
     }
     let answer = report.answer.as_ref().expect("an answer");
-    assert_eq!(answer.alternatives[0].text, merges[0].evidence().to_string());
+    assert_eq!(answer.choices[0].text, merges[0].evidence().to_string());
     assert_eq!((report.status(), report.windows.len(), report.frames.len()), (Status::Complete, 5, N_FRAMES));
     let total = report.total.expect("a sum");
     let prompt: u64 = report.windows.iter().filter_map(|window| window.usage?.prompt_tokens).sum();

@@ -1,24 +1,27 @@
-//! From Anthropic's JSON, whole or as events, to an answer.
+//! Reads Anthropic's responses, streamed or not.
 
 use serde_json::{Value, json};
 
+use crate::advice::{Advice, Setting};
 use crate::chat::ChatResponse;
 use crate::http::{ApiClient, ReadStream, RequestError, RequestErrorKind, too_large};
-use crate::llm::dialect::Relay;
+
 use crate::llm::reply;
 use crate::llm::sse::Events;
+use crate::llm::stream_writer::StreamWriter;
 
-/// Reads a whole reply.
+/// Reads a response that is not streamed.
 pub(super) fn read(reply: &Value) -> Result<ChatResponse, RequestError> {
     let Some(content) = reply.get("content").and_then(Value::as_array) else {
-        let advice = "check that --base-url speaks Anthropic's API";
-        return Err(RequestError::new(RequestErrorKind::Final, "the reply has no `content`", advice));
+        let problem = "the reply has no `content`, which Anthropic's API requires";
+        return Err(RequestError::new(RequestErrorKind::Final, problem, Advice::Check(Setting::BaseUrl)));
     };
     let text: String = content.iter().filter_map(|block| block.get("text")?.as_str()).collect();
     finish(&text, reply.get("stop_reason"), reply.get("model"), &[reply.get("usage")])
 }
 
-/// Says the same as the API that the common reader knows. Of several counts of tokens the later ones hold.
+/// Converts the response to the form of the OpenAI API, which the common reader reads. Later token counts replace earlier
+/// ones.
 fn finish(
     text: &str,
     reason: Option<&Value>,
@@ -28,7 +31,7 @@ fn finish(
     let count = |name: &str| usages.iter().rev().flatten().find_map(|usage| usage.get(name)?.as_u64());
     let cached = count("cache_read_input_tokens");
     let written = count("cache_creation_input_tokens").unwrap_or(0);
-    // What came out of the cache, or went into it, is not among the input tokens.
+    // `input_tokens` excludes the tokens that were read from or written to the cache.
     let prompt = count("input_tokens").map(|input| input.saturating_add(written).saturating_add(cached.unwrap_or(0)));
     let reason = match reason.and_then(Value::as_str) {
         Some("model_context_window_exceeded") => Some("length"),
@@ -45,16 +48,16 @@ fn finish(
     }))
 }
 
-/// Reads one try's stream.
-pub(in crate::llm) struct Reader<'a> {
+/// Reads the stream of one attempt.
+pub(in crate::llm) struct AnthropicStream<'a> {
     events: Events,
-    whole: Whole<'a>,
+    partial: AnthropicPartial<'a>,
 }
 
-/// What has come until now.
-struct Whole<'a> {
+/// What has arrived so far.
+struct AnthropicPartial<'a> {
     server: &'a ApiClient,
-    relay: &'a Relay<'a>,
+    writer: &'a StreamWriter<'a>,
     text: String,
     reason: Option<Value>,
     model: Option<Value>,
@@ -64,12 +67,12 @@ struct Whole<'a> {
     max_bytes: usize,
 }
 
-impl<'a> Reader<'a> {
-    pub fn new(server: &'a ApiClient, relay: &'a Relay<'a>, max_bytes: usize) -> Self {
-        relay.begin();
-        let whole = Whole {
+impl<'a> AnthropicStream<'a> {
+    pub fn new(server: &'a ApiClient, writer: &'a StreamWriter<'a>, max_bytes: usize) -> Self {
+        writer.begin();
+        let partial = AnthropicPartial {
             server,
-            relay,
+            writer,
             text: String::new(),
             reason: None,
             model: None,
@@ -78,38 +81,39 @@ impl<'a> Reader<'a> {
             is_done: false,
             max_bytes,
         };
-        Self { events: Events::default(), whole }
+        Self { events: Events::default(), partial }
     }
 }
 
-impl ReadStream for Reader<'_> {
+impl ReadStream for AnthropicStream<'_> {
     type Output = ChatResponse;
 
     fn feed(&mut self, bytes: &[u8]) -> Result<(), RequestError> {
-        self.events.feed(bytes, |data| self.whole.take(data))
+        self.events.feed(bytes, |data| self.partial.take(data))
     }
 
     fn finish(mut self) -> Result<ChatResponse, RequestError> {
-        self.events.finish(|data| self.whole.take(data))?;
-        let whole = self.whole;
-        if !whole.is_done {
+        self.events.finish(|data| self.partial.take(data))?;
+        let partial = self.partial;
+        if !partial.is_done {
             return Err(RequestError::new(
                 RequestErrorKind::Broken,
                 "the stream ended before the answer did",
                 "try again later",
             ));
         }
-        let usages = [whole.first_usage.as_ref(), whole.last_usage.as_ref()];
-        finish(&whole.text, whole.reason.as_ref(), whole.model.as_ref(), &usages)
+        let usages = [partial.first_usage.as_ref(), partial.last_usage.as_ref()];
+        finish(&partial.text, partial.reason.as_ref(), partial.model.as_ref(), &usages)
     }
 }
 
-impl Whole<'_> {
-    /// Takes the data of one event; kinds that are not known are passed over, as the API asks.
+impl AnthropicPartial<'_> {
+    /// Takes the data of one event. Unknown types are ignored, as the API requires.
     fn take(&mut self, data: &str) -> Result<(), RequestError> {
-        let garbled = |_| RequestError::new(RequestErrorKind::Garbled, "an event of the stream is not whole JSON", "");
+        let garbled =
+            |_| RequestError::new(RequestErrorKind::InvalidBody, "an event of the stream is not complete JSON", "");
         let event: Value = serde_json::from_str(data).map_err(garbled)?;
-        if let Some(failure) = self.server.failure_inside(&event) {
+        if let Some(failure) = self.server.error_inside(&event) {
             return Err(failure);
         }
         let at = |pointer: &str| event.pointer(pointer).filter(|value| !value.is_null()).cloned();
@@ -124,7 +128,7 @@ impl Whole<'_> {
                 if self.text.len() > self.max_bytes {
                     return Err(too_large(self.max_bytes));
                 }
-                self.relay.piece(text);
+                self.writer.write(text);
             }
             Some("message_delta") => {
                 self.reason = at("/delta/stop_reason").or(self.reason.take());

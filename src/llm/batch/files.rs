@@ -6,7 +6,8 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
 
-use super::{BatchEnd, BatchState, chunks, id};
+use super::transfer::{chunks, id};
+use super::types::{BatchEnd, BatchState};
 use crate::error::Result;
 use crate::http::{ApiClient, RequestError, RequestErrorKind, tidy};
 
@@ -43,7 +44,7 @@ pub(super) fn state(server: &ApiClient, batch: &Value) -> Result<BatchState, Req
         }
         other => {
             return Err(RequestError::new(
-                RequestErrorKind::Garbled,
+                RequestErrorKind::InvalidBody,
                 format!("the batch's status is {:?}", tidy(other)),
                 "",
             ));
@@ -54,19 +55,23 @@ pub(super) fn state(server: &ApiClient, batch: &Value) -> Result<BatchState, Req
 
 fn reason(server: &ApiClient, batch: &Value, status: &str) -> String {
     let errors = batch["errors"]["data"].as_array().cloned().unwrap_or_default();
-    let said: Vec<String> = errors.iter().take(3).map(|error| server.failure_said(error).problem).collect();
-    if said.is_empty() { format!("the batch {status}") } else { format!("the batch {status}: {}", said.join("; ")) }
+    let messages: Vec<String> = errors.iter().take(3).map(|error| server.error_from_object(error).problem).collect();
+    if messages.is_empty() {
+        format!("the batch {status}")
+    } else {
+        format!("the batch {status}: {}", messages.join("; "))
+    }
 }
 
-/// What a line of results holds in the place of a reply.
+/// The reply in a line of results.
 pub(super) fn reply<'a>(server: &ApiClient, line: &'a Value) -> Result<&'a Value, RequestError> {
     if let Some(error) = line.get("error").filter(|error| !error.is_null()) {
-        return Err(server.failure_said(error));
+        return Err(server.error_from_object(error));
     }
     let response = &line["response"];
     match response["status_code"].as_u64() {
         Some(200..=299) => Ok(&response["body"]),
-        Some(status) => Err(server.failure_of(status as u16, &response["body"])),
-        None => Err(RequestError::new(RequestErrorKind::Garbled, "the result holds no response", "")),
+        Some(status) => Err(server.error_from_response(status as u16, &response["body"])),
+        None => Err(RequestError::new(RequestErrorKind::InvalidBody, "the result has no response", "")),
     }
 }

@@ -7,14 +7,15 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use serde_json::Value;
 
-use super::{BatchEnd, BatchState, chunks, id};
+use super::transfer::{chunks, id};
+use super::types::{BatchEnd, BatchState};
 use crate::error::Result;
 use crate::http::{ApiClient, RequestError, RequestErrorKind, tidy};
 
 const OPEN: &[u8] = b"{\"requests\":[";
 const CLOSE: &[u8] = b"]}";
 
-/// Posts the lines of a file as one list. A line end is between two lines alone: inside of JSON texts it is escaped.
+/// Posts the lines of a file as one list. A line feed always separates two lines: inside JSON strings it is escaped.
 pub(super) async fn create(server: &ApiClient, requests: &Path, n_bytes: u64) -> Result<String, RequestError> {
     let n_listed = n_bytes.saturating_sub(1);
     let body = || {
@@ -35,7 +36,7 @@ pub(super) async fn create(server: &ApiClient, requests: &Path, n_bytes: u64) ->
     Ok(batch)
 }
 
-/// Requests of a batch that have come to an end, and all of them.
+/// The number of completed requests of a batch, and of all requests.
 fn counts(batch: &Value) -> Option<(u64, u64)> {
     let counts = batch["request_counts"].as_object()?;
     let count = |name: &str| counts.get(name).and_then(Value::as_u64).unwrap_or_default();
@@ -50,11 +51,11 @@ pub(super) fn n_requests(batch: &Value) -> Option<u64> {
 pub(super) fn state(reply: &Value, batch: &str) -> Result<BatchState, RequestError> {
     let end = match reply["processing_status"].as_str().unwrap_or_default() {
         "in_progress" | "canceling" => None,
-        // The address of the results is not followed: the key goes to no other place.
+        // The URL of the results is not used, so that the key reaches no other host.
         "ended" => Some(BatchEnd::Results(vec![batch.to_owned()])),
         other => {
             return Err(RequestError::new(
-                RequestErrorKind::Garbled,
+                RequestErrorKind::InvalidBody,
                 format!("the batch's status is {:?}", tidy(other)),
                 "",
             ));
@@ -63,21 +64,23 @@ pub(super) fn state(reply: &Value, batch: &str) -> Result<BatchState, RequestErr
     Ok(BatchState { n_done: counts(reply).map_or(0, |(n_done, _)| n_done), end })
 }
 
-/// What a line of results holds in the place of a reply.
+/// The reply in a line of results.
 pub(super) fn reply<'a>(server: &ApiClient, line: &'a Value) -> Result<&'a Value, RequestError> {
     let result = &line["result"];
     match result["type"].as_str().unwrap_or_default() {
         "succeeded" => Ok(&result["message"]),
-        // The error stands in an error.
-        "errored" => Err(server.failure_said(result["error"].get("error").unwrap_or(&result["error"]))),
+        // The error is nested.
+        "errored" => Err(server.error_from_object(result["error"].get("error").unwrap_or(&result["error"]))),
         "expired" => Err(RequestError::new(
             RequestErrorKind::Final,
-            "the batch's day was over before it was answered",
-            "ask again",
+            "the batch expired before the request was answered",
+            "send the request again",
         )),
-        "canceled" => Err(RequestError::new(RequestErrorKind::Final, "the batch was cancelled", "ask again")),
+        "canceled" => {
+            Err(RequestError::new(RequestErrorKind::Final, "the batch was cancelled", "send the request again"))
+        }
         other => {
-            Err(RequestError::new(RequestErrorKind::Garbled, format!("the result's type is {:?}", tidy(other)), ""))
+            Err(RequestError::new(RequestErrorKind::InvalidBody, format!("the result's type is {:?}", tidy(other)), ""))
         }
     }
 }

@@ -1,25 +1,28 @@
-//! From Ollama's JSON, whole or a line for each piece, to an answer.
+//! Reads Ollama's responses, streamed or not.
 
 use serde_json::{Value, json};
 
+use crate::advice::{Advice, Setting};
 use crate::chat::ChatResponse;
 use crate::http::{ApiClient, ReadStream, RequestError, RequestErrorKind, too_large};
-use crate::llm::dialect::Relay;
-use crate::llm::reply;
 
-/// One line may be this large.
+use crate::llm::reply;
+use crate::llm::stream_writer::StreamWriter;
+
+/// Maximum size of one line.
 const MAX_LINE_BYTES: usize = 1 << 20;
 
-/// Reads a whole reply.
+/// Reads a response that is not streamed.
 pub(super) fn read(reply: &Value) -> Result<ChatResponse, RequestError> {
     let Some(message) = reply.get("message").filter(|message| message.is_object()) else {
-        let advice = "check that --base-url is Ollama's";
-        return Err(RequestError::new(RequestErrorKind::Final, "the reply has no `message`", advice));
+        let problem = "the reply has no `message`, which Ollama's API requires";
+        return Err(RequestError::new(RequestErrorKind::Final, problem, Advice::Check(Setting::BaseUrl)));
     };
     finish(message.get("content").and_then(Value::as_str).unwrap_or_default(), reply)
 }
 
-/// Says the same as the API that the common reader knows; `last` has the reason and the counts.
+/// Converts the response to the form of the OpenAI API, which the common reader reads; `last` has the finish reason and
+/// the token counts.
 fn finish(text: &str, last: &Value) -> Result<ChatResponse, RequestError> {
     reply::read(&json!({
         "choices": [{"message": {"content": text}, "finish_reason": last.get("done_reason")}],
@@ -28,20 +31,20 @@ fn finish(text: &str, last: &Value) -> Result<ChatResponse, RequestError> {
     }))
 }
 
-/// Reads one try's stream: newline-delimited JSON.
-pub(in crate::llm) struct Reader<'a> {
+/// Reads the stream of one attempt: newline-delimited JSON.
+pub(in crate::llm) struct OllamaStream<'a> {
     server: &'a ApiClient,
-    relay: &'a Relay<'a>,
+    writer: &'a StreamWriter<'a>,
     line: Vec<u8>,
     text: String,
     last: Option<Value>,
     max_bytes: usize,
 }
 
-impl<'a> Reader<'a> {
-    pub fn new(server: &'a ApiClient, relay: &'a Relay<'a>, max_bytes: usize) -> Self {
-        relay.begin();
-        Self { server, relay, line: Vec::new(), text: String::new(), last: None, max_bytes }
+impl<'a> OllamaStream<'a> {
+    pub fn new(server: &'a ApiClient, writer: &'a StreamWriter<'a>, max_bytes: usize) -> Self {
+        writer.begin();
+        Self { server, writer, line: Vec::new(), text: String::new(), last: None, max_bytes }
     }
 
     fn end_line(&mut self) -> Result<(), RequestError> {
@@ -49,9 +52,10 @@ impl<'a> Reader<'a> {
         if line.trim_ascii().is_empty() || self.last.is_some() {
             return Ok(());
         }
-        let garbled = |_| RequestError::new(RequestErrorKind::Garbled, "a line of the stream is not whole JSON", "");
+        let garbled =
+            |_| RequestError::new(RequestErrorKind::InvalidBody, "a line of the stream is not complete JSON", "");
         let piece: Value = serde_json::from_slice(&line).map_err(garbled)?;
-        if let Some(failure) = self.server.failure_inside(&piece) {
+        if let Some(failure) = self.server.error_inside(&piece) {
             return Err(failure);
         }
         let text = piece.pointer("/message/content").and_then(Value::as_str).unwrap_or_default();
@@ -59,7 +63,7 @@ impl<'a> Reader<'a> {
         if self.text.len() > self.max_bytes {
             return Err(too_large(self.max_bytes));
         }
-        self.relay.piece(text);
+        self.writer.write(text);
         if piece.get("done").and_then(Value::as_bool) == Some(true) {
             self.last = Some(piece);
         }
@@ -67,7 +71,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-impl ReadStream for Reader<'_> {
+impl ReadStream for OllamaStream<'_> {
     type Output = ChatResponse;
 
     fn feed(&mut self, bytes: &[u8]) -> Result<(), RequestError> {

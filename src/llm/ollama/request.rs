@@ -1,17 +1,68 @@
-//! From messages to the JSON of `/api/chat`.
+//! From messages to the body of an `/api/chat` request.
+
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::chat::{Part, Role};
-use crate::llm::body::RequestBody;
-use crate::llm::supported_params::{Adapted, Param};
-use crate::llm::{ChatConfig, ChatRequest};
+use crate::http::RequestError;
+use crate::llm::body::{Attachment, Attachments, RequestBody};
+use crate::llm::config::ChatConfig;
+use crate::llm::params::ResponseFormat;
+use crate::llm::request::ChatRequest;
+use crate::llm::supported_params::{AcceptedParams, Param};
 
-/// Room for the answer where no limit is asked for.
+/// Tokens reserved for the answer where no limit is set.
 pub(super) const ANSWER_TOKENS: u64 = 2048;
-/// The shortest context that is asked for: Ollama's own default.
+/// The smallest context that is requested: Ollama's default.
 const MIN_CONTEXT: u64 = 4096;
 
-/// The context for a request of about so many tokens: a quarter more, since estimates are off by that, and the next
-/// power of two, since another length makes Ollama load the model anew.
+/// The order of the fields is fixed; what stays the same between requests comes first.
+#[derive(Serialize)]
+struct OllamaRequest<'a> {
+    model: &'a str,
+    messages: Vec<PartMessage<'a>>,
+    stream: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    format: Option<&'a Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    think: Option<Think<'a>>,
+    options: OllamaOptions<'a>,
+}
+
+/// One part of a message. Ollama places images before the text of their message, which would separate them from the label
+/// in front of them, so each part is a message.
+#[derive(Serialize)]
+struct PartMessage<'a> {
+    role: Role,
+    content: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    images: Option<[Attachment; 1]>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Think<'a> {
+    Off(bool),
+    Effort(&'a str),
+}
+
+#[derive(Serialize)]
+struct OllamaOptions<'a> {
+    num_ctx: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    num_predict: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seed: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stop: Option<&'a [String]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_p: Option<f64>,
+}
+
+/// The context for a request of about `prompt` tokens: a quarter more, since estimates are that inexact, rounded up to
+/// a power of two, since Ollama reloads the model when the context changes.
 pub(super) fn context(prompt: u64, answer: u64) -> u64 {
     let wanted = prompt.saturating_add(prompt / 4).saturating_add(answer);
     wanted.max(MIN_CONTEXT).checked_next_power_of_two().unwrap_or(u64::MAX)
@@ -21,66 +72,40 @@ pub(super) fn is_address(part: &Part) -> bool {
     matches!(part, Part::ImageUrl(_))
 }
 
-/// The request. Each part is a message of its own: pictures stand before the text of theirs, and would lose the label
-/// before them.
-pub(super) fn body(config: &ChatConfig, sent: &Adapted, question: &ChatRequest<'_>, n_context: u64) -> RequestBody {
-    let params = &config.params;
-    let mut body = RequestBody::default();
-    body.raw("{\"model\":");
-    body.string(&config.model);
-    body.raw(",\"messages\":[");
-    let parts = question.messages.iter().flat_map(|message| message.parts.iter().map(|part| (message.role, part)));
-    for (at, (role, part)) in parts.filter(|(_, part)| !is_address(part)).enumerate() {
-        body.raw(if at == 0 { "" } else { "," });
-        body.raw(match role {
-            Role::System => "{\"role\":\"system\",\"content\":",
-            Role::User => "{\"role\":\"user\",\"content\":",
-        });
-        match part {
-            Part::Text(text) | Part::ImageUrl(text) => body.string(text),
-            // Refused before: the API has no such part.
-            Part::Audio(_) => body.string("(sound)"),
-            Part::Image(image) => {
-                body.raw("\"\",\"images\":[");
-                body.base64(&image.bytes);
-                body.raw("]");
-            }
-        }
-        body.raw("}");
-    }
-    body.raw(if question.stream.is_some() { "],\"stream\":true" } else { "],\"stream\":false" });
-    if let Some(format) = question.response_format.filter(|_| sent.takes(Param::ResponseFormat)) {
-        body.raw(",\"format\":");
-        body.json(format.schema());
-    }
-    if let Some(effort) = params.reasoning_effort.as_deref().filter(|_| sent.takes(Param::ReasoningEffort)) {
-        body.raw(",\"think\":");
-        if effort == "none" { body.raw("false") } else { body.string(effort) }
-    }
-    body.raw(",\"options\":{\"num_ctx\":");
-    body.number(n_context);
-    if let Some(max_tokens) = params.max_tokens.filter(|_| sent.takes(Param::MaxTokens)) {
-        body.raw(",\"num_predict\":");
-        body.number(max_tokens);
-    }
-    if let Some(seed) = params.seed.filter(|_| sent.takes(Param::Seed)) {
-        body.raw(",\"seed\":");
-        body.number(seed);
-    }
-    if !params.stop.is_empty() && sent.takes(Param::Stop) {
-        body.raw(",\"stop\":");
-        body.strings(&params.stop);
-    }
-    if let Some(temperature) = params.temperature.filter(|_| sent.takes(Param::Temperature)) {
-        body.raw(",\"temperature\":");
-        body.number(temperature);
-    }
-    if let Some(top_p) = params.top_p.filter(|_| sent.takes(Param::TopP)) {
-        body.raw(",\"top_p\":");
-        body.number(top_p);
-    }
-    body.raw("}}");
-    body.finish()
+/// The request, with a context of `n_context` tokens.
+pub(super) fn body(
+    config: &ChatConfig,
+    accepted: &AcceptedParams,
+    request: &ChatRequest<'_>,
+    n_context: u64,
+) -> Result<RequestBody, RequestError> {
+    let (params, takes) = (&config.params, |param| accepted.takes(param));
+    let mut attachments = Attachments::default();
+    let parts = request.messages.iter().flat_map(|message| message.parts.iter().map(|part| (message.role, part)));
+    let messages = parts.filter(|(_, part)| !is_address(part)).map(|(role, part)| match part {
+        Part::Text(text) | Part::ImageUrl(text) => PartMessage { role, content: text, images: None },
+        // Refused before: the API has no audio.
+        Part::Audio(_) => PartMessage { role, content: "(audio)", images: None },
+        Part::Image(image) => PartMessage { role, content: "", images: Some([attachments.base64(&image.bytes)]) },
+    });
+    let messages = messages.collect();
+    let effort = params.reasoning_effort.as_deref().filter(|_| takes(Param::ReasoningEffort));
+    let content = OllamaRequest {
+        model: &config.model,
+        messages,
+        stream: request.stream.is_some(),
+        format: request.response_format.filter(|_| takes(Param::ResponseFormat)).map(ResponseFormat::schema),
+        think: effort.map(|effort| if effort == "none" { Think::Off(false) } else { Think::Effort(effort) }),
+        options: OllamaOptions {
+            num_ctx: n_context,
+            num_predict: params.max_tokens.filter(|_| takes(Param::MaxTokens)),
+            seed: params.seed.filter(|_| takes(Param::Seed)),
+            stop: Some(&params.stop[..]).filter(|stop| !stop.is_empty() && takes(Param::Stop)),
+            temperature: params.temperature.filter(|_| takes(Param::Temperature)),
+            top_p: params.top_p.filter(|_| takes(Param::TopP)),
+        },
+    };
+    RequestBody::new(&content, &attachments)
 }
 
 #[cfg(test)]

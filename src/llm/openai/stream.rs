@@ -1,4 +1,4 @@
-//! A reply that comes as server-sent events, put together into the whole reply that it stands for.
+//! Reads a response that is streamed as server-sent events.
 
 use std::collections::BTreeMap;
 
@@ -6,24 +6,25 @@ use serde_json::{Value, json};
 
 use crate::chat::ChatResponse;
 use crate::http::{ApiClient, ReadStream, RequestError, RequestErrorKind, too_large};
-use crate::llm::dialect::Relay;
+
 use crate::llm::reply;
 use crate::llm::sse::Events;
+use crate::llm::stream_writer::StreamWriter;
 
-/// More alternatives than can be asked for are not kept.
+/// More choices than a request can ask for are ignored.
 const MAX_CHOICES: u64 = 128;
 
-/// Reads one try's stream.
-pub(in crate::llm) struct Reader<'a> {
+/// Reads the stream of one attempt.
+pub(in crate::llm) struct OpenAiStream<'a> {
     events: Events,
-    whole: Whole<'a>,
+    partial: OpenAiPartial<'a>,
 }
 
-/// What has come until now.
-struct Whole<'a> {
+/// What has arrived so far.
+struct OpenAiPartial<'a> {
     server: &'a ApiClient,
-    live: &'a Relay<'a>,
-    choices: BTreeMap<u64, Choice>,
+    writer: &'a StreamWriter<'a>,
+    choices: BTreeMap<u64, PartialChoice>,
     model: Value,
     usage: Value,
     is_done: bool,
@@ -32,35 +33,36 @@ struct Whole<'a> {
 }
 
 #[derive(Default)]
-struct Choice {
+struct PartialChoice {
     content: String,
     refusal: String,
     finish: Value,
 }
 
-impl<'a> Reader<'a> {
-    pub fn new(server: &'a ApiClient, live: &'a Relay<'a>, max_bytes: usize) -> Self {
-        live.begin();
+impl<'a> OpenAiStream<'a> {
+    pub fn new(server: &'a ApiClient, writer: &'a StreamWriter<'a>, max_bytes: usize) -> Self {
+        writer.begin();
         let (model, usage, is_done) = (Value::Null, Value::Null, false);
-        let whole = Whole { server, live, choices: BTreeMap::new(), model, usage, is_done, n_bytes: 0, max_bytes };
-        Self { events: Events::default(), whole }
+        let partial =
+            OpenAiPartial { server, writer, choices: BTreeMap::new(), model, usage, is_done, n_bytes: 0, max_bytes };
+        Self { events: Events::default(), partial }
     }
 }
 
-impl ReadStream for Reader<'_> {
+impl ReadStream for OpenAiStream<'_> {
     type Output = ChatResponse;
 
     fn feed(&mut self, bytes: &[u8]) -> Result<(), RequestError> {
-        self.events.feed(bytes, |data| self.whole.take(data))
+        self.events.feed(bytes, |data| self.partial.take(data))
     }
 
     fn finish(mut self) -> Result<ChatResponse, RequestError> {
-        self.events.finish(|data| self.whole.take(data))?;
-        self.whole.finish()
+        self.events.finish(|data| self.partial.take(data))?;
+        self.partial.finish()
     }
 }
 
-impl Whole<'_> {
+impl OpenAiPartial<'_> {
     /// Takes the data of one event.
     fn take(&mut self, data: &str) -> Result<(), RequestError> {
         if self.is_done || data.trim().is_empty() {
@@ -70,9 +72,10 @@ impl Whole<'_> {
             self.is_done = true;
             return Ok(());
         }
-        let garbled = |_| RequestError::new(RequestErrorKind::Garbled, "an event of the stream is not whole JSON", "");
+        let garbled =
+            |_| RequestError::new(RequestErrorKind::InvalidBody, "an event of the stream is not complete JSON", "");
         let chunk: Value = serde_json::from_str(data).map_err(garbled)?;
-        if let Some(failure) = self.server.failure_inside(&chunk) {
+        if let Some(failure) = self.server.error_inside(&chunk) {
             return Err(failure);
         }
         for (name, place) in [("model", &mut self.model), ("usage", &mut self.usage)] {
@@ -92,27 +95,27 @@ impl Whole<'_> {
         if index >= MAX_CHOICES {
             return Ok(());
         }
-        let own = self.choices.entry(index).or_default();
+        let partial = self.choices.entry(index).or_default();
         let delta = choice.get("delta").unwrap_or(&Value::Null);
         let content = delta.get("content").map_or_else(String::new, reply::read_content);
-        own.content.push_str(&content);
-        own.refusal.push_str(delta.get("refusal").and_then(Value::as_str).unwrap_or_default());
+        partial.content.push_str(&content);
+        partial.refusal.push_str(delta.get("refusal").and_then(Value::as_str).unwrap_or_default());
         if let Some(finish) = choice.get("finish_reason").filter(|finish| !finish.is_null()) {
-            own.finish = finish.clone();
+            partial.finish = finish.clone();
         }
         self.n_bytes += content.len();
         if self.n_bytes > self.max_bytes {
             return Err(too_large(self.max_bytes));
         }
         if index == 0 {
-            self.live.piece(&content);
+            self.writer.write(&content);
         }
         Ok(())
     }
 
     fn finish(self) -> Result<ChatResponse, RequestError> {
         let is_whole = !self.choices.is_empty() && self.choices.values().all(|choice| !choice.finish.is_null());
-        // Some servers leave [DONE] out, others the reasons: either tells that the end is the end.
+        // Some servers omit [DONE], others the finish reasons: either one proves that the stream is complete.
         if !self.is_done && !is_whole {
             return Err(RequestError::new(
                 RequestErrorKind::Broken,
@@ -120,7 +123,7 @@ impl Whole<'_> {
                 "try again later",
             ));
         }
-        let choice = |choice: Choice| {
+        let choice = |choice: PartialChoice| {
             let message = json!({"content": choice.content, "refusal": choice.refusal});
             json!({"message": message, "finish_reason": choice.finish})
         };

@@ -25,7 +25,7 @@ use crate::chat::ChatResponse;
 use crate::error::{Error, ErrorCode, ErrorKind, Result};
 use crate::event::Event;
 use crate::job::CaptionFormat;
-use crate::llm::batch::{BatchApi, BatchEnd, Created, Listed};
+use crate::llm::batch::{BatchApi, BatchEnd, BatchSummary, Created};
 use crate::llm::{ChatModel, ChatRequest, ResponseFormat};
 use crate::money::Money;
 use crate::report::caption::CaptionRow;
@@ -239,12 +239,12 @@ async fn send(api: &BatchApi, journal: &mut Journal, at: usize) -> Result<()> {
                 journal.parts[at].batch = Some(batch);
                 return journal.save();
             }
-            Ok(Created::Perhaps(why)) => why,
+            Ok(Created::Unknown(why)) => why,
             Err(error) => {
                 // Nothing was created; the file may be what it does not like.
                 journal.parts[at].known = None;
                 if let Some(file) = journal.parts[at].input_file.take()
-                    && let Err(error) = api.forget(&file).await
+                    && let Err(error) = api.delete(&file).await
                 {
                     tracing::warn!("{error}: {file} stays with the provider until it expires there");
                 }
@@ -268,7 +268,7 @@ async fn send(api: &BatchApi, journal: &mut Journal, at: usize) -> Result<()> {
 /// The batch of a part that was created unheard: the one of its file, or the only newer one of its size.
 async fn find(api: &BatchApi, journal: &Journal, at: usize, known: &Known) -> Result<Option<String>> {
     let (listed, part) = (api.list().await?, &journal.parts[at]);
-    let is_ours = |listed: &&Listed| {
+    let is_ours = |listed: &&BatchSummary| {
         if part.input_file.is_some() {
             return listed.input_file == part.input_file;
         }
@@ -308,7 +308,7 @@ async fn follow(run: &CaptionRun, api: &BatchApi, journal: &mut Journal) -> Resu
                 continue;
             };
             run.context.check()?;
-            match api.look(&batch).await {
+            match api.status(&batch).await {
                 Ok(state) => {
                     n_done += state.n_done;
                     match state.end {
@@ -345,7 +345,7 @@ async fn fetch(api: &BatchApi, journal: &mut Journal, at: usize) -> Result<()> {
         _ => {}
     }
     for file in journal.parts[at].results.clone() {
-        let fetched = api.fetch(&file, &into).await;
+        let fetched = api.download(&file, &into).await;
         fetched.map_err(|error| {
             let advice =
                 format!("run the same command again; {} keeps what is known of the batch", journal.path().display());
@@ -362,7 +362,7 @@ async fn forget(api: &BatchApi, journal: &mut Journal, at: usize) -> Result<()> 
         return Ok(());
     }
     for file in journal.parts[at].input_file.iter().chain(&journal.parts[at].results) {
-        if let Err(error) = api.forget(file).await {
+        if let Err(error) = api.delete(file).await {
             tracing::warn!("{error}: {file} stays with the provider until it expires there");
         }
     }

@@ -49,7 +49,7 @@ pub(super) fn read(text: &str) -> HashMap<usize, String> {
 /// Gives each of `rows` its caption out of the answer about all of them; the first one bears what the answer cost. A row
 /// that was left out has an error that says so.
 pub(super) fn share(rows: Vec<&mut CaptionRow>, answer: &ChatResponse) {
-    let captions = answer.alternatives.first().map(|one| read(&one.text)).unwrap_or_default();
+    let captions = answer.choices.first().map(|one| read(&one.text)).unwrap_or_default();
     for (at, row) in rows.into_iter().enumerate() {
         if at == 0 {
             row.pay(answer);

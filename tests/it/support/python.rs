@@ -5,8 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The Python for `tests/NAME/`; None, with the reason on stderr, where it cannot be made: no registry, or no wheels
-/// for this machine.
+/// The Python for `tests/NAME/`; None where it cannot be made: no registry, or no wheels for this machine.
 pub fn python_for(name: &str) -> Option<PathBuf> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/python-for");
     let made = Command::new(script).arg(name).output().expect("a shell");
@@ -14,7 +13,7 @@ pub fn python_for(name: &str) -> Option<PathBuf> {
     match made.status.code() {
         Some(0) => Some(said(&made.stdout).into()),
         Some(3) => {
-            eprintln!("not run: {}", said(&made.stderr));
+            super::skip(&said(&made.stderr));
             None
         }
         _ => panic!("python-for {name}: {made:?}"),

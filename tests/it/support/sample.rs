@@ -138,7 +138,7 @@ pub fn report() -> Report {
         is_language_model: true,
     });
     report.answer = Some(ChatResponse {
-        alternatives: vec![
+        choices: vec![
             Choice { text: "# A talk\n\nOf **ships** (#1, 00:31.0).".into(), finish: FinishReason::Stop },
             Choice { text: "Of ships and".into(), finish: FinishReason::Length },
             Choice { text: String::new(), finish: FinishReason::Other("eos".into()) },

@@ -296,7 +296,7 @@ impl Writer {
 
     /// Adds a request about the frames of `rows`.
     pub fn request<'a>(&mut self, body: &RequestBody, rows: impl Iterator<Item = &'a CaptionRow>) -> Result<()> {
-        let terms = self.api.terms();
+        let terms = self.api.support();
         // The line around the body, generously.
         let n_bytes = body.len_bytes() + 256;
         let is_full = self.requests.as_ref().is_none_or(|(_, used)| {

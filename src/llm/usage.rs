@@ -1,0 +1,60 @@
+//! Estimates the tokens of a request, and checks the usage that the server reports.
+
+use super::catalog::CatalogEntry;
+use super::config::ChatConfig;
+use super::cost::Prices;
+use super::tokens::{self, PromptTokens};
+use crate::advice::Advice;
+use crate::chat::{ChatResponse, Message, Part, PromptEstimate};
+use crate::error::{Error, ErrorCode, Result};
+
+/// Smaller requests are not compared with their estimate: overhead dominates them.
+const MIN_TOKENS: u64 = 1000;
+
+/// The estimated tokens and cost of a request.
+pub(super) fn estimate(config: &ChatConfig, messages: &[Message]) -> (PromptEstimate, PromptTokens) {
+    let tokens = tokens::prompt_tokens(&config.model, messages, config.params.detail);
+    let prices = prices(config);
+    (PromptEstimate { prompt_tokens: tokens.likely, prompt_cost: prices.of_prompt(tokens.likely) }, tokens)
+}
+
+/// Records cost and estimate in a response.
+///
+/// # Errors
+/// [`ErrorKind::Service`](crate::ErrorKind::Service) where the server counted too few tokens to have read the whole request.
+pub(super) fn record(
+    config: &ChatConfig,
+    server: &str,
+    messages: &[Message],
+    response: &mut ChatResponse,
+) -> Result<()> {
+    let (estimate, tokens) = estimate(config, messages);
+    response.estimate = Some(estimate);
+    let prices = prices(config);
+    response.cost = response.usage.as_ref().and_then(|usage| prices.cost(usage));
+    let Some(counted) = response.usage.and_then(|usage| usage.prompt_tokens) else { return Ok(()) };
+    // Only one provider publishes how it counts audio.
+    let has_audio = messages.iter().flat_map(|message| &message.parts).any(|part| matches!(part, Part::Audio(_)));
+    if !has_audio && counted > estimate.prompt_tokens.saturating_mul(2) && counted > MIN_TOKENS {
+        let expected = estimate.prompt_tokens;
+        tracing::warn!("{server}: the server counted {counted} tokens for the request; the estimate was {expected}");
+    }
+    if tokens.least < MIN_TOKENS || counted >= tokens.least / 2 {
+        return Ok(());
+    }
+    let problem = format!(
+        "the server read {counted} of at least {} tokens: it truncated the request to the model's context",
+        tokens.least
+    );
+    // A provider that refuses long requests does not truncate them: it counts differently.
+    if !config.provider.may_cut_context {
+        tracing::warn!("{server}: {problem}, or counts images differently from its documentation");
+        return Ok(());
+    }
+    let advice = Advice::from("configure a longer context on the server (Ollama: num_ctx)").or(Advice::send_less());
+    Err(Error::service(server, problem, advice).with_code(ErrorCode::InvalidResponse))
+}
+
+fn prices(config: &ChatConfig) -> Prices {
+    config.facts.as_ref().map(CatalogEntry::prices).unwrap_or_default()
+}
