@@ -64,7 +64,7 @@ fn facts(out: &mut String, report: &Report) {
     let n_dropped = report.sampling.dropped.len();
     if n_dropped > 0 {
         // Writing to a String does not fail.
-        let _ = write!(how, "; {n_dropped} duplicates removed");
+        let _ = write!(how, "; {} removed", counted(n_dropped, "duplicate"));
     }
     put!(out, "- Frames: {} from {} to {}{}", report.frames.len(), range.start, range.end, how);
     put!(out, "- Transcript: {}", transcript_text(report));

@@ -41,10 +41,10 @@ fn the_whole_report() {
 #[test]
 fn nothing_missing_can_be_called_complete() {
     assert_eq!(complete().status(), Status::Complete);
-    assert!(markdown(&complete()).contains("Nothing that was asked for is missing."));
+    assert!(markdown(&complete()).contains("Nothing is missing."));
     let harms: [(&str, Harm); 10] = [
-        ("the answer about the part from 00:01:01.000 to 00:01:35.500", |r| r.windows = sample::report().windows),
-        ("the end of the answer about the part from 00:00:00.000 to 00:01:01.000", |r| {
+        ("the answer for 00:01:01.000 to 00:01:35.500", |r| r.windows = sample::report().windows),
+        ("the end of the answer for 00:00:00.000 to 00:01:01.000", |r| {
             r.windows = sample::report().windows;
             r.windows.truncate(1);
             r.windows[0].finish = Some(FinishReason::Length);
@@ -72,7 +72,7 @@ fn nothing_missing_can_be_called_complete() {
         assert_eq!(document["status"], "partial");
         assert_eq!(document["missing"][0]["what"], what);
         let text = markdown(&report);
-        assert!(text.contains("**Partial result:** 1 thing was not done"), "{text}");
+        assert!(text.contains("**Partial result:** 1 item missing"), "{text}");
         assert!(text.contains(&format!("- {what}: ")), "{text}");
     }
 }
@@ -180,7 +180,7 @@ fn hostile_text_is_inert_wherever_it_comes_from() {
     answer.model = Some(EVIL.into());
     answer.choices = vec![
         Choice { text: format!("{EVIL}\n\n{EVIL}\n```\nopen"), finish: FinishReason::Other(EVIL.into()) },
-        Choice { text: "# What was not done\n\nx\n---\n\ny\n===".into(), finish: FinishReason::Stop },
+        Choice { text: "# Missing\n\nx\n---\n\ny\n===".into(), finish: FinishReason::Stop },
     ];
     let TranscriptOutcome::Found(transcript) = &mut report.transcript else { panic!("the sample has words") };
     transcript.segments[0].text = EVIL.into();
