@@ -59,7 +59,7 @@ fn frame(number: usize) -> Frame {
         [x / 4 + edge, y / 3 + edge, (x + y) / 6].map(|value| (value as u8).saturating_add(random.u8(..12)))
     };
     let rgb = (0..width * height).flat_map(pixel).collect();
-    Frame { frame_idx: number, pts: Timestamp::ZERO, time: Timestamp::ZERO, width, height, rgb }
+    Frame { frame_idx: number, pts: Timestamp::ZERO, time: Timestamp::ZERO, width, height, rgb, is_suspect: false }
 }
 
 /// User and system time of this process, in seconds.

@@ -21,7 +21,7 @@ use vidgist::source::Source;
 use vidgist::time::{TimeRange, Timestamp};
 use vidgist::video::index::FrameIndex;
 use vidgist::video::score::Scorer;
-use vidgist::video::{DecoderBackend, VideoSource};
+use vidgist::video::{DecoderBackend, TargetSize, VideoSource};
 
 const TWO_HOURS: i64 = 2 * 3600 * 1000;
 
@@ -135,7 +135,7 @@ fn reading(criterion: &mut Criterion, clip: &Path) {
                 b.iter_batched(
                     || video.reader().expect("a reader"),
                     |mut reader| {
-                        let outcome = reader.read(&points, *size, &mut |frame| {
+                        let outcome = reader.read(&points, TargetSize::Exact(size.0, size.1), &mut |frame| {
                             black_box(frame);
                             Ok(())
                         });
@@ -182,5 +182,13 @@ fn frame() -> Frame {
             rgb.extend([x * 180 / width, y * 180 / height, 90].map(|level| (level + shape) as u8 + grain as u8));
         }
     }
-    Frame { frame_idx: 0, pts: Timestamp::ZERO, time: Timestamp::ZERO, width: width as u32, height: height as u32, rgb }
+    Frame {
+        frame_idx: 0,
+        pts: Timestamp::ZERO,
+        time: Timestamp::ZERO,
+        width: width as u32,
+        height: height as u32,
+        rgb,
+        is_suspect: false,
+    }
 }

@@ -189,6 +189,7 @@ settings! {
     MaxTokens "the token limit of an answer",
     MaxTokensTotal "the token limit of the run",
     MaxWidth "the maximum width",
+    MaxEdge "the maximum length of the longer side",
     Model "the model",
     NChoices "the number of choices",
     Output "the output",

@@ -90,8 +90,18 @@ pub struct PromptEstimate {
 pub struct Choice {
     /// The text: untrusted.
     pub text: String,
+    /// The model's reasoning before the answer, where the server sent it: untrusted.
+    pub reasoning: Option<String>,
     /// Why it ended.
     pub finish: FinishReason,
+}
+
+impl Choice {
+    /// A choice without reasoning.
+    #[must_use]
+    pub fn new(text: impl Into<String>, finish: FinishReason) -> Self {
+        Self { text: text.into(), reasoning: None, finish }
+    }
 }
 
 /// Why an answer ended.

@@ -28,7 +28,7 @@ pub fn description() -> ModelDescription {
 /// The digest as a response, without usage or cost.
 #[must_use]
 pub fn respond(timeline: &Timeline) -> ChatResponse {
-    ChatResponse::new(vec![Choice { text: digest(timeline), finish: FinishReason::Stop }])
+    ChatResponse::new(vec![Choice::new(digest(timeline), FinishReason::Stop)])
 }
 
 /// The digest as Markdown; it says of itself that no language model wrote it.

@@ -95,7 +95,7 @@ mod tests {
 
     fn frame(width: u32, height: u32) -> Frame {
         let rgb = (0..height).flat_map(|y| (0..width).flat_map(move |x| [(x * 3) as u8, (y * 3) as u8, 90])).collect();
-        Frame { frame_idx: 0, pts: Timestamp::ZERO, time: Timestamp::ZERO, width, height, rgb }
+        Frame { frame_idx: 0, pts: Timestamp::ZERO, time: Timestamp::ZERO, width, height, rgb, is_suspect: false }
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::sampling::{self, Sampling, SamplingSpec};
 use crate::time::Timestamp;
 use crate::transcript::Transcript;
 use crate::video::index::FrameIndex;
-use crate::video::{self, VideoSource, fit};
+use crate::video::{self, SizeLimit, TargetSize, VideoSource};
 
 /// Decoded frames that wait for the iterator, 6 MB each at 1080p.
 const FRAME_QUEUE: usize = 2;
@@ -89,13 +89,12 @@ impl Video {
             }
             (_, source) => sampling::plan(&options, source.index.as_ref().map(FrameIndex::range), &limits)?,
         };
-        let display = self.source.stream.display_size();
-        let size = self.max_width.map_or(display, |width| fit(display, width));
+        let target = TargetSize::Within(SizeLimit { max_width: self.max_width, max_edge: None });
         let (sender, receiver) = mpsc::sync_channel(FRAME_QUEUE);
         std::thread::spawn(move || {
             let read = || {
                 let mut n_frames = 0;
-                self.source.reader()?.read(&plan.moments(), size, &mut |mut frame| {
+                self.source.reader()?.read(&plan.moments(), target, &mut |mut frame| {
                     frame.frame_idx = n_frames;
                     n_frames += 1;
                     // The receiver is gone where the iterator was dropped.

@@ -18,9 +18,10 @@ mod retry;
 mod retry_budget;
 mod retry_hints;
 mod retry_policy;
+mod too_long;
 
 pub use self::address::parse_base_url;
 pub(crate) use self::client::ApiClient;
 pub use self::config::{Auth, RequestLimits, ServerConfig};
-pub(crate) use self::request_error::{RequestError, RequestErrorKind, tidy};
+pub(crate) use self::request_error::{RefusalDetails, RequestError, RequestErrorKind, tidy};
 pub(crate) use self::response::{ReadStream, too_large};

@@ -5,6 +5,7 @@
 
 mod audio;
 mod audio_packets;
+mod counted_length;
 mod decode;
 mod facts;
 mod flac;
@@ -12,7 +13,8 @@ mod packet;
 
 pub(crate) use audio::{AudioStreamDecoder, DecodedAudio};
 pub(crate) use audio_packets::{AudioPackets, CodecParameters};
-pub(crate) use decode::VideoDecoder;
+pub(crate) use decode::{VideoDecoder, is_flagged};
+pub(crate) use facts::valid_aspect;
 pub(crate) use flac::{FlacEncoder, STREAMINFO_BYTES};
 pub(crate) use packet::Packet;
 
@@ -25,6 +27,7 @@ use ffmpeg_the_third::ffi;
 
 use crate::error::{Error, Result};
 use crate::limits::Limits;
+use crate::media::Ratio;
 use crate::time::TimeBase;
 
 /// Allowed demuxers: containers that hold their media themselves. Playlists (hls, dash, concat), devices, network formats
@@ -125,6 +128,36 @@ impl Demuxer {
             ffi::av_seek_frame(self.input.as_mut_ptr(), stream_idx as c_int, ticks, ffi::AVSEEK_FLAG_BACKWARD as c_int)
         };
         code >= 0
+    }
+
+    /// A stream's codec headers; empty where the container has none.
+    pub(crate) fn extradata(&self, stream_idx: usize) -> &[u8] {
+        let Some(stream) = self.input.stream(stream_idx) else { return &[] };
+        // SAFETY: the parameters belong to the open container, which outlives the borrow of `self`; `extradata` is null or
+        // `extradata_size` bytes.
+        #[expect(unsafe_code, reason = "the wrapper does not expose the codec headers")]
+        unsafe {
+            let parameters = &*(*stream.as_ptr()).codecpar;
+            match usize::try_from(parameters.extradata_size) {
+                Ok(size) if !parameters.extradata.is_null() => std::slice::from_raw_parts(parameters.extradata, size),
+                _ => &[],
+            }
+        }
+    }
+
+    /// Whether the container stores times.
+    fn has_timestamps(&self) -> bool {
+        !matches!(self.input.format().name(), "h264" | "hevc" | "m4v" | "h261" | "h263" | "vc1")
+    }
+
+    /// Whether the container is AVI.
+    pub(crate) fn is_avi(&self) -> bool {
+        self.input.format().name() == "avi"
+    }
+
+    /// The sample aspect ratio that the container states, which takes precedence over that of the frames.
+    pub(crate) fn stated_aspect(&self, stream_idx: usize) -> Option<Ratio> {
+        valid_aspect(self.input.stream(stream_idx)?.sample_aspect_ratio())
     }
 
     /// Number of read errors so far.

@@ -50,6 +50,20 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// Whether an image has more than [`Limits::max_pixels`].
+    #[must_use]
+    pub fn exceeds_pixels(&self, width: u32, height: u32) -> bool {
+        u64::from(width) * u64::from(height) > self.max_pixels
+    }
+
+    /// As [`Limits::check_pixels`], but allows 8 times as many pixels: a JPEG can be decoded at a reduced size.
+    ///
+    /// # Errors
+    /// As [`Limits::check_pixels`].
+    pub fn check_jpeg_pixels(&self, name: &str, width: u32, height: u32) -> Result<()> {
+        Self { max_pixels: self.max_pixels.saturating_mul(8), ..*self }.check_pixels(name, width, height)
+    }
+
     /// Rejects an image whose declared size would not fit in memory; `name` is the input in the error.
     ///
     /// # Errors
@@ -60,7 +74,7 @@ impl Limits {
         if width == 0 || height == 0 {
             return Err(Error::malformed(name, claim, "check it with ffprobe"));
         }
-        if u64::from(width) * u64::from(height) > self.max_pixels {
+        if self.exceeds_pixels(width, height) {
             let problem = format!("{claim}; at most {} are decoded", self.max_pixels);
             return Err(Error::limit(name, problem, "scale it down with another tool first"));
         }

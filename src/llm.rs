@@ -1,5 +1,6 @@
 //! Chat models on servers: requests, dialects, limits, prices, batches.
 
+mod answer_text;
 pub mod anthropic;
 pub mod batch;
 mod batch_support;
@@ -9,6 +10,7 @@ mod config;
 mod connect;
 pub mod cost;
 mod dialect;
+mod learnt_limits;
 mod limits;
 mod model;
 pub mod ollama;
@@ -21,6 +23,7 @@ mod request;
 mod sse;
 mod stream_writer;
 mod supported_params;
+mod system_role;
 pub mod tokens;
 mod usage;
 mod validate;

@@ -155,6 +155,17 @@ pub enum FieldOrder {
     BottomFirst,
 }
 
+/// Where the times of frames come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FrameTiming {
+    /// The container stores them, or the decoder derives them from what it stores.
+    #[default]
+    Stored,
+    /// The frame rate alone: a raw stream (`.264`) stores no times.
+    FrameRate,
+}
+
 /// One video stream.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct VideoStream {
@@ -188,6 +199,8 @@ pub struct VideoStream {
     pub duration: Option<Timestamp>,
     /// Stated number of frames.
     pub n_frames: Option<u64>,
+    /// Where the times of frames come from.
+    pub timing: FrameTiming,
     /// Language tag (ISO 639), untrusted text.
     pub language: Option<String>,
     /// Marked default by the container.
@@ -201,17 +214,21 @@ impl VideoStream {
     /// stretched, so that no stored detail is lost.
     #[must_use]
     pub fn display_size(&self) -> (u32, u32) {
-        let sar = self.sample_aspect;
-        let scale = |side: u32, by: u32, over: u32| {
-            ((u64::from(side) * u64::from(by) + u64::from(over) / 2) / u64::from(over)).max(1) as u32
-        };
-        let (w, h) = if sar.num >= sar.den {
-            (scale(self.width, sar.num, sar.den), self.height)
-        } else {
-            (self.width, scale(self.height, sar.den, sar.num))
-        };
-        if self.rotation.swaps_sides() { (h, w) } else { (w, h) }
+        display_size((self.width, self.height), self.sample_aspect, self.rotation)
     }
+}
+
+/// Width and height as displayed of a picture stored with `width` and `height`; see [`VideoStream::display_size`].
+pub(crate) fn display_size((width, height): (u32, u32), sample_aspect: Ratio, rotation: Rotation) -> (u32, u32) {
+    let scale = |side: u32, by: u32, over: u32| {
+        ((u64::from(side) * u64::from(by) + u64::from(over) / 2) / u64::from(over)).max(1) as u32
+    };
+    let (w, h) = if sample_aspect.num >= sample_aspect.den {
+        (scale(width, sample_aspect.num, sample_aspect.den), height)
+    } else {
+        (width, scale(height, sample_aspect.den, sample_aspect.num))
+    };
+    if rotation.swaps_sides() { (h, w) } else { (w, h) }
 }
 
 /// One audio stream.
@@ -272,6 +289,8 @@ pub struct Frame {
     pub height: u32,
     /// RGB24, rows from the top without padding: `width * height * 3` bytes.
     pub rgb: Vec<u8>,
+    /// Whether the decoder reported an error in it or in a frame that it refers to, so that it may look wrong.
+    pub is_suspect: bool,
 }
 
 impl Frame {

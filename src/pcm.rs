@@ -6,6 +6,7 @@
 
 mod block;
 mod chunk;
+mod claimed_length;
 mod convert;
 mod decode;
 mod downmix;

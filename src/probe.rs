@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::input::Source;
 use crate::libav::Demuxer;
 use crate::limits::Limits;
-use crate::media::{ColorTags, MediaInfo, Ratio, Rotation, VideoStream};
+use crate::media::{ColorTags, FrameTiming, MediaInfo, Ratio, Rotation, VideoStream};
 use crate::sanitize::clean_line;
 use crate::time::{TimeBase, Timestamp};
 
@@ -66,6 +66,7 @@ fn picture(path: &Path, name: &str, n_frames: usize, rate: Ratio, limits: &Limit
         start: Some(Timestamp::ZERO),
         duration: Some(duration),
         n_frames: Some(n_frames as u64),
+        timing: FrameTiming::Stored,
         language: None,
         is_default: true,
         is_cover: false,
@@ -101,7 +102,10 @@ fn picture_facts(path: &Path, limits: &Limits) -> Result<(String, (u32, u32), Ro
     let format = reader.format().map_or_else(String::new, |f| format!("{f:?}").to_lowercase());
     let mut decoder = reader.into_decoder().map_err(broken)?;
     let (width, height) = decoder.dimensions();
-    limits.check_pixels(&name.to_string(), width, height)?;
+    match format.as_str() {
+        "jpeg" => limits.check_jpeg_pixels(&name.to_string(), width, height)?,
+        _ => limits.check_pixels(&name.to_string(), width, height)?,
+    }
     let (rotation, is_mirrored) =
         quarter_turns(decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms));
     Ok((format, (width, height), rotation, is_mirrored))

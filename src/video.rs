@@ -1,14 +1,17 @@
 //! Opens the video of a source and selects its frame reader.
 
 pub mod contact_sheet;
+mod damage;
 mod decode_plan;
 mod deinterlace;
 pub mod index;
 mod libav;
 pub mod opencv;
 mod reader;
+mod reduced_jpeg;
 mod scale;
 pub mod score;
+mod size;
 mod stills;
 mod tone_map;
 
@@ -20,6 +23,7 @@ use crate::limits::Limits;
 use crate::media::{MediaInfo, VideoStream};
 use index::FrameIndex;
 pub use reader::{FrameReader, FrameSink, ReadOutcome};
+pub use size::{SizeLimit, TargetSize, fit};
 
 /// Decoder backend of a video.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -65,7 +69,10 @@ impl VideoSource {
         let Some(stream) = stream else {
             return Ok(None);
         };
-        limits.check_pixels(&info.input, stream.width, stream.height)?;
+        // Probing has checked pictures: very large JPEGs are decoded at a reduced size.
+        if !matches!(source, Source::Picture(_) | Source::Sequence { .. }) {
+            limits.check_pixels(&info.input, stream.width, stream.height)?;
+        }
         let index = match source {
             Source::Media(path) => Some(match decoder {
                 DecoderBackend::Auto => match FrameIndex::outline(path, info, stream, limits)? {
@@ -114,28 +121,5 @@ impl VideoSource {
             },
             _ => Box::new(opencv::LiveReader::open(&self.source, &self.stream)?),
         })
-    }
-}
-
-/// Scales a size down to a width of at most `max_width` pixels and keeps the aspect ratio. Never enlarges.
-#[must_use]
-pub fn fit((width, height): (u32, u32), max_width: u32) -> (u32, u32) {
-    if width <= max_width {
-        return (width, height);
-    }
-    let scaled = (u64::from(height) * u64::from(max_width) + u64::from(width) / 2) / u64::from(width);
-    (max_width, scaled.max(1) as u32)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::fit;
-
-    #[test]
-    fn fitting_keeps_the_shape_and_never_enlarges() {
-        assert_eq!(fit((1920, 1080), 768), (768, 432));
-        assert_eq!(fit((320, 180), 768), (320, 180));
-        assert_eq!(fit((1080, 1920), 768), (768, 1365));
-        assert_eq!(fit((10_000, 1), 100), (100, 1));
     }
 }

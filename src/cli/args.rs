@@ -186,6 +186,9 @@ pub struct ImageArgs {
     /// Maximum width in pixels; images are never enlarged [default: 768]
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(16..=16_383))]
     pub max_width: Option<u32>,
+    /// Maximum length of the longer side in pixels, instead of the default maximum width
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(16..=16_383))]
+    pub max_edge: Option<u32>,
     /// JPEG and WebP quality, 1 to 100 [default: 85]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=100))]
     pub jpeg_quality: Option<u8>,

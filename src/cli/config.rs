@@ -49,6 +49,7 @@ pub struct FramesTable {
     pub interval: Option<String>,
     pub max_frames: Option<usize>,
     pub max_width: Option<u32>,
+    pub max_edge: Option<u32>,
     pub jpeg_quality: Option<u8>,
     pub image_format: Option<ImageFormatArg>,
 }
@@ -111,6 +112,7 @@ impl CommandConfig {
         config.frames.interval = self.frames.interval.as_deref().and_then(|text| text.parse().ok());
         config.frames.max_frames = self.frames.max_frames;
         config.frames.max_width = self.frames.max_width;
+        config.frames.max_edge = self.frames.max_edge;
         config.frames.jpeg_quality = self.frames.jpeg_quality;
         config.frames.image_format = self.frames.image_format.map(ImageFormatArg::into);
         config.transcription.source = self.transcription.stt.map(Stt::into);
@@ -169,6 +171,7 @@ impl CommandConfig {
         match &self.frames {
             FramesTable { jpeg_quality: Some(0 | 101..), .. } => bad("frames.jpeg_quality", "1 to 100"),
             FramesTable { max_width: Some(0..16 | 16_384..), .. } => bad("frames.max_width", "16 to 16383"),
+            FramesTable { max_edge: Some(0..16 | 16_384..), .. } => bad("frames.max_edge", "16 to 16383"),
             _ => Ok(()),
         }
     }

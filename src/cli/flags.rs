@@ -29,6 +29,7 @@ pub const fn flag(setting: Setting) -> &'static str {
         Setting::MaxTokens => "--max-tokens",
         Setting::MaxTokensTotal => "--max-tokens-total",
         Setting::MaxWidth => "--max-width",
+        Setting::MaxEdge => "--max-edge",
         Setting::Model => "--model",
         Setting::NChoices => "--n",
         Setting::Output => "--output",

@@ -163,6 +163,7 @@ fn sampling(args: &SamplingArgs) -> Result<SamplingOptions> {
 fn images(args: &ImageArgs) -> ImageOptions {
     ImageOptions {
         max_width: args.max_width,
+        max_edge: args.max_edge,
         jpeg_quality: args.jpeg_quality,
         format: args.image_format.map(ImageFormatArg::into),
     }

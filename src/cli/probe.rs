@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use vidgist::input::Source;
 use vidgist::limits::Limits;
-use vidgist::media::{MediaInfo, Ratio};
+use vidgist::media::{FrameTiming, MediaInfo, Ratio};
 use vidgist::report::json;
 
 use super::args::ProbeArgs;
@@ -42,7 +42,9 @@ fn table(info: &MediaInfo) -> String {
         let language = v.language.as_ref().map(|l| format!(", {l}")).unwrap_or_default();
         let rate = v.frame_rate.map(|r| format!(", {:.3} frames/s", r.as_f64())).unwrap_or_default();
         let turned = if v.rotation == vidgist::media::Rotation::None { "" } else { ", rotated" };
-        line(&format!("#{} {kind}", v.stream_idx), &format!("{}, {width}x{height}{turned}{rate}{language}", v.codec));
+        let times = if v.timing == FrameTiming::Stored { "" } else { ", no timestamps" };
+        let text = format!("{}, {width}x{height}{turned}{rate}{times}{language}", v.codec);
+        line(&format!("#{} {kind}", v.stream_idx), &text);
     }
     for a in &info.audio {
         let rate = a.sample_rate_hz.map(|r| format!(", {r} Hz")).unwrap_or_default();

@@ -50,6 +50,8 @@ pub struct FramesConfig {
     pub max_frames: Option<usize>,
     /// Maximum width in pixels.
     pub max_width: Option<u32>,
+    /// Maximum length of the longer side in pixels.
+    pub max_edge: Option<u32>,
     /// Quality of JPEG and WebP, 1 to 100.
     pub jpeg_quality: Option<u8>,
     /// The format of images.

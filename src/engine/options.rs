@@ -13,6 +13,7 @@ use crate::money::Money;
 use crate::pipeline::FrameOptions;
 use crate::sampling::{self, Sampling};
 use crate::time::{TimeBase, Timestamp};
+use crate::video::SizeLimit;
 
 /// Frames that are read if the job sets no limit: dense for minutes, coarse for an hour.
 pub(super) const DEFAULT_MAX_FRAMES: usize = 50;
@@ -32,15 +33,18 @@ pub(super) fn frames(
     if quality == 0 || quality > 100 {
         return Err(Error::usage("the image quality", "must be 1 to 100", ""));
     }
-    let max_width = images.max_width.or(config.frames.max_width).unwrap_or(DEFAULT_MAX_WIDTH);
-    if !(16..=16_383).contains(&max_width) {
-        return Err(Error::setting(Setting::MaxWidth, "must be 16 to 16383 pixels", ""));
+    let max_edge = images.max_edge.or(config.frames.max_edge);
+    let max_width = images.max_width.or(config.frames.max_width).or(max_edge.is_none().then_some(DEFAULT_MAX_WIDTH));
+    for (setting, limit) in [(Setting::MaxWidth, max_width), (Setting::MaxEdge, max_edge)] {
+        if limit.is_some_and(|limit| !(16..=16_383).contains(&limit)) {
+            return Err(Error::setting(setting, "must be 16 to 16383 pixels", ""));
+        }
     }
     Ok(FrameOptions {
         sampling: sampling(options, config, default_interval_millis, default_max_frames)?,
         sequence_rate: options.sequence_fps.unwrap_or(Ratio::ONE),
         decoder: options.decoder,
-        max_width,
+        size: SizeLimit { max_width, max_edge },
         dedup: options.dedup,
         encode: EncodeOptions { format, quality },
         cache: config.cache_folder.clone(),

@@ -73,7 +73,7 @@ impl CircuitBreaker {
 
     /// An attempt has ended; None is success. Returns whether waiting requests should decide again.
     pub fn record(&mut self, failure: Option<&RequestError>, is_probe: bool, now: Instant) -> bool {
-        let Some(failure) = failure.filter(|failure| is_down(failure.kind)) else {
+        let Some(failure) = failure.filter(|failure| is_down(failure.kind) && !failure.hints.is_loading) else {
             self.n_consecutive = 0;
             return self.outage.take().is_some();
         };

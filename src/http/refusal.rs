@@ -1,10 +1,11 @@
 //! Reads the error responses of servers: what they mean, in a line that a person can act on.
 
 use reqwest::StatusCode;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::request_error::{RequestError, RequestErrorKind, tidy};
+use super::request_error::{RefusalDetails, RequestError, RequestErrorKind, tidy};
 use super::retry_hints::RetryHints;
+use super::too_long;
 use crate::advice::{Advice, Setting};
 use crate::error::ErrorCode;
 
@@ -17,13 +18,20 @@ pub(super) fn from_response(status: StatusCode, body: &[u8], hints: RetryHints, 
         "" => format!("{} {reason}", status.as_u16()).trim_end().to_owned(),
         message => format!("{} {reason}: {message}", status.as_u16()),
     };
-    failure.hints = hints;
+    failure.hints = hints.with_body(status.as_u16(), &refusal.error, &refusal.message);
     failure
 }
 
-/// An `error` object inside a response of status 200; None where `reply` has none.
+/// An `error` object inside a response of status 200, or inside its first choice (`OpenRouter`, `LiteLLM`); None where `reply`
+/// has none.
 pub(super) fn inside_success(reply: &Value, key: &KeyInfo<'_>) -> Option<RequestError> {
-    let error = reply.get("error").filter(|error| !error.is_null())?;
+    let choice = reply.get("choices").and_then(|choices| choices.get(0));
+    let of = |value: Option<&'_ Value>| value.and_then(|value| value.get("error")).filter(|e| !e.is_null()).cloned();
+    let ended_by_error = || {
+        let is_error = choice?.get("finish_reason")?.as_str()?.eq_ignore_ascii_case("error");
+        is_error.then(|| json!({"code": 502, "message": "the provider failed while it answered"}))
+    };
+    let error = &of(Some(reply)).or_else(|| of(choice)).or_else(ended_by_error)?;
     let mut failure = from_error_object(error, key);
     failure.problem = match failure.problem.as_str() {
         "" => "an error inside a 200 reply, without a message".to_owned(),
@@ -39,10 +47,13 @@ pub(super) fn from_error_object(error: &Value, key: &KeyInfo<'_>) -> RequestErro
         match (refusal.code.as_str(), refusal.kind.as_str()) {
             ("rate_limit_exceeded" | "insufficient_quota", _) | (_, "rate_limit_error") => 429,
             ("server_error", _) | (_, "server_error" | "overloaded_error" | "api_error") => 500,
+            (_, "UNAVAILABLE" | "unavailable_error") => 503,
+            (_, "RESOURCE_EXHAUSTED") => 429,
             _ => 400,
         },
     );
-    RequestError { problem: refusal.message.clone(), ..refusal.failure(status, key) }
+    let hints = RetryHints::default().with_body(status, &refusal.error, &refusal.message);
+    RequestError { problem: refusal.message.clone(), hints, ..refusal.failure(status, key) }
 }
 
 /// What is known about the key, for advice.
@@ -60,6 +71,8 @@ struct Refusal {
     kind: String,
     param: String,
     code: String,
+    /// The error object.
+    error: Value,
 }
 
 impl Refusal {
@@ -88,6 +101,7 @@ impl Refusal {
             kind: text(&["type", "status"]),
             param: text(&["param"]),
             code: text(&["code"]),
+            error: error.clone(),
         }
     }
 
@@ -95,9 +109,10 @@ impl Refusal {
         let has_no_credit = [&self.code, &self.kind].iter().any(|word| {
             matches!(word.as_str(), "insufficient_quota" | "billing_hard_limit_reached" | "billing_not_active")
         });
-        // llama.cpp's server reports this with status 500, although a retry cannot help.
-        let kind =
-            if self.is_unsupported_medium() { RequestErrorKind::Final } else { RequestErrorKind::Status(status) };
+        // llama.cpp and Ollama report these with status 500, although a retry cannot help.
+        let is_final =
+            self.is_unsupported_medium() || self.has_no_system_role() || (status >= 500 && self.is_too_long(status));
+        let kind = if is_final { RequestErrorKind::Final } else { RequestErrorKind::Status(status) };
         let mut failure = RequestError::new(kind, "", self.advice(status, has_no_credit, key));
         if has_no_credit {
             failure.code = ErrorCode::QuotaExhausted;
@@ -108,7 +123,7 @@ impl Refusal {
         } else if matches!(status, 401 | 403) && !key.is_set {
             failure.code = ErrorCode::MissingKey;
         }
-        failure.param = (!self.param.is_empty()).then(|| self.param.as_str().into());
+        failure.details = self.details(status).map(Box::new);
         failure
     }
 
@@ -120,7 +135,8 @@ impl Refusal {
             return Advice::send_less();
         }
         if self.is_unsupported_medium() {
-            return Advice::from("choose a model that supports it (llama.cpp's server needs a multimodal projector)");
+            let advice = "choose a model that supports it (llama.cpp needs a multimodal projector; in Ollama, pull the model again)";
+            return Advice::from(advice).or(Advice::Check(Setting::Model));
         }
         match status {
             401 | 403 if !key.is_set => Advice::SetKey(key.variable.to_owned()),
@@ -156,29 +172,64 @@ impl Refusal {
         SETTINGS.iter().find(|(name, _)| is_named(name)).map(|(_, setting)| *setting)
     }
 
+    fn details(&self, status: u16) -> Option<RefusalDetails> {
+        let limits = if self.is_too_long(status) { too_long::limits(&self.message, &self.error) } else { None };
+        let param = Some(&self.param).filter(|param| !param.is_empty()).cloned();
+        let details =
+            RefusalDetails { param, has_no_system_role: self.has_no_system_role(), ..limits.unwrap_or_default() };
+        (details != RefusalDetails::default()).then_some(details)
+    }
+
     /// Whether the model does not accept images or audio.
     fn is_unsupported_medium(&self) -> bool {
-        ["image", "audio"].iter().any(|medium| self.message.contains(&format!("{medium} input is not supported")))
+        // Ollama; OpenAI; vLLM; vLLM; SGLang; OpenRouter; LM Studio.
+        const WORDS: [&str; 8] = [
+            "missing data required for image input",
+            "image_url is only supported by certain models",
+            "is not a multimodal model",
+            "does not support multimodal",
+            "not enable multimodal",
+            "no endpoints found that support image input",
+            "does not support vision",
+            "model does not have vision",
+        ];
+        let message = self.message.to_lowercase();
+        WORDS.iter().any(|words| message.contains(words))
+            || ["image", "audio"].iter().any(|medium| {
+                [
+                    format!("{medium} input is not supported"),
+                    format!("does not support {medium}"),
+                    format!("{medium} input is not enabled"),
+                ]
+                .iter()
+                .any(|words| message.contains(words))
+            })
+    }
+
+    /// Whether the model has no system role: chat templates of Gemma and early Mistral models, `OpenAI`'s first reasoning models.
+    fn has_no_system_role(&self) -> bool {
+        const WORDS: [&str; 9] = [
+            "system role not supported",
+            "system role is not supported",
+            "system messages are not supported",
+            "system message is not supported",
+            "does not support system",
+            "does not support 'system'",
+            "developer instruction is not enabled",
+            "only user and assistant roles are supported",
+            "only user, assistant and tool roles are supported",
+        ];
+        let message = self.message.to_lowercase();
+        let must_alternate = message.contains("conversation roles must alternate user/assistant");
+        WORDS.iter().any(|words| message.contains(words)) || (must_alternate && !message.contains("optional system"))
     }
 
     /// Whether the request is larger than the server or the model accepts.
     fn is_too_long(&self, status: u16) -> bool {
-        const WORDS: [&str; 9] = [
-            "context length",
-            "context window",
-            "context size",
-            "maximum context",
-            "prompt is too long",
-            "too many images",
-            "too much media",
-            "image(s) may be provided",
-            "maximum number of images",
-        ];
-        let message = self.message.to_lowercase();
         status == 413
             || self.code == "context_length_exceeded"
             || self.kind == "exceed_context_size_error"
-            || (matches!(status, 400 | 422) && WORDS.iter().any(|word| message.contains(word)))
+            || (matches!(status, 400 | 422 | 500) && too_long::is_about_length(&self.message))
     }
 }
 
@@ -248,7 +299,8 @@ mod tests {
             (500, "\u{1b}[31mred\u{7}\r\n\u{202e}text", "host: 500 Internal Server Error: red text; try again later"),
             (500, r#"{"error":{"code":500,"message":"image input is not supported - hint: if this is unexpected, you may need to provide the mmproj","type":"server_error"}}"#,
                 "host: 500 Internal Server Error: image input is not supported - hint: if this is unexpected, you may need \
-                 to provide the mmproj; choose a model that supports it (llama.cpp's server needs a multimodal projector)"),
+                 to provide the mmproj; choose a model that supports it (llama.cpp needs a multimodal projector; in Ollama, pull the \
+                 model again), or check the model"),
             (413, "{}", "host: 413 Payload Too Large; raise the sampling interval, lower the maximum number of frames, or lower the maximum width"),
         ];
         for (status, body, expected) in table {
@@ -278,6 +330,45 @@ mod tests {
         assert_eq!(kind(r#"{"error":{"type":"overloaded_error"}}"#), Some((RequestErrorKind::Status(500), false)));
         assert_eq!(kind(r#"{"error":"what"}"#), Some((RequestErrorKind::Status(400), false)));
         assert_eq!(kind(r#"{"error":null,"choices":[]}"#), None);
+        assert_eq!(kind(r#"{"error":{"status":"UNAVAILABLE"}}"#), Some((RequestErrorKind::Status(503), false)));
+    }
+
+    #[test]
+    fn an_error_inside_a_choice_has_the_status_that_it_names() {
+        let kind = |choice: &str| {
+            let reply = serde_json::from_str(&format!(r#"{{"choices":[{choice}]}}"#)).expect("JSON");
+            inside_success(&reply, &KEY).map(|failure| (failure.kind, failure.problem))
+        };
+        let (status, problem) =
+            kind(r#"{"finish_reason":"error","error":{"code":502,"message":"upstream"}}"#).expect("an error");
+        assert_eq!(
+            (status, problem.as_str()),
+            (RequestErrorKind::Status(502), "an error inside a 200 reply: upstream")
+        );
+        let status = |choice| kind(choice).map(|(status, _)| status);
+        assert_eq!(status(r#"{"finish_reason":"error"}"#), Some(RequestErrorKind::Status(502)));
+        assert_eq!(status(r#"{"delta":{},"error":{"code":429}}"#), Some(RequestErrorKind::Status(429)));
+        assert_eq!(status(r#"{"error":{"code":"400","message":"no"}}"#), Some(RequestErrorKind::Status(400)));
+        assert_eq!(status(r#"{"finish_reason":"stop","error":null}"#), None);
+        assert_eq!(status(r#"{"finish_reason":null}"#), None);
+    }
+
+    #[test]
+    fn a_medium_that_the_model_cannot_read_fails_at_once() {
+        for (status, text) in [
+            (500, "this model is missing data required for image input"),
+            (500, "image input is not supported - hint: you may need to provide the mmproj"),
+            (400, "Invalid content type. image_url is only supported by certain models."),
+            (400, "org/model is not a multimodal model"),
+            (404, "No endpoints found that support image input"),
+            (500, "audio input is not supported"),
+        ] {
+            let body = json!({"error": text}).to_string();
+            let status = StatusCode::from_u16(status).expect("a status");
+            let failure = from_response(status, body.as_bytes(), RetryHints::default(), &KEY);
+            assert_eq!(failure.kind, RequestErrorKind::Final, "{text}");
+            assert!(failure.advice.to_string().contains("choose a model"), "{text}");
+        }
     }
 
     #[test]

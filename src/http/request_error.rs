@@ -45,6 +45,21 @@ impl RequestErrorKind {
     }
 }
 
+/// What an error response says about its cause.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RefusalDetails {
+    /// The field of the request that the server names.
+    pub param: Option<String>,
+    /// Whether the model has no system role.
+    pub has_no_system_role: bool,
+    /// The maximum number of tokens of a request, where the server names it.
+    pub max_tokens: Option<u64>,
+    /// The tokens that the server counted in the request.
+    pub n_tokens: Option<u64>,
+    /// The maximum number of images of a request, where the server names it.
+    pub max_images: Option<usize>,
+}
+
 /// One failed attempt.
 #[derive(Debug)]
 pub(crate) struct RequestError {
@@ -53,8 +68,8 @@ pub(crate) struct RequestError {
     /// What failed, as the caller gets it. [`ErrorCode::RequestTooLarge`] and [`ErrorCode::TooLarge`] become an error of
     /// kind [`ErrorKind::Limit`](crate::ErrorKind::Limit), all others one of kind [`ErrorKind::Service`](crate::ErrorKind::Service).
     pub code: ErrorCode,
-    /// The field of the request that the server names as the cause.
-    pub param: Option<Box<str>>,
+    /// What the server says about the cause.
+    pub details: Option<Box<RefusalDetails>>,
     /// What the response headers say about retrying.
     pub hints: RetryHints,
     /// What failed, without the server's name.
@@ -71,7 +86,7 @@ impl RequestError {
         Self {
             kind,
             code: kind.code(),
-            param: None,
+            details: None,
             hints: RetryHints::default(),
             problem: problem.into(),
             advice: advice.into(),
@@ -82,6 +97,11 @@ impl RequestError {
     /// The same failure with another code.
     pub fn with_code(self, code: ErrorCode) -> Self {
         Self { code, ..self }
+    }
+
+    /// The field of the request that the server names as the cause.
+    pub fn param(&self) -> Option<&str> {
+        self.details.as_ref()?.param.as_deref()
     }
 
     /// A failure below HTTP.
@@ -127,7 +147,7 @@ impl RequestError {
     /// A copy without the underlying error.
     pub fn copy(&self) -> Self {
         let copy = Self::new(self.kind, self.problem.clone(), self.advice.clone());
-        Self { code: self.code, param: self.param.clone(), ..copy }
+        Self { code: self.code, details: self.details.clone(), ..copy }
     }
 
     /// The failure where the total timeout leaves no time for another attempt.

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::admission::Admission;
 use super::request_error::RequestError;
-use super::retry_policy::{RetryDecision, RetryPolicy, backoff, decide};
+use super::retry_policy::{RetryDecision, RetryPolicy, backoff, decide, loading_wait};
 use crate::error::ErrorCode;
 
 /// Runs `attempt`, which receives its timeout, until it succeeds, must not be retried, or exhausts `policy`. `admission`
@@ -40,23 +40,31 @@ where
         let wait = match decide(failure.kind, failure.code == ErrorCode::QuotaExhausted, failure.hints) {
             RetryDecision::Stop => return Err(failure.after(n_attempts)),
             RetryDecision::StopForWait(wait) => return Err(failure.after(n_attempts).with_long_wait(wait)),
+            // It is waited for until the total timeout.
+            RetryDecision::RetryAfter(wait) if failure.hints.is_loading => wait,
+            RetryDecision::Retry if failure.hints.is_loading => loading_wait(n_attempts),
             _ if n_attempts > policy.max_retries => return Err(failure.after(n_attempts)),
             RetryDecision::RetryAfter(wait) => wait,
             RetryDecision::Retry => backoff(policy.first_wait, n_attempts, fastrand::f64().mul_add(0.25, 0.75)),
         };
         let out_of_time =
             |failure: RequestError| Err(failure.after(n_attempts).with_no_time_left(policy.total_timeout));
-        let wait = wait.max(admission.wait_for_retry(failure.kind));
+        let wait = if failure.hints.is_loading { wait } else { wait.max(admission.wait_for_retry(failure.kind)) };
         if Instant::now() + wait >= deadline {
             return out_of_time(failure);
         }
-        tracing::warn!(
-            "{name}: {}; attempt {} of {} in {:.1} s",
-            failure.problem,
-            n_attempts + 1,
-            policy.max_retries + 1,
-            wait.as_secs_f64()
-        );
+        if failure.hints.is_loading {
+            let seconds = wait.as_secs_f64();
+            tracing::warn!("{name}: {}; waiting until the model is loaded, {seconds:.1} s", failure.problem);
+        } else {
+            tracing::warn!(
+                "{name}: {}; attempt {} of {} in {:.1} s",
+                failure.problem,
+                n_attempts + 1,
+                policy.max_retries + 1,
+                wait.as_secs_f64()
+            );
+        }
         tokio::time::sleep(wait).await;
         permit = match tokio::time::timeout_at(deadline, admission.acquire(n_tokens)).await {
             Ok(Ok(permit)) => permit,
@@ -83,7 +91,7 @@ mod tests {
     };
 
     fn busy(wait: Option<u64>) -> RequestError {
-        let hints = RetryHints { should_retry: None, wait: wait.map(Duration::from_secs) };
+        let hints = RetryHints { wait: wait.map(Duration::from_secs), ..RetryHints::default() };
         RequestError { hints, ..RequestError::new(RequestErrorKind::Status(503), "503", "") }
     }
 
@@ -113,6 +121,22 @@ mod tests {
         assert_eq!(run_with(POLICY, failures).await, (5, Err("503 (tried 5 times)".into())));
         // 0.5 + 1 + 2 + 4 s, each times 0.75 to 1.
         assert!((5625..=7510).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_loads_its_model_is_waited_for_until_the_total_timeout() {
+        let loading = || {
+            let hints = RetryHints { is_loading: true, ..RetryHints::default() };
+            RequestError { hints, ..RequestError::new(RequestErrorKind::Status(503), "503: Loading model", "") }
+        };
+        let begun = Instant::now();
+        // More attempts than retries, and more failures than open the circuit breaker.
+        assert_eq!(run_with(POLICY, (0..20).map(|_| loading()).collect()).await, (21, Ok(21)));
+        assert!(begun.elapsed() < Duration::from_mins(3), "{:?}", begun.elapsed());
+        let policy = RetryPolicy { total_timeout: Duration::from_secs(30), ..POLICY };
+        let (n_attempts, outcome) = run_with(policy, (0..99).map(|_| loading()).collect()).await;
+        assert!((5..9).contains(&n_attempts), "{n_attempts}");
+        assert!(outcome.is_err_and(|text| text.contains("the total timeout of 30 s leaves no time")));
     }
 
     #[tokio::test(start_paused = true)]

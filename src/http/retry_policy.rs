@@ -47,6 +47,11 @@ pub(super) fn backoff(first: Duration, n_failed: u32, jitter: f64) -> Duration {
     first.saturating_mul(1 << (n_failed - 1).min(16)).min(MAX_BACKOFF).mul_f64(jitter)
 }
 
+/// The wait before attempt `n_attempts + 1` of a request to a server that is loading its model: 1, 2, 4, then 8 s.
+pub(super) fn loading_wait(n_attempts: u32) -> Duration {
+    backoff(Duration::from_secs(1), n_attempts, 1.0)
+}
+
 /// The number of retries and the timeouts of a request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RetryPolicy {

@@ -67,6 +67,9 @@ pub struct ImageOptions {
     /// Maximum width in pixels; frames are never enlarged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_width: Option<u32>,
+    /// Maximum length of the longer side in pixels, in place of the default maximum width.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_edge: Option<u32>,
     /// Quality of JPEG and WebP, 1 to 100.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jpeg_quality: Option<u8>,

@@ -2,6 +2,7 @@
 
 use ffmpeg_the_third as ffmpeg;
 use ffmpeg_the_third::codec::threading;
+use ffmpeg_the_third::ffi;
 
 use super::{Demuxer, Packet};
 use crate::error::{Error, Result};
@@ -10,6 +11,8 @@ use crate::error::{Error, Result};
 pub(crate) struct VideoDecoder {
     inner: ffmpeg::decoder::Video,
     frame: ffmpeg::frame::Video,
+    /// Bytes to put before the first packet.
+    preamble: Vec<u8>,
     n_damaged: u64,
 }
 
@@ -20,15 +23,22 @@ impl Demuxer {
     /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where libav was built without this codec.
     pub(crate) fn video_decoder(&self, stream_idx: usize, n_threads: usize) -> Result<VideoDecoder> {
         let stream = self.input.stream(stream_idx);
+        let max_pixels = i64::try_from(self.limits.max_pixels).unwrap_or(i64::MAX);
         let opened = stream.and_then(|stream| {
             let mut context = ffmpeg::codec::Context::from_parameters(stream.parameters()).ok()?.decoder();
             // The decoder estimates missing frame times in the packets' time base.
             // SAFETY: the context is ours, allocated and not opened yet.
-            #[expect(unsafe_code, reason = "the wrapper sets the time base only for encoders")]
+            #[expect(unsafe_code, reason = "the wrapper sets the time base only for encoders, and no maximum size")]
             unsafe {
                 (*context.as_mut_ptr()).pkt_timebase = stream.time_base().into();
+                (*context.as_mut_ptr()).max_pixels = max_pixels;
             }
-            let mut threads = threading::Config::kind(threading::Type::Frame);
+            let kind = if conceals_errors(stream.parameters().id().name()) {
+                threading::Type::Slice
+            } else {
+                threading::Type::Frame
+            };
+            let mut threads = threading::Config::kind(kind);
             threads.count = n_threads;
             context.set_threading(threads);
             context.video().ok()
@@ -36,14 +46,21 @@ impl Demuxer {
         let inner = opened.ok_or_else(|| {
             Error::unsupported(&self.name, "libav has no decoder for its video", "convert it with ffmpeg to H.264")
         })?;
-        Ok(VideoDecoder { inner, frame: ffmpeg::frame::Video::empty(), n_damaged: 0 })
+        Ok(VideoDecoder { inner, frame: ffmpeg::frame::Video::empty(), preamble: Vec::new(), n_damaged: 0 })
     }
 }
 
 impl VideoDecoder {
+    /// The same decoder, which reads `preamble` before its first packet.
+    pub(crate) fn with_preamble(self, preamble: &[u8]) -> Self {
+        Self { preamble: preamble.to_owned(), ..self }
+    }
+
     /// Sends the next packet; None ends the stream. Packets that cannot be decoded are counted.
     pub(crate) fn send(&mut self, packet: Option<&Packet>) {
+        let preamble = std::mem::take(&mut self.preamble);
         let sent = match packet {
+            Some(packet) if !preamble.is_empty() => self.inner.send_packet(&packet.with_prefix(&preamble).inner),
             Some(packet) => self.inner.send_packet(&packet.inner),
             None => self.inner.send_eof(),
         };
@@ -65,6 +82,17 @@ impl VideoDecoder {
         self.n_damaged
     }
 
+    /// Number of packets by which the result of a packet is delayed: frame threads return results in order.
+    pub(crate) fn delay_packets(&self) -> usize {
+        // SAFETY: the context is open and lives as long as `self`.
+        #[expect(unsafe_code, reason = "the wrapper does not expose the active thread type")]
+        let (kind, n_threads) = unsafe {
+            let context = &*self.inner.as_ptr();
+            (context.active_thread_type, context.thread_count)
+        };
+        if kind & ffi::FF_THREAD_FRAME == 0 { 0 } else { usize::try_from(n_threads - 1).unwrap_or(0) }
+    }
+
     /// The next decoded frame; None where another packet is needed, or at the end.
     pub(crate) fn receive(&mut self) -> Option<&ffmpeg::frame::Video> {
         loop {
@@ -75,4 +103,22 @@ impl VideoDecoder {
             }
         }
     }
+
+    /// The frame that [`VideoDecoder::receive`] returned last.
+    pub(crate) fn frame(&self) -> &ffmpeg::frame::Video {
+        &self.frame
+    }
+}
+
+/// Whether libav conceals the errors of this codec and flags the frame. Until FFmpeg 7.1 frame threads lose the flags.
+fn conceals_errors(codec: &str) -> bool {
+    ["h264", "mpeg", "h263", "flv1", "msmpeg4", "wmv", "vc1", "rv", "svq"].iter().any(|name| codec.starts_with(name))
+}
+
+/// Whether the decoder reports errors in the frame: invalid data, a missing reference, or concealed parts.
+pub(crate) fn is_flagged(frame: &ffmpeg::frame::Video) -> bool {
+    // SAFETY: `frame` is valid while it is borrowed.
+    #[expect(unsafe_code, reason = "the wrapper does not expose the decoder's error flags")]
+    let errors = unsafe { (*frame.as_ptr()).decode_error_flags };
+    errors != 0 || frame.is_corrupt()
 }

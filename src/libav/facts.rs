@@ -8,7 +8,9 @@ use ffmpeg_the_third::ffi;
 use ffmpeg_the_third::format::stream::{Disposition, Stream};
 
 use super::{Demuxer, known, lossy, rational};
-use crate::media::{AudioStream, ColorTags, FieldOrder, MediaInfo, Ratio, Rotation, SubtitleStream, VideoStream};
+use crate::media::{
+    AudioStream, ColorTags, FieldOrder, FrameTiming, MediaInfo, Ratio, Rotation, SubtitleStream, VideoStream,
+};
 use crate::time::{TimeBase, Timestamp};
 
 /// Maximum number of packets read to find the first one of each audio stream.
@@ -38,6 +40,10 @@ impl Demuxer {
             }
         }
         self.find_first_sound(&mut info.audio);
+        if let Some(length) = self.counted_length(&info) {
+            info.duration = Some(length);
+            info.audio.iter_mut().for_each(|stream| stream.duration = Some(length));
+        }
         let starts = info.video.iter().filter(|v| !v.is_cover).filter_map(|v| v.start);
         info.start = starts.chain(info.audio.iter().filter_map(|a| a.start)).min().unwrap_or(Timestamp::ZERO);
         info
@@ -46,15 +52,15 @@ impl Demuxer {
     fn video(&self, stream: &Stream<'_>) -> Option<VideoStream> {
         let parameters = stream.parameters();
         let base = rational(stream.time_base())?;
-        let aspect = ratio(stream.sample_aspect_ratio()).or_else(|| ratio(parameters.sample_aspect_ratio()));
+        let aspect =
+            valid_aspect(stream.sample_aspect_ratio()).or_else(|| valid_aspect(parameters.sample_aspect_ratio()));
         let (rotation, is_mirrored) = orientation(stream);
         Some(VideoStream {
             stream_idx: stream.index(),
             codec: parameters.id().name().to_owned(),
             width: parameters.width(),
             height: parameters.height(),
-            // Invalid values (1:1000) are ignored, as players do.
-            sample_aspect: aspect.filter(|r| (0.1..=10.0).contains(&r.as_f64())).unwrap_or(Ratio::ONE),
+            sample_aspect: aspect.unwrap_or(Ratio::ONE),
             rotation,
             is_mirrored,
             frame_rate: ratio(stream.avg_frame_rate()).or_else(|| ratio(stream.rate())),
@@ -65,6 +71,7 @@ impl Demuxer {
             start: known(stream.start_time()).map(|t| Timestamp::new(t, base)),
             duration: known(stream.duration()).filter(|d| *d > 0).map(|t| Timestamp::new(t, base)),
             n_frames: u64::try_from(stream.frames()).ok().filter(|n| *n > 0),
+            timing: if self.has_timestamps() { FrameTiming::Stored } else { FrameTiming::FrameRate },
             language: self.language(stream),
             is_default: stream.disposition().contains(Disposition::DEFAULT),
             is_cover: stream.disposition().contains(Disposition::ATTACHED_PIC),
@@ -198,6 +205,11 @@ fn field_order(stream: &Stream<'_>) -> Option<FieldOrder> {
         ffi::AVFieldOrder::BB | ffi::AVFieldOrder::TB => Some(FieldOrder::BottomFirst),
         _ => None,
     }
+}
+
+/// A sample aspect ratio; None where it is not stated or invalid (1:1000), as in players.
+pub(crate) fn valid_aspect(aspect: ffmpeg::Rational) -> Option<Ratio> {
+    ratio(aspect).filter(|aspect| (0.1..=10.0).contains(&aspect.as_f64()))
 }
 
 fn ratio(r: ffmpeg::Rational) -> Option<Ratio> {

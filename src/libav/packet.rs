@@ -4,11 +4,17 @@ use std::ffi::c_int;
 
 use ffmpeg_the_third as ffmpeg;
 use ffmpeg_the_third::ffi;
-use ffmpeg_the_third::packet::Ref as _;
+use ffmpeg_the_third::packet::{Mut as _, Ref as _};
 
 /// One packet: compressed data of one stream.
 pub(crate) struct Packet {
     pub(super) inner: ffmpeg::Packet,
+}
+
+impl AsRef<Packet> for Packet {
+    fn as_ref(&self) -> &Packet {
+        self
+    }
 }
 
 impl Packet {
@@ -48,6 +54,18 @@ impl Packet {
     /// The payload.
     pub(crate) fn data(&self) -> &[u8] {
         self.inner.data().unwrap_or_default()
+    }
+
+    /// The same packet with `prefix` before its payload.
+    pub(crate) fn with_prefix(&self, prefix: &[u8]) -> Self {
+        let mut inner = ffmpeg::Packet::copy(&[prefix, self.data()].concat());
+        // SAFETY: both packets are valid; only times, flags and side data are copied.
+        #[expect(unsafe_code, reason = "the wrapper does not copy a packet's properties")]
+        unsafe {
+            // Where memory runs out, times are missing, and the frame counts as lost.
+            let _ = ffi::av_packet_copy_props(inner.as_mut_ptr(), self.inner.as_ptr());
+        }
+        Self { inner }
     }
 
     /// Frames to remove from the start and from the end of the decoded audio: the encoder's delay and padding. None

@@ -20,6 +20,7 @@ use super::remote::RemoteModel;
 use super::request::ChatRequest;
 use super::stream_writer::StreamWriter;
 use super::supported_params::AcceptedParams;
+use super::system_role;
 use super::usage;
 use super::validate;
 use crate::chat::{ChatResponse, ModelDescription};
@@ -89,17 +90,22 @@ impl<D: Dialect> ChatModel for D {
     }
 
     fn request_body(&self, request: &ChatRequest<'_>) -> Result<RequestBody> {
-        let RemoteModel { server, config, supported } = self.remote();
+        let RemoteModel { server, config, supported, .. } = self.remote();
         validate::check(config, server.name(), request.messages)?;
-        self.body(request, &supported.current()).map_err(|failure| failure.into_error(server.name()))
+        let accepted = supported.current();
+        let folded = accepted.folds_system.then(|| system_role::fold(request.messages));
+        let request = &ChatRequest { messages: folded.as_deref().unwrap_or(request.messages), ..*request };
+        self.body(request, &accepted).map_err(|failure| failure.into_error(server.name()))
     }
 }
 
 /// Sends a request until it succeeds or is refused for a reason other than a parameter.
 async fn complete<D: Dialect>(dialect: &D, request: &ChatRequest<'_>) -> Result<ChatResponse> {
-    let RemoteModel { server, config, supported } = dialect.remote();
+    let RemoteModel { server, config, supported, learnt, warnings } = dialect.remote();
     dialect.check(request)?;
     validate::check(config, server.name(), request.messages)?;
+    let (prompt, _) = usage::estimate(config, request.messages);
+    learnt.check(server.name(), request.messages, prompt.prompt_tokens)?;
     let writer = request.stream.map(StreamWriter::new);
     let format = request.response_format;
     let mut n_refused = 0;
@@ -113,14 +119,18 @@ async fn complete<D: Dialect>(dialect: &D, request: &ChatRequest<'_>) -> Result<
             }
             // Each refusal removes or renames a parameter, so the loop ends.
             Err(failure) if supported.learn(config, format, &accepted, &failure) => n_refused += 1,
-            Err(failure) => return Err(failure.into_error(server.name())),
+            Err(failure) => {
+                learnt.learn(&failure, request.messages, prompt.prompt_tokens);
+                return Err(failure.into_error(server.name()));
+            }
         }
     };
+    learnt.accept(request.messages, prompt.prompt_tokens);
     if let Some(usage) = response.usage {
         let counted = usage.prompt_tokens.unwrap_or_default() + usage.completion_tokens.unwrap_or_default();
         server.correct(dialect.remote().n_tokens(request), counted);
     }
-    usage::record(config, server.name(), request.messages, &mut response)?;
+    usage::record(config, server.name(), warnings, request.messages, &mut response)?;
     Ok(response)
 }
 
@@ -133,6 +143,8 @@ async fn send<D: Dialect>(
     writer: Option<&StreamWriter<'_>>,
 ) -> Result<(ChatResponse, u32), RequestError> {
     let RemoteModel { server, config, .. } = dialect.remote();
+    let folded = accepted.folds_system.then(|| system_role::fold(request.messages));
+    let request = &ChatRequest { messages: folded.as_deref().unwrap_or(request.messages), ..*request };
     let (n_tokens, body) = (dialect.remote().n_tokens(request), dialect.sent_body(request, accepted).await?);
     let fill = |request| fill(request, &body);
     let read = |reply| D::read(&reply);

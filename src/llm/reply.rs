@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::answer_text::AnswerText;
 use crate::advice::{Advice, Setting};
 use crate::chat::{ChatResponse, Choice, FinishReason, Usage};
 use crate::http::{RequestError, RequestErrorKind, tidy};
@@ -51,7 +52,8 @@ fn empty(finish: &FinishReason) -> RequestError {
 fn read_choice(choice: &Value) -> Choice {
     let message = choice.get("message").unwrap_or(&Value::Null);
     let refusal = message.get("refusal").and_then(Value::as_str).filter(|text| !text.trim().is_empty());
-    let mut text = message.get("content").map_or_else(String::new, read_content);
+    let parsed = AnswerText::parse(&message.get("content").map_or_else(String::new, read_content));
+    let AnswerText { answer: mut text, reasoning } = parsed.with_reasoning(&read_reasoning(message));
     let mut finish = read_finish(choice.get("finish_reason").and_then(Value::as_str).unwrap_or_default());
     if let Some(refusal) = refusal {
         finish = FinishReason::Refusal;
@@ -59,7 +61,7 @@ fn read_choice(choice: &Value) -> Choice {
             refusal.clone_into(&mut text);
         }
     }
-    Choice { text, finish }
+    Choice { text, reasoning, finish }
 }
 
 /// Content is a string, null, or an array of parts (Mistral's reasoning models, some proxies), whose texts are joined.
@@ -70,6 +72,19 @@ pub(super) fn read_content(content: &Value) -> String {
         Value::Array(parts) => parts.iter().map(of_part).collect(),
         _ => String::new(),
     }
+}
+
+/// Reasoning in a field of its own: `reasoning_content` (`DeepSeek`, vLLM, llama.cpp), `reasoning` (`OpenRouter`, Groq),
+/// `thinking` (Ollama, Anthropic), or parts of type `thinking` in the content (Mistral).
+pub(super) fn read_reasoning(message: &Value) -> String {
+    let field = ["reasoning_content", "reasoning", "thinking"]
+        .iter()
+        .find_map(|name| message.get(name)?.as_str().filter(|text| !text.trim().is_empty()));
+    if let Some(text) = field {
+        return text.to_owned();
+    }
+    let parts = message.get("content").and_then(Value::as_array).into_iter().flatten();
+    parts.filter_map(|part| part.get("thinking")).map(read_content).collect()
 }
 
 fn read_finish(word: &str) -> FinishReason {
@@ -122,6 +137,9 @@ mod tests {
             (json!({"content": [{"type": "thinking", "thinking": []}, {"type": "text", "text": "a"}, "b"]}), json!("stop"),
                 text("ab", FinishReason::Stop)),
             (json!({"content": null, "refusal": "I cannot."}), json!("stop"), text("I cannot.", FinishReason::Refusal)),
+            (json!({"content": "<think>is it a?</think>\n\na"}), json!("stop"), text("a", FinishReason::Stop)),
+            (json!({"content": "<|begin_of_box|>a<|end_of_box|>"}), json!("stop"), text("a", FinishReason::Stop)),
+            (json!({"content": "```\na\n```"}), json!("stop"), text("a", FinishReason::Stop)),
             (json!({"refusal": ""}), json!("content_filter"), text("", FinishReason::ContentFilter)),
             (json!({"content": "part"}), json!("content_filter"), text("part", FinishReason::ContentFilter)),
             (json!(null), json!("refusal"), text("", FinishReason::Refusal)),
@@ -129,6 +147,24 @@ mod tests {
         for (message, finish, expected) in table {
             assert_eq!(one(&message, &finish), expected, "{message} {finish}");
         }
+    }
+
+    #[test]
+    fn reasoning_is_kept_apart_from_the_answer() {
+        for message in [
+            json!({"content": "<think>why</think>a"}),
+            json!({"content": "a", "reasoning_content": "why"}),
+            json!({"content": "a", "reasoning": "why"}),
+            json!({"content": "a", "thinking": "why"}),
+            json!({"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "why"}]}, {"type": "text", "text": "a"}]}),
+            json!({"content": [{"type": "thinking", "thinking": "why"}, {"type": "text", "text": "a"}]}),
+        ] {
+            let answer = read(&json!({"choices": [{"message": message, "finish_reason": "stop"}]})).expect("an answer");
+            let first = &answer.choices[0];
+            assert_eq!((first.text.as_str(), first.reasoning.as_deref()), ("a", Some("why")), "{message}");
+        }
+        let cut = one(&json!({"content": "<think>is it"}), &json!("length")).expect_err("no answer");
+        assert!(cut.contains("token limit"), "{cut}");
     }
 
     #[test]

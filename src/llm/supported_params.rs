@@ -2,7 +2,7 @@
 //! server has refused them. What is learnt applies to all later requests.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::config::ChatConfig;
 use super::params::ResponseFormat;
@@ -106,6 +106,8 @@ impl Param {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct AcceptedParams {
     dropped: BTreeSet<Param>,
+    /// Whether the text of the system message goes into the user message.
+    pub folds_system: bool,
     /// The name of the token limit that the server required.
     pub max_tokens_key: Option<&'static str>,
 }
@@ -151,12 +153,16 @@ impl SupportedParams {
             }
             tracing::warn!("{} is not sent: {model} does not support it", param.label());
         }
-        Ok(Self { accepted: Arc::new(Mutex::new(AcceptedParams { dropped, max_tokens_key: None })) })
+        Ok(Self { accepted: Arc::new(Mutex::new(AcceptedParams { dropped, ..AcceptedParams::default() })) })
     }
 
     /// The current knowledge.
     pub fn current(&self) -> AcceptedParams {
-        self.accepted.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, AcceptedParams> {
+        self.accepted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Learns from a refused request that was sent with `sent`. Returns whether to send it again.
@@ -167,6 +173,13 @@ impl SupportedParams {
         sent: &AcceptedParams,
         failure: &RequestError,
     ) -> bool {
+        if failure.details.as_ref().is_some_and(|details| details.has_no_system_role) {
+            let was_known = std::mem::replace(&mut self.lock().folds_system, true);
+            if !was_known {
+                tracing::warn!("{}: no system role; its text is sent in the user message", config.model);
+            }
+            return !sent.folds_system;
+        }
         if !is_refusal(failure) || config.strict_params {
             return false;
         }
@@ -174,7 +187,7 @@ impl SupportedParams {
             let is_ours = matches!(param, Param::Store | Param::StreamOptions);
             sent.takes(*param) && (is_ours || param.is_set(config, format))
         };
-        let mut known = self.accepted.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.lock();
         let Some(param) = Param::ALL.into_iter().filter(was_sent).find(|param| is_named(*param, failure)) else {
             return false;
         };
@@ -214,20 +227,20 @@ fn is_named(param: Param, failure: &RequestError) -> bool {
     ];
     // `image_url.detail`, `messages[1].content[0].image_url.detail`, `response_format.json_schema`.
     let is_part = |field: &str, name: &str| field == name || field.split(['.', '[']).any(|part| part == name);
-    let of_field = |name: &str| failure.param.as_deref().is_some_and(|field| is_part(field, name));
+    let of_field = |name: &str| failure.param().is_some_and(|field| is_part(field, name));
     let text = failure.problem.to_ascii_lowercase();
     let is_about = WORDS.iter().any(|word| text.contains(word));
     let in_text = |name: &str| {
         let quoted = ["'", "\"", "`"].iter().any(|mark| text.contains(&format!("{mark}{name}{mark}")));
         quoted || text.contains(&format!("supplied: {name}")) || text.contains(&format!(" {name}: "))
     };
-    param.names().iter().any(|name| of_field(name) || (failure.param.is_none() && is_about && in_text(name)))
+    param.names().iter().any(|name| of_field(name) || (failure.param().is_none() && is_about && in_text(name)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::{ServerConfig, parse_base_url};
+    use crate::http::{RefusalDetails, ServerConfig, parse_base_url};
     use crate::llm::SamplingParams;
 
     fn config() -> ChatConfig {
@@ -243,7 +256,9 @@ mod tests {
     }
 
     fn refusal(status: u16, param: Option<&str>, text: &str) -> RequestError {
-        RequestError { param: param.map(Into::into), ..RequestError::new(RequestErrorKind::Status(status), text, "") }
+        let details = RefusalDetails { param: param.map(str::to_owned), ..RefusalDetails::default() };
+        let failure = RequestError::new(RequestErrorKind::Status(status), text, "");
+        RequestError { details: Some(Box::new(details)), ..failure }
     }
 
     #[test]

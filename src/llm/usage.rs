@@ -1,5 +1,7 @@
 //! Estimates the tokens of a request, and checks the usage that the server reports.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::catalog::CatalogEntry;
 use super::config::ChatConfig;
 use super::cost::Prices;
@@ -18,6 +20,13 @@ pub(super) fn estimate(config: &ChatConfig, messages: &[Message]) -> (PromptEsti
     (PromptEstimate { prompt_tokens: tokens.likely, prompt_cost: prices.of_prompt(tokens.likely) }, tokens)
 }
 
+/// Which warnings about token counts have been given: each is given once in a run, since it applies to every request.
+#[derive(Debug, Default)]
+pub(super) struct UsageWarnings {
+    above_estimate: AtomicBool,
+    below_estimate: AtomicBool,
+}
+
 /// Records cost and estimate in a response.
 ///
 /// # Errors
@@ -25,6 +34,7 @@ pub(super) fn estimate(config: &ChatConfig, messages: &[Message]) -> (PromptEsti
 pub(super) fn record(
     config: &ChatConfig,
     server: &str,
+    warnings: &UsageWarnings,
     messages: &[Message],
     response: &mut ChatResponse,
 ) -> Result<()> {
@@ -36,8 +46,13 @@ pub(super) fn record(
     // Only one provider publishes how it counts audio.
     let has_audio = messages.iter().flat_map(|message| &message.parts).any(|part| matches!(part, Part::Audio(_)));
     if !has_audio && counted > estimate.prompt_tokens.saturating_mul(2) && counted > MIN_TOKENS {
-        let expected = estimate.prompt_tokens;
-        tracing::warn!("{server}: the server counted {counted} tokens for the request; the estimate was {expected}");
+        let (expected, factor) = (estimate.prompt_tokens, counted as f64 / estimate.prompt_tokens.max(1) as f64);
+        if !warnings.above_estimate.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                "{server}: the server counted {counted} tokens for a request estimated at {expected}, {factor:.1} times as \
+                 many: estimates of tokens and cost are too low in this run"
+            );
+        }
     }
     if tokens.least < MIN_TOKENS || counted >= tokens.least / 2 {
         return Ok(());
@@ -48,7 +63,9 @@ pub(super) fn record(
     );
     // A provider that refuses long requests does not truncate them: it counts differently.
     if !config.provider.may_cut_context {
-        tracing::warn!("{server}: {problem}, or counts images differently from its documentation");
+        if !warnings.below_estimate.swap(true, Ordering::Relaxed) {
+            tracing::warn!("{server}: {problem}, or counts images differently from its documentation");
+        }
         return Ok(());
     }
     let advice = Advice::from("configure a longer context on the server (Ollama: num_ctx)").or(Advice::send_less());

@@ -77,9 +77,19 @@ impl ChannelRole {
     }
 }
 
-/// Mixes to a fixed number of channels.
+/// A mono mix with less than this share of the power of unrelated channels (-13 dB) has lost what its channels hold:
+/// they are of opposite phase, as where one wire of a microphone is swapped.
+const CANCELLED: f32 = 0.05;
+/// From this share on (-10 dB) the mix is used again.
+const RESTORED: f32 = 0.1;
+/// Power of one sample below which nothing is decided (-80 dB).
+const SILENT: f32 = 1e-8;
+
+/// Mixes to a fixed number of channels. A mono mix takes the loudest channel alone while the channels cancel each other.
 pub(crate) struct Downmixer {
     channels: usize,
+    /// The channel that is taken alone.
+    single: Option<usize>,
     /// The layout that `matrix` is for.
     layout: Vec<ChannelRole>,
     /// A row of input weights for each output channel; empty where samples pass unchanged.
@@ -88,7 +98,12 @@ pub(crate) struct Downmixer {
 
 impl Downmixer {
     pub(crate) fn new(channels: u16) -> Self {
-        Self { channels: usize::from(channels), layout: Vec::new(), matrix: Vec::new() }
+        Self { channels: usize::from(channels), single: None, layout: Vec::new(), matrix: Vec::new() }
+    }
+
+    /// Whether the samples mixed last are those of one channel, because the channels cancel each other.
+    pub(crate) fn takes_one_channel(&self) -> bool {
+        self.single.is_some()
     }
 
     /// Interleaved samples of `layout` as interleaved samples of the wanted channels.
@@ -96,20 +111,56 @@ impl Downmixer {
         if self.layout != layout {
             self.layout = layout.to_vec();
             self.matrix = matrix(layout, self.channels);
+            self.single = None;
         }
         if self.matrix.is_empty() {
             return samples.to_vec();
         }
-        // Stereo to mono is asked for most: in this form it becomes vector code.
-        if let ([weights], [_, _]) = (self.matrix.as_slice(), layout) {
-            let (left, right) = (weights[0], weights[1]);
-            return samples.chunks_exact(2).map(|frame| frame[0] * left + frame[1] * right).collect();
+        if let [weights] = self.matrix.as_slice() {
+            let mixed = mix_mono(samples, weights);
+            self.single = single_channel(samples, &mixed, weights, self.single);
+            return match self.single {
+                Some(channel) => samples.iter().skip(channel).step_by(layout.len()).copied().collect(),
+                None => mixed,
+            };
         }
         let mut out = Vec::with_capacity(samples.len() / layout.len() * self.channels);
         for frame in samples.chunks_exact(layout.len()) {
             out.extend(self.matrix.iter().map(|row| row.iter().zip(frame).map(|(w, s)| w * s).sum::<f32>()));
         }
         out
+    }
+}
+
+fn mix_mono(samples: &[f32], weights: &[f32]) -> Vec<f32> {
+    // Stereo is the most common: in this form it becomes vector code.
+    if let [left, right] = weights {
+        return samples.chunks_exact(2).map(|frame| frame[0] * left + frame[1] * right).collect();
+    }
+    samples.chunks_exact(weights.len()).map(|frame| weights.iter().zip(frame).map(|(w, s)| w * s).sum()).collect()
+}
+
+/// The channel to take in place of the mix; None where the mix keeps what the channels hold. `before` is the decision
+/// for the samples before.
+fn single_channel(samples: &[f32], mixed: &[f32], weights: &[f32], before: Option<usize>) -> Option<usize> {
+    let power =
+        |samples: &mut dyn Iterator<Item = f32>| samples.map(|s| s * s).sum::<f32>() / mixed.len().max(1) as f32;
+    let n = weights.len();
+    let channels: Vec<f32> =
+        (0..n).map(|channel| power(&mut samples.iter().skip(channel).step_by(n).copied())).collect();
+    let unrelated: f32 = channels.iter().zip(weights).map(|(power, weight)| power * weight * weight).sum();
+    if unrelated < SILENT {
+        return before;
+    }
+    let share = power(&mut mixed.iter().copied()) / unrelated;
+    if share < CANCELLED {
+        // The low-frequency effects have no weight. The first one wins a tie.
+        let counted = (0..n).rev().filter(|channel| weights[*channel] > 0.0);
+        let loudest = counted.max_by(|a, b| channels[*a].total_cmp(&channels[*b]))?;
+        // Changing from one channel to its opposite clicks.
+        Some(before.filter(|before| channels[*before] * 2.0 > channels[loudest]).unwrap_or(loudest))
+    } else {
+        before.filter(|_| share < RESTORED)
     }
 }
 
@@ -160,6 +211,35 @@ mod tests {
         assert_eq!(Downmixer::new(1).mix(&[0.5, 0.25, -1.0, 1.0], &ChannelRole::usual(2)), [0.375, 0.0]);
         assert_eq!(Downmixer::new(2).mix(&[0.5, -1.0], &ChannelRole::usual(1)), [0.5, 0.5, -1.0, -1.0]);
         assert_eq!(Downmixer::new(2).mix(&[0.5, -1.0], &ChannelRole::usual(2)), [0.5, -1.0]);
+    }
+
+    #[test]
+    fn channels_of_opposite_phase_are_not_lost() {
+        let tone: Vec<f32> = (0..1000_u16).map(|i| (f32::from(i) * 0.1).sin() * 0.5).collect();
+        let stereo = |gain: f32| -> Vec<f32> { tone.iter().flat_map(|s| [*s, *s * gain]).collect() };
+        let layout = ChannelRole::usual(2);
+        let mut downmixer = Downmixer::new(1);
+        // A little quieter than the left one, and exactly opposite.
+        for gain in [-1.0, -0.8] {
+            assert!(downmixer.mix(&stereo(gain), &layout) == tone, "{gain}");
+        }
+        assert!(downmixer.takes_one_channel());
+        assert!(downmixer.mix(&stereo(-1.1), &layout) == tone, "a little louder one does not replace it");
+        let louder = Downmixer::new(1).mix(&stereo(-1.2), &layout);
+        assert!((louder[15] + 1.2 * tone[15]).abs() < 1e-6, "the louder one");
+        // Silence decides nothing, sound in one channel or in both is mixed again.
+        downmixer.mix(&[0.0; 100], &layout);
+        assert!(downmixer.takes_one_channel());
+        for gain in [1.0, 0.0, -0.3] {
+            let mixed = downmixer.mix(&stereo(gain), &layout);
+            assert!(
+                (mixed[15] - tone[15] * (1.0 + gain) / 2.0).abs() < 1e-6 && !downmixer.takes_one_channel(),
+                "{gain}"
+            );
+        }
+        let layout = ChannelRole::usual(6);
+        let six: Vec<f32> = tone.iter().flat_map(|s| [*s, -*s, 0.0, 0.9, 0.0, 0.0]).collect();
+        assert!(Downmixer::new(1).mix(&six, &layout) == tone, "of six channels, not the low-frequency effects");
     }
 
     #[test]

@@ -16,7 +16,13 @@ pub(super) struct SampleClock {
     next: i64,
     /// Silence that may still be inserted, in samples.
     silence_left: i64,
+    /// Whether the container stores times; else the chunks follow each other.
+    has_times: bool,
 }
+
+/// Formats, by libav's names, without times of packets: libav guesses them from byte positions and the bit rate, which
+/// are off by some milliseconds for codecs with packets of several sizes (WMA in WAV).
+const WITHOUT_TIMES: [&str; 4] = ["wav", "w64", "aiff", "au"];
 
 /// How a chunk is returned: first silence, then all but its first `n_cut` frames.
 pub(super) struct Placement {
@@ -29,13 +35,14 @@ impl SampleClock {
     /// `n_lead` samples of damage.
     pub(super) fn new(anchor: Timestamp, base: TimeBase, n_lead: u64, n_skipped: i64, media: &MediaInfo) -> Self {
         let stored = n_lead.min(1 << 40) as i64;
-        Self { anchor, base, stored, next: n_skipped, silence_left: max_silence(media, base) }
+        let has_times = !WITHOUT_TIMES.contains(&media.format.as_str());
+        Self { anchor, base, stored, next: n_skipped, silence_left: max_silence(media, base), has_times }
     }
 
     /// None where the chunk ends before the first sample that is due.
     pub(super) fn place(&mut self, chunk: &DecodedChunk) -> Option<Placement> {
         let n = chunk.n_frames() as i64;
-        if let Some(time) = chunk.time {
+        if let Some(time) = chunk.time.filter(|_| self.has_times) {
             let claimed = time.minus(self.anchor).plus(half_tick(self.base)).floor_to(self.base);
             // Containers round times to a millisecond or a 90 kHz tick, so a difference below 50 ms is no gap. A chunk
             // that claims to be earlier than the last sample follows it directly: a clock that restarts or stands

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::block::{AudioBlock, PcmFormat};
 use super::chunk::DecodedChunk;
+use super::claimed_length::ClaimedLength;
 use super::decode::PacketDecoder;
 use super::downmix::{ChannelRole, Downmixer};
 use super::placement::{SampleClock, half_tick};
@@ -46,7 +47,13 @@ pub struct AudioReader {
     /// Time of the first sample returned, on the shared clock.
     start: Timestamp,
     n_frames: u64,
-    claimed: Option<Timestamp>,
+    claimed: Option<ClaimedLength>,
+    /// Samples before this time are dropped.
+    from: Option<Timestamp>,
+    /// The reader ends before this time.
+    to: Option<Timestamp>,
+    /// Frames of which only one channel was taken, because the channels cancel each other.
+    n_unmixed: u64,
     is_done: bool,
 }
 
@@ -63,7 +70,7 @@ impl AudioReader {
             return Err(Error::setting(Setting::AudioRate, problem, "use 1000 to 768000 Hz, 16000 for speech"));
         }
         let mut decoder = PacketDecoder::open(path, stream)?;
-        let (first, n_before, first_time) = first_sound(&name, stream, &mut decoder)?;
+        let (first, n_before, first_time) = first_sound(&name, stream, media.audio.len(), &mut decoder)?;
         let (rate_in_hz, stored) = (first.rate_hz, first.layout.len() as u16);
         let channels = want.channels.unwrap_or(stored);
         if channels != stored && !matches!(channels, 1 | 2) {
@@ -97,8 +104,10 @@ impl AudioReader {
             channels,
             start,
             n_frames: 0,
-            // The file lasts from its zero, at which this sound need not have begun.
-            claimed: stream.duration.or(media.duration.map(|duration| duration.minus(start))),
+            claimed: ClaimedLength::of(media, stream, start),
+            from: None,
+            to: None,
+            n_unmixed: 0,
             is_done: false,
             name,
         })
@@ -137,7 +146,31 @@ impl AudioReader {
     /// Time of the first sample on the shared clock.
     #[must_use]
     pub fn start(&self) -> Timestamp {
-        self.start
+        self.start.plus(Timestamp::new(self.n_before() as i64, self.base()))
+    }
+
+    /// Only the samples in `[from, to)` on the shared clock; None leaves that end open. The part before is decoded
+    /// and dropped, the part behind is not read.
+    #[must_use]
+    pub fn within(mut self, from: Option<Timestamp>, to: Option<Timestamp>) -> Self {
+        (self.from, self.to) = (from, to);
+        self
+    }
+
+    /// One sample of the blocks.
+    fn base(&self) -> TimeBase {
+        TimeBase::of_rate(self.rate_hz).unwrap_or(TimeBase::NANOS)
+    }
+
+    /// The number of the first sample at or after `time`, counted from the start of the stream.
+    fn frame_at(&self, time: Timestamp) -> u64 {
+        let ticks = Timestamp::ZERO.minus(time.minus(self.start)).floor_to(self.base());
+        u64::try_from(-ticks).unwrap_or(0)
+    }
+
+    /// Frames before the range.
+    fn n_before(&self) -> u64 {
+        self.from.map_or(0, |from| self.frame_at(from))
     }
 
     /// Packets that could not be decoded so far, silence in their place.
@@ -146,17 +179,30 @@ impl AudioReader {
         self.decoder.n_damaged()
     }
 
-    /// Seconds of sound returned so far. At the end, much less than [`AudioReader::claimed`] means that the file is
-    /// cut off.
+    /// Seconds of audio decoded so far, from the start of the stream.
     #[must_use]
     pub fn seconds_read(&self) -> f64 {
         self.n_frames as f64 / f64::from(self.rate_hz)
     }
 
-    /// The length that the container claims; None where it does not say.
+    /// The seconds that are missing at the end: at the end of the reader, what it lacks of the length that the
+    /// container states. None where nothing is missing, or where the container states no length.
     #[must_use]
-    pub fn claimed(&self) -> Option<Timestamp> {
-        self.claimed
+    pub fn missing_seconds(&self) -> Option<f64> {
+        let end = self.start.plus(Timestamp::new(self.n_frames as i64, self.base()));
+        if self.to.is_some_and(|to| end >= to) {
+            return None;
+        }
+        let claimed = self.claimed?;
+        let stated = self.to.map_or(claimed.end, |to| to.min(claimed.end));
+        ClaimedLength { end: stated, ..claimed }.missing_seconds(end)
+    }
+
+    /// Whether the mono mix takes one channel for a part of the stream, because its channels cancel each other.
+    #[must_use]
+    pub fn takes_one_channel(&self) -> bool {
+        // Half a second: shorter parts occur in any stereo recording.
+        self.n_unmixed > u64::from(self.rate_hz / 2)
     }
 
     /// The next samples at the stored rate, mixed to the wanted channels; None at the end.
@@ -191,11 +237,38 @@ impl AudioReader {
             let Some(place) = self.clock.place(&chunk) else { continue };
             self.silence = place.silence;
             self.held = Some(self.downmixer.mix(&chunk.samples[place.n_cut * chunk.layout.len()..], &chunk.layout));
+            if self.downmixer.takes_one_channel() {
+                self.count_unmixed(chunk.n_frames());
+            }
         }
+    }
+
+    fn count_unmixed(&mut self, n_frames: usize) {
+        let was_reported = self.takes_one_channel();
+        self.n_unmixed += n_frames as u64;
+        if self.takes_one_channel() && !was_reported {
+            tracing::warn!("{}: its channels cancel each other in the mono mix; using the loudest one", self.name);
+        }
+    }
+
+    /// The part of a block that lies in the range; its first frame is number `n_first` of the stream.
+    fn bounded(&self, mut samples: Vec<f32>, n_first: u64) -> Option<(Vec<f32>, u64)> {
+        let n_frames = (samples.len() / usize::from(self.channels)) as u64;
+        let n_cut = self.n_before().saturating_sub(n_first).min(n_frames);
+        let n_kept = self.to.map_or(n_frames, |to| self.frame_at(to).saturating_sub(n_first).min(n_frames));
+        samples.truncate(n_kept as usize * usize::from(self.channels));
+        samples.drain(..(n_cut as usize * usize::from(self.channels)).min(samples.len()));
+        (!samples.is_empty()).then_some((samples, n_first + n_cut))
     }
 
     fn next_block(&mut self) -> Result<Option<AudioBlock>> {
         loop {
+            if self.to.is_some_and(|to| self.n_frames >= self.frame_at(to)) {
+                return Ok(None);
+            }
+            if self.is_done {
+                return Ok(None);
+            }
             let mixed = self.next_mixed()?;
             self.is_done |= mixed.is_none();
             let samples = match (&mut self.resampler, mixed) {
@@ -205,14 +278,12 @@ impl AudioReader {
                 (None, None) => return Ok(None),
             };
             if samples.is_empty() {
-                if self.is_done {
-                    return Ok(None);
-                }
                 continue;
             }
-            let base = TimeBase::of_rate(self.rate_hz).unwrap_or(TimeBase::NANOS);
-            let time = self.start.plus(Timestamp::new(self.n_frames as i64, base));
+            let n_first = self.n_frames;
             self.n_frames += (samples.len() / usize::from(self.channels)) as u64;
+            let Some((samples, n_first)) = self.bounded(samples, n_first) else { continue };
+            let time = self.start.plus(Timestamp::new(n_first as i64, self.base()));
             return Ok(Some(AudioBlock { time, samples, rate_hz: self.rate_hz, channels: self.channels }));
         }
     }
@@ -235,6 +306,7 @@ impl Iterator for AudioReader {
 fn first_sound(
     name: &str,
     stream: &AudioStream,
+    n_tracks: usize,
     decoder: &mut PacketDecoder,
 ) -> Result<(DecodedChunk, u64, Option<Timestamp>)> {
     let (mut n_before, mut time) = (0, None);
@@ -252,6 +324,7 @@ fn first_sound(
     Err(if decoder.n_damaged() > 0 {
         Error::malformed(name, format!("no packet of {what} can be decoded"), "check it with ffprobe")
     } else {
-        Error::malformed(name, format!("{what} is empty"), Advice::Set(Setting::Track)).with_code(ErrorCode::NoAudio)
+        let advice = if n_tracks > 1 { Advice::Set(Setting::Track) } else { Advice::None };
+        Error::malformed(name, format!("{what} holds no samples"), advice).with_code(ErrorCode::NoAudio)
     })
 }

@@ -16,8 +16,6 @@ use crate::media::{AudioStream, MediaInfo};
 use crate::pcm::{AudioReader, PcmFormat};
 use crate::sanitize::clean_line;
 
-/// Audio that is shorter than the container claims by more than this is reported: encoders round to packets.
-const TOLERATED_LOSS_SECONDS: f64 = 0.25;
 /// Extensions of formats that are not written: a file of that name would be taken for one.
 const OTHER_EXTENSIONS: [&str; 11] = ["mp3", "m4a", "aac", "ogg", "oga", "opus", "wma", "ac3", "aiff", "aif", "mka"];
 
@@ -138,8 +136,7 @@ fn write(
     if summary.n_damaged > 0 {
         missing.push(format!("{} damaged packets were replaced by silence", summary.n_damaged));
     }
-    let lost = reader.claimed().map_or(0.0, |claimed| claimed.secs_f64() - reader.seconds_read());
-    if lost > TOLERATED_LOSS_SECONDS {
+    if let Some(lost) = reader.missing_seconds() {
         missing.push(format!("{lost:.2} s of the audio that the file claims are missing"));
     }
     Ok((written(output, &summary, stream), missing))

@@ -77,9 +77,9 @@ pub struct Captions {
 /// What became of a run.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct CaptionSummary {
-    /// Frames with a caption.
+    /// Frames with a complete caption.
     pub n_captions: usize,
-    /// Frames and files without one.
+    /// Frames and files without one, incomplete captions included.
     pub n_failed: usize,
     /// Frames that kept the caption of an earlier run.
     pub n_kept: usize,
@@ -213,7 +213,7 @@ impl CaptionSummary {
     }
 
     fn count(&mut self, row: &CaptionRow) {
-        if row.caption.is_some() {
+        if row.caption.is_some() && row.error.is_none() {
             self.n_captions += 1;
         } else {
             self.n_failed += 1;
@@ -247,6 +247,7 @@ fn settle(row: &mut CaptionRow, answer: &ChatResponse) {
 impl CaptionRow {
     fn pay(&mut self, answer: &ChatResponse) {
         (self.usage, self.cost) = (answer.usage, answer.cost);
+        self.reasoning = answer.choices.first().and_then(|choice| choice.reasoning.clone());
     }
 
     /// Adds what another request cost.

@@ -19,14 +19,14 @@ use crate::sampling::{SamplePlan, Sampling};
 use crate::time::TimeRange;
 use crate::video::contact_sheet::ContactSheets;
 use crate::video::score::Scorer;
-use crate::video::{ReadOutcome, VideoSource, fit};
+use crate::video::{ReadOutcome, TargetSize, VideoSource};
 
 /// Encoded frames queued for the consumer: about 0.1 MB each.
 const FRAME_QUEUE: usize = 8;
 
 /// One item of the stream.
 pub(super) enum Extracted {
-    Frame { image: EncodedImage, score: FrameScore, reason: Option<FrameReason> },
+    Frame { image: EncodedImage, score: FrameScore, reason: Option<FrameReason>, is_suspect: bool },
     ContactSheet(EncodedImage),
 }
 
@@ -80,9 +80,9 @@ impl FrameStream {
             sheets: has_contact_sheets.then(ContactSheets::default),
             n_given: 0,
         };
-        let size = fit(video.stream.display_size(), options.max_width);
+        let target = TargetSize::Within(options.size);
         let (dedup, thread_context) = (options.dedup, context.clone());
-        let reading = tokio::task::spawn_blocking(move || read(&video, size, dedup, output, &thread_context));
+        let reading = tokio::task::spawn_blocking(move || read(&video, target, dedup, output, &thread_context));
         let kind = SourceKind {
             is_still: matches!(source, Source::Picture(_)),
             is_live: source.is_live(),
@@ -117,6 +117,11 @@ impl FrameStream {
             let what = format!("{} damaged {packets} of the video", outcome.n_damaged);
             problems.push((what, "could not be decoded; frames near them may be missing or wrong".to_owned()));
         }
+        if outcome.n_suspect > 0 {
+            let frames = if outcome.n_suspect == 1 { "frame" } else { "frames" };
+            let why = "the decoder reported errors in them or in frames that they refer to; they may look wrong";
+            problems.push((format!("{} suspect {frames}", outcome.n_suspect), why.to_owned()));
+        }
         let SourceKind { is_still, is_live, method } = self.kind;
         let sampling = report::SamplingSummary {
             method: if is_still { "still picture" } else { method }.to_owned(),
@@ -144,7 +149,7 @@ fn method(sampling: &Sampling) -> &'static str {
 /// Decodes, scores, deduplicates and encodes. Blocks.
 fn read(
     video: &VideoSource,
-    size: (u32, u32),
+    target: TargetSize,
     is_deduplicated: bool,
     mut output: Output,
     context: &Context,
@@ -153,7 +158,7 @@ fn read(
     let mut reader = video.reader()?;
     let mut dedup = is_deduplicated.then(Dedup::default);
     let moments = output.plan.moments();
-    let outcome = reader.read(&moments, size, &mut |frame| {
+    let outcome = reader.read(&moments, target, &mut |frame| {
         context.check()?;
         let score = scorer.score(&frame)?;
         match (&mut dedup, scorer.signature()) {
@@ -194,7 +199,7 @@ impl Output {
             self.send(Extracted::ContactSheet(encode(&sheet, &self.encode)?))?;
         }
         let (image, reason) = (encode(&frame, &self.encode)?, self.plan.reason(frame.time));
-        self.send(Extracted::Frame { image, score, reason })
+        self.send(Extracted::Frame { image, score, reason, is_suspect: frame.is_suspect })
     }
 
     fn finish(mut self) -> Result<()> {

@@ -9,7 +9,7 @@ use crate::input::Source;
 use crate::limits::Limits;
 use crate::media::{MediaInfo, Ratio};
 use crate::sampling::SamplingSpec;
-use crate::video::{DecoderBackend, VideoSource};
+use crate::video::{DecoderBackend, SizeLimit, VideoSource};
 
 /// Which frames are read from a source, and how they are encoded.
 #[derive(Clone, Debug)]
@@ -20,8 +20,8 @@ pub struct FrameOptions {
     pub sequence_rate: Ratio,
     /// The decoder backend.
     pub decoder: DecoderBackend,
-    /// Maximum width in pixels; frames are never enlarged.
-    pub max_width: u32,
+    /// Maximum size; frames are never enlarged.
+    pub size: SizeLimit,
     /// Whether frames that show what a recent one showed are dropped.
     pub dedup: bool,
     /// How frames are encoded.
@@ -40,7 +40,7 @@ impl FrameOptions {
             sampling,
             sequence_rate: Ratio::ONE,
             decoder: DecoderBackend::Auto,
-            max_width: 768,
+            size: SizeLimit { max_width: Some(768), max_edge: None },
             dedup: false,
             encode: EncodeOptions::default(),
             cache: None,

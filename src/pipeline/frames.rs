@@ -84,9 +84,9 @@ async fn write_all(stream: &mut FrameStream, folder: &Path) -> Result<(Vec<Repor
     let (mut frames, mut sheets) = (Vec::new(), Vec::new());
     while let Some(item) = stream.next().await {
         match item {
-            Extracted::Frame { image, score, reason } => {
+            Extracted::Frame { image, score, reason, is_suspect } => {
                 let mut facts = ReportFrame::new(&image, Some(score));
-                facts.reason = reason;
+                (facts.reason, facts.suspect) = (reason, is_suspect);
                 facts.file = Some(frame_file_name(&image));
                 let folder = folder.to_owned();
                 run_blocking(move || write_frame(&image, &folder)).await?;

@@ -7,12 +7,12 @@ use crate::error::Result;
 use crate::event::Event;
 use crate::sampling::{self, SamplePlan, Sampling, SamplingSpec, Scanned};
 use crate::time::{TimeRange, Timestamp};
-use crate::video::VideoSource;
 use crate::video::index::FrameIndex;
 use crate::video::score::Scorer;
+use crate::video::{TargetSize, VideoSource};
 
 /// Width and height of scanned frames, enough to measure sharpness.
-const SCAN_SIZE: (u32, u32) = (320, 180);
+const SCAN_SIZE: TargetSize = TargetSize::Exact(320, 180);
 
 /// The sample points as far as they are known before decoding.
 pub(super) enum Selection {

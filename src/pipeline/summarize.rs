@@ -114,7 +114,7 @@ fn evidence_report(info: MediaInfo, kept: KeptFrames, transcript: FoundTranscrip
     };
     let mut report = Report::new(info, sampling, &timeline, &transcript.reason);
     for (frame, reason) in report.frames.iter_mut().zip(kept.reasons) {
-        frame.reason = reason;
+        (frame.reason, frame.suspect) = reason;
     }
     report.made_with.decoder = decoder;
     for (what, why) in problems.into_iter().chain(transcript.problems) {
@@ -144,7 +144,7 @@ fn within_limit(
     let plan = FramePlan {
         n_frames: selected.as_ref().map_or(0, |(_, selection)| selection.max_frames(&task.options.sampling)),
         size: selected.as_ref().map_or((1, 1), |(video, _)| video.stream.display_size()),
-        max_width: task.options.max_width,
+        max_width: selected.as_ref().map_or(1, |(video, _)| task.options.size.fit(video.stream.display_size()).0),
         word_tokens: limits.load(parts).n_tokens,
         frame_tokens: frame_tokens(&limits, &task.analysis, info),
     };
@@ -155,7 +155,9 @@ fn within_limit(
     if fitted.params != limits.params {
         task.analysis.answerer = Answerer::Chat(model.with_params(fitted.params));
     }
-    task.options.max_width = fitted.max_width;
+    if fitted.max_width < plan.max_width {
+        task.options.size.max_width = Some(fitted.max_width);
+    }
     let Some((mut video, _)) = selected.filter(|_| fitted.n_frames > 0) else {
         return Ok((task, None, fitted.changes));
     };
@@ -170,8 +172,8 @@ fn within_limit(
 #[derive(Default)]
 struct KeptFrames {
     frames: Vec<TimelineFrame>,
-    /// Why each of `frames` was chosen.
-    reasons: Vec<Option<FrameReason>>,
+    /// Why each of `frames` was chosen, and whether it is suspect.
+    reasons: Vec<(Option<FrameReason>, bool)>,
     /// None where there is no video.
     extraction: Option<Extraction>,
 }
@@ -182,7 +184,7 @@ async fn keep_all(task: &Summarize, selected: Selected, context: &Context) -> Re
     let mut stream = FrameStream::start(&task.options, &task.source, selected, false, context).await?;
     let (mut n_bytes, most) = (0, task.options.limits.max_kept_image_bytes);
     while let Some(item) = stream.next().await {
-        let Extracted::Frame { image, score, reason } = item else { continue };
+        let Extracted::Frame { image, score, reason, is_suspect } = item else { continue };
         n_bytes += image.bytes.len() as u64;
         if n_bytes > most {
             let problem = format!("the frames up to {} take more than {most} bytes of memory", image.time);
@@ -190,7 +192,7 @@ async fn keep_all(task: &Summarize, selected: Selected, context: &Context) -> Re
             return Err(Error::limit("the frames", problem, advice));
         }
         kept.frames.push(TimelineFrame { image, score });
-        kept.reasons.push(reason);
+        kept.reasons.push((reason, is_suspect));
     }
     kept.extraction = Some(stream.finish().await?);
     Ok(kept)

@@ -26,8 +26,10 @@ pub struct CaptionRow {
     pub time: Option<Timestamp>,
     /// The caption: untrusted; None where there is none.
     pub caption: Option<String>,
-    /// Why there is none.
+    /// Why there is none, or why it is incomplete.
     pub error: Option<String>,
+    /// The reasoning of the model, if the server sent it, on the first frame of its request: untrusted.
+    pub reasoning: Option<String>,
     /// The model that was asked.
     pub model: String,
     /// Which wording it was asked with.
@@ -62,6 +64,7 @@ struct KeptCaption {
     input: String,
     pts: Option<i64>,
     caption: Option<String>,
+    error: Option<String>,
     model: String,
     prompt_version: String,
     image_sha256: Option<String>,
@@ -95,6 +98,7 @@ impl CaptionRow {
             time: None,
             caption: None,
             error,
+            reasoning: None,
             model: model.to_owned(),
             prompt_version: prompt_version.to_owned(),
             image_sha256: None,
@@ -147,11 +151,13 @@ impl CaptionRow {
     }
 }
 
-/// The key of a line that an earlier run wrote, where the line is whole and holds a caption.
+/// The key of a line that an earlier run wrote; None if the line is truncated or has no complete caption.
 #[must_use]
 pub fn kept_key(line: &str) -> Option<CaptionKey> {
     let kept: KeptCaption = serde_json::from_str(line).ok()?;
-    kept.caption?;
+    if kept.caption.is_none() || kept.error.is_some() {
+        return None;
+    }
     let (input, model, prompt_version) = (kept.input, kept.model, kept.prompt_version);
     Some(CaptionKey { input, pts: kept.pts?, image_sha256: kept.image_sha256?, model, prompt_version })
 }
@@ -201,5 +207,7 @@ mod tests {
         assert_eq!(kept_key(&line), row.key());
         assert_eq!(kept_key(&line[..line.len() - 9]), None, "cut by a crash");
         assert_eq!(kept_key(""), None);
+        row.error = Some("cut off at the token limit".into());
+        assert_eq!(kept_key(&row.to_json().unwrap()), None, "an incomplete caption is requested again");
     }
 }

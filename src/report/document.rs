@@ -150,6 +150,8 @@ pub struct ReportFrame {
     pub timestamp: String,
     /// Why it was sampled; None if unknown.
     pub reason: Option<FrameReason>,
+    /// Whether the decoder reported an error in the frame or in one that it refers to, so that it may look wrong.
+    pub suspect: bool,
     /// Width in pixels.
     pub width: u32,
     /// Height in pixels.
@@ -181,6 +183,7 @@ impl ReportFrame {
             time: image.time,
             timestamp: image.time.to_string(),
             reason: None,
+            suspect: false,
             width: image.width,
             height: image.height,
             format: image.format,

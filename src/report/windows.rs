@@ -20,6 +20,8 @@ pub struct WindowReport {
     pub last_frame_idx: Option<usize>,
     /// The answer: untrusted; None if there is none.
     pub text: Option<String>,
+    /// The reasoning of the model before the answer, if the server sent it: untrusted.
+    pub reasoning: Option<String>,
     /// Why the answer ended; None if there is none.
     pub finish: Option<FinishReason>,
     /// Why there is no answer; None if there is one.
@@ -46,6 +48,7 @@ impl WindowReport {
             first_frame_idx: window.frames.first().map(frame_idx),
             last_frame_idx: window.frames.last().map(frame_idx),
             text: None,
+            reasoning: None,
             finish: None,
             no_answer_because: None,
             n_attempts: 0,
@@ -58,6 +61,7 @@ impl WindowReport {
             Ok(answer) => {
                 let first = answer.choices.first();
                 let text = first.map(|first| first.text.trim().to_owned()).unwrap_or_default();
+                report.reasoning = first.and_then(|first| first.reasoning.clone());
                 report.finish = first.map(|first| first.finish.clone());
                 report.n_attempts = answer.n_attempts;
                 (report.usage, report.cost, report.estimate) = (answer.usage, answer.cost, answer.estimate);

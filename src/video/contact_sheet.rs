@@ -76,6 +76,14 @@ impl ContactSheets {
         let rows = canvas.data_bytes().ok()?.chunks_exact(canvas.cols() as usize * 3);
         let rgb = rows.take(height as usize).flat_map(|row| &row[..width as usize * 3]).copied().collect();
         let time = Timestamp::ZERO;
-        Some(Frame { frame_idx: 0, pts: time, time, width: width as u32, height: height as u32, rgb })
+        Some(Frame {
+            frame_idx: 0,
+            pts: time,
+            time,
+            width: width as u32,
+            height: height as u32,
+            rgb,
+            is_suspect: false,
+        })
     }
 }

@@ -54,7 +54,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn packet(pts: i64, is_key: bool) -> PacketEntry {
-        PacketEntry { pts, dts: 0, n_bytes: 1, is_key, follows_gap: false }
+        PacketEntry { pts, dts: 0, n_bytes: 1, is_key, is_disposable: false, follows_gap: false }
     }
 
     /// Groups of pictures with random sizes, B-frames stored late, some groups open (frames that lead their keyframe).

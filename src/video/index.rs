@@ -1,8 +1,10 @@
 //! The frame index of a video: presentation times and packets, read without decoding.
 
+mod avi;
 mod cache;
 mod entry;
 mod frame_index;
+mod picture;
 mod sparse;
 mod times;
 

@@ -16,12 +16,13 @@ use opencv::videoio::{self, VideoCapture, VideoCaptureTrait as _, VideoCaptureTr
 
 use super::index::FrameIndex;
 use super::reader::{FrameReader, FrameSink, ReadOutcome, no_frame};
-use super::scale::{Scaler, color_tags};
+use super::scale::{Scaler, Upright, color_tags};
+use super::size::TargetSize;
 use crate::error::{Error, Result};
 use crate::input::Source;
 use crate::libav::Demuxer;
 use crate::limits::Limits;
-use crate::media::{ColorTags, Frame, MediaInfo, Ratio, Rotation, VideoStream};
+use crate::media::{ColorTags, Frame, FrameTiming, MediaInfo, Ratio, Rotation, VideoStream};
 use crate::time::{TimeBase, Timestamp};
 
 /// Reads files whose frames are indexed.
@@ -65,10 +66,10 @@ impl FrameReader for FileReader<'_> {
         version()
     }
 
-    fn read(&mut self, points: &[Timestamp], size: (u32, u32), sink: &mut FrameSink<'_>) -> Result<ReadOutcome> {
+    fn read(&mut self, points: &[Timestamp], target: TargetSize, sink: &mut FrameSink<'_>) -> Result<ReadOutcome> {
         let wanted = self.index.wanted(points);
         let mut outcome = ReadOutcome { n_repeated: points.len() - wanted.len(), ..ReadOutcome::default() };
-        let mut picture = BgrConverter::new(&self.stream, size);
+        let mut picture = BgrConverter::new(&self.stream, target);
         let mut incoming = Mat::default();
         let mut next = 0;
         let mut wanted = wanted.into_iter().peekable();
@@ -82,9 +83,13 @@ impl FrameReader for FileReader<'_> {
                     outcome.missing.push(point);
                     continue;
                 }
-                let rgb = picture.upright_rgb(&incoming).map_err(|e| broken(self.path.display(), &e))?;
+                let Upright { size, rgb } =
+                    picture.upright_rgb(&incoming).map_err(|e| broken(self.path.display(), &e))?;
                 let (pts, time) = (self.index.pts(number), self.index.time(number));
-                sink(Frame { frame_idx: outcome.n_frames, pts, time, width: size.0, height: size.1, rgb })?;
+                let (width, height) = size;
+                // OpenCV does not report errors of single frames.
+                let is_suspect = false;
+                sink(Frame { frame_idx: outcome.n_frames, pts, time, width, height, rgb, is_suspect })?;
                 outcome.n_frames += 1;
             }
         }
@@ -116,11 +121,11 @@ impl FrameReader for LiveReader<'_> {
         version()
     }
 
-    fn read(&mut self, points: &[Timestamp], size: (u32, u32), sink: &mut FrameSink<'_>) -> Result<ReadOutcome> {
+    fn read(&mut self, points: &[Timestamp], target: TargetSize, sink: &mut FrameSink<'_>) -> Result<ReadOutcome> {
         let mut outcome = ReadOutcome::default();
         let began = Instant::now();
         let (mut incoming, mut shown) = (Mat::default(), Mat::default());
-        let mut picture = BgrConverter::new(self.stream, size);
+        let mut picture = BgrConverter::new(self.stream, target);
         let mut shown_at: Option<Timestamp> = None;
         let mut first = None;
         let mut points = points.iter().copied().peekable();
@@ -143,8 +148,10 @@ impl FrameReader for LiveReader<'_> {
                     is_wanted = true;
                 }
                 if is_wanted {
-                    let rgb = picture.upright_rgb(&shown).map_err(|e| broken(&self.name, &e))?;
-                    sink(Frame { frame_idx: outcome.n_frames, pts: at, time: at, width: size.0, height: size.1, rgb })?;
+                    let Upright { size, rgb } = picture.upright_rgb(&shown).map_err(|e| broken(&self.name, &e))?;
+                    let (width, height) = size;
+                    let frame_idx = outcome.n_frames;
+                    sink(Frame { frame_idx, pts: at, time: at, width, height, rgb, is_suspect: false })?;
                     outcome.n_frames += 1;
                 }
             }
@@ -191,6 +198,7 @@ pub fn probe_live(source: &Source) -> Result<MediaInfo> {
         start: None,
         duration: None,
         n_frames: None,
+        timing: FrameTiming::Stored,
         language: None,
         is_default: true,
         is_cover: false,
@@ -283,11 +291,11 @@ struct BgrConverter {
 }
 
 impl BgrConverter {
-    fn new(stream: &VideoStream, size: (u32, u32)) -> Self {
-        Self { source: yuv::BgrToYuv::new(stream), scaler: Scaler::new(stream, size) }
+    fn new(stream: &VideoStream, target: TargetSize) -> Self {
+        Self { source: yuv::BgrToYuv::new(stream), scaler: Scaler::new(stream, None, target) }
     }
 
-    fn upright_rgb(&mut self, stored: &Mat) -> std::result::Result<Vec<u8>, String> {
+    fn upright_rgb(&mut self, stored: &Mat) -> std::result::Result<Upright, String> {
         let (width, height) = (stored.cols().max(1) as u32, stored.rows().max(1) as u32);
         if stored.typ() != core::CV_8UC3 || !stored.is_continuous() {
             return Err("it does not have three channels of 8 bits".to_owned());

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::size::TargetSize;
 use crate::error::{Error, Result};
 use crate::media::Frame;
 use crate::time::Timestamp;
@@ -17,12 +18,12 @@ pub trait FrameReader: Send {
     /// Reads, for each of `points` (sorted, on the shared clock), the frame displayed then: the last one with
     /// pts <= point, or the first frame where the point is earlier. A frame displayed at several points comes once.
     ///
-    /// Frames come in time order as RGB24, upright, with square pixels, scaled to `size` (width, height).
+    /// Frames come in time order as RGB24, upright, with square pixels, scaled to `target`.
     ///
     /// # Errors
     /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) where no frame can be decoded, and any error of `sink`. Single frames that
     /// cannot be decoded are no error: the outcome lists them.
-    fn read(&mut self, points: &[Timestamp], size: (u32, u32), sink: &mut FrameSink<'_>) -> Result<ReadOutcome>;
+    fn read(&mut self, points: &[Timestamp], target: TargetSize, sink: &mut FrameSink<'_>) -> Result<ReadOutcome>;
 }
 
 /// The result of reading: counts, and the sample points without a frame.
@@ -34,6 +35,8 @@ pub struct ReadOutcome {
     pub n_decoded: u64,
     /// Sample points that have the same frame as the previous point.
     pub n_repeated: usize,
+    /// Frames passed to the sink that a decoding error reaches.
+    pub n_suspect: usize,
     /// Packets that the decoder could not decode.
     pub n_damaged: u64,
     /// Sample points whose frame could not be decoded, in time order.

@@ -14,11 +14,21 @@ use ffmpeg_the_third::format::Pixel;
 use ffmpeg_the_third::software::scaling;
 
 use super::deinterlace;
+use super::size::TargetSize;
 use super::tone_map::{ToSdr, Transfer};
-use crate::media::{ColorTags, FieldOrder, Rotation, VideoStream};
+use crate::libav::valid_aspect;
+use crate::media::{ColorTags, FieldOrder, Ratio, Rotation, VideoStream, display_size};
 use to_rgb::ToRgb;
 
-/// Scales frames of one stream to one size; keeps its tables between frames.
+/// An upright frame.
+pub(super) struct Upright {
+    /// Width and height.
+    pub(super) size: (u32, u32),
+    /// RGB24 rows from the top without padding.
+    pub(super) rgb: Vec<u8>,
+}
+
+/// Scales the frames of one stream; keeps its tables between frames of one size.
 pub(super) struct Scaler {
     context: Option<scaling::Context>,
     /// Converts the context's YUV output.
@@ -32,7 +42,13 @@ pub(super) struct Scaler {
     field_order: Option<FieldOrder>,
     rotation: Rotation,
     is_mirrored: bool,
-    /// Size before rotation.
+    target: TargetSize,
+    /// Stored and displayed size of the stream.
+    stored: (u32, u32),
+    displayed: (u32, u32),
+    stream_aspect: Ratio,
+    stated_aspect: Option<Ratio>,
+    /// Size of the scaled frame before rotation.
     width: u32,
     height: u32,
 }
@@ -77,9 +93,9 @@ impl Kind {
 }
 
 impl Scaler {
-    /// A scaler to upright frames of `size`.
-    pub(super) fn new(stream: &VideoStream, (width, height): (u32, u32)) -> Self {
-        let (width, height) = if stream.rotation.swaps_sides() { (height, width) } else { (width, height) };
+    /// A scaler to upright frames. `stated_aspect` is the container's sample aspect ratio, which takes precedence over that
+    /// of the frames.
+    pub(super) fn new(stream: &VideoStream, stated_aspect: Option<Ratio>, target: TargetSize) -> Self {
         Self {
             context: None,
             to_rgb: None,
@@ -90,13 +106,31 @@ impl Scaler {
             field_order: stream.field_order,
             rotation: stream.rotation,
             is_mirrored: stream.is_mirrored,
-            width,
-            height,
+            target,
+            stored: (stream.width, stream.height),
+            displayed: stream.display_size(),
+            stream_aspect: stream.sample_aspect,
+            stated_aspect,
+            width: 0,
+            height: 0,
         }
     }
 
-    /// RGB24 rows from the top without padding.
-    pub(super) fn upright_rgb(&mut self, frame: &ffmpeg::frame::Video) -> Result<Vec<u8>, ffmpeg::Error> {
+    /// The display size of a frame. Size and sample aspect ratio may change within a stream.
+    fn display_size(&self, frame: &ffmpeg::frame::Video) -> (u32, u32) {
+        let stored = (frame.width(), frame.height());
+        let own_aspect = || valid_aspect(frame.aspect_ratio()).unwrap_or(self.stream_aspect);
+        let aspect = self.stated_aspect.unwrap_or_else(own_aspect);
+        if stored == self.stored && aspect == self.stream_aspect {
+            return self.displayed;
+        }
+        display_size(stored, aspect, self.rotation)
+    }
+
+    /// Converts and scales one frame.
+    pub(super) fn upright_rgb(&mut self, frame: &ffmpeg::frame::Video) -> Result<Upright, ffmpeg::Error> {
+        let size = self.target.of(self.display_size(frame));
+        (self.width, self.height) = if self.rotation.swaps_sides() { (size.1, size.0) } else { size };
         let tags = Tags::of(frame, &self.tags);
         let kind = Kind::of(frame, &tags);
         let format = plain(frame.format());
@@ -110,7 +144,7 @@ impl Scaler {
         let fits = |context: &scaling::Context| {
             let (input, output) = (context.input(), context.output());
             (input.format, input.width, input.height) == (format, frame.width(), n_lines)
-                && output.format == kind.format()
+                && (output.format, output.width, output.height) == (kind.format(), self.width, self.height)
         };
         if !self.context.as_ref().is_some_and(fits) {
             let (context, to_rgb) = context(frame, n_lines, kind, &tags, (self.width, self.height))?;
@@ -152,7 +186,7 @@ impl Scaler {
         if code <= 0 {
             return Err(ffmpeg::Error::InvalidData);
         }
-        Ok(self.finished(kind))
+        Ok(Upright { size, rgb: self.finished(kind) })
     }
 
     /// The scaled rows as opaque SDR, upright.

@@ -180,7 +180,8 @@ mod tests {
 
     fn frame(paint: impl Fn(usize, usize) -> [u8; 3]) -> Frame {
         let rgb = (0..W * H).flat_map(|i| paint(i % W, i / W)).collect();
-        Frame { frame_idx: 0, pts: Timestamp::ZERO, time: Timestamp::ZERO, width: W as u32, height: H as u32, rgb }
+        let (width, height) = (W as u32, H as u32);
+        Frame { frame_idx: 0, pts: Timestamp::ZERO, time: Timestamp::ZERO, width, height, rgb, is_suspect: false }
     }
 
     fn change(a: &Frame, b: &Frame) -> f64 {

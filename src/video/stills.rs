@@ -3,10 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use image::imageops::FilterType;
-use image::{DynamicImage, ImageDecoder as _};
+use image::{DynamicImage, GenericImageView as _, ImageDecoder as _};
 
 use super::index::FrameIndex;
 use super::reader::{FrameReader, FrameSink, ReadOutcome};
+use super::reduced_jpeg;
+use super::scale::Upright;
+use super::size::TargetSize;
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::media::{Frame, VideoStream};
@@ -23,7 +26,7 @@ impl<'a> StillReader<'a> {
         Self { pictures, stream, limits }
     }
 
-    fn load(&self, path: &Path, (width, height): (u32, u32)) -> Result<Vec<u8>> {
+    fn load(&self, path: &Path, target: TargetSize) -> Result<Upright> {
         let broken = |e: image::ImageError| {
             let problem = format!("the {} picture is damaged: {e}", self.stream.codec);
             Error::malformed(path.display(), problem, "check it with an image viewer").because(e)
@@ -31,18 +34,33 @@ impl<'a> StillReader<'a> {
         let reader = image::ImageReader::open(path)
             .and_then(image::ImageReader::with_guessed_format)
             .map_err(|e| Error::io(path, e))?;
+        let is_jpeg = reader.format() == Some(image::ImageFormat::Jpeg);
         let mut decoder = reader.into_decoder().map_err(broken)?;
         let (w, h) = decoder.dimensions();
-        self.limits.check_pixels(&path.display().to_string(), w, h)?;
         let orientation = decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms);
-        let mut picture = DynamicImage::from_decoder(decoder).map_err(broken)?;
+        let mut picture = if is_jpeg && self.limits.exceeds_pixels(w, h) {
+            drop(decoder);
+            let (wanted_w, wanted_h) = target.of((w, h));
+            DynamicImage::ImageRgb8(reduced_jpeg::load(path, (w, h), wanted_w.max(wanted_h), &self.limits)?)
+        } else {
+            self.limits.check_pixels(&path.display().to_string(), w, h)?;
+            DynamicImage::from_decoder(decoder).map_err(broken)?
+        };
         picture.apply_orientation(orientation);
+        // A reduced picture is scaled to the size that the whole one would have.
+        let turned = picture.dimensions();
+        let display = if (turned.0 > turned.1) == (w > h) { (w, h) } else { (h, w) };
+        let display = if turned.0 == turned.1 { turned } else { display };
+        let size = target.of(display);
+        let size = (size.0.min(turned.0), size.1.min(turned.1));
         // Transparent pictures are composited on white, as image viewers do.
         let picture = if picture.color().has_alpha() { on_white(&picture) } else { picture.into_rgb8() };
-        if picture.dimensions() == (width, height) {
-            return Ok(picture.into_raw());
-        }
-        Ok(image::imageops::resize(&picture, width, height, FilterType::CatmullRom).into_raw())
+        let rgb = if picture.dimensions() == size {
+            picture.into_raw()
+        } else {
+            image::imageops::resize(&picture, size.0, size.1, FilterType::CatmullRom).into_raw()
+        };
+        Ok(Upright { size, rgb })
     }
 }
 
@@ -59,16 +77,16 @@ impl FrameReader for StillReader<'_> {
         "image".to_owned()
     }
 
-    fn read(&mut self, points: &[Timestamp], size: (u32, u32), sink: &mut FrameSink<'_>) -> Result<ReadOutcome> {
+    fn read(&mut self, points: &[Timestamp], target: TargetSize, sink: &mut FrameSink<'_>) -> Result<ReadOutcome> {
         let index = FrameIndex::regular(self.pictures.len(), self.stream.time_base);
         let wanted = index.wanted(points);
         let mut outcome = ReadOutcome { n_repeated: points.len() - wanted.len(), ..ReadOutcome::default() };
         let mut first_failure = None;
         for (number, point) in wanted {
-            match self.load(&self.pictures[number], size) {
-                Ok(rgb) => {
-                    let pts = index.pts(number);
-                    sink(Frame { frame_idx: outcome.n_frames, pts, time: pts, width: size.0, height: size.1, rgb })?;
+            match self.load(&self.pictures[number], target) {
+                Ok(Upright { size: (width, height), rgb }) => {
+                    let (pts, frame_idx) = (index.pts(number), outcome.n_frames);
+                    sink(Frame { frame_idx, pts, time: pts, width, height, rgb, is_suspect: false })?;
                     outcome.n_frames += 1;
                     outcome.n_decoded += 1;
                 }

@@ -6,7 +6,7 @@ use vidgist::limits::Limits;
 use vidgist::media::{Frame, Ratio};
 use vidgist::source::Source;
 use vidgist::time::Timestamp;
-use vidgist::video::{DecoderBackend, VideoSource, fit};
+use vidgist::video::{DecoderBackend, TargetSize, VideoSource};
 
 /// What `scripts/fixtures/draw.py --bars` paints, from the left.
 const BARS: [[u8; 3]; 8] = [
@@ -28,7 +28,7 @@ fn frames(name: &str, decoder: DecoderBackend) -> Vec<Frame> {
     let video = VideoSource::open(&source, &info, decoder, &limits, None).expect("opens").expect("a video");
     let index = video.index.as_ref().expect("an index");
     let points: Vec<Timestamp> = (0..index.n_frames()).map(|number| index.time(number)).collect();
-    let size = fit(video.stream.display_size(), 768);
+    let size = TargetSize::max_width(768);
     let mut frames = Vec::new();
     let outcome = video.reader().expect("a reader").read(&points, size, &mut |frame| {
         frames.push(frame);

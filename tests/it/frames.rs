@@ -10,7 +10,7 @@ use vidgist::media::{Frame, Ratio};
 use vidgist::sampling::{Sampling, SamplingSpec, plan};
 use vidgist::source::Source;
 use vidgist::time::{TimeBase, Timestamp};
-use vidgist::video::{DecoderBackend, ReadOutcome, VideoSource, fit};
+use vidgist::video::{DecoderBackend, ReadOutcome, TargetSize, VideoSource};
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
@@ -62,7 +62,7 @@ fn read(
     let options = SamplingSpec { sampling, start: None, end: None, max_frames: None };
     let plan = plan(&options, video.index.as_ref().map(vidgist::video::index::FrameIndex::range), &limits)?;
     let mut frames = Vec::new();
-    let size = fit(video.stream.display_size(), 768);
+    let size = TargetSize::max_width(768);
     let outcome = video.reader()?.read(&plan.moments(), size, &mut |frame| {
         frames.push(frame);
         Ok(())

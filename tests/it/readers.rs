@@ -9,7 +9,7 @@ use vidgist::limits::Limits;
 use vidgist::media::{Frame, Ratio, VideoStream};
 use vidgist::source::Source;
 use vidgist::time::{TimeBase, Timestamp};
-use vidgist::video::{DecoderBackend, VideoSource, fit};
+use vidgist::video::{DecoderBackend, TargetSize, VideoSource};
 
 use crate::support;
 
@@ -71,7 +71,7 @@ fn read(
     let video = VideoSource::open(&source, &info, decoder, &limits, None)?.expect("a video");
     let index = video.index.as_ref().expect("an index");
     let points: Vec<Timestamp> = (0..index.n_frames()).step_by(step).map(|number| index.time(number)).collect();
-    let size = fit(video.stream.display_size(), width);
+    let size = TargetSize::max_width(width);
     let mut frames = Vec::new();
     let mut reader = video.reader()?;
     reader.read(&points, size, &mut |frame| {

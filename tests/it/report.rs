@@ -179,8 +179,8 @@ fn hostile_text_is_inert_wherever_it_comes_from() {
     let answer = report.answer.as_mut().unwrap();
     answer.model = Some(EVIL.into());
     answer.choices = vec![
-        Choice { text: format!("{EVIL}\n\n{EVIL}\n```\nopen"), finish: FinishReason::Other(EVIL.into()) },
-        Choice { text: "# Missing\n\nx\n---\n\ny\n===".into(), finish: FinishReason::Stop },
+        Choice::new(format!("{EVIL}\n\n{EVIL}\n```\nopen"), FinishReason::Other(EVIL.into())),
+        Choice::new("# Missing\n\nx\n---\n\ny\n===", FinishReason::Stop),
     ];
     let TranscriptOutcome::Found(transcript) = &mut report.transcript else { panic!("the sample has words") };
     transcript.segments[0].text = EVIL.into();

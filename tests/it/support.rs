@@ -7,5 +7,6 @@ pub mod python;
 pub mod recorder;
 pub mod sample;
 mod skip;
+pub mod snapshot;
 
 pub use skip::{shared, skip};

@@ -16,14 +16,14 @@ pub(super) fn read(reply: &Value) -> Result<ChatResponse, RequestError> {
         let problem = "the reply has no `content`, which Anthropic's API requires";
         return Err(RequestError::new(RequestErrorKind::Final, problem, Advice::Check(Setting::BaseUrl)));
     };
-    let text: String = content.iter().filter_map(|block| block.get("text")?.as_str()).collect();
-    finish(&text, reply.get("stop_reason"), reply.get("model"), &[reply.get("usage")])
+    let field = |name: &str| content.iter().filter_map(|block| block.get(name)?.as_str()).collect::<String>();
+    finish((&field("text"), &field("thinking")), reply.get("stop_reason"), reply.get("model"), &[reply.get("usage")])
 }
 
 /// Converts the response to the form of the OpenAI API, which the common reader reads. Later token counts replace earlier
 /// ones.
 fn finish(
-    text: &str,
+    (text, thinking): (&str, &str),
     reason: Option<&Value>,
     model: Option<&Value>,
     usages: &[Option<&Value>],
@@ -38,7 +38,7 @@ fn finish(
         reason => reason,
     };
     reply::read(&json!({
-        "choices": [{"message": {"content": text}, "finish_reason": reason}],
+        "choices": [{"message": {"content": text, "thinking": thinking}, "finish_reason": reason}],
         "model": model,
         "usage": {
             "prompt_tokens": prompt,
@@ -59,6 +59,7 @@ struct AnthropicPartial<'a> {
     server: &'a ApiClient,
     writer: &'a StreamWriter<'a>,
     text: String,
+    thinking: String,
     reason: Option<Value>,
     model: Option<Value>,
     first_usage: Option<Value>,
@@ -74,6 +75,7 @@ impl<'a> AnthropicStream<'a> {
             server,
             writer,
             text: String::new(),
+            thinking: String::new(),
             reason: None,
             model: None,
             first_usage: None,
@@ -102,8 +104,9 @@ impl ReadStream for AnthropicStream<'_> {
                 "try again later",
             ));
         }
+        partial.writer.finish();
         let usages = [partial.first_usage.as_ref(), partial.last_usage.as_ref()];
-        finish(&partial.text, partial.reason.as_ref(), partial.model.as_ref(), &usages)
+        finish((&partial.text, &partial.thinking), partial.reason.as_ref(), partial.model.as_ref(), &usages)
     }
 }
 
@@ -125,7 +128,8 @@ impl AnthropicPartial<'_> {
             Some("content_block_delta") => {
                 let text = event.pointer("/delta/text").and_then(Value::as_str).unwrap_or_default();
                 self.text.push_str(text);
-                if self.text.len() > self.max_bytes {
+                self.thinking.push_str(event.pointer("/delta/thinking").and_then(Value::as_str).unwrap_or_default());
+                if self.text.len() + self.thinking.len() > self.max_bytes {
                     return Err(too_large(self.max_bytes));
                 }
                 self.writer.write(text);

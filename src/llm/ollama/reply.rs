@@ -18,14 +18,14 @@ pub(super) fn read(reply: &Value) -> Result<ChatResponse, RequestError> {
         let problem = "the reply has no `message`, which Ollama's API requires";
         return Err(RequestError::new(RequestErrorKind::Final, problem, Advice::Check(Setting::BaseUrl)));
     };
-    finish(message.get("content").and_then(Value::as_str).unwrap_or_default(), reply)
+    finish(message, reply)
 }
 
 /// Converts the response to the form of the OpenAI API, which the common reader reads; `last` has the finish reason and
 /// the token counts.
-fn finish(text: &str, last: &Value) -> Result<ChatResponse, RequestError> {
+fn finish(message: &Value, last: &Value) -> Result<ChatResponse, RequestError> {
     reply::read(&json!({
-        "choices": [{"message": {"content": text}, "finish_reason": last.get("done_reason")}],
+        "choices": [{"message": message, "finish_reason": last.get("done_reason")}],
         "model": last.get("model"),
         "usage": {"prompt_tokens": last.get("prompt_eval_count"), "completion_tokens": last.get("eval_count")},
     }))
@@ -37,6 +37,7 @@ pub(in crate::llm) struct OllamaStream<'a> {
     writer: &'a StreamWriter<'a>,
     line: Vec<u8>,
     text: String,
+    thinking: String,
     last: Option<Value>,
     max_bytes: usize,
 }
@@ -44,7 +45,7 @@ pub(in crate::llm) struct OllamaStream<'a> {
 impl<'a> OllamaStream<'a> {
     pub fn new(server: &'a ApiClient, writer: &'a StreamWriter<'a>, max_bytes: usize) -> Self {
         writer.begin();
-        Self { server, writer, line: Vec::new(), text: String::new(), last: None, max_bytes }
+        Self { server, writer, line: Vec::new(), text: String::new(), thinking: String::new(), last: None, max_bytes }
     }
 
     fn end_line(&mut self) -> Result<(), RequestError> {
@@ -60,7 +61,8 @@ impl<'a> OllamaStream<'a> {
         }
         let text = piece.pointer("/message/content").and_then(Value::as_str).unwrap_or_default();
         self.text.push_str(text);
-        if self.text.len() > self.max_bytes {
+        self.thinking.push_str(piece.pointer("/message/thinking").and_then(Value::as_str).unwrap_or_default());
+        if self.text.len() + self.thinking.len() > self.max_bytes {
             return Err(too_large(self.max_bytes));
         }
         self.writer.write(text);
@@ -90,7 +92,10 @@ impl ReadStream for OllamaStream<'_> {
     fn finish(mut self) -> Result<ChatResponse, RequestError> {
         self.end_line()?;
         match &self.last {
-            Some(last) => finish(&self.text, last),
+            Some(last) => {
+                self.writer.finish();
+                finish(&json!({"content": self.text, "thinking": self.thinking}), last)
+            }
             None => Err(RequestError::new(
                 RequestErrorKind::Broken,
                 "the stream ended before the answer did",

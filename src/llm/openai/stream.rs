@@ -35,6 +35,7 @@ struct OpenAiPartial<'a> {
 #[derive(Default)]
 struct PartialChoice {
     content: String,
+    reasoning: String,
     refusal: String,
     finish: Value,
 }
@@ -99,11 +100,13 @@ impl OpenAiPartial<'_> {
         let delta = choice.get("delta").unwrap_or(&Value::Null);
         let content = delta.get("content").map_or_else(String::new, reply::read_content);
         partial.content.push_str(&content);
+        let reasoning = reply::read_reasoning(delta);
+        partial.reasoning.push_str(&reasoning);
         partial.refusal.push_str(delta.get("refusal").and_then(Value::as_str).unwrap_or_default());
         if let Some(finish) = choice.get("finish_reason").filter(|finish| !finish.is_null()) {
             partial.finish = finish.clone();
         }
-        self.n_bytes += content.len();
+        self.n_bytes += content.len() + reasoning.len();
         if self.n_bytes > self.max_bytes {
             return Err(too_large(self.max_bytes));
         }
@@ -123,8 +126,9 @@ impl OpenAiPartial<'_> {
                 "try again later",
             ));
         }
+        self.writer.finish();
         let choice = |choice: PartialChoice| {
-            let message = json!({"content": choice.content, "refusal": choice.refusal});
+            let message = json!({"content": choice.content, "reasoning": choice.reasoning, "refusal": choice.refusal});
             json!({"message": message, "finish_reason": choice.finish})
         };
         let choices: Vec<Value> = self.choices.into_values().map(choice).collect();

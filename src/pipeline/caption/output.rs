@@ -103,7 +103,9 @@ impl CaptionWriter {
 
     /// The image, and the caption beside it under the same name; the path of the text.
     fn write_text(&mut self, row: &CaptionRow, image: Option<&EncodedImage>) -> Result<Option<PathBuf>> {
-        let (Some(root), Some(image), Some(caption)) = (&self.folder, image, &row.caption) else { return Ok(None) };
+        // An incomplete caption is not kept: the next run requests it again.
+        let caption = row.caption.as_ref().filter(|_| row.error.is_none());
+        let (Some(root), Some(image), Some(caption)) = (&self.folder, image, caption) else { return Ok(None) };
         let folder = if let Some(folder) = self.folders.get(&row.input) {
             folder.clone()
         } else {

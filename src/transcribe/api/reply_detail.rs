@@ -39,9 +39,8 @@ impl ReplyDetail {
 
     /// The detail to request after a refusal; None if the failure has another reason, or if no detail is left to drop.
     pub fn after(self, failure: &RequestError) -> Option<Self> {
-        let is_named = |name: &str| {
-            failure.problem.contains(name) || failure.param.as_deref().is_some_and(|param| param.contains(name))
-        };
+        let is_named =
+            |name: &str| failure.problem.contains(name) || failure.param().is_some_and(|param| param.contains(name));
         let is_form = is_named("response_format") || is_named("verbose_json");
         let is_granularity = is_named("timestamp_granularities");
         match self {

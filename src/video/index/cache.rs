@@ -16,7 +16,7 @@ use crate::media::VideoStream;
 use crate::time::Timestamp;
 
 /// Version of the stored format. Indexes of other versions are not found.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Number and size of the samples that identify a file. The start and the end of the file are among them.
 const N_PLACES: u64 = 32;
@@ -37,6 +37,7 @@ struct CachedIndex {
     is_exact: bool,
     n_packets: u64,
     n_read_errors: u32,
+    preamble: Vec<u8>,
 }
 
 impl FrameIndex {
@@ -68,6 +69,7 @@ impl FrameIndex {
                 is_outline: false,
                 n_packets: Some(kept.n_packets),
                 n_read_errors: kept.n_read_errors,
+                preamble: kept.preamble,
             });
         }
         let index = Self::scan(path, stream, start, limits)?;
@@ -115,6 +117,7 @@ fn write(index: &FrameIndex, place: &Path) -> Result<()> {
         is_exact: index.is_exact,
         n_packets: index.n_packets.unwrap_or_default(),
         n_read_errors: index.n_read_errors,
+        preamble: index.preamble.clone(),
     };
     let text = serde_json::to_vec(&kept).map_err(|e| crate::Error::io(place, e.into()))?;
     write_file(place, &text)?;

@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
+use super::avi::n_avi_chunks;
 use super::entry::PacketEntry;
-use super::times::{decoded_times, last_duration};
+use super::picture::{PacketParser, PacketPicture};
+use super::times::{decoded_times, first_displayable, last_duration};
 use crate::error::{Error, Result};
 use crate::libav::Demuxer;
 use crate::limits::Limits;
@@ -30,10 +32,13 @@ pub struct FrameIndex {
     pub is_exact: bool,
     /// Whether this holds only the first and last frames of a very long file; the reader finds the others.
     pub(in crate::video) is_outline: bool,
-    /// Number of packets of the stream, including those that are not displayed; None where not all were read.
+    /// Number of packets of the stream, including those that are not displayed and empty ones that repeat a frame; None
+    /// where not all were read.
     pub n_packets: Option<u64>,
     /// Number of read errors.
     pub n_read_errors: u32,
+    /// Bytes that a decoder must read before its first packet, wherever it starts; mostly empty.
+    pub(in crate::video) preamble: Vec<u8>,
 }
 
 impl FrameIndex {
@@ -44,18 +49,23 @@ impl FrameIndex {
     pub fn scan(path: &Path, stream: &VideoStream, start: Timestamp, limits: &Limits) -> Result<Self> {
         let mut demuxer = Demuxer::open(path, limits)?;
         demuxer.keep_only(&[stream.stream_idx]);
-        let (mut pts, mut keys, mut packets) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut n_packets, mut n_without_pts) = (0, 0usize);
+        let parser = PacketParser::new(&stream.codec, demuxer.extradata(stream.stream_idx));
+        let (mut pts, mut keys, mut packets, mut preamble) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut n_packets, mut n_without_pts) = (0, 0u64);
         let mut last = (i64::MIN, 0);
         while let Some(packet) = demuxer.next_packet()? {
             if packet.stream_idx() != stream.stream_idx || packet.data().is_empty() {
                 continue;
             }
+            if n_packets == 0 {
+                preamble = parser.x264_message(packet.data()).unwrap_or_default();
+            }
             n_packets += 1;
-            n_without_pts += usize::from(packet.pts().is_none());
+            n_without_pts += u64::from(packet.pts().is_none());
             let Some(time) = packet.pts().or(packet.dts()) else { continue };
-            packets.push(PacketEntry::new(&packet, time));
-            if packet.is_discard() {
+            let picture = parser.picture(packet.data());
+            packets.push(PacketEntry::new(&packet, time, picture));
+            if packet.is_discard() || picture == PacketPicture::Hidden {
                 continue;
             }
             pts.push(time);
@@ -64,19 +74,26 @@ impl FrameIndex {
             }
             last = last.max((time, packet.duration()));
         }
-        if pts.is_empty() {
-            let problem = format!("its {} video stream holds no frame", stream.codec);
+        if n_packets == 0 {
+            let problem = format!("its {} video stream contains no frame", stream.codec);
             return Err(Error::malformed(path.display(), problem, "check the file with ffprobe"));
         }
-        let is_exact = n_without_pts == 0;
-        if !is_exact {
+        let is_exact = n_without_pts == 0 && !pts.is_empty();
+        if is_exact {
+            if let Some(first) = first_displayable(path, stream, &packets, limits)? {
+                pts.retain(|time| *time >= first);
+            }
+        } else {
+            (pts, keys) = decoded_times(path, stream, !packets.is_empty(), limits)?;
             packets = Vec::new();
-            (pts, keys) = decoded_times(path, stream, limits)?;
             last.0 = pts.last().copied().unwrap_or(last.0);
         }
         for times in [&mut pts, &mut keys] {
             times.sort_unstable();
             times.dedup();
+        }
+        if demuxer.is_avi() {
+            n_packets = n_packets.max(n_avi_chunks(path, stream.stream_idx).unwrap_or(0));
         }
         let end = last.0.saturating_add(last_duration(last.1, &pts, stream));
         Ok(Self {
@@ -90,6 +107,7 @@ impl FrameIndex {
             is_outline: false,
             n_packets: Some(n_packets),
             n_read_errors: demuxer.n_read_errors(),
+            preamble,
         })
     }
 
@@ -107,6 +125,7 @@ impl FrameIndex {
             is_outline: false,
             n_packets: Some(n as u64),
             n_read_errors: 0,
+            preamble: Vec::new(),
         }
     }
 
@@ -167,9 +186,9 @@ impl FrameIndex {
         wanted
     }
 
-    /// Presentation time, in ticks, of the frame after the one at `ticks`.
-    pub(in crate::video) fn following(&self, ticks: i64) -> Option<i64> {
-        self.pts.get(self.pts.partition_point(|pts| *pts <= ticks)).copied()
+    /// Presentation time, in ticks, of the frame after the one at `ticks`; of the first frame where that is None.
+    pub(in crate::video) fn following(&self, ticks: Option<i64>) -> Option<i64> {
+        self.pts.get(ticks.map_or(0, |ticks| self.pts.partition_point(|pts| *pts <= ticks))).copied()
     }
 
     /// Number of the frame whose pts is nearest to `ticks`; None where none is within `tolerance` ticks.
@@ -203,6 +222,7 @@ mod tests {
             is_outline: false,
             n_packets: None,
             n_read_errors: 0,
+            preamble: Vec::new(),
         }
     }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::entry::{PacketEntry, is_same};
 use super::frame_index::FrameIndex;
+use super::picture::{PacketParser, PacketPicture};
 use super::times::last_duration;
 use crate::error::Result;
 use crate::libav::{Demuxer, Packet};
@@ -54,7 +55,10 @@ impl FrameIndex {
     ) -> Result<Option<Self>> {
         let mut demuxer = Demuxer::open(path, limits)?;
         demuxer.keep_only(&[stream.stream_idx]);
-        let mut reading = Reading { demuxer, stream, packets: Vec::new(), pts: Vec::new(), last: (i64::MIN, 0) };
+        let parser = PacketParser::new(&stream.codec, demuxer.extradata(stream.stream_idx));
+        let (packets, pts, preamble) = (Vec::new(), Vec::new(), Vec::new());
+        let mut reading = Reading { demuxer, stream, parser, packets, pts, preamble, last: (i64::MIN, 0) };
+        reading.read_preamble()?;
         let end = stream.start.or(Some(start)).zip(stream.duration).map(|(start, length)| start.plus(length));
         let moments = points.iter().map(|point| point.plus(start)).chain(end);
         let mut reached = i64::MIN;
@@ -70,7 +74,7 @@ impl FrameIndex {
                 None => return Ok(None),
             }
         }
-        let Reading { demuxer, packets, mut pts, last, .. } = reading;
+        let Reading { demuxer, packets, mut pts, last, preamble, .. } = reading;
         if pts.is_empty() || end.is_none() {
             return Ok(None);
         }
@@ -90,6 +94,7 @@ impl FrameIndex {
             is_outline: false,
             n_packets: None,
             n_read_errors: demuxer.n_read_errors(),
+            preamble,
         }))
     }
 }
@@ -97,6 +102,8 @@ impl FrameIndex {
 struct Reading<'a> {
     demuxer: Demuxer,
     stream: &'a VideoStream,
+    parser: PacketParser,
+    preamble: Vec<u8>,
     packets: Vec<PacketEntry>,
     pts: Vec<i64>,
     /// Pts of the last displayed frame, and its packet's duration.
@@ -104,6 +111,13 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
+    /// Reads the stream's first packet.
+    fn read_preamble(&mut self) -> Result<()> {
+        let first = self.next()?;
+        self.preamble = first.and_then(|packet| self.parser.x264_message(packet.data())).unwrap_or_default();
+        Ok(())
+    }
+
     /// Reads from the keyframe before `ticks` until the frame displayed at `ticks` is known; at the end, reads all that
     /// remains. Returns the time up to which all frames are known; None where seeking did not land on a keyframe.
     fn region(&mut self, ticks: i64, is_end: bool) -> Result<Option<i64>> {
@@ -119,9 +133,10 @@ impl Reading<'_> {
                 // Packets after the last indexed one are new.
                 is_known = !self.packets.last().is_some_and(|last| is_same(last, &packet));
             } else {
-                self.packets.push(PacketEntry { follows_gap, ..PacketEntry::new(&packet, pts) });
+                let picture = self.parser.picture(packet.data());
+                self.packets.push(PacketEntry { follows_gap, ..PacketEntry::new(&packet, pts, picture) });
                 follows_gap = false;
-                if !packet.is_discard() {
+                if !packet.is_discard() && picture != PacketPicture::Hidden {
                     self.pts.push(pts);
                     self.last = self.last.max((pts, packet.duration()));
                 }

@@ -45,8 +45,8 @@ pub(super) struct Queued {
     budget: Arc<Budget>,
 }
 
-impl Queued {
-    pub(super) fn packet(&self) -> &Packet {
+impl AsRef<Packet> for Queued {
+    fn as_ref(&self) -> &Packet {
         &self.packet
     }
 }

@@ -6,8 +6,8 @@ use vidgist::chat::ModelDescription;
 use vidgist::chat::{ChatResponse, Choice, FinishReason, PromptEstimate, Usage};
 use vidgist::frame_diff::FrameScore;
 use vidgist::media::{
-    AudioStream, ColorTags, EncodedImage, FieldOrder, ImageFormat, MediaInfo, Ratio, Rotation, SubtitleStream,
-    VideoStream,
+    AudioStream, ColorTags, EncodedImage, FieldOrder, FrameTiming, ImageFormat, MediaInfo, Ratio, Rotation,
+    SubtitleStream, VideoStream,
 };
 use vidgist::money::Money;
 use vidgist::report::{Dropped, MadeWith, Report, SamplingSummary, StageTime, Total, WindowReport};
@@ -43,6 +43,7 @@ pub fn media() -> MediaInfo {
             start: Some(at(0)),
             duration: Some(at(95_500)),
             n_frames: Some(2862),
+            timing: FrameTiming::Stored,
             language: None,
             is_default: true,
             is_cover: false,
@@ -139,9 +140,12 @@ pub fn report() -> Report {
     });
     report.answer = Some(ChatResponse {
         choices: vec![
-            Choice { text: "# A talk\n\nOf **ships** (#1, 00:31.0).".into(), finish: FinishReason::Stop },
-            Choice { text: "Of ships and".into(), finish: FinishReason::Length },
-            Choice { text: String::new(), finish: FinishReason::Other("eos".into()) },
+            Choice {
+                reasoning: Some("The frames show ships.".into()),
+                ..Choice::new("# A talk\n\nOf **ships** (#1, 00:31.0).", FinishReason::Stop)
+            },
+            Choice::new("Of ships and", FinishReason::Length),
+            Choice::new("", FinishReason::Other("eos".into())),
         ],
         model: Some("some-model-2026".into()),
         usage: Some(Usage {
@@ -159,7 +163,7 @@ pub fn report() -> Report {
         let frames = timeline().frames.into_iter().filter(|frame| TimeRange::contains(range, frame.image.time));
         WindowReport::new(&Timeline::new(range, frames.collect(), None), outcome)
     };
-    let mut part = ChatResponse::new(vec![Choice { text: "Ships.".into(), finish: FinishReason::Other("eos".into()) }]);
+    let mut part = ChatResponse::new(vec![Choice::new("Ships.", FinishReason::Other("eos".into()))]);
     let of = report.answer.as_ref().expect("an answer");
     (part.usage, part.cost, part.estimate, part.n_attempts) = (of.usage, of.cost, of.estimate, 1);
     report.windows = vec![

@@ -49,6 +49,8 @@ pub enum Fault {
     NoDone,
     /// This reply of status 200.
     Json(&'static str),
+    /// The model answers this text, with this finish reason: whole or streamed, as requested.
+    Answer(&'static str, &'static str),
     /// The model declines.
     Refusal,
     /// `choices` is empty.
@@ -140,6 +142,8 @@ pub async fn answer(fault: &Fault, stream: &mut TcpStream, reply: Reply, authori
             Reply { body, ..reply }
         }
         Fault::Json(text) => Reply { body: text.as_bytes().to_vec(), ..Reply::json(200, &json!({})) },
+        Fault::Answer(text, finish) if reply.body.starts_with(b":") => Reply::events(&answer_events(text, finish)),
+        Fault::Answer(text, finish) => choice(&json!({"role": "assistant", "content": text, "refusal": null}), finish),
         Fault::Refusal => choice(&json!({"role": "assistant", "content": null, "refusal": "I cannot."}), "stop"),
         Fault::NoChoices => Reply::json(200, &json!({"id": "x", "object": "chat.completion", "choices": []})),
         Fault::LengthEmpty => choice(&json!({"role": "assistant", "content": "", "refusal": null}), "length"),
@@ -154,6 +158,19 @@ fn half_of_events(body: &[u8]) -> &[u8] {
     let half = body.len() / 2;
     let end = body[..half].windows(2).rposition(|pair| pair == b"\n\n" || pair == b"\r\n").map_or(0, |at| at + 2);
     &body[..end]
+}
+
+/// A streamed answer in pieces of five characters.
+fn answer_events(text: &str, finish: &str) -> String {
+    let event = |delta: serde_json::Value, finish: Option<&str>| {
+        let choice = json!({"index": 0, "delta": delta, "finish_reason": finish});
+        let chunk =
+            json!({"id": "x", "object": "chat.completion.chunk", "model": super::CHAT_MODEL, "choices": [choice]});
+        format!("data: {chunk}\n\n")
+    };
+    let chars: Vec<char> = text.chars().collect();
+    let pieces = chars.chunks(5).map(|piece| event(json!({"content": piece.iter().collect::<String>()}), None));
+    pieces.collect::<String>() + &event(json!({}), Some(finish)) + "data: [DONE]\n\n"
 }
 
 fn choice(message: &serde_json::Value, finish: &str) -> Reply {

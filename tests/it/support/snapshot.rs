@@ -1,0 +1,20 @@
+//! Text that is kept in the repository so that its changes are read.
+
+use crate::support::command::project;
+
+/// Asserts that a file of `tests/it/snapshots` holds `text`; `command` writes it anew, by `VIDGIST_UPDATE_SNAPSHOTS=1`.
+#[track_caller]
+pub fn check(name: &str, text: &str, command: &str) {
+    let path = project().join("tests/it/snapshots").join(name);
+    if std::env::var_os("VIDGIST_UPDATE_SNAPSHOTS").is_some() {
+        std::fs::write(&path, text).expect("the repository can be written");
+        return;
+    }
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    let missing = |from: &str, of: &str, mark: char| -> Vec<String> {
+        let lines: std::collections::BTreeSet<&str> = of.lines().collect();
+        from.lines().filter(|line| !lines.contains(line)).map(|line| format!("{mark}{line}")).collect()
+    };
+    let changes = [missing(&kept, text, '-'), missing(text, &kept, '+')].concat().join("\n");
+    assert!(kept == text, "{} is out of date; run {command}, and read what changed:\n{changes}", path.display());
+}
