@@ -209,6 +209,7 @@ settings! {
     Stt "the source of the transcript",
     SttBaseUrl "the transcription endpoint's URL",
     SttModel "the transcription model",
+    SubtitleEncoding "the encoding of the subtitles",
     Temperature "the temperature",
     Timeout "the timeout",
     TopP "the nucleus sampling threshold",

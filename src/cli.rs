@@ -5,6 +5,7 @@ pub mod args;
 mod config;
 mod doctor;
 mod flags;
+mod input_parser;
 mod job_args;
 mod models;
 mod output;

@@ -91,6 +91,8 @@ pub struct MediaInfo {
     pub audio: Vec<AudioStream>,
     /// Subtitle streams in container order.
     pub subtitles: Vec<SubtitleStream>,
+    /// Chapters in time order.
+    pub chapters: Vec<MediaChapter>,
     /// Known damage, as phrases; empty where none is known.
     pub damage: Vec<String>,
 }
@@ -109,6 +111,7 @@ impl MediaInfo {
             video: Vec::new(),
             audio: Vec::new(),
             subtitles: Vec::new(),
+            chapters: Vec::new(),
             damage: Vec::new(),
         }
     }
@@ -201,6 +204,8 @@ pub struct VideoStream {
     pub n_frames: Option<u64>,
     /// Where the times of frames come from.
     pub timing: FrameTiming,
+    /// The scheme that encrypts it; None where it is clear.
+    pub encryption: Option<String>,
     /// Language tag (ISO 639), untrusted text.
     pub language: Option<String>,
     /// Marked default by the container.
@@ -249,12 +254,25 @@ pub struct AudioStream {
     pub first_packet: Option<Timestamp>,
     /// Stated duration.
     pub duration: Option<Timestamp>,
+    /// The scheme that encrypts it; None where it is clear.
+    pub encryption: Option<String>,
     /// Language tag (ISO 639), untrusted text.
     pub language: Option<String>,
     /// Title tag, untrusted text.
     pub title: Option<String>,
     /// Marked default by the container.
     pub is_default: bool,
+}
+
+/// One chapter of a container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MediaChapter {
+    /// Its start on the shared clock.
+    pub start: Timestamp,
+    /// Its end on the shared clock.
+    pub end: Timestamp,
+    /// Title tag, untrusted text.
+    pub title: Option<String>,
 }
 
 /// One subtitle stream.

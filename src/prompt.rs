@@ -20,6 +20,9 @@ use crate::sanitize::{clean_line, short_name};
 use crate::timeline::{Passage, Timeline};
 use crate::transcript::{Segment, TranscriptSource};
 
+/// Chapters of the container that a prompt lists.
+const MAX_CHAPTERS: usize = 100;
+
 /// The version of the wording; stored answers of different versions are not mixed.
 pub const VERSION: u32 = 2;
 
@@ -153,6 +156,11 @@ fn facts(
     }
     if let Some(duration) = media.duration {
         fact("duration", duration.label());
+    }
+    for chapter in media.chapters.iter().take(MAX_CHAPTERS) {
+        let title = chapter.title.as_deref().unwrap_or("without a title");
+        let (start, end) = (chapter.start.label(), chapter.end.label());
+        fact(&format!("chapter from {start} to {end}"), fence.wrap(&fence.line(title)));
     }
     if timeline.range.start < timeline.range.end {
         fact("part analyzed", format!("{} to {}", timeline.range.start.label(), timeline.range.end.label()));

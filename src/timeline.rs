@@ -121,7 +121,7 @@ mod tests {
         let segments =
             spans.iter().enumerate().map(|(i, (a, b))| Segment::new(TimeRange::new(at(*a), at(*b)), i.to_string()));
         Transcript {
-            source: TranscriptSource::Sidecar { path: "a.srt".into() },
+            source: TranscriptSource::Sidecar { path: "a.srt".into(), guessed_encoding: None },
             language: None,
             segments: segments.collect(),
         }

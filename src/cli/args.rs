@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use vidgist::time::Timestamp;
 use vidgist::transcribe::whisper::models::ModelHub;
 
+use super::input_parser::input_parser;
 pub use caption::{CaptionArgs, CaptionFormatArg};
 pub use requests::RequestArgs;
 use requests::{PLAN_EXAMPLES, SUMMARIZE_EXAMPLES};
@@ -93,6 +94,7 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct SummarizeArgs {
     /// A media file, an image, a folder or pattern of images, a URL such as rtsp://…, or camera:0
+    #[arg(value_parser = input_parser())]
     pub input: String,
     #[command(flatten)]
     pub sampling: SamplingArgs,
@@ -211,6 +213,9 @@ pub struct TranscriptArgs {
     /// Subtitle file to use as the transcript (SRT, WebVTT or ASS)
     #[arg(long, value_name = "FILE", conflicts_with = "no_transcript")]
     pub transcript: Option<PathBuf>,
+    /// Text encoding of subtitle files, such as windows-1251 or gbk [default: detected]
+    #[arg(long, value_name = "NAME")]
+    pub subtitle_encoding: Option<String>,
     /// Use no transcript; the same as --stt none
     #[arg(long, conflicts_with = "stt")]
     pub no_transcript: bool,
@@ -373,6 +378,7 @@ pub enum ImageTransportArg {
   vidgist frames camera:0 --interval 1s --max-frames 10 -o cam/")]
 pub struct FramesArgs {
     /// A media file, an image, a folder or pattern of images, a URL such as rtsp://…, or camera:0
+    #[arg(value_parser = input_parser())]
     pub input: String,
     #[command(flatten)]
     pub sampling: SamplingArgs,
@@ -394,6 +400,7 @@ pub struct FramesArgs {
   vidgist audio film.mkv --all-tracks -o film.wav    film.1.wav, film.2.wav and so on")]
 pub struct AudioArgs {
     /// A media file
+    #[arg(value_parser = input_parser())]
     pub input: String,
     #[command(flatten)]
     pub track: TrackArgs,
@@ -442,7 +449,7 @@ pub struct TrackArgs {
   vidgist describe-audio *.mp3 --format json | jq '.[].sound.loudness_lufs'")]
 pub struct DescribeArgs {
     /// Media files
-    #[arg(required = true, value_name = "INPUT")]
+    #[arg(required = true, value_name = "INPUT", value_parser = input_parser())]
     pub inputs: Vec<String>,
     #[command(flatten)]
     pub track: TrackArgs,
@@ -483,7 +490,7 @@ pub enum DescriptionFormat {
   vidgist transcribe talk.mp4 --stt-model whisper-1")]
 pub struct TranscribeArgs {
     /// Media files
-    #[arg(required = true, value_name = "INPUT")]
+    #[arg(required = true, value_name = "INPUT", value_parser = input_parser())]
     pub inputs: Vec<String>,
     #[command(flatten)]
     pub track: TrackArgs,
@@ -544,6 +551,7 @@ pub enum ModelsAction {
 #[derive(Debug, Args)]
 pub struct ProbeArgs {
     /// A media file, an image, a folder or pattern of images, a URL, or camera:0
+    #[arg(value_parser = input_parser())]
     pub input: String,
     /// Print JSON
     #[arg(long)]

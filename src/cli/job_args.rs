@@ -184,6 +184,7 @@ fn transcript(args: &TranscriptArgs) -> TranscriptOptions {
         source: if args.no_transcript { Some(TranscriptChoice::None) } else { args.stt.map(Stt::into) },
         file: args.transcript.clone(),
         language: args.language.clone(),
+        subtitle_encoding: args.subtitle_encoding.clone(),
         whisper_model: args.whisper_model.clone(),
         translate: args.translate,
         words: args.words,

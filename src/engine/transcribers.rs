@@ -39,7 +39,8 @@ pub(super) fn transcribers(
     let mut transcribers: Vec<Arc<dyn Transcriber>> = Vec::new();
     if matches!(source, TranscriptChoice::Auto | TranscriptChoice::Subtitles) {
         let (explicit, language) = (options.file.clone(), language(options, config));
-        transcribers.push(Arc::new(Subtitles { explicit, language, limits: Limits::default() }));
+        let encoding = options.subtitle_encoding.as_deref().map(str::parse).transpose()?;
+        transcribers.push(Arc::new(Subtitles { explicit, language, encoding, limits: Limits::default() }));
     }
     match (source, api_model) {
         (TranscriptChoice::Api, None) => {

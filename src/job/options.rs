@@ -107,6 +107,9 @@ pub struct TranscriptOptions {
     /// The language to prefer among subtitles and to expect in speech.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
+    /// The text encoding of subtitle files, such as `windows-1251`; detected where it is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subtitle_encoding: Option<String>,
     /// The Whisper model, or its file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub whisper_model: Option<String>,

@@ -53,6 +53,10 @@ fn facts(out: &mut String, report: &Report) {
     for subtitles in &media.subtitles {
         put!(out, "- Subtitles: {}", subtitle(subtitles));
     }
+    for chapter in &media.chapters {
+        let title = chapter.title.as_deref().map_or_else(|| "without a title".to_owned(), markdown_line);
+        put!(out, "- Chapter: {} to {}, {title}", chapter.start, chapter.end);
+    }
     let range = report.sampling.range;
     let mut how = match (report.sampling.interval, &*report.sampling.method) {
         (Some(interval), _) => format!(", one every {}", seconds(interval)),
@@ -139,7 +143,10 @@ fn with_language(text: String, language: Option<&str>) -> String {
 pub(super) fn transcript_source(transcript: &Transcript) -> String {
     let n = transcript.segments.len();
     let source = match &transcript.source {
-        TranscriptSource::Sidecar { path } => format!("from {}", markdown_line(path)),
+        TranscriptSource::Sidecar { path, guessed_encoding: None } => format!("from {}", markdown_line(path)),
+        TranscriptSource::Sidecar { path, guessed_encoding: Some(encoding) } => {
+            format!("from {}, read as {}, the most likely encoding", markdown_line(path), markdown_line(encoding))
+        }
         TranscriptSource::Embedded { stream_idx, codec } => {
             format!("from subtitle stream {stream_idx} ({}) of the file", markdown_line(codec))
         }

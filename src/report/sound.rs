@@ -218,7 +218,7 @@ mod tests {
             segment(8000, 12_000, "It's six."),
             segment(30_000, 33_000, "eight"),
         ];
-        let source = TranscriptSource::Sidecar { path: "a.srt".into() };
+        let source = TranscriptSource::Sidecar { path: "a.srt".into(), guessed_encoding: None };
         let rate = SpeechRate::of(&Transcript { source, language: None, segments }).unwrap();
         assert_eq!((rate.n_words, rate.spoken_seconds), (8, 15.0));
         assert!((rate.words_per_minute - 32.0).abs() < 1e-9);

@@ -90,7 +90,7 @@ mod tests {
     use crate::transcript::TranscriptSource;
 
     fn transcript(segments: Vec<Segment>) -> Transcript {
-        let source = TranscriptSource::Sidecar { path: String::new() };
+        let source = TranscriptSource::Sidecar { path: String::new(), guessed_encoding: None };
         Transcript { source, language: Some("en".to_owned()), segments }
     }
 

@@ -97,7 +97,10 @@ fn every_key_is_documented_and_every_documented_key_is_there() {
     let mut keys = BTreeSet::new();
     let mut report = sample::report();
     paths(&json(&report), "", &mut keys);
-    let sources = [TranscriptSource::Sidecar { path: "a.srt".into() }, TranscriptSource::Api { model: "m".into() }];
+    let sources = [
+        TranscriptSource::Sidecar { path: "a.srt".into(), guessed_encoding: None },
+        TranscriptSource::Api { model: "m".into() },
+    ];
     for source in sources {
         let TranscriptOutcome::Found(transcript) = &mut report.transcript else { panic!("the sample has words") };
         transcript.source = source;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::{ImageArgs, ModelArgs, PromptArgs, RequestArgs, SamplingArgs, TranscriptArgs};
+use crate::cli::input_parser::input_parser;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -16,7 +17,7 @@ use super::{ImageArgs, ModelArgs, PromptArgs, RequestArgs, SamplingArgs, Transcr
   vidgist caption films/ --model openai:gpt-4o-mini --batch -o captions.jsonl    within a day, for half the price")]
 pub struct CaptionArgs {
     /// Media files, images, and folders of them
-    #[arg(required = true, value_name = "INPUT")]
+    #[arg(required = true, value_name = "INPUT", value_parser = input_parser())]
     pub inputs: Vec<String>,
     #[command(flatten)]
     pub sampling: SamplingArgs,
