@@ -1,4 +1,4 @@
-//! What a run reads, as data. [`crate::source`] identifies it by content.
+//! Input sources as data. [`crate::source`] identifies it by content.
 
 mod file_kind;
 
@@ -6,28 +6,28 @@ use std::path::{Path, PathBuf};
 
 pub use file_kind::{KIND_HEAD_BYTES, file_kind};
 
-/// An input that holds pictures, sound or both.
+/// An input with images, audio or both.
 #[derive(Clone, Debug)]
 pub enum Source {
     /// A media container on disk.
     Media(PathBuf),
-    /// One still picture on disk.
+    /// One still image on disk.
     Picture(PathBuf),
-    /// Still pictures on disk, in order: an image sequence.
+    /// An image sequence on disk.
     Sequence {
         /// The folder or pattern as the user gave it.
         name: PathBuf,
-        /// The pictures, at least one.
+        /// The image files in order, at least one.
         pictures: Vec<PathBuf>,
     },
-    /// A live stream: an address such as `rtsp://…`.
+    /// A live stream: a URL such as `rtsp://…`.
     Stream(String),
     /// A camera by its number.
     Camera(i32),
 }
 
 impl Source {
-    /// The input as it is named in errors and reports.
+    /// The name of the input in errors and reports.
     #[must_use]
     pub fn name(&self) -> String {
         match self {
@@ -63,7 +63,7 @@ pub fn path_of(input: &str) -> PathBuf {
     address.and_then(|address| address.to_file_path().ok()).unwrap_or_else(|| PathBuf::from(input))
 }
 
-/// An address without user name and password, for errors and reports.
+/// A URL without user name and password, for errors and reports.
 fn without_credentials(address: &str) -> String {
     url::Url::parse(address).map_or_else(
         |_| address.to_owned(),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::time::{TimeBase, Timestamp};
 
 /// A fraction of positive integers: a frame rate or a pixel's sides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ratio {
     /// Numerator, at least 1.
     pub num: u32,
@@ -34,7 +34,7 @@ impl fmt::Display for Ratio {
 }
 
 /// Clockwise rotation that makes a stored picture upright.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Rotation {
     /// As stored.
     #[default]
@@ -71,7 +71,7 @@ impl Rotation {
 }
 
 /// Facts of a container. None means that the container does not state it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct MediaInfo {
     /// Path or URL as the user gave it.
     pub input: String,
@@ -134,7 +134,7 @@ impl MediaInfo {
 }
 
 /// Colour tags of a stream, with libav's names.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ColorTags {
     /// Matrix between RGB and luma and chroma: `bt709`, `smpte170m`.
     pub matrix: Option<String>,
@@ -147,7 +147,7 @@ pub struct ColorTags {
 }
 
 /// Whether frames are interlaced, and which field comes first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FieldOrder {
     /// Not interlaced.
@@ -159,7 +159,7 @@ pub enum FieldOrder {
 }
 
 /// Where the times of frames come from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FrameTiming {
     /// The container stores them, or the decoder derives them from what it stores.
@@ -170,7 +170,7 @@ pub enum FrameTiming {
 }
 
 /// One video stream.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct VideoStream {
     /// Index among all streams of the container, from 0.
     pub stream_idx: usize,
@@ -195,7 +195,6 @@ pub struct VideoStream {
     /// Field order; None where it is not stated.
     pub field_order: Option<FieldOrder>,
     /// Time base of pts.
-    #[serde(serialize_with = "as_text")]
     pub time_base: TimeBase,
     /// Stated first pts, on the stream's own clock.
     pub start: Option<Timestamp>,
@@ -238,7 +237,7 @@ pub(crate) fn display_size((width, height): (u32, u32), sample_aspect: Ratio, ro
 }
 
 /// One audio stream.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AudioStream {
     /// Index among all streams of the container, from 0.
     pub stream_idx: usize,
@@ -266,7 +265,7 @@ pub struct AudioStream {
 }
 
 /// One chapter of a container.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MediaChapter {
     /// Its start on the shared clock.
     pub start: Timestamp,
@@ -277,7 +276,7 @@ pub struct MediaChapter {
 }
 
 /// One subtitle stream.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SubtitleStream {
     /// Index among all streams of the container, from 0.
     pub stream_idx: usize,
@@ -332,7 +331,7 @@ impl fmt::Debug for Frame {
 }
 
 /// Why a frame was sampled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FrameReason {
     /// A multiple of the sampling interval.
@@ -413,8 +412,4 @@ impl fmt::Debug for EncodedImage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "EncodedImage {{ #{} {} {} bytes }}", self.frame_idx, self.time, self.bytes.len())
     }
-}
-
-fn as_text<T: fmt::Display, S: serde::Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(value)
 }

@@ -179,9 +179,9 @@ impl Pattern {
             }
         }
         if found.is_empty() {
-            let pattern = format!("{}%0{}d{}", self.before, self.n_digits, self.after);
+            let name = format!("{}%0{}d{}", self.before, self.n_digits, self.after);
             return Err(Error::usage(
-                pattern,
+                self.folder.join(name).display(),
                 "no file matches the pattern",
                 "check the folder and the number of digits",
             ));

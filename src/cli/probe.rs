@@ -10,7 +10,7 @@ use vidgist::media::{FrameTiming, MediaInfo, Ratio};
 use vidgist::report::json;
 
 use super::args::ProbeArgs;
-use super::{PARTIAL, print};
+use super::output::{PARTIAL, print};
 
 pub fn run(args: &ProbeArgs) -> Result<ExitCode> {
     let source = Source::identify(&args.input)?;

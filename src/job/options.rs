@@ -81,7 +81,7 @@ pub struct ImageOptions {
 /// Which source of a transcript is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum TranscriptSource {
+pub enum TranscriptChoice {
     /// Subtitles; else the endpoint where its model is set; else Whisper where its model is on this machine.
     Auto,
     /// Subtitles only.
@@ -100,7 +100,7 @@ pub enum TranscriptSource {
 pub struct TranscriptOptions {
     /// Which source.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub source: Option<TranscriptSource>,
+    pub source: Option<TranscriptChoice>,
     /// A subtitle file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<PathBuf>,

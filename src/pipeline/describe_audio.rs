@@ -7,13 +7,14 @@ use bytes::Bytes;
 
 use super::input::{TrackChoice, check_bounds, open_media};
 use super::run::Context;
-use super::transcript::{TranscriptOptions, find_transcript};
+use super::transcript::{TranscriptSearch, find_transcript};
 use crate::advice::{Advice, Setting};
 use crate::audio;
 use crate::audio::measure::measure_with;
 use crate::audio::plot::{Spectrogram, Waveform, to_png};
 use crate::audio_facts::AudioFacts;
 use crate::blocking::run_blocking;
+use crate::digest;
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::fs::write_file;
@@ -21,7 +22,7 @@ use crate::llm::{ChatModel, ChatRequest};
 use crate::media::{AudioStream, MediaInfo};
 use crate::pcm::{AudioReader, PcmFormat};
 use crate::prompt::{SoundEvidence, build_sound};
-use crate::report::sound::SoundReport;
+use crate::report::sound::{SoundReport, SpeechRate};
 use crate::time::{TimeBounds, TimeRange};
 
 /// Sample rate of the audio that a model is sent, in Hz: the rate of speech models.
@@ -35,7 +36,7 @@ pub struct DescribeAudio {
     /// Media files.
     pub inputs: Vec<String>,
     /// Where the transcript comes from, and which audio track and part is described.
-    pub transcript: TranscriptOptions,
+    pub transcript: TranscriptSearch,
     /// Writes the description; None leaves the measured one.
     pub model: Option<Arc<dyn ChatModel>>,
     /// Whether the model is sent the audio itself.
@@ -136,7 +137,7 @@ async fn describe(input: &str, task: &DescribeAudio, context: &Context) -> Resul
     // The transcript is that of the described track.
     let number = info.audio.iter().position(|audio| audio.stream_idx == stream.stream_idx);
     let number = number.and_then(|idx| u16::try_from(idx + 1).ok());
-    let options = TranscriptOptions { track: TrackChoice { number, language: None }, ..task.transcript.clone() };
+    let options = TranscriptSearch { track: TrackChoice { number, language: None }, ..task.transcript.clone() };
     let found = find_transcript(&options, Some(&path), &info, &context.events, false).await?;
     for (_, why) in found.problems {
         context.events.send(Event::Warning { input: input.to_owned(), message: why }).await;
@@ -145,7 +146,10 @@ async fn describe(input: &str, task: &DescribeAudio, context: &Context) -> Resul
     let plots = (task.waveform.clone(), task.spectrogram.clone());
     let (audio_path, audio_info, audio_stream) = (path.clone(), info.clone(), stream.clone());
     let facts = run_blocking(move || measure((&audio_path, &audio_info, &audio_stream), bounds, plots)).await?;
-    let mut report = SoundReport::new(&info, &stream, facts, transcript.as_ref());
+    let speech = transcript.as_ref().and_then(SpeechRate::of);
+    let words_per_minute = speech.as_ref().map(|speech| speech.words_per_minute);
+    let built_in = (digest::describe(&facts, words_per_minute), digest::description());
+    let mut report = SoundReport::new(&info, &stream, facts, speech, built_in);
     if let Some(model) = &task.model {
         let sent =
             if task.send_audio { Some(excerpt(path, info.clone(), stream.clone(), bounds).await?) } else { None };

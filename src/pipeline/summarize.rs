@@ -8,7 +8,7 @@ use super::frame_options::FrameOptions;
 use super::run::Context;
 use super::select::{Selection, select};
 use super::timing::{StageTimer, measure};
-use super::transcript::{FoundTranscript, TranscriptOptions, find_transcript};
+use super::transcript::{FoundTranscript, TranscriptSearch, find_transcript};
 use crate::advice::{Advice, Setting};
 use crate::analyze::budget::{FramePlan, fit_plan};
 use crate::analyze::{Analysis, Analyzer, Answered, Answerer, DryRun, estimate, frame_tokens};
@@ -33,7 +33,7 @@ pub struct Summarize {
     /// Which frames.
     pub options: FrameOptions,
     /// Where the transcript comes from.
-    pub transcript: TranscriptOptions,
+    pub transcript: TranscriptSearch,
     /// The question, and who answers.
     pub analysis: Analysis,
     /// Where set nothing is sent or written, and the report's estimate says what would be sent.

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::input::{check_bounds, open_media};
 use super::run::Context;
-use super::transcript::{TranscriptOptions, find_transcript};
+use super::transcript::{TranscriptSearch, find_transcript};
 use crate::advice::{Advice, Setting};
 use crate::blocking::run_blocking;
 use crate::error::{Error, ErrorCode, Result};
@@ -51,7 +51,7 @@ pub struct Transcribe {
     /// Media files.
     pub inputs: Vec<String>,
     /// Where the transcripts come from.
-    pub transcript: TranscriptOptions,
+    pub transcript: TranscriptSearch,
     /// How the transcripts are written.
     pub format: TranscriptFormat,
     /// The file; for several inputs the folder. None keeps the transcripts in the result.

@@ -13,7 +13,7 @@ use crate::transcript::Transcript;
 
 /// Where a transcript may come from.
 #[derive(Clone, Default)]
-pub struct TranscriptOptions {
+pub struct TranscriptSearch {
     /// Tried in this order; empty where no transcript is wanted.
     pub transcribers: Vec<Arc<dyn Transcriber>>,
     /// Which audio track.
@@ -41,7 +41,7 @@ pub(super) struct FoundTranscript {
 /// # Errors
 /// As the first transcriber that fails, where a transcript is required.
 pub(super) async fn find_transcript(
-    options: &TranscriptOptions,
+    options: &TranscriptSearch,
     path: Option<&Path>,
     info: &MediaInfo,
     events: &EventSender,

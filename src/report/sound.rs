@@ -8,7 +8,6 @@ use unicode_segmentation::UnicodeSegmentation as _;
 use crate::audio_facts::{AudioFacts, SoundKind};
 use crate::chat::ModelDescription;
 use crate::chat::{ChatResponse, FinishReason};
-use crate::digest::describe;
 use crate::error::Result;
 use crate::media::{AudioStream, MediaInfo};
 use crate::sanitize::{clean_text, markdown_block, markdown_line, short_name, shown_input};
@@ -74,10 +73,15 @@ impl SpeechRate {
 }
 
 impl SoundReport {
-    /// Puts together what was measured of `stream` and what is said in it.
+    /// The report of `stream` with the built-in description.
     #[must_use]
-    pub fn new(media: &MediaInfo, stream: &AudioStream, sound: AudioFacts, transcript: Option<&Transcript>) -> Self {
-        let speech = transcript.and_then(SpeechRate::of);
+    pub fn new(
+        media: &MediaInfo,
+        stream: &AudioStream,
+        sound: AudioFacts,
+        speech: Option<SpeechRate>,
+        (description, described_by): (String, ModelDescription),
+    ) -> Self {
         let mut missing = media.damage.clone();
         if sound.n_damaged > 0 {
             missing.push(format!("{} damaged packets count as silence", sound.n_damaged));
@@ -85,8 +89,8 @@ impl SoundReport {
         Self {
             input: shown_input(&media.input),
             stream: stream.clone(),
-            description: describe(&sound, speech.as_ref().map(|speech| speech.words_per_minute)),
-            described_by: crate::digest::description(),
+            description,
+            described_by,
             heard: None,
             sound,
             speech,

@@ -16,6 +16,7 @@ mod fixtures;
 mod flac;
 mod frames;
 mod inputs;
+mod job_files;
 mod keys;
 mod lengths;
 mod library;
