@@ -54,7 +54,7 @@ fn a_talk_is_told_by_its_weightiest_sentences_at_their_times() {
         let cue = segments.iter().find(|s| s.range.start == *time).expect("the start of a cue");
         assert!(cue.text.contains(first), "{quote} begins in {}", cue.text);
     }
-    assert!(text.contains("No pictures are known"), "{text}");
+    assert!(text.contains("There are no frames"), "{text}");
 }
 
 #[test]
