@@ -4,7 +4,7 @@
 pub const KIND_HEAD_BYTES: usize = 1024;
 
 /// Signatures at the start of a file.
-const SIGNATURES: [(&[u8], &str); 31] = [
+const SIGNATURES: [(&[u8], &str); 32] = [
     (b"%PDF-", "a PDF document"),
     (b"%!PS", "a PostScript document"),
     (b"{\\rtf", "an RTF document"),

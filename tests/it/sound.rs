@@ -119,8 +119,8 @@ fn loudness_is_that_of_ffmpeg() {
         // ffmpeg prints one decimal, which is worth 0.05 of the 0.1 LU.
         assert!((got[0] - wanted[0]).abs() <= 0.1, "{file}: {got:?}, ffmpeg {wanted:?}");
         // We take a window of three seconds every second (EBU Tech 3342 asks for that at least), ffmpeg ten: on levels
-        // that change within seconds the percentiles differ by up to a LU.
-        let tolerance = 1.0;
+        // that change within seconds the percentiles differ by up to a LU, and by more on less than 15 windows.
+        let tolerance = if sound["end"].as_f64().unwrap() < 15.0 { 2.5 } else { 1.0 };
         assert!((got[1] - wanted[1]).abs() <= tolerance, "{file}: {got:?}, ffmpeg {wanted:?}");
         // Two filters oversample: BS.1770-4 allows them to differ by half a decibel.
         assert!((got[2] - wanted[2]).abs() <= 0.5, "{file}: {got:?}, ffmpeg {wanted:?}");
