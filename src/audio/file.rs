@@ -1,4 +1,4 @@
-//! Sound files, written as they are read, whole or not at all.
+//! Writes audio files while reading; a file is complete or does not exist.
 
 use std::fs::File;
 use std::io::{BufWriter, Cursor};
@@ -12,45 +12,45 @@ use crate::error::{Error, Result};
 use crate::pcm::{AudioBlock, AudioReader, FlacWriter};
 use crate::time::{TimeBase, TimeRange, Timestamp};
 
-/// What a sound file is. Both hold 16 bits a sample, and the same samples.
+/// Formats of audio files. Both hold the same 16-bit samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileFormat {
-    /// PCM as it is; RF64 past 4 GiB.
+    /// Uncompressed PCM; RF64 beyond 4 GiB.
     Wav,
     /// Losslessly compressed; up to 8 channels.
     Flac,
 }
 
-/// What was written.
+/// The written audio.
 #[derive(Clone, Debug, Serialize)]
 pub struct AudioSummary {
     /// Samples in one channel.
     pub n_samples: u64,
-    /// Samples a second in one channel.
+    /// Sample rate in Hz.
     pub rate_hz: u32,
     /// Number of channels.
     pub channels: u16,
-    /// Time of the first sample on the shared clock: add it to a time in the sound to get one in the media.
+    /// Time of the first sample on the shared clock: media time = time in the file + this.
     pub start: Timestamp,
-    /// Length of the sound.
+    /// Duration.
     pub duration: Timestamp,
-    /// Packets that could not be decoded, silence in their place.
+    /// Packets that could not be decoded and were replaced by silence.
     pub n_damaged: u64,
-    /// Whether it is a WAV file of more than 4 GiB, which programs that do not know RF64 read wrongly.
+    /// Whether it is a WAV file of more than 4 GiB, which programs without RF64 support read incorrectly.
     pub is_rf64: bool,
 }
 
-/// Writes all that `reader` still has to `path`, whatever its ending: to a temporary name beside it, synced, then renamed, so that a
-/// failure leaves no half file behind.
+/// Writes the rest of `reader` to `path`, whatever its extension: to a temporary file in the same folder, synced, then
+/// renamed, so that a failure leaves no partial file.
 ///
 /// # Errors
-/// The reader's own, [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for a sound that the format cannot hold, and [`ErrorKind::Io`](crate::ErrorKind::Io).
+/// The reader's own, [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for audio that the format cannot hold, and [`ErrorKind::Io`](crate::ErrorKind::Io).
 pub fn write(reader: &mut AudioReader, path: &Path, format: FileFormat) -> Result<AudioSummary> {
     let io = |e: std::io::Error| Error::io(path, e);
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
     builder.prefix(".vidgist-").suffix(".tmp");
-    // As any new file: what the user's umask leaves, not the private mode of temporary files.
+    // The mode of any new file, subject to the umask, instead of the private mode of temporary files.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let file = builder.tempfile_in(folder).map_err(io)?;
@@ -77,8 +77,8 @@ pub fn write(reader: &mut AudioReader, path: &Path, format: FileFormat) -> Resul
     })
 }
 
-/// What `reader` still has as the bytes of a WAV file, cut after `max_seconds`; the range on the shared clock that it
-/// holds. Open the reader with the rate and channels that are wanted.
+/// The rest of `reader` as a WAV file in memory, at most `max_seconds`, and its range on the shared clock. Open the reader
+/// with the desired rate and channels.
 ///
 /// # Errors
 /// The reader's own.

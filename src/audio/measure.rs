@@ -9,8 +9,8 @@ use crate::audio_facts::{AudioFacts, SoundKind, SoundStretch};
 use crate::error::{Error, Result};
 use crate::pcm::{AudioBlock, AudioReader, ChannelRole, Downmixer, Resampler};
 use crate::time::{TimeBase, TimeRange, Timestamp};
-use classify::{Listener, RATE_HZ};
-use silence::Silence;
+use classify::{RATE_HZ, SoundClassifier};
+use silence::SilenceDetector;
 
 /// The absolute gate of the loudness measure (ITU-R BS.1770-4): there is no value at or below it.
 const GATE_LUFS: f64 = -70.0;
@@ -31,25 +31,25 @@ pub fn measure_with(reader: &mut AudioReader, mut also: impl FnMut(&AudioBlock))
     let (rate_hz, channels, start) = (reader.rate_hz(), reader.channels(), reader.start());
     let (layout, name) = (reader.layout().to_vec(), reader.name().to_owned());
     let mut meter = meter(&name, rate_hz, &layout)?;
-    let mut silence = Silence::new(rate_hz, channels);
+    let mut silence = SilenceDetector::new(rate_hz, channels);
     let mut downmixer = Downmixer::new(1);
     let mut resampler = (rate_hz != RATE_HZ).then(|| Resampler::new(rate_hz, RATE_HZ, 1)).transpose()?;
-    let mut listener = Listener::new();
+    let mut classifier = SoundClassifier::new();
     let mut n_samples = 0;
     for block in reader.by_ref() {
         let block = block?;
         meter.add_frames_f32(&block.samples).map_err(|e| unmeasured(&name, e))?;
-        silence.hear(&block.samples);
+        silence.push(&block.samples);
         also(&block);
         let mono = downmixer.mix(&block.samples, &layout);
         n_samples += mono.len() as i64;
         match &mut resampler {
-            Some(resampler) => listener.hear(&resampler.push(&mono)?),
-            None => listener.hear(&mono),
+            Some(resampler) => classifier.push(&resampler.push(&mono)?),
+            None => classifier.push(&mono),
         }
     }
     if let Some(resampler) = &mut resampler {
-        listener.hear(&resampler.finish()?);
+        classifier.push(&resampler.finish()?);
     }
     let base = TimeBase::of_rate(rate_hz).unwrap_or(TimeBase::NANOS);
     let range = TimeRange::new(start, start.plus(Timestamp::new(n_samples, base)));
@@ -64,7 +64,7 @@ pub fn measure_with(reader: &mut AudioReader, mut also: impl FnMut(&AudioBlock))
         loudness_range_lu: meter.loudness_range().ok().filter(|_| loudness_lufs.is_some() && has_range),
         true_peak_dbtp: (peak > 0.0).then(|| 20.0 * peak.log10()),
         silences: silence.finish(range),
-        stretches: stretches(&listener.finish(), range),
+        stretches: stretches(&classifier.finish(), range),
         range,
         n_damaged: reader.n_damaged(),
     })

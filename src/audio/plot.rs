@@ -1,4 +1,4 @@
-//! Sound to look at: a waveform and a spectrogram, drawn while the sound streams by, their memory flat in its length.
+//! Waveform and spectrogram images, computed while streaming; memory does not depend on the duration.
 
 mod axis;
 mod canvas;
@@ -15,21 +15,21 @@ pub use waveform::Waveform;
 
 use crate::error::{Error, Result};
 
-/// Where the sound itself is drawn, in pixels from the left: labels stand on both sides.
+/// Left edge of the plot area in pixels; labels are on both sides of it.
 const PLOT_LEFT: u32 = 76;
-/// Width of the drawn sound in pixels, whatever its length.
+/// Width of the plot area in pixels.
 const PLOT_WIDTH: u32 = 1120;
-/// Space above the drawn sound, in pixels.
+/// Margin above the plot area in pixels.
 const PLOT_TOP: u32 = 14;
-/// Space below it for the time axis, in pixels.
+/// Margin below the plot area for the time axis in pixels.
 const AXIS_HEIGHT: u32 = 34;
-/// Width of the whole picture in pixels.
+/// Width of the image in pixels.
 const WIDTH: u32 = 1280;
 
-/// The picture as a PNG file.
+/// Encodes an image as PNG.
 ///
 /// # Errors
-/// [`ErrorKind::Limit`](crate::ErrorKind::Limit) where there is no memory for it.
+/// [`ErrorKind::Limit`](crate::ErrorKind::Limit) if it cannot be encoded.
 pub fn to_png(picture: &RgbImage) -> Result<Vec<u8>> {
     let mut png = Cursor::new(Vec::new());
     picture

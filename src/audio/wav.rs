@@ -1,4 +1,4 @@
-//! WAV files: 16-bit PCM, streamed; past 4 GiB they become RF64 (EBU Tech 3306), whose lengths are 64 bits.
+//! WAV files: 16-bit PCM, streamed; beyond 4 GiB they become RF64 (EBU Tech 3306), whose lengths are 64 bits.
 
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
@@ -9,7 +9,7 @@ use crate::pcm::{AudioBlock, to_i16};
 /// Room for the chunk of 64-bit lengths: its content, held free by a `JUNK` chunk until it is needed.
 const WIDE_BYTES: u32 = 28;
 
-/// What stands in a 32-bit length whose truth is in the chunk of 64-bit ones.
+/// The 32-bit length that refers to the chunk of 64-bit lengths.
 const SEE_WIDE: u32 = u32::MAX;
 
 /// Writes blocks as 16-bit PCM to anything that can seek.
@@ -24,7 +24,7 @@ pub struct WavWriter<W: Write + Seek> {
 }
 
 impl<W: Write + Seek> WavWriter<W> {
-    /// Begins a file; the writer stands at the start of an empty one.
+    /// Starts a file; the writer is at the start of an empty one.
     ///
     /// # Errors
     /// [`ErrorKind::Io`](crate::ErrorKind::Io) where the head cannot be written.

@@ -178,10 +178,10 @@ fn measure(
     let mut spectrogram = spectrogram.map(|file| (file, Spectrogram::new(&reader)));
     let facts = measure_with(&mut reader, |block| {
         if let Some((_, waveform)) = &mut waveform {
-            waveform.hear(block);
+            waveform.push(block);
         }
         if let Some((_, spectrogram)) = &mut spectrogram {
-            spectrogram.hear(block);
+            spectrogram.push(block);
         }
     })?;
     if let Some((file, waveform)) = waveform {

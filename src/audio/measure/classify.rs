@@ -1,4 +1,4 @@
-//! Speech, music or something else, by simple features of two seconds at a time.
+//! Classifies audio as speech, music or other sounds, by simple features of two seconds at a time.
 //!
 //! After E. Scheirer, M. Slaney: "Construction and evaluation of a robust multifeature speech/music discriminator"
 //! (ICASSP 1997): syllables move the level of speech about four times a second and leave near-silent frames between
@@ -12,18 +12,18 @@ use realfft::{RealFftPlanner, RealToComplex};
 
 use crate::audio_facts::SoundKind;
 
-/// Rate of the samples that are listened to, in Hz.
+/// Sample rate of the input in Hz.
 pub(super) const RATE_HZ: u32 = 16_000;
 
 /// Samples of one frame's spectrum: 32 ms.
 const FRAME: usize = 512;
-/// Samples from frame to frame: 20 ms.
+/// Samples between the starts of two frames: 20 ms.
 const HOP: usize = 320;
-/// Frames that one judgement hears: two seconds.
+/// Frames per decision: two seconds.
 const HEARD: usize = 100;
-/// Frames from judgement to judgement: half a second.
+/// Frames between two decisions: half a second.
 pub(super) const STEP: usize = 25;
-/// Bins of the spectrum that count: 94 Hz to 6.2 kHz, where speech and most of music lie.
+/// The bins that are used: 94 Hz to 6.2 kHz, the range of speech and of most music.
 const BINS: std::ops::Range<usize> = 3..200;
 /// Mean square below which a frame is silent: -50 dBFS.
 pub(super) const SILENT: f64 = 1e-5;
@@ -35,7 +35,7 @@ struct FrameFeatures {
     energy: f64,
     /// Geometric to arithmetic mean of the power spectrum: 0 for a tone, towards 0.6 for white noise.
     flatness: f64,
-    /// How far the spectrum's shape is from the one before, 0 to 1.
+    /// Difference between the shapes of this spectrum and the previous one, 0 to 1.
     flux: f64,
     /// Share of neighbouring samples of different sign.
     crossings: f64,
@@ -50,16 +50,16 @@ struct Features {
     low: f64,
     /// Depth of the level's movement at 2 to 7 Hz, against its mean.
     syllables: f64,
-    /// Mean flatness of the frames that are heard.
+    /// Mean flatness of the frames that are not silent.
     flatness: f64,
-    /// Mean flux of the frames that are heard.
+    /// Mean flux of the frames that are not silent.
     flux: f64,
-    /// Standard deviation of the crossings of the frames that are heard.
+    /// Standard deviation of the crossings of the frames that are not silent.
     crossings: f64,
 }
 
-/// Hears mono samples and judges every half second.
-pub(super) struct Listener {
+/// Takes mono samples and decides every half second.
+pub(super) struct SoundClassifier {
     fft: Arc<dyn RealToComplex<f32>>,
     window: Vec<f32>,
     input: Vec<f32>,
@@ -72,7 +72,7 @@ pub(super) struct Listener {
     judged: Vec<SoundKind>,
 }
 
-impl Listener {
+impl SoundClassifier {
     pub(super) fn new() -> Self {
         let fft = RealFftPlanner::new().plan_fft_forward(FRAME);
         let turn = std::f32::consts::TAU / FRAME as f32;
@@ -89,7 +89,7 @@ impl Listener {
         }
     }
 
-    pub(super) fn hear(&mut self, samples: &[f32]) {
+    pub(super) fn push(&mut self, samples: &[f32]) {
         self.pending.extend_from_slice(samples);
         let mut at = 0;
         while self.pending.len() - at >= FRAME {
@@ -98,25 +98,25 @@ impl Listener {
             self.n_new += 1;
             at += HOP;
             if self.n_new == STEP {
-                self.judge();
+                self.decide();
             }
         }
         self.pending.drain(..at);
     }
 
-    /// One judgement for each half second from the start.
+    /// One decision for each half second from the start.
     pub(super) fn finish(mut self) -> Vec<SoundKind> {
         if self.n_new > 0 || self.judged.is_empty() {
-            self.judge();
+            self.decide();
         }
-        // A judgement hears a second to either side of its half second: the first of them came too early.
+        // A decision uses a second on either side of its half second, so the first ones came too early.
         let n_ahead = HEARD / STEP / 2;
         let n = self.judged.len();
         let ahead: Vec<SoundKind> = (0..n).map(|i| self.judged[(i + n_ahead - 1).min(n - 1)]).collect();
         smooth(&ahead)
     }
 
-    fn judge(&mut self) {
+    fn decide(&mut self) {
         let n_surplus = self.frames.len().saturating_sub(HEARD);
         self.frames.drain(..n_surplus);
         self.n_new = 0;
@@ -133,7 +133,7 @@ impl Listener {
         for (out, (sample, weight)) in self.input.iter_mut().zip(samples.iter().zip(&self.window)) {
             *out = sample * weight;
         }
-        // The lengths are the plan's own: it cannot refuse them.
+        // The lengths are those of the plan, which therefore accepts them.
         let _ = self.fft.process(&mut self.input, &mut self.spectrum);
         let power: Vec<f32> = self.spectrum[BINS].iter().map(|c| c.norm_sqr() + 1e-12).collect();
         let total: f32 = power.iter().sum();
@@ -198,7 +198,7 @@ impl Features {
     }
 }
 
-/// The most frequent of five neighbours; on a draw, what it was.
+/// The most frequent of five neighbours; unchanged on a tie.
 fn smooth(kinds: &[SoundKind]) -> Vec<SoundKind> {
     let around = |i: usize| &kinds[i.saturating_sub(2)..(i + 3).min(kinds.len())];
     let count = |near: &[SoundKind], kind: SoundKind| near.iter().filter(|k| **k == kind).count();

@@ -1,34 +1,34 @@
-//! Where nothing is heard.
+//! Detects silence.
 
 use super::classify::SILENT;
 use crate::time::{TimeRange, Timestamp};
 
-/// Silences below this many hundredths of a second are pauses of breath.
+/// Shorter silences, in hundredths of a second, are pauses for breath.
 const MIN_SILENCE: u64 = 50;
 
-/// Finds silences, in hundredths of a second.
-pub(super) struct Silence {
-    /// Samples a second over all channels.
+/// Detects silences in steps of a hundredth of a second.
+pub(super) struct SilenceDetector {
+    /// Samples per second over all channels.
     per_second: u64,
     channels: u64,
-    /// Samples heard, hundredths begun, and the energy and samples of the one that is heard now.
+    /// Samples so far, hundredths started, and the energy and samples of the current one.
     n_heard: u64,
     n_done: u64,
     energy: f64,
     n_in: u64,
-    /// Hundredth at which the silence of now began.
+    /// The hundredth at which the current silence started.
     since: Option<u64>,
     found: Vec<(u64, u64)>,
 }
 
-impl Silence {
+impl SilenceDetector {
     pub(super) fn new(rate_hz: u32, channels: u16) -> Self {
         let channels = u64::from(channels);
         let per_second = u64::from(rate_hz) * channels;
         Self { per_second, channels, n_heard: 0, n_done: 0, energy: 0.0, n_in: 0, since: None, found: Vec::new() }
     }
 
-    pub(super) fn hear(&mut self, samples: &[f32]) {
+    pub(super) fn push(&mut self, samples: &[f32]) {
         for sample in samples {
             self.energy += f64::from(*sample).powi(2);
             self.n_in += 1;
@@ -39,7 +39,7 @@ impl Silence {
         }
     }
 
-    /// Ends the hundredth that is heard now. Any loud channel ends a silence, so that the others do not dilute it.
+    /// Ends the current hundredth. A single loud channel ends a silence.
     fn close(&mut self) {
         let is_silent = self.energy * self.channels as f64 / (self.n_in as f64) < SILENT;
         match (is_silent, self.since) {

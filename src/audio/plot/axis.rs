@@ -1,4 +1,4 @@
-//! The time axis, on the clock that sound and picture share.
+//! The time axis, on the clock that audio and video share.
 
 use super::canvas::{Align, Canvas, INK, TEXT_HEIGHT};
 use super::{PLOT_LEFT, PLOT_WIDTH};

@@ -1,12 +1,12 @@
-//! A bounded number of columns of equal length, for a sound whose length nobody knows yet.
+//! A bounded number of columns of equal length, for audio of unknown duration.
 
-/// What a column holds.
+/// The contents of a column.
 pub(super) trait Column {
-    /// Takes in what the column after this one holds.
+    /// Adds the contents of the next column.
     fn merge(&mut self, next: &Self);
 }
 
-/// When there are too many, neighbours are put together, and each is twice as long from then on.
+/// When there are too many, neighbours are merged, and each column is twice as long from then on.
 pub(super) struct Columns<C> {
     done: Vec<C>,
     open: Option<C>,

@@ -11,16 +11,16 @@ use super::columns::{Column, Columns, shown};
 use super::{AXIS_HEIGHT, PLOT_LEFT, PLOT_TOP, PLOT_WIDTH, WIDTH, axis};
 use crate::pcm::{AudioBlock, AudioReader, ChannelRole, Downmixer};
 
-/// Height of the drawn sound in pixels.
+/// Height of the plot area in pixels.
 const ROWS: usize = 400;
 const MAX_COLUMNS: usize = 2 * PLOT_WIDTH as usize;
-/// Samples from spectrum to spectrum at the beginning; they double as the sound turns out to be longer.
+/// Initial number of samples between two spectra; it doubles as the audio gets longer.
 const FIRST_HOP: usize = 32;
 /// Shown as the last colour and as the first one, in dB of a full-scale sine.
 const TOP_DB: f64 = 0.0;
 const FLOOR_DB: f64 = -100.0;
 
-/// A spectrogram that is being heard.
+/// Computes a spectrogram.
 pub struct Spectrogram {
     rate_hz: u32,
     start: f64,
@@ -63,7 +63,7 @@ impl Column for Power {
 }
 
 impl Spectrogram {
-    /// For the sound that `reader` gives. The spectra are of 40 to 80 ms under a Hann window; what is shown is their
+    /// For the audio of `reader`. The spectra are of 40 to 80 ms under a Hann window; what is shown is their
     /// mean over all that falls on a pixel, and over left and right, into which more channels are mixed.
     #[must_use]
     pub fn new(reader: &AudioReader) -> Self {
@@ -89,8 +89,8 @@ impl Spectrogram {
         }
     }
 
-    /// Takes the reader's next block in.
-    pub fn hear(&mut self, block: &AudioBlock) {
+    /// Adds the reader's next block.
+    pub fn push(&mut self, block: &AudioBlock) {
         let mixed = self.downmixer.mix(&block.samples, &self.layout);
         let before = self.pending.len();
         if self.layout.len() == 1 {

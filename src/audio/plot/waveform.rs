@@ -7,7 +7,7 @@ use super::columns::{Column, Columns, shown};
 use super::{AXIS_HEIGHT, PLOT_LEFT, PLOT_TOP, PLOT_WIDTH, WIDTH, axis};
 use crate::pcm::{AudioBlock, AudioReader};
 
-/// Channels that get a lane: 7.1 and what has fewer.
+/// Maximum number of channels with a lane: those of 7.1.
 const MAX_LANES: usize = 8;
 const MAX_COLUMNS: usize = 8 * PLOT_WIDTH as usize;
 /// Space between lanes in pixels.
@@ -16,10 +16,10 @@ const GAP: u32 = 18;
 const PEAK: Colour = [126, 166, 216];
 const MEAN: Colour = [32, 86, 158];
 const CLIPPED: Colour = [214, 40, 40];
-/// From here on a sample counts as clipped: the last value of 16 bits.
+/// Samples from this value on count as clipped: the largest 16-bit value.
 const FULL_SCALE: f32 = 32_767.0 / 32_768.0;
 
-/// A waveform that is being heard.
+/// Computes a waveform.
 pub struct Waveform {
     columns: Columns<Levels>,
     channels: usize,
@@ -35,7 +35,7 @@ struct Levels(Vec<Level>);
 struct Level {
     low: f32,
     high: f32,
-    /// Sum of squares of so many samples.
+    /// Sum of squares, and the number of samples.
     energy: f64,
     n: u64,
 }
@@ -58,7 +58,7 @@ impl Level {
 }
 
 impl Waveform {
-    /// For the sound that `reader` gives.
+    /// For the audio of `reader`.
     #[must_use]
     pub fn new(reader: &AudioReader) -> Self {
         Self {
@@ -70,8 +70,8 @@ impl Waveform {
         }
     }
 
-    /// Takes the reader's next block in.
-    pub fn hear(&mut self, block: &AudioBlock) {
+    /// Adds the reader's next block.
+    pub fn push(&mut self, block: &AudioBlock) {
         let n_lanes = self.channels.min(MAX_LANES);
         for frame in block.samples.chunks_exact(self.channels) {
             let level = |sample: &f32| Level { low: *sample, high: *sample, energy: f64::from(sample * sample), n: 1 };
