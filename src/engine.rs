@@ -33,7 +33,7 @@ use crate::pipeline::frames::ExtractFrames;
 use crate::pipeline::summarize::Summarize;
 use crate::pipeline::transcribe::{Transcribe, TranscriberFactory};
 use crate::pipeline::{self, Context, Run, TrackChoice};
-use crate::prompt::{CaptionPrompt, PromptOptions};
+use crate::prompt::{CaptionPrompt, PromptSpec};
 use keys::Keys;
 use models::ModelSelector;
 use transcribers::Endpoint;
@@ -134,7 +134,7 @@ impl Engine {
             is_required: job.transcript.file.is_some(),
         };
         let analysis = Analysis {
-            prompt: PromptOptions { system: job.prompt.system, task: job.prompt.task, language: None, image_url },
+            prompt: PromptSpec { system: job.prompt.system, task: job.prompt.task, language: None, image_url },
             is_streamed: job.model.stream.unwrap_or(self.config.streams),
             concurrency: options::concurrency(&job.model.server, &self.config),
             spend_limit,

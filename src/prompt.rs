@@ -28,7 +28,7 @@ pub const VERSION: u32 = 2;
 
 /// Parts of the prompt that the user replaces.
 #[derive(Clone, Debug, Default)]
-pub struct PromptOptions {
+pub struct PromptSpec {
     /// Replaces the rules; the rule about fenced text is always added.
     pub system: Option<String>,
     /// Replaces the task "write a summary".
@@ -47,7 +47,7 @@ pub struct PromptOptions {
 /// [`frame_idx`](crate::media::EncodedImage::frame_idx), counted from 0. `fence` is a random number, new for each
 /// run, so that text in the media cannot guess it.
 #[must_use]
-pub fn build(timeline: &Timeline, media: &MediaInfo, options: &PromptOptions, fence: u32) -> Vec<Message> {
+pub fn build(timeline: &Timeline, media: &MediaInfo, options: &PromptSpec, fence: u32) -> Vec<Message> {
     let fence = Fence::new(fence);
     let mut shown = vec![Part::Text(facts(timeline, media, options, &fence, None))];
     shown.extend(timeline.passages().flat_map(|passage| parts(passage, &fence)));
@@ -141,7 +141,7 @@ impl Fence {
 fn facts(
     timeline: &Timeline,
     media: &MediaInfo,
-    options: &PromptOptions,
+    options: &PromptSpec,
     fence: &Fence,
     n_windows: Option<usize>,
 ) -> String {
@@ -224,7 +224,7 @@ fn speech(segments: &[Segment], fence: &Fence) -> Option<String> {
     (!lines.is_empty()).then(|| fence.wrap(&format!("{lines}\n")))
 }
 
-fn task(timeline: &Timeline, options: &PromptOptions) -> String {
+fn task(timeline: &Timeline, options: &PromptSpec) -> String {
     let mut task = match &options.task {
         Some(task) => task.trim_end().to_owned(),
         None if timeline.frames.is_empty() && !timeline.has_words() && options.image_url.is_none() => {

@@ -126,14 +126,14 @@ pub fn markdown_block(text: &str) -> String {
     let lines: Vec<&str> = text.trim_end().lines().collect();
     let deeper = 3usize.saturating_sub(lines.iter().filter_map(|l| heading_level(l)).min().unwrap_or(3));
     let mut out = String::with_capacity(text.len() + 64);
-    let mut fence: Option<Fence<'_>> = None;
+    let mut fence: Option<CodeFence<'_>> = None;
     for line in lines {
         let indent = &line[..line.len() - line.trim_start().len()];
         let body = line.trim();
         match &fence {
             Some(open) if open.is_closed_by(line) => fence = None,
             Some(_) => {}
-            None => fence = Fence::opened_by(line),
+            None => fence = CodeFence::opened_by(line),
         }
         if heading_level(line).is_some() {
             out.extend(std::iter::repeat_n('#', deeper));
@@ -198,13 +198,13 @@ fn heading_level(line: &str) -> Option<usize> {
 }
 
 /// An open code fence: its character, its length, its indent.
-struct Fence<'a> {
+struct CodeFence<'a> {
     indent: &'a str,
     mark: char,
     length: usize,
 }
 
-impl<'a> Fence<'a> {
+impl<'a> CodeFence<'a> {
     fn opened_by(line: &'a str) -> Option<Self> {
         let body = line.trim_start();
         let mark = body.chars().next().filter(|c| matches!(c, '`' | '~'))?;
