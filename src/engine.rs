@@ -31,9 +31,10 @@ use crate::pipeline::caption::Captions;
 use crate::pipeline::describe_audio::DescribeAudio;
 use crate::pipeline::frames::ExtractFrames;
 use crate::pipeline::summarize::Summarize;
-use crate::pipeline::transcribe::{Transcribe, TranscriberFactory};
+use crate::pipeline::transcribe::Transcribe;
 use crate::pipeline::{self, Context, Run, TrackChoice};
 use crate::prompt::{CaptionPrompt, PromptSpec};
+use crate::time::TimeBounds;
 use keys::Keys;
 use models::ModelSelector;
 use transcribers::Endpoint;
@@ -129,10 +130,8 @@ impl Engine {
             }
         }
         let endpoint = Endpoint { base_url: job.model.base_url.clone(), server: job.model.server.clone() };
-        let transcript = pipeline::TranscriptSearch {
-            transcribers: self.transcribers(&job.transcript, &endpoint, None).await?,
-            is_required: job.transcript.file.is_some(),
-        };
+        let bounds = TimeBounds { start: job.sampling.start, end: job.sampling.end };
+        let transcript = self.transcript(&job.transcript, &endpoint, job.track, bounds).await?;
         let analysis = Analysis {
             prompt: PromptSpec { system: job.prompt.system, task: job.prompt.task, language: None, image_url },
             is_streamed: job.model.stream.unwrap_or(self.config.streams),
@@ -150,13 +149,11 @@ impl Engine {
             return Err(Error::setting(Setting::Model, problem, Self::model_advice()).with_code(ErrorCode::MissingKey));
         };
         let endpoint = Endpoint { base_url: job.model.base_url.clone(), server: job.model.server.clone() };
+        let bounds = TimeBounds { start: job.sampling.start, end: job.sampling.end };
         Ok(Captions {
             inputs: job.inputs,
             options: options::frames(&job.sampling, &job.images, &self.config, 5000, None)?,
-            transcript: pipeline::TranscriptSearch {
-                transcribers: self.transcribers(&job.transcript, &endpoint, None).await?,
-                is_required: job.transcript.file.is_some(),
-            },
+            transcript: self.transcript(&job.transcript, &endpoint, job.track, bounds).await?,
             model,
             prompt: CaptionPrompt { system: job.prompt.system, task: job.prompt.task },
             fence: fastrand::u32(..),
@@ -182,10 +179,13 @@ impl Engine {
 
     async fn transcribe(&self, job: TranscribeJob) -> Result<Transcribe> {
         let endpoint = Endpoint { base_url: job.base_url, server: job.server };
+        let bounds = TimeBounds { start: job.start, end: job.end };
         Ok(Transcribe {
             inputs: job.inputs,
-            track: track(job.track),
-            transcribers: self.transcriber_factory(job.transcript, endpoint).await?,
+            transcript: pipeline::TranscriptSearch {
+                is_required: true,
+                ..self.transcript(&job.transcript, &endpoint, job.track, bounds).await?
+            },
             format: job.format,
             output: job.output,
         })
@@ -193,12 +193,11 @@ impl Engine {
 
     async fn describe_audio(&self, job: DescribeJob) -> Result<DescribeAudio> {
         let endpoint = Endpoint { base_url: job.model.base_url.clone(), server: job.model.server.clone() };
+        let bounds = TimeBounds { start: job.start, end: job.end };
         Ok(DescribeAudio {
             model: self.models().answerer(&job.model, false).await?.chat_model().cloned(),
-            is_transcript_required: job.transcript.file.is_some(),
-            transcribers: self.transcriber_factory(job.transcript, endpoint).await?,
+            transcript: self.transcript(&job.transcript, &endpoint, job.track, bounds).await?,
             inputs: job.inputs,
-            track: track(job.track),
             send_audio: job.send_audio,
             waveform: job.waveform,
             spectrogram: job.spectrogram,
@@ -206,22 +205,17 @@ impl Engine {
         })
     }
 
-    async fn transcriber_factory(&self, options: TranscriptOptions, endpoint: Endpoint) -> Result<TranscriberFactory> {
-        let key = self.endpoint_key(&options).await?;
-        let config = Arc::clone(&self.config);
-        Ok(Arc::new(move |stream_idx| {
-            transcribers::transcribers(&options, &endpoint, stream_idx, key.clone(), &config)
-        }))
-    }
-
-    async fn transcribers(
+    async fn transcript(
         &self,
         options: &TranscriptOptions,
         endpoint: &Endpoint,
-        stream_idx: Option<usize>,
-    ) -> Result<Vec<Arc<dyn crate::transcribe::Transcriber>>> {
+        track_options: TrackOptions,
+        bounds: TimeBounds,
+    ) -> Result<pipeline::TranscriptSearch> {
         let key = self.endpoint_key(options).await?;
-        transcribers::transcribers(options, endpoint, stream_idx, key, &self.config)
+        let transcribers = transcribers::transcribers(options, endpoint, key, &self.config)?;
+        let is_required = options.file.is_some();
+        Ok(pipeline::TranscriptSearch { transcribers, track: track(track_options), bounds, is_required })
     }
 
     /// What turns the built-in digest into a language model.
@@ -234,6 +228,7 @@ fn extract_audio(job: AudioJob) -> ExtractAudio {
     ExtractAudio {
         input: job.input,
         track: track(job.track),
+        bounds: TimeBounds { start: job.start, end: job.end },
         all_tracks: job.all_tracks,
         rate_hz: job.rate_hz,
         channels: job.channels,

@@ -27,6 +27,7 @@ pub use self::options::{
 };
 use crate::error::{Error, Result};
 use crate::report::Format;
+use crate::time::Timestamp;
 
 /// The version of the job format.
 pub const VERSION: u32 = 1;
@@ -81,6 +82,9 @@ pub struct SummarizeJob {
     /// How frames are encoded.
     #[serde(skip_serializing_if = "text::is_default")]
     pub images: ImageOptions,
+    /// Which audio track.
+    #[serde(skip_serializing_if = "text::is_default")]
+    pub track: TrackOptions,
     /// Where the transcript comes from.
     #[serde(skip_serializing_if = "text::is_default")]
     pub transcript: TranscriptOptions,
@@ -122,6 +126,9 @@ pub struct CaptionJob {
     /// How frames are encoded.
     #[serde(skip_serializing_if = "text::is_default")]
     pub images: ImageOptions,
+    /// Which audio track.
+    #[serde(skip_serializing_if = "text::is_default")]
+    pub track: TrackOptions,
     /// Where transcripts come from.
     #[serde(skip_serializing_if = "text::is_default")]
     pub transcript: TranscriptOptions,
@@ -170,6 +177,12 @@ pub struct TranscribeJob {
     /// Which audio track.
     #[serde(skip_serializing_if = "text::is_default")]
     pub track: TrackOptions,
+    /// Where the range starts.
+    #[serde(with = "text::time", skip_serializing_if = "Option::is_none")]
+    pub start: Option<Timestamp>,
+    /// Where the range ends; this time is not in it.
+    #[serde(with = "text::time", skip_serializing_if = "Option::is_none")]
+    pub end: Option<Timestamp>,
     /// Where transcripts come from.
     #[serde(skip_serializing_if = "text::is_default")]
     pub transcript: TranscriptOptions,
@@ -204,6 +217,12 @@ pub struct AudioJob {
     /// Which audio track.
     #[serde(skip_serializing_if = "text::is_default")]
     pub track: TrackOptions,
+    /// Where the range starts.
+    #[serde(with = "text::time", skip_serializing_if = "Option::is_none")]
+    pub start: Option<Timestamp>,
+    /// Where the range ends; this time is not in it.
+    #[serde(with = "text::time", skip_serializing_if = "Option::is_none")]
+    pub end: Option<Timestamp>,
 }
 
 /// Descriptions of the audio of some files.
@@ -230,6 +249,12 @@ pub struct DescribeJob {
     /// Which audio track.
     #[serde(skip_serializing_if = "text::is_default")]
     pub track: TrackOptions,
+    /// Where the range starts.
+    #[serde(with = "text::time", skip_serializing_if = "Option::is_none")]
+    pub start: Option<Timestamp>,
+    /// Where the range ends; this time is not in it.
+    #[serde(with = "text::time", skip_serializing_if = "Option::is_none")]
+    pub end: Option<Timestamp>,
     /// Where transcripts come from.
     #[serde(skip_serializing_if = "text::is_default")]
     pub transcript: TranscriptOptions,

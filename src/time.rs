@@ -1,6 +1,9 @@
 //! Exact time: integer ticks of a rational time base, seconds only at the edges.
 
+mod bounds;
 mod from_seconds;
+
+pub use bounds::TimeBounds;
 
 use std::cmp::Ordering;
 use std::fmt;

@@ -39,6 +39,10 @@ pub enum TranscriptSource {
     Whisper {
         /// The model's name: `base`, or the name of its file.
         model: String,
+        /// The number of the audio track among the audio tracks, from 1, if it was chosen because the main one holds no
+        /// speech.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        track: Option<usize>,
     },
     /// A transcription endpoint.
     Api {
@@ -217,7 +221,7 @@ mod tests {
             (".*", prop::option::of("[a-z0-9-]+"))
                 .prop_map(|(path, guessed_encoding)| TranscriptSource::Sidecar { path, guessed_encoding }),
             (0_usize..99, ".*").prop_map(|(stream_idx, codec)| TranscriptSource::Embedded { stream_idx, codec }),
-            ".*".prop_map(|model| TranscriptSource::Whisper { model }),
+            (".*", prop::option::of(1_usize..9)).prop_map(|(model, track)| TranscriptSource::Whisper { model, track }),
             ".*".prop_map(|model| TranscriptSource::Api { model }),
         ]
     }

@@ -101,6 +101,8 @@ pub struct SummarizeArgs {
     #[command(flatten)]
     pub images: ImageArgs,
     #[command(flatten)]
+    pub track: TrackArgs,
+    #[command(flatten)]
     pub transcript: TranscriptArgs,
     #[command(flatten)]
     pub prompt: PromptArgs,
@@ -404,6 +406,8 @@ pub struct AudioArgs {
     pub input: String,
     #[command(flatten)]
     pub track: TrackArgs,
+    #[command(flatten)]
+    pub range: RangeArgs,
     /// Extract every audio track, each to a file with its number before the extension
     #[arg(long, conflicts_with_all = ["track", "audio_language"], help_heading = "Track")]
     pub all_tracks: bool,
@@ -441,6 +445,17 @@ pub struct TrackArgs {
     pub audio_language: Option<String>,
 }
 
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Range")]
+pub struct RangeArgs {
+    /// Start time: 90s, 1:30, 01:02:03.5
+    #[arg(long, value_name = "TIME")]
+    pub start: Option<Timestamp>,
+    /// End time, exclusive
+    #[arg(long, value_name = "TIME")]
+    pub end: Option<Timestamp>,
+}
+
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   vidgist describe-audio talk.mp4
@@ -453,6 +468,8 @@ pub struct DescribeArgs {
     pub inputs: Vec<String>,
     #[command(flatten)]
     pub track: TrackArgs,
+    #[command(flatten)]
+    pub range: RangeArgs,
     #[command(flatten)]
     pub transcript: TranscriptArgs,
     #[command(flatten)]
@@ -494,6 +511,8 @@ pub struct TranscribeArgs {
     pub inputs: Vec<String>,
     #[command(flatten)]
     pub track: TrackArgs,
+    #[command(flatten)]
+    pub range: RangeArgs,
     #[command(flatten)]
     pub transcript: TranscriptArgs,
     /// URL of an OpenAI-compatible server

@@ -48,6 +48,7 @@ fn summarize(args: &SummarizeArgs, dry_run: bool) -> Result<SummarizeJob> {
         },
         sampling: sampling(&args.sampling)?,
         images: images(&args.images),
+        track: track(&args.track),
         transcript: transcript(&args.transcript),
         prompt: prompt(&args.prompt)?,
         model: model(&args.model),
@@ -69,6 +70,7 @@ fn caption(args: &CaptionArgs) -> Result<CaptionJob> {
         batch: args.batch,
         sampling: sampling(&args.sampling)?,
         images: images(&args.images),
+        track: track(&args.track),
         transcript: transcript(&args.transcript),
         prompt: prompt(&args.prompt)?,
         model: model(&args.model),
@@ -98,6 +100,8 @@ fn audio(args: &AudioArgs) -> AudioJob {
         channels: args.channels,
         all_tracks: args.all_tracks,
         track: track(&args.track),
+        start: args.range.start,
+        end: args.range.end,
     }
 }
 
@@ -113,6 +117,8 @@ fn describe(args: &DescribeArgs) -> DescribeJob {
         spectrogram: args.spectrogram.clone(),
         send_audio: args.send_audio,
         track: track(&args.track),
+        start: args.range.start,
+        end: args.range.end,
         transcript: transcript(&args.transcript),
         model: model(&args.model),
     }
@@ -130,6 +136,8 @@ fn transcribe(args: &TranscribeArgs) -> TranscribeJob {
             args::TranscriptFormatArg::Json => TranscriptFormat::Json,
         },
         track: track(&args.track),
+        start: args.range.start,
+        end: args.range.end,
         transcript: transcript(&args.transcript),
         base_url: args.base_url.clone(),
         server: server(&args.server),

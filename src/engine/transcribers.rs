@@ -30,7 +30,6 @@ pub(super) struct Endpoint {
 pub(super) fn transcribers(
     options: &TranscriptOptions,
     endpoint: &Endpoint,
-    stream_idx: Option<usize>,
     key: Option<SecretString>,
     config: &Config,
 ) -> Result<Vec<Arc<dyn Transcriber>>> {
@@ -48,13 +47,13 @@ pub(super) fn transcribers(
             return Err(Error::setting(Setting::Stt, problem, Advice::Set(Setting::SttModel)));
         }
         (TranscriptChoice::Api | TranscriptChoice::Auto, Some(model)) => {
-            transcribers.push(Arc::new(api(model, options, endpoint, stream_idx, key, config)?));
+            transcribers.push(Arc::new(api(model, options, endpoint, key, config)?));
         }
         // A build without Whisper does not try it unless it is named.
         (TranscriptChoice::Auto, None) if !IS_AVAILABLE && options.whisper_model.is_none() => {}
         (TranscriptChoice::Whisper | TranscriptChoice::Auto, _) => {
             let is_named = source == TranscriptChoice::Whisper;
-            transcribers.push(Arc::new(whisper(options, stream_idx, config, is_named)?));
+            transcribers.push(Arc::new(whisper(options, config, is_named)?));
         }
         (TranscriptChoice::Subtitles | TranscriptChoice::None, _) => {}
     }
@@ -87,7 +86,6 @@ fn api(
     model: &str,
     options: &TranscriptOptions,
     endpoint: &Endpoint,
-    stream_idx: Option<usize>,
     key: Option<SecretString>,
     config: &Config,
 ) -> Result<ApiTranscriber> {
@@ -104,14 +102,13 @@ fn api(
     let server = options::server(server, &endpoint.server, config);
     ApiTranscriber::new(ApiTranscriberConfig {
         language: language(options, config),
-        stream_idx,
         word_times: options.words,
         ..ApiTranscriberConfig::new(server, model)
     })
 }
 
 /// Whisper; `is_named` where nothing else is wanted, so that its model must be there.
-fn whisper(options: &TranscriptOptions, stream_idx: Option<usize>, config: &Config, is_named: bool) -> Result<Whisper> {
+fn whisper(options: &TranscriptOptions, config: &Config, is_named: bool) -> Result<Whisper> {
     let is_chosen = options.whisper_model.is_some();
     let name = options.whisper_model.as_deref().or(config.transcription.whisper_model.as_deref());
     let name = name.unwrap_or(models::DEFAULT);
@@ -133,7 +130,6 @@ fn whisper(options: &TranscriptOptions, stream_idx: Option<usize>, config: &Conf
     whisper.language = language(options, config);
     whisper.translate = options.translate;
     whisper.word_times = options.words;
-    whisper.stream_idx = stream_idx;
     Whisper::new(whisper)
 }
 

@@ -13,7 +13,7 @@ use super::unify::{RateUnifier, Unified};
 use crate::advice::{Advice, Setting};
 use crate::error::{Error, ErrorCode, Result};
 use crate::media::{AudioStream, MediaInfo};
-use crate::time::{TimeBase, Timestamp};
+use crate::time::{TimeBase, TimeBounds, Timestamp};
 
 /// Sample rates that are read and written, in Hz: telephone codecs to studio formats.
 const RATES_HZ: std::ops::RangeInclusive<u32> = 1000..=768_000;
@@ -48,10 +48,8 @@ pub struct AudioReader {
     start: Timestamp,
     n_frames: u64,
     claimed: Option<ClaimedLength>,
-    /// Samples before this time are dropped.
-    from: Option<Timestamp>,
-    /// The reader ends before this time.
-    to: Option<Timestamp>,
+    /// The range that is returned.
+    bounds: TimeBounds,
     /// Frames of which only one channel was taken, because the channels cancel each other.
     n_unmixed: u64,
     is_done: bool,
@@ -110,8 +108,7 @@ impl AudioReader {
             start,
             n_frames: 0,
             claimed: ClaimedLength::of(media, stream, start),
-            from: None,
-            to: None,
+            bounds: TimeBounds::default(),
             n_unmixed: 0,
             is_done: false,
             name,
@@ -154,11 +151,10 @@ impl AudioReader {
         self.start.plus(Timestamp::new(self.n_before() as i64, self.base()))
     }
 
-    /// Only the samples in `[from, to)` on the shared clock; None leaves that end open. The part before is decoded
-    /// and dropped, the part behind is not read.
+    /// Only the samples in `bounds`. The part before is decoded and dropped, the part behind is not read.
     #[must_use]
-    pub fn within(mut self, from: Option<Timestamp>, to: Option<Timestamp>) -> Self {
-        (self.from, self.to) = (from, to);
+    pub fn within(mut self, bounds: TimeBounds) -> Self {
+        self.bounds = bounds;
         self
     }
 
@@ -175,7 +171,7 @@ impl AudioReader {
 
     /// Frames before the range.
     fn n_before(&self) -> u64 {
-        self.from.map_or(0, |from| self.frame_at(from))
+        self.bounds.start.map_or(0, |from| self.frame_at(from))
     }
 
     /// Packets that could not be decoded so far, silence in their place.
@@ -195,11 +191,11 @@ impl AudioReader {
     #[must_use]
     pub fn missing_seconds(&self) -> Option<f64> {
         let end = self.start.plus(Timestamp::new(self.n_frames as i64, self.base()));
-        if self.to.is_some_and(|to| end >= to) {
+        if self.bounds.end.is_some_and(|to| end >= to) {
             return None;
         }
         let claimed = self.claimed?;
-        let stated = self.to.map_or(claimed.end, |to| to.min(claimed.end));
+        let stated = self.bounds.end.map_or(claimed.end, |to| to.min(claimed.end));
         ClaimedLength { end: stated, ..claimed }.missing_seconds(end)
     }
 
@@ -260,7 +256,7 @@ impl AudioReader {
     fn bounded(&self, mut samples: Vec<f32>, n_first: u64) -> Option<(Vec<f32>, u64)> {
         let n_frames = (samples.len() / usize::from(self.channels)) as u64;
         let n_cut = self.n_before().saturating_sub(n_first).min(n_frames);
-        let n_kept = self.to.map_or(n_frames, |to| self.frame_at(to).saturating_sub(n_first).min(n_frames));
+        let n_kept = self.bounds.end.map_or(n_frames, |to| self.frame_at(to).saturating_sub(n_first).min(n_frames));
         samples.truncate(n_kept as usize * usize::from(self.channels));
         samples.drain(..(n_cut as usize * usize::from(self.channels)).min(samples.len()));
         (!samples.is_empty()).then_some((samples, n_first + n_cut))
@@ -268,7 +264,7 @@ impl AudioReader {
 
     fn next_block(&mut self) -> Result<Option<AudioBlock>> {
         loop {
-            if self.to.is_some_and(|to| self.n_frames >= self.frame_at(to)) {
+            if self.bounds.end.is_some_and(|to| self.n_frames >= self.frame_at(to)) {
                 return Ok(None);
             }
             if self.is_done {

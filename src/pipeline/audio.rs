@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::input::{TrackChoice, open_media};
+use super::input::{TrackChoice, check_bounds, open_media};
 use super::run::Context;
 use crate::advice::{Advice, Setting};
 use crate::audio::{self, AudioSummary, FileFormat};
@@ -15,6 +15,7 @@ use crate::job::AudioFileFormat;
 use crate::media::{AudioStream, MediaInfo};
 use crate::pcm::{AudioReader, PcmFormat};
 use crate::sanitize::clean_line;
+use crate::time::TimeBounds;
 
 /// Extensions of formats that are not written: a file of that name would be taken for one.
 const OTHER_EXTENSIONS: [&str; 11] = ["mp3", "m4a", "aac", "ogg", "oga", "opus", "wma", "ac3", "aiff", "aif", "mka"];
@@ -26,6 +27,8 @@ pub struct ExtractAudio {
     pub input: String,
     /// Which audio track.
     pub track: TrackChoice,
+    /// Which part.
+    pub bounds: TimeBounds,
     /// Whether every track is written, each into a file with its number before the extension.
     pub all_tracks: bool,
     /// Samples per second; None keeps the stream's own rate.
@@ -87,6 +90,7 @@ fn work(
 ) -> Result<AudioResult> {
     let (path, info) = open_media(&task.input)?;
     let main = task.track.choose(&info)?;
+    check_bounds(task.bounds, &info)?;
     let streams = if task.all_tracks { info.audio.iter().collect() } else { vec![main] };
     let mut result = AudioResult { files: Vec::new(), missing: info.damage.clone() };
     for stream in &streams {
@@ -120,7 +124,7 @@ fn write(
     output: &Path,
 ) -> Result<(WrittenAudio, Vec<String>)> {
     let want = PcmFormat { rate_hz: task.rate_hz, channels: task.channels };
-    let mut reader = AudioReader::open(path, info, stream, &want)?;
+    let mut reader = AudioReader::open(path, info, stream, &want)?.within(task.bounds);
     let summary = audio::write(&mut reader, unfinished, format).map_err(|mut error| {
         // The user knows the file by the name that was given.
         if error.kind == ErrorKind::Io && Path::new(&error.input).parent() == unfinished.parent() {

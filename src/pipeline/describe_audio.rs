@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::input::{TrackChoice, open_media};
+use super::input::{TrackChoice, check_bounds, open_media};
 use super::run::Context;
-use super::transcribe::TranscriberFactory;
 use super::transcript::{TranscriptSearch, find_transcript};
 use crate::advice::{Advice, Setting};
 use crate::audio;
@@ -24,7 +23,7 @@ use crate::media::{AudioStream, MediaInfo};
 use crate::pcm::{AudioReader, PcmFormat};
 use crate::prompt::{SoundEvidence, build_sound};
 use crate::report::sound::{SoundReport, SpeechRate};
-use crate::time::TimeRange;
+use crate::time::{TimeBounds, TimeRange};
 
 /// Sample rate of the audio that a model is sent, in Hz: the rate of speech models.
 const SENT_RATE_HZ: u32 = 16_000;
@@ -36,12 +35,8 @@ const MAX_SENT_SECONDS: u32 = 300;
 pub struct DescribeAudio {
     /// Media files.
     pub inputs: Vec<String>,
-    /// Which audio track.
-    pub track: TrackChoice,
-    /// Makes the transcribers for the track.
-    pub transcribers: TranscriberFactory,
-    /// Whether a failed transcriber fails the file: the user named the transcript.
-    pub is_transcript_required: bool,
+    /// Where the transcript comes from, and which audio track and part is described.
+    pub transcript: TranscriptSearch,
     /// Writes the description; None leaves the measured one.
     pub model: Option<Arc<dyn ChatModel>>,
     /// Whether the model is sent the audio itself.
@@ -131,17 +126,18 @@ fn check(task: &DescribeAudio) -> Result<()> {
 }
 
 async fn describe(input: &str, task: &DescribeAudio, context: &Context) -> Result<SoundReport> {
-    let (name, track) = (input.to_owned(), task.track.clone());
+    let (name, track, bounds) = (input.to_owned(), task.transcript.track.clone(), task.transcript.bounds);
     let (path, info, stream) = run_blocking(move || {
         let (path, info) = open_media(&name)?;
         let stream = track.choose(&info)?.clone();
+        check_bounds(bounds, &info)?;
         Ok((path, info, stream))
     })
     .await?;
-    let options = TranscriptSearch {
-        transcribers: (task.transcribers)(Some(stream.stream_idx))?,
-        is_required: task.is_transcript_required,
-    };
+    // The transcript is that of the described track.
+    let number = info.audio.iter().position(|audio| audio.stream_idx == stream.stream_idx);
+    let number = number.and_then(|idx| u16::try_from(idx + 1).ok());
+    let options = TranscriptSearch { track: TrackChoice { number, language: None }, ..task.transcript.clone() };
     let found = find_transcript(&options, Some(&path), &info, &context.events, false).await?;
     for (_, why) in found.problems {
         context.events.send(Event::Warning { input: input.to_owned(), message: why }).await;
@@ -149,13 +145,14 @@ async fn describe(input: &str, task: &DescribeAudio, context: &Context) -> Resul
     let transcript = found.transcript;
     let plots = (task.waveform.clone(), task.spectrogram.clone());
     let (audio_path, audio_info, audio_stream) = (path.clone(), info.clone(), stream.clone());
-    let facts = run_blocking(move || measure(&audio_path, &audio_info, &audio_stream, plots)).await?;
+    let facts = run_blocking(move || measure((&audio_path, &audio_info, &audio_stream), bounds, plots)).await?;
     let speech = transcript.as_ref().and_then(SpeechRate::of);
     let words_per_minute = speech.as_ref().map(|speech| speech.words_per_minute);
     let built_in = (digest::describe(&facts, words_per_minute), digest::description());
     let mut report = SoundReport::new(&info, &stream, facts, speech, built_in);
     if let Some(model) = &task.model {
-        let sent = if task.send_audio { Some(excerpt(path, info.clone(), stream.clone()).await?) } else { None };
+        let sent =
+            if task.send_audio { Some(excerpt(path, info.clone(), stream.clone(), bounds).await?) } else { None };
         let evidence = SoundEvidence {
             media: &info,
             stream: &stream,
@@ -172,12 +169,11 @@ async fn describe(input: &str, task: &DescribeAudio, context: &Context) -> Resul
 
 /// Measures the audio, and plots it where that is wanted, from one decoding.
 fn measure(
-    path: &Path,
-    info: &MediaInfo,
-    stream: &AudioStream,
+    (path, info, stream): (&Path, &MediaInfo, &AudioStream),
+    bounds: TimeBounds,
     (waveform, spectrogram): (Option<PathBuf>, Option<PathBuf>),
 ) -> Result<AudioFacts> {
-    let mut reader = AudioReader::open(path, info, stream, &PcmFormat::default())?;
+    let mut reader = AudioReader::open(path, info, stream, &PcmFormat::default())?.within(bounds);
     let mut waveform = waveform.map(|file| (file, Waveform::new(&reader)));
     let mut spectrogram = spectrogram.map(|file| (file, Spectrogram::new(&reader)));
     let facts = measure_with(&mut reader, |block| {
@@ -198,10 +194,15 @@ fn measure(
 }
 
 /// The beginning of the audio as a model is sent it, and its range.
-async fn excerpt(path: PathBuf, info: MediaInfo, stream: AudioStream) -> Result<(Bytes, TimeRange)> {
+async fn excerpt(
+    path: PathBuf,
+    info: MediaInfo,
+    stream: AudioStream,
+    bounds: TimeBounds,
+) -> Result<(Bytes, TimeRange)> {
     run_blocking(move || {
         let want = PcmFormat { rate_hz: Some(SENT_RATE_HZ), channels: Some(1) };
-        let mut reader = AudioReader::open(&path, &info, &stream, &want)?;
+        let mut reader = AudioReader::open(&path, &info, &stream, &want)?.within(bounds);
         audio::wav_bytes(&mut reader, MAX_SENT_SECONDS)
     })
     .await

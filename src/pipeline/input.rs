@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
+use crate::advice::{Advice, Setting};
 use crate::error::{Error, ErrorCode, Result};
 use crate::input::Source;
 use crate::limits::Limits;
 use crate::media::{AudioStream, MediaInfo, Ratio};
 use crate::probe;
+use crate::time::TimeBounds;
 use crate::video;
 
 /// Reads the facts of any source. `sequence_rate` is the frame rate of an image sequence.
@@ -33,6 +35,26 @@ pub(super) fn open_media(input: &str) -> Result<(PathBuf, MediaInfo)> {
     let path = path.clone();
     let info = probe_source(&source, Ratio::ONE, &Limits::default())?;
     Ok((path, info))
+}
+
+/// Checks that a range has a length and begins before the file ends.
+///
+/// # Errors
+/// [`ErrorKind::Usage`](crate::ErrorKind::Usage).
+pub(super) fn check_bounds(bounds: TimeBounds, info: &MediaInfo) -> Result<()> {
+    if let (Some(start), Some(end)) = (bounds.start, bounds.end)
+        && end <= start
+    {
+        let problem = format!("{end} is not after the start, {start}");
+        return Err(Error::setting(Setting::End, problem, Advice::Raise(Setting::End)));
+    }
+    if let (Some(start), Some(duration)) = (bounds.start, info.duration)
+        && start >= duration
+    {
+        let problem = format!("{start} is not before the end of {}, {duration}", info.input);
+        return Err(Error::setting(Setting::Start, problem, Advice::Lower(Setting::Start)));
+    }
+    Ok(())
 }
 
 /// The chosen audio stream; by default the main one.

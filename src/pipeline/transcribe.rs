@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::input::{TrackChoice, open_media};
+use super::input::{check_bounds, open_media};
 use super::run::Context;
 use super::transcript::{TranscriptSearch, find_transcript};
 use crate::advice::{Advice, Setting};
@@ -50,20 +50,13 @@ impl TranscriptFormat {
 pub struct Transcribe {
     /// Media files.
     pub inputs: Vec<String>,
-    /// Which audio track.
-    pub track: TrackChoice,
-    /// Makes the transcribers, once the audio stream is known: its index among all streams, where the user chose one.
-    pub transcribers: TranscriberFactory,
+    /// Where the transcripts come from.
+    pub transcript: TranscriptSearch,
     /// How the transcripts are written.
     pub format: TranscriptFormat,
     /// The file; for several inputs the folder. None keeps the transcripts in the result.
     pub output: Option<PathBuf>,
 }
-
-/// Makes transcribers for an audio stream of the container, by its index among all streams; None for the main one.
-pub type TranscriberFactory = std::sync::Arc<
-    dyn Fn(Option<usize>) -> Result<Vec<std::sync::Arc<dyn crate::transcribe::Transcriber>>> + Send + Sync,
->;
 
 /// One file's transcript.
 #[derive(Clone, Debug, Serialize)]
@@ -138,18 +131,21 @@ async fn work(task: &Transcribe, context: &Context) -> Result<TranscribeResult> 
 }
 
 async fn transcribe(input: &str, task: &Transcribe, context: &Context) -> Result<FileTranscript> {
-    let (name, track) = (input.to_owned(), task.track.clone());
-    let (path, info, stream_idx) = run_blocking(move || {
+    let (name, options) = (input.to_owned(), &task.transcript);
+    let (track, bounds) = (options.track.clone(), options.bounds);
+    let (path, info) = run_blocking(move || {
         let (path, info) = open_media(&name)?;
-        let stream_idx = if track.is_set() { Some(track.choose(&info)?.stream_idx) } else { None };
-        Ok((path, info, stream_idx))
+        if track.is_set() {
+            track.choose(&info)?;
+        }
+        check_bounds(bounds, &info)?;
+        Ok((path, info))
     })
     .await?;
-    let options = TranscriptSearch { transcribers: (task.transcribers)(stream_idx)?, is_required: true };
     if options.transcribers.is_empty() {
         return Err(Error::setting(Setting::Stt, "none leaves nothing to do", Advice::Unset(Setting::Stt)));
     }
-    let found = find_transcript(&options, Some(&path), &info, &context.events, false).await?;
+    let found = find_transcript(options, Some(&path), &info, &context.events, false).await?;
     let Some(transcript) = found.transcript else {
         let advice = Advice::Set(Setting::Transcript).or(Advice::Set(Setting::SttModel));
         return Err(Error::unsupported(input, found.reason, advice).with_code(ErrorCode::NoTranscript));

@@ -3,10 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::input::TrackChoice;
 use crate::error::Result;
 use crate::event::{Event, EventSender};
 use crate::media::MediaInfo;
-use crate::transcribe::{Transcriber, TranscriptionOutcome};
+use crate::time::TimeBounds;
+use crate::transcribe::{Transcriber, TranscriptionInput, TranscriptionOutcome};
 use crate::transcript::Transcript;
 
 /// Where a transcript may come from.
@@ -14,6 +16,10 @@ use crate::transcript::Transcript;
 pub struct TranscriptSearch {
     /// Tried in this order; empty where no transcript is wanted.
     pub transcribers: Vec<Arc<dyn Transcriber>>,
+    /// Which audio track.
+    pub track: TrackChoice,
+    /// Which part of the file.
+    pub bounds: TimeBounds,
     /// Whether the failure of a transcriber fails the job; else the next one is tried, and the failure is reported.
     pub is_required: bool,
 }
@@ -47,6 +53,10 @@ pub(super) async fn find_transcript(
         reason.clone_into(&mut found.reason);
         return Ok(found);
     };
+    // A file without audio may have subtitles.
+    let is_chosen = options.track.is_set() && !info.audio.is_empty();
+    let stream_idx = if is_chosen { Some(options.track.choose(info)?.stream_idx) } else { None };
+    let input = TranscriptionInput { path, media: info, stream_idx, bounds: options.bounds };
     events.send(Event::Transcribing).await;
     // A slow reader of events misses one of these, not a result.
     let progress = |until| events.try_send(Event::Transcribed { until });
@@ -56,7 +66,7 @@ pub(super) async fn find_transcript(
             reasons.push("a dry run sends nothing to the transcription endpoint, so its words are not counted".into());
             continue;
         }
-        match transcriber.transcribe(path, info, &progress).await {
+        match transcriber.transcribe(input, &progress).await {
             Ok(TranscriptionOutcome::Found(transcript)) => {
                 found.transcript = Some(transcript);
                 return Ok(found);

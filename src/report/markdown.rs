@@ -161,7 +161,10 @@ pub(super) fn transcript_source(transcript: &Transcript) -> String {
 /// What transcribed the audio.
 fn transcriber(source: &TranscriptSource) -> String {
     match source {
-        TranscriptSource::Whisper { model } => format!("Whisper ({})", markdown_line(model)),
+        TranscriptSource::Whisper { model, track: None } => format!("Whisper ({})", markdown_line(model)),
+        TranscriptSource::Whisper { model, track: Some(track) } => {
+            format!("Whisper ({}), from audio track {track}", markdown_line(model))
+        }
         TranscriptSource::Api { model } => markdown_line(model),
         TranscriptSource::Sidecar { .. } | TranscriptSource::Embedded { .. } => "no transcriber".to_owned(),
     }

@@ -11,7 +11,6 @@ mod reply;
 mod reply_detail;
 
 use std::fmt;
-use std::path::Path;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -25,9 +24,10 @@ use crate::advice::Setting;
 use crate::blocking::run_blocking;
 use crate::error::{Error, Result};
 use crate::http::ApiClient;
-use crate::media::MediaInfo;
 use crate::pcm::{AudioReader, PcmFormat};
-use crate::transcribe::transcriber::{ProgressCallback, Transcriber, TranscriptionOutcome, select_audio_stream};
+use crate::transcribe::transcriber::{
+    ProgressCallback, Transcriber, TranscriptionInput, TranscriptionOutcome, select_audio_stream,
+};
 use crate::transcript::{Transcript, TranscriptSource};
 
 pub use config::ApiTranscriberConfig;
@@ -60,16 +60,18 @@ impl ApiTranscriber {
 
     async fn run(
         &self,
-        path: &Path,
-        media: &MediaInfo,
+        input: TranscriptionInput<'_>,
         on_progress: ProgressCallback<'_>,
     ) -> Result<TranscriptionOutcome> {
-        let Some(stream) = select_audio_stream(media, path, self.config.stream_idx)?.cloned() else {
+        let TranscriptionInput { path, media, bounds, .. } = input;
+        let Some(stream) = select_audio_stream(input)?.cloned() else {
             return Ok(TranscriptionOutcome::None { reason: "there is no audio stream".to_owned() });
         };
         let (owned_path, owned_media) = (path.to_owned(), media.clone());
         let want = PcmFormat { rate_hz: Some(RATE_HZ), channels: Some(1) };
-        let blocks = run_blocking(move || AudioReader::open(&owned_path, &owned_media, &stream, &want)).await?;
+        let blocks =
+            run_blocking(move || Ok(AudioReader::open(&owned_path, &owned_media, &stream, &want)?.within(bounds)))
+                .await?;
         let (mut detail, mut n_transcribed) = (ReplyDetail::first(&self.config), 0_u32);
         if self.config.word_times && detail == ReplyDetail::Speakers {
             tracing::warn!("{}: {} returns speakers without word times", self.server.name(), self.config.model);
@@ -162,11 +164,10 @@ impl Transcriber for ApiTranscriber {
     /// [`AudioReader`].
     fn transcribe<'a>(
         &'a self,
-        path: &'a Path,
-        media: &'a MediaInfo,
+        input: TranscriptionInput<'a>,
         on_progress: ProgressCallback<'a>,
     ) -> BoxFuture<'a, Result<TranscriptionOutcome>> {
-        self.run(path, media, on_progress).boxed()
+        self.run(input, on_progress).boxed()
     }
 }
 

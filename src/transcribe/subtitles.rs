@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
-use super::transcriber::{ProgressCallback, Transcriber, TranscriptionOutcome};
+use super::transcriber::{ProgressCallback, Transcriber, TranscriptionInput, TranscriptionOutcome};
 use crate::blocking::run_blocking;
 use crate::error::{Error, Result};
 use crate::language;
@@ -49,13 +49,16 @@ impl Transcriber for Subtitles {
     /// The explicit file is missing or contains no cue; a file or stream cannot be read or exceeds the limit.
     fn transcribe<'a>(
         &'a self,
-        path: &'a Path,
-        media: &'a MediaInfo,
+        input: TranscriptionInput<'a>,
         _: ProgressCallback<'a>,
     ) -> BoxFuture<'a, Result<TranscriptionOutcome>> {
-        let (this, path, media) = (self.clone(), path.to_owned(), media.clone());
+        let (this, path, media) = (self.clone(), input.path.to_owned(), input.media.clone());
+        let bounds = input.bounds;
         run_blocking(move || {
-            let found = this.read(&path, &media)?;
+            let mut found = this.read(&path, &media)?;
+            if let Some(transcript) = &mut found {
+                transcript.segments.retain(|segment| bounds.overlaps(segment.range));
+            }
             let reason = || unread_reason(&media).unwrap_or_else(|| "no subtitles were found".to_owned());
             Ok(found.map_or_else(|| TranscriptionOutcome::None { reason: reason() }, TranscriptionOutcome::Found))
         })

@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use crate::advice::Advice;
 use crate::error::{Error, Result};
 use crate::media::{AudioStream, MediaInfo};
-use crate::time::Timestamp;
+use crate::time::{TimeBounds, Timestamp};
 use crate::transcript::Transcript;
 
 /// The result of one transcriber.
@@ -25,17 +25,37 @@ pub enum TranscriptionOutcome {
 /// Receives the time on the shared clock up to which the audio has been transcribed.
 pub type ProgressCallback<'a> = &'a (dyn Fn(Timestamp) + Send + Sync);
 
+/// What is transcribed.
+#[derive(Clone, Copy, Debug)]
+pub struct TranscriptionInput<'a> {
+    /// The file.
+    pub path: &'a Path,
+    /// What its container holds.
+    pub media: &'a MediaInfo,
+    /// The audio stream, as an index among all streams of the container; None leaves the choice to the transcriber.
+    pub stream_idx: Option<usize>,
+    /// The range that is transcribed.
+    pub bounds: TimeBounds,
+}
+
+impl<'a> TranscriptionInput<'a> {
+    /// The whole file.
+    #[must_use]
+    pub fn new(path: &'a Path, media: &'a MediaInfo) -> Self {
+        Self { path, media, stream_idx: None, bounds: TimeBounds::default() }
+    }
+}
+
 /// A source of transcripts.
 pub trait Transcriber: Send + Sync {
-    /// Transcribes the file at `path`, which `media` describes. Dropping the future stops the work.
+    /// Transcribes a file. Dropping the future stops the work.
     ///
     /// # Errors
     /// Those of the implementation. A transcript that exists but cannot be read is an error, not
     /// [`TranscriptionOutcome::None`].
     fn transcribe<'a>(
         &'a self,
-        path: &'a Path,
-        media: &'a MediaInfo,
+        input: TranscriptionInput<'a>,
         on_progress: ProgressCallback<'a>,
     ) -> BoxFuture<'a, Result<TranscriptionOutcome>>;
 
@@ -45,20 +65,15 @@ pub trait Transcriber: Send + Sync {
     }
 }
 
-/// The audio stream to transcribe: the one with index `stream_idx` among all streams of the container, or the main one
-/// if that is None. None if the file has no audio.
+/// The audio stream to transcribe: the requested one, or the main one if none is requested. None if the file has no audio.
 ///
 /// # Errors
 /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) if `stream_idx` is not an audio stream.
-pub(super) fn select_audio_stream<'a>(
-    media: &'a MediaInfo,
-    path: &Path,
-    stream_idx: Option<usize>,
-) -> Result<Option<&'a AudioStream>> {
-    let Some(idx) = stream_idx else { return Ok(media.main_audio()) };
-    let found = media.audio.iter().find(|stream| stream.stream_idx == idx);
+pub(super) fn select_audio_stream(input: TranscriptionInput<'_>) -> Result<Option<&AudioStream>> {
+    let Some(idx) = input.stream_idx else { return Ok(input.media.main_audio()) };
+    let found = input.media.audio.iter().find(|stream| stream.stream_idx == idx);
     found.map(Some).ok_or_else(|| {
         let problem = format!("stream {idx} is not an audio stream");
-        Error::usage(path.display(), problem, Advice::Run("probe".into()))
+        Error::usage(input.path.display(), problem, Advice::Run("probe".into()))
     })
 }

@@ -29,6 +29,8 @@ mod postprocess;
 #[cfg(feature = "whisper")]
 mod run;
 #[cfg(feature = "whisper")]
+mod speech_track;
+#[cfg(feature = "whisper")]
 mod spoken_language;
 #[cfg(feature = "whisper")]
 mod transcriber;

@@ -33,6 +33,7 @@ mod plan_command;
 mod prompt;
 mod providers;
 mod pull;
+mod ranges;
 mod readers;
 mod real_server;
 mod report;

@@ -18,7 +18,7 @@ use vidgist::media::{EncodedImage, ImageFormat, MediaInfo, Ratio};
 use vidgist::source::Source;
 use vidgist::time::{TimeRange, Timestamp};
 use vidgist::transcribe::api::{ApiTranscriber, ApiTranscriberConfig};
-use vidgist::transcribe::{Transcriber as _, TranscriptionOutcome};
+use vidgist::transcribe::{Transcriber as _, TranscriptionInput, TranscriptionOutcome};
 use vidgist::transcript::{Transcript, TranscriptSource};
 use vidgist::{Error, ErrorKind};
 
@@ -401,7 +401,8 @@ fn probe(name: &str) -> MediaInfo {
 
 async fn transcript(config: ApiTranscriberConfig, path: &Path) -> vidgist::Result<Transcript> {
     let model = config.model.clone();
-    let found = ApiTranscriber::new(config)?.transcribe(path, &probe(path.to_str().expect("UTF-8")), &|_| {}).await?;
+    let media = probe(path.to_str().expect("UTF-8"));
+    let found = ApiTranscriber::new(config)?.transcribe(TranscriptionInput::new(path, &media), &|_| {}).await?;
     let TranscriptionOutcome::Found(transcript) = found else { panic!("there is sound: {found:?}") };
     assert_eq!(transcript.source, TranscriptSource::Api { model });
     Ok(transcript)

@@ -110,7 +110,11 @@ async fn ask_all(fake_server: &FakeServer, sound: &Path) {
     };
     let source = Source::identify(sound.to_str().expect("UTF-8")).expect("sound");
     let media = vidgist::probe::probe(&source, Ratio::ONE, &Limits::default()).expect("sound");
-    ApiTranscriber::new(config).expect("a transcriber").transcribe(sound, &media, &|_| {}).await.expect("words");
+    ApiTranscriber::new(config)
+        .expect("a transcriber")
+        .transcribe(vidgist::transcribe::TranscriptionInput::new(sound, &media), &|_| {})
+        .await
+        .expect("words");
     ask(fake_server, "anthropic", common).await;
 }
 

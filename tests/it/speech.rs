@@ -14,7 +14,7 @@ use crate::support::command::User;
 const MODELS: [&str; 3] = ["ggml-base-q8_0.bin", "ggml-tiny.en.bin", "ggml-silero-v6.2.0.bin"];
 
 /// A user who has the models of this machine; None where one is missing.
-fn user() -> Option<User> {
+pub fn user() -> Option<User> {
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
     let folder = cache.or(home)?.join("vidgist").join("models");
@@ -45,7 +45,7 @@ fn segments(transcript: &Value) -> Vec<(f64, f64, String)> {
     segments.iter().map(|s| (time(s, "start"), time(s, "end"), s["text"].as_str().expect("text").to_owned())).collect()
 }
 
-fn text(transcript: &Value) -> String {
+pub fn text(transcript: &Value) -> String {
     segments(transcript).into_iter().map(|(_, _, text)| text).collect::<Vec<_>>().join(" ")
 }
 
@@ -56,7 +56,7 @@ fn words(text: &str) -> Vec<String> {
 }
 
 /// Substituted, dropped and invented words (Levenshtein distance of words).
-fn n_errors(said: &str, heard: &str) -> usize {
+pub fn n_errors(said: &str, heard: &str) -> usize {
     let (said, heard) = (words(said), words(heard));
     let mut row: Vec<usize> = (0..=heard.len()).collect();
     for (i, word) in said.iter().enumerate() {

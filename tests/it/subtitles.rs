@@ -12,7 +12,7 @@ use vidgist::report::subtitles::{to_srt, to_vtt};
 use vidgist::source::Source;
 use vidgist::time::{TimeRange, Timestamp};
 use vidgist::transcribe::subtitles::{ReadOptions, Subtitles, parse, read_file, unread_reason};
-use vidgist::transcribe::{Transcriber, TranscriptionOutcome};
+use vidgist::transcribe::{Transcriber, TranscriptionInput, TranscriptionOutcome};
 use vidgist::transcript::{Segment, Transcript, TranscriptSource};
 use vidgist::{Error, ErrorKind, Result};
 
@@ -45,7 +45,7 @@ fn facts(path: &Path) -> MediaInfo {
 }
 
 async fn words(subtitles: Subtitles, path: &Path) -> Result<Option<Transcript>> {
-    match subtitles.transcribe(path, &facts(path), &|_| {}).await? {
+    match subtitles.transcribe(TranscriptionInput::new(path, &facts(path)), &|_| {}).await? {
         TranscriptionOutcome::Found(transcript) => Ok(Some(transcript)),
         TranscriptionOutcome::None { .. } => Ok(None),
     }
@@ -149,7 +149,7 @@ async fn pictures_of_text_are_no_words_but_a_reason() {
         is_default: true,
         is_forced: false,
     });
-    let found = Subtitles::default().transcribe(&path, &media, &|_| {}).await.unwrap();
+    let found = Subtitles::default().transcribe(TranscriptionInput::new(&path, &media), &|_| {}).await.unwrap();
     assert!(matches!(found, TranscriptionOutcome::None { reason } if reason.contains("dvd_subtitle")));
     assert!(unread_reason(&media).unwrap().contains("dvd_subtitle"));
 }

@@ -45,7 +45,11 @@ fn job(analysis: Analysis) -> Summarize {
     Summarize {
         source: Source::identify(talk.to_str().expect("UTF-8")).expect("a file"),
         options: FrameOptions::new(sampling),
-        transcript: TranscriptSearch { transcribers: vec![Arc::new(Subtitles::default())], is_required: true },
+        transcript: TranscriptSearch {
+            transcribers: vec![Arc::new(Subtitles::default())],
+            is_required: true,
+            ..TranscriptSearch::default()
+        },
         analysis,
         dry_run: None,
         output: None,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{ImageArgs, ModelArgs, PromptArgs, RequestArgs, SamplingArgs, TranscriptArgs};
+use super::{ImageArgs, ModelArgs, PromptArgs, RequestArgs, SamplingArgs, TrackArgs, TranscriptArgs};
 use crate::cli::input_parser::input_parser;
 
 #[derive(Debug, Args)]
@@ -23,6 +23,8 @@ pub struct CaptionArgs {
     pub sampling: SamplingArgs,
     #[command(flatten)]
     pub images: ImageArgs,
+    #[command(flatten)]
+    pub track: TrackArgs,
     #[command(flatten)]
     pub transcript: TranscriptArgs,
     #[command(flatten)]

@@ -18,8 +18,6 @@ pub struct ApiTranscriberConfig {
     pub language: Option<String>,
     /// Names and terms that the recording is likely to contain.
     pub prompt: Option<String>,
-    /// The audio stream, as an index among all streams of the container; None selects the main one.
-    pub stream_idx: Option<usize>,
     /// Whether to request word times. If the model has none, the transcriber logs a warning and requests segments.
     pub word_times: bool,
     /// The largest file to send, in bytes; a piece is never shorter than a second.
@@ -29,7 +27,7 @@ pub struct ApiTranscriberConfig {
 }
 
 impl ApiTranscriberConfig {
-    /// The main audio stream, in pieces of at most 20 minutes (OpenAI's newer models accept 23) and 24 MB (servers accept
+    /// Pieces of at most 20 minutes (OpenAI's newer models accept 23) and 24 MB (servers accept
     /// 25 for the whole request).
     #[must_use]
     pub fn new(server: ServerConfig, model: impl Into<String>) -> Self {
@@ -38,7 +36,6 @@ impl ApiTranscriberConfig {
             model: model.into(),
             language: None,
             prompt: None,
-            stream_idx: None,
             word_times: false,
             max_piece_bytes: 24_000_000,
             max_piece: Duration::from_mins(20),

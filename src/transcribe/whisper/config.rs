@@ -19,14 +19,12 @@ pub struct WhisperConfig {
     pub translate: bool,
     /// Whether to time each word.
     pub word_times: bool,
-    /// The audio stream, as an index among all streams of the container; None selects the main one.
-    pub stream_idx: Option<usize>,
     /// Chunks that are transcribed in parallel, each on one thread; None uses one per core, at most 8.
     pub n_decoders: Option<NonZeroUsize>,
 }
 
 impl WhisperConfig {
-    /// Detects the language and transcribes the main audio stream, without word times.
+    /// Detects the language and transcribes without word times.
     #[must_use]
     pub fn new(name: impl Into<String>, model: impl Into<PathBuf>, vad_model: impl Into<PathBuf>) -> Self {
         Self {
@@ -36,7 +34,6 @@ impl WhisperConfig {
             language: None,
             translate: false,
             word_times: false,
-            stream_idx: None,
             n_decoders: None,
         }
     }

@@ -8,13 +8,15 @@ use super::chunk_task::{ChunkTask, RATE_HZ, WINDOW_MILLIS};
 use super::chunking::{Chunker, SpeechChunk, WINDOW_SAMPLES};
 use super::config::WhisperConfig;
 use super::decoder::{DecodeOptions, SpeechDecoder, WhisperModel};
+use super::speech_track::find_speech_track;
 use super::spoken_language::whisper_language;
 use super::vad::VoiceActivityDetector;
 use crate::advice::{Advice, Setting};
 use crate::error::{Error, Result};
 use crate::media::{AudioStream, MediaInfo};
 use crate::pcm::{AudioReader, PcmFormat};
-use crate::time::Timestamp;
+use crate::sanitize::clean_line;
+use crate::time::{TimeBounds, Timestamp};
 use crate::transcript::{Segment, Transcript, TranscriptSource};
 
 /// Audio per call of the voice activity model: 10 s, so that its warm-up is a tenth of the work.
@@ -29,7 +31,11 @@ pub(super) struct LocalTranscription {
     pub config: WhisperConfig,
     pub path: PathBuf,
     pub media: MediaInfo,
+    /// The chosen stream, or the main one.
     pub stream: AudioStream,
+    /// Whether the user chose the stream; else the one that holds speech is found.
+    pub is_stream_chosen: bool,
+    pub bounds: TimeBounds,
     pub n_decoders: usize,
     pub is_cancelled: Arc<AtomicBool>,
     /// Takes the time up to which the audio has been transcribed.
@@ -61,7 +67,8 @@ impl LocalTranscription {
         };
         let detector = VoiceActivityDetector::load(&self.config.vad_model)?;
         let want = PcmFormat { rate_hz: Some(RATE_HZ), channels: Some(1) };
-        let reader = AudioReader::open(&self.path, &self.media, &self.stream, &want)?;
+        let stream = self.find_stream()?;
+        let reader = AudioReader::open(&self.path, &self.media, stream, &want)?.within(self.bounds);
 
         // One chunk (1.8 MB) waits in the queue, and each decoder holds one.
         let (sender, tasks) = mpsc::sync_channel(1);
@@ -88,8 +95,30 @@ impl LocalTranscription {
         }
         let spoken = queue.lock().unwrap_or_else(PoisonError::into_inner).language;
         let language = if self.config.translate { Some("en") } else { spoken }.map(str::to_owned);
-        let source = TranscriptSource::Whisper { model: self.config.name.clone() };
+        let track = (stream.stream_idx != self.stream.stream_idx).then(|| self.track_number(stream));
+        let source = TranscriptSource::Whisper { model: self.config.name.clone(), track };
         Ok(Transcript { source, language, segments })
+    }
+
+    /// The stream to transcribe.
+    fn find_stream(&self) -> Result<&AudioStream> {
+        if self.is_stream_chosen || self.media.audio.len() < 2 {
+            return Ok(&self.stream);
+        }
+        let place = (self.path.as_path(), &self.media, self.bounds);
+        let found = find_speech_track(place, &self.stream, &self.config.vad_model, &self.is_cancelled)?;
+        if found.stream_idx != self.stream.stream_idx {
+            let (main, other) = (self.track_number(&self.stream), self.track_number(found));
+            let title = found.title.as_deref().map(|title| format!(" ({})", clean_line(title))).unwrap_or_default();
+            let path = self.path.display();
+            tracing::warn!("{path}: no speech was detected in audio track {main}; transcribing track {other}{title}");
+        }
+        Ok(found)
+    }
+
+    /// The number of a stream among the audio streams, from 1.
+    fn track_number(&self, stream: &AudioStream) -> usize {
+        self.media.audio.iter().position(|audio| audio.stream_idx == stream.stream_idx).map_or(1, |idx| idx + 1)
     }
 
     /// Reads the audio, finds the chunks and sends them in order.

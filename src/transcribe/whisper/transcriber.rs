@@ -1,7 +1,6 @@
 //! Whisper as a [`Transcriber`].
 
 use std::num::NonZeroUsize;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -15,9 +14,10 @@ use super::spoken_language::whisper_language;
 use crate::advice::{Advice, Setting};
 use crate::blocking::run_blocking;
 use crate::error::{Error, Result};
-use crate::media::MediaInfo;
 use crate::time::Timestamp;
-use crate::transcribe::transcriber::{ProgressCallback, Transcriber, TranscriptionOutcome, select_audio_stream};
+use crate::transcribe::transcriber::{
+    ProgressCallback, Transcriber, TranscriptionInput, TranscriptionOutcome, select_audio_stream,
+};
 
 /// Each decoder of a model of base's size takes about 150 MB; eight are enough for a desktop.
 const MAX_DECODERS: usize = 8;
@@ -59,12 +59,11 @@ impl Transcriber for Whisper {
     /// [`AudioReader`](crate::pcm::AudioReader).
     fn transcribe<'a>(
         &'a self,
-        path: &'a Path,
-        media: &'a MediaInfo,
+        input: TranscriptionInput<'a>,
         on_progress: ProgressCallback<'a>,
     ) -> BoxFuture<'a, Result<TranscriptionOutcome>> {
         async move {
-            let Some(stream) = select_audio_stream(media, path, self.config.stream_idx)?.cloned() else {
+            let Some(stream) = select_audio_stream(input)?.cloned() else {
                 return Ok(TranscriptionOutcome::None { reason: "there is no audio stream".to_owned() });
             };
             for file in [&self.config.model, &self.config.vad_model] {
@@ -78,9 +77,11 @@ impl Transcriber for Whisper {
             let (progress, mut times) = mpsc::unbounded_channel::<Timestamp>();
             let transcription = LocalTranscription {
                 config: self.config.clone(),
-                path: path.to_owned(),
-                media: media.clone(),
+                path: input.path.to_owned(),
+                media: input.media.clone(),
                 stream,
+                is_stream_chosen: input.stream_idx.is_some(),
+                bounds: input.bounds,
                 n_decoders: self.n_decoders(),
                 is_cancelled: cancel.0.clone(),
                 progress,

@@ -1,13 +1,10 @@
 //! Whisper in a build without whisper.cpp.
 
-use std::path::Path;
-
 use futures_util::future::BoxFuture;
 
 use super::config::WhisperConfig;
 use crate::error::{Error, Result};
-use crate::media::MediaInfo;
-use crate::transcribe::transcriber::{ProgressCallback, Transcriber, TranscriptionOutcome};
+use crate::transcribe::transcriber::{ProgressCallback, Transcriber, TranscriptionInput, TranscriptionOutcome};
 
 /// Whisper, which this build does not contain: no value of this type exists.
 #[derive(Clone, Debug)]
@@ -27,8 +24,7 @@ impl UnavailableWhisper {
 impl Transcriber for UnavailableWhisper {
     fn transcribe<'a>(
         &'a self,
-        _: &'a Path,
-        _: &'a MediaInfo,
+        _: TranscriptionInput<'a>,
         _: ProgressCallback<'a>,
     ) -> BoxFuture<'a, Result<TranscriptionOutcome>> {
         match *self {}
