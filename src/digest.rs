@@ -35,9 +35,7 @@ pub fn respond(timeline: &Timeline) -> ChatResponse {
 #[must_use]
 pub fn digest(timeline: &Timeline) -> String {
     if timeline.frames.is_empty() && !timeline.has_words() {
-        return "Made without a language model: there is nothing to tell, since neither pictures nor words of this \
-                file are known.\n"
-            .into();
+        return "Made without a language model: the file has neither frames nor a transcript to summarize.\n".into();
     }
     let mut out = String::from(
         "Made without a language model: sentences quoted from what is said, and the shots among the sampled frames. \
@@ -57,7 +55,7 @@ fn say(out: &mut String, timeline: &Timeline) {
     put!(out, "\n### What is said\n");
     let sentences = sentences::split(timeline.segments());
     if sentences.is_empty() {
-        put!(out, "No words are known: there is no transcript.");
+        put!(out, "There is no transcript.");
         return;
     }
     for at in rank::weightiest(&sentences) {
@@ -77,11 +75,11 @@ fn show(out: &mut String, timeline: &Timeline) {
     let found = shots::find(timeline);
     match (n_frames, found.shots.len()) {
         (0, _) => {
-            put!(out, "No pictures are known: this file was heard, not seen.");
+            put!(out, "There are no frames: only the transcript was used.");
             return;
         }
         (1, _) => {
-            put!(out, "One frame was looked at.\n");
+            put!(out, "There is one frame.\n");
         }
         (_, 1) => {
             put!(out, "One shot in {n_frames} frames: the picture never changes much.\n");

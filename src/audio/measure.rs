@@ -1,7 +1,6 @@
-//! What a sound is like: its loudness, its peaks, its silences, and where it is speech, music or something else.
+//! Measures audio: loudness, peaks, silences, and ranges of speech, music and other sounds.
 
 mod classify;
-mod loudness_range;
 mod silence;
 
 use ebur128::{Channel, EbuR128, Mode};
@@ -11,22 +10,20 @@ use crate::error::{Error, Result};
 use crate::pcm::{AudioBlock, AudioReader, ChannelRole, Downmixer, Resampler};
 use crate::time::{TimeBase, TimeRange, Timestamp};
 use classify::{Listener, RATE_HZ};
-use loudness_range::Spread;
 use silence::Silence;
 
-/// Loudness at and below which the measure says nothing: its absolute gate (ITU-R BS.1770-4).
+/// The absolute gate of the loudness measure (ITU-R BS.1770-4): there is no value at or below it.
 const GATE_LUFS: f64 = -70.0;
 
-/// Listens to all that `reader` still has. Open it as stored, with no other rate or channels: loudness is defined on
-/// the stored channels.
+/// Measures the rest of `reader`. Open it with the stored rate and channels, on which loudness is defined.
 ///
 /// # Errors
-/// The reader's own, and [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for a number of channels that has no measure.
+/// The reader's own, and [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for an unsupported number of channels.
 pub fn measure(reader: &mut AudioReader) -> Result<AudioFacts> {
     measure_with(reader, |_| ())
 }
 
-/// As [`measure`], and hands each block to `also` on the way: one decoding is enough for pictures too.
+/// As [`measure`], and passes each block to `also`, so that plots need no second decoding.
 ///
 /// # Errors
 /// As [`measure`].
@@ -34,10 +31,6 @@ pub fn measure_with(reader: &mut AudioReader, mut also: impl FnMut(&AudioBlock))
     let (rate_hz, channels, start) = (reader.rate_hz(), reader.channels(), reader.start());
     let (layout, name) = (reader.layout().to_vec(), reader.name().to_owned());
     let mut meter = meter(&name, rate_hz, &layout)?;
-    let mut spread = Spread::new();
-    // Samples of a tenth of a second over all channels.
-    let n_in_step = (rate_hz / 10) as usize * usize::from(channels);
-    let mut n_to_step = n_in_step;
     let mut silence = Silence::new(rate_hz, channels);
     let mut downmixer = Downmixer::new(1);
     let mut resampler = (rate_hz != RATE_HZ).then(|| Resampler::new(rate_hz, RATE_HZ, 1)).transpose()?;
@@ -45,17 +38,7 @@ pub fn measure_with(reader: &mut AudioReader, mut also: impl FnMut(&AudioBlock))
     let mut n_samples = 0;
     for block in reader.by_ref() {
         let block = block?;
-        let mut rest = block.samples.as_slice();
-        while !rest.is_empty() {
-            let part;
-            (part, rest) = rest.split_at(rest.len().min(n_to_step));
-            meter.add_frames_f32(part).map_err(|e| unmeasured(&name, e))?;
-            n_to_step -= part.len();
-            if n_to_step == 0 {
-                spread.step(meter.loudness_window(100).map_err(|e| unmeasured(&name, e))?);
-                n_to_step = n_in_step;
-            }
-        }
+        meter.add_frames_f32(&block.samples).map_err(|e| unmeasured(&name, e))?;
         silence.hear(&block.samples);
         also(&block);
         let mono = downmixer.mix(&block.samples, &layout);
@@ -71,12 +54,14 @@ pub fn measure_with(reader: &mut AudioReader, mut also: impl FnMut(&AudioBlock))
     let base = TimeBase::of_rate(rate_hz).unwrap_or(TimeBase::NANOS);
     let range = TimeRange::new(start, start.plus(Timestamp::new(n_samples, base)));
     let loudness_lufs = meter.loudness_global().ok().filter(|lufs| *lufs > GATE_LUFS);
+    // The measure takes windows of three seconds, and is 0 without one.
+    let has_range = n_samples >= 3 * i64::from(rate_hz);
     let peak = (0..u32::from(channels)).filter_map(|c| meter.true_peak(c).ok()).fold(0.0, f64::max);
     Ok(AudioFacts {
         rate_hz,
         channels,
         loudness_lufs,
-        loudness_range_lu: spread.finish().filter(|_| loudness_lufs.is_some()),
+        loudness_range_lu: meter.loudness_range().ok().filter(|_| loudness_lufs.is_some() && has_range),
         true_peak_dbtp: (peak > 0.0).then(|| 20.0 * peak.log10()),
         silences: silence.finish(range),
         stretches: stretches(&listener.finish(), range),
@@ -86,9 +71,9 @@ pub fn measure_with(reader: &mut AudioReader, mut also: impl FnMut(&AudioBlock))
 }
 
 fn meter(name: &str, rate_hz: u32, layout: &[ChannelRole]) -> Result<EbuR128> {
-    let mut meter =
-        EbuR128::new(layout.len() as u32, rate_hz, Mode::I | Mode::TRUE_PEAK).map_err(|e| unmeasured(name, e))?;
-    // Surrounds count 1.5 dB more, the low-frequency effects not at all (ITU-R BS.1770-4).
+    let mut meter = EbuR128::new(layout.len() as u32, rate_hz, Mode::I | Mode::LRA | Mode::TRUE_PEAK)
+        .map_err(|e| unmeasured(name, e))?;
+    // Surround channels have 1.5 dB more weight, and low-frequency effects none (ITU-R BS.1770-4).
     let weighted = layout.iter().map(|role| match role {
         ChannelRole::Left => Channel::Left,
         ChannelRole::Right => Channel::Right,
@@ -96,7 +81,7 @@ fn meter(name: &str, rate_hz: u32, layout: &[ChannelRole]) -> Result<EbuR128> {
         ChannelRole::Lfe => Channel::Unused,
         ChannelRole::SurroundLeft | ChannelRole::SurroundCentre => Channel::LeftSurround,
         ChannelRole::SurroundRight => Channel::RightSurround,
-        // Heights and the like, and the channels of layouts that nobody names.
+        // Height channels, and channels of unnamed layouts.
         ChannelRole::Other => Channel::Up000,
     });
     meter.set_channel_map(&weighted.collect::<Vec<_>>()).map_err(|e| unmeasured(name, e))?;
@@ -107,7 +92,7 @@ fn unmeasured(name: &str, error: ebur128::Error) -> Error {
     Error::unsupported(name, format!("its loudness cannot be measured: {error}"), "")
 }
 
-/// Judgements of half seconds, put together where they follow each other.
+/// Merges equal classes of consecutive half seconds.
 fn stretches(kinds: &[SoundKind], range: TimeRange) -> Vec<SoundStretch> {
     let at = |n: usize| range.start.plus(Timestamp::from_millis(n as i64 * 500)).min(range.end);
     let mut found: Vec<SoundStretch> = Vec::new();

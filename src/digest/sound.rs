@@ -117,7 +117,7 @@ fn speech(rate: f64) -> String {
         r if r < 170.0 => "of usual pace",
         _ => "fast",
     };
-    format!("The speech is {how} for English: {rate:.0} words a minute.")
+    format!("The speech is {how} for English: {rate:.0} words per minute.")
 }
 
 #[cfg(test)]
@@ -154,7 +154,7 @@ mod tests {
             "01:40.0 of sound: 76 % sounds like speech, 20 % sounds like music, 4 % sounds like silence. Besides: \
              music from 00:00.0 to 00:20.0. It is about as loud as broadcast (-23.0 LUFS, with some change of level), \
              and its peaks pass full scale: some playback will distort. 2 silences of half a second or more, 5.0 s \
-             together, the longest 4.0 s at 01:00.0. The speech is of usual pace for English: 142 words a minute."
+             together, the longest 4.0 s at 01:00.0. The speech is of usual pace for English: 142 words per minute."
         );
         let silent = AudioFacts {
             loudness_lufs: None,

@@ -1,7 +1,6 @@
 //! Selects the model: from a job, secrets and the configuration to an [`Answerer`].
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use url::Url;
 
@@ -185,8 +184,8 @@ fn warn_about(chat: &ChatConfig) {
         }
         return;
     };
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    if let Some(end) = facts.end_warning((now.as_secs() / 86_400) as i64) {
+    let today = jiff::tz::Offset::UTC.to_datetime(jiff::Timestamp::now()).date();
+    if let Some(end) = facts.end_warning(today) {
         tracing::warn!("{model} {end}; choose another model");
     }
 }

@@ -4,7 +4,7 @@
 pub const KIND_HEAD_BYTES: usize = 1024;
 
 /// Signatures at the start of a file.
-const SIGNATURES: [(&[u8], &str); 31] = [
+const SIGNATURES: [(&[u8], &str); 32] = [
     (b"%PDF-", "a PDF document"),
     (b"%!PS", "a PostScript document"),
     (b"{\\rtf", "an RTF document"),
@@ -19,7 +19,9 @@ const SIGNATURES: [(&[u8], &str); 31] = [
     (b"\xca\xfe\xba\xbe", "a program (Mach-O or Java)"),
     (b"\xcf\xfa\xed\xfe", "a program (Mach-O)"),
     (b"\0asm", "a program (WebAssembly)"),
-    (b"#!", "a script"),
+    // Not `#!AMR`, which is audio.
+    (b"#!/", "a script"),
+    (b"#! ", "a script"),
     (b"SQLite format 3\0", "a SQLite database"),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Office document"),
     (b"MThd", "a MIDI file, which holds notes and no sound"),

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use jiff::civil::Date;
 use serde::Deserialize;
 
 use super::cost::{Prices, TokenPrice};
@@ -11,7 +12,7 @@ static TABLE: LazyLock<HashMap<String, HashMap<String, CatalogEntry>>> =
     LazyLock::new(|| toml::from_str(include_str!("models.toml")).expect("a test reads it"));
 
 /// A model whose end is nearer than this is warned of.
-const NEAR_DAYS: i64 = 90;
+const NEAR_DAYS: i32 = 90;
 
 /// What is known of a model; None is unknown.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -72,12 +73,11 @@ impl CatalogEntry {
         Prices { input: self.input_usd, cached: self.cached_usd, output: self.output_usd }
     }
 
-    /// What to say of its end on the day `today` (days since 1970-01-01); None where it is far, or not announced.
+    /// A warning about its announced end, on the day `today`; None if the end is far away or not announced.
     #[must_use]
-    pub fn end_warning(&self, today: i64) -> Option<String> {
+    pub fn end_warning(&self, today: Date) -> Option<String> {
         let ends = self.ends.as_deref()?;
-        let left = parse_day(ends)? - today;
-        match left {
+        match today.until(parse_day(ends)?).ok()?.get_days() {
             ..=0 => Some(format!("was to be switched off on {ends}")),
             1..=NEAR_DAYS => Some(format!("will be switched off on {ends}")),
             _ => None,
@@ -97,19 +97,9 @@ fn without_date(model: &str) -> Option<&str> {
     dated.map(|(plain, _)| plain)
 }
 
-/// Days from 1970-01-01 to `YYYY-MM-DD` (proleptic Gregorian; Hinnant, "chrono-Compatible Low-Level Date Algorithms").
-fn parse_day(text: &str) -> Option<i64> {
-    let mut parts =
-        text.splitn(3, '-').map(|part| part.bytes().all(|b| b.is_ascii_digit()).then(|| part.parse::<i64>()));
-    let mut next = || parts.next()??.ok();
-    let (year, month, day) = (next()?, next()?, next()?);
-    if text.len() != 10 || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
-        return None;
-    }
-    let year = if month <= 2 { year - 1 } else { year };
-    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    Some(era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468)
+/// The day of `YYYY-MM-DD`, and of no other format.
+fn parse_day(text: &str) -> Option<Date> {
+    text.parse().ok().filter(|_| text.len() == 10)
 }
 
 #[cfg(test)]
@@ -118,17 +108,12 @@ mod tests {
     use crate::money::Money;
 
     #[test]
-    fn days_are_counted_from_1970() {
-        for (text, expected) in [
-            ("1970-01-01", Some(0)),
-            ("2000-02-29", Some(11_016)),
-            ("2026-11-24", Some(20_781)),
-            ("2026-13-01", None),
-            ("2026-1-1", None),
-            ("+026-11-24", None),
-            ("soon", None),
-        ] {
-            assert_eq!(parse_day(text), expected, "{text}");
+    fn only_whole_dates_are_days() {
+        for text in ["1970-01-01", "2000-02-29", "2026-11-24"] {
+            assert_eq!(parse_day(text).map(|day| day.to_string()).as_deref(), Some(text));
+        }
+        for text in ["2026-13-01", "2026-02-30", "2026-1-1", "+026-11-24", "soon", "2026-11-24T00:00:00Z"] {
+            assert_eq!(parse_day(text), None, "{text}");
         }
     }
 

@@ -98,29 +98,30 @@ impl SoundReport {
         }
     }
 
-    /// Puts a language model's answer in the place of the built-in description, or, where it gave none, tells why.
+    /// Replaces the built-in description with the answer of a language model; without an answer, adds the reason to
+    /// [`SoundReport::missing`].
     pub fn answered(&mut self, model: ModelDescription, answer: Result<ChatResponse>, heard: Option<TimeRange>) {
-        let told = answer.map_err(|error| error.to_string()).and_then(|answer| {
+        let described = answer.map_err(|error| error.to_string()).and_then(|answer| {
             let alternative = answer.choices.into_iter().next();
             let text = alternative.as_ref().map(|a| clean_text(&a.text)).unwrap_or_default();
             match alternative.map(|a| a.finish) {
-                _ if text.trim().is_empty() => Err("it answered nothing".to_owned()),
+                _ if text.trim().is_empty() => Err("it returned no text".to_owned()),
                 Some(FinishReason::Refusal) => Err(format!("it declined: {text}")),
-                Some(FinishReason::Length) => Ok((text, Some("the description is cut off at the limit of tokens"))),
-                Some(FinishReason::ContentFilter) => Ok((text, Some("the provider's filter withheld a part"))),
+                Some(FinishReason::Length) => Ok((text, Some("the description is truncated at the token limit"))),
+                Some(FinishReason::ContentFilter) => Ok((text, Some("the provider's content filter withheld a part"))),
                 _ => Ok((text, None)),
             }
         });
-        match told {
+        match described {
             Ok((text, lost)) => {
                 text.trim().clone_into(&mut self.description);
                 self.described_by = model;
                 self.heard = heard;
                 self.missing.extend(lost.map(str::to_owned));
                 let end = heard.map_or(self.sound.range.end, |heard| heard.end);
-                // A hundredth is rounding between two sample rates.
+                // A hundredth of a second may be rounding between two sample rates.
                 if self.sound.range.end.minus(end) > Timestamp::from_millis(10) {
-                    self.missing.push(format!("the model heard the sound up to {} alone", end.label()));
+                    self.missing.push(format!("the model received only the audio up to {}", end.label()));
                 }
             }
             Err(why) => {
@@ -141,15 +142,15 @@ impl SoundReport {
             put(&format!("{}\n", markdown_block(&self.description)));
             let endpoint = self.described_by.endpoint.as_deref().map(|at| format!(" at {}", markdown_line(at)));
             let heard = match self.heard {
-                Some(heard) => format!("the sound from {} to {}", heard.start.label(), heard.end.label()),
-                None => "the figures below, not the sound".to_owned(),
+                Some(heard) => format!("the audio from {} to {}", heard.start.label(), heard.end.label()),
+                None => "the measurements below, not the audio".to_owned(),
             };
             let (name, endpoint) = (markdown_line(&self.described_by.name), endpoint.unwrap_or_default());
             put(&format!("Described by {name}{endpoint}, from {heard}.\n"));
         } else {
             put(&format!("{}\n", self.description));
         }
-        put("## Measured\n");
+        put("## Measurements\n");
         let channels = match sound.channels {
             1 => "mono".to_owned(),
             2 => "stereo".to_owned(),
@@ -157,20 +158,20 @@ impl SoundReport {
         };
         let language = self.stream.language.as_deref().map(|tag| format!(", {}", markdown_line(tag)));
         let (codec, language) = (markdown_line(&self.stream.codec), language.unwrap_or_default());
-        put(&format!("- Sound: {codec}, {} Hz, {channels}{language}", sound.rate_hz));
+        put(&format!("- Audio: {codec}, {} Hz, {channels}{language}", sound.rate_hz));
         put(&format!("- Time: {} to {}", sound.range.start.label(), sound.range.end.label()));
         let known = |value: Option<f64>, unit: &str| {
-            value.map_or_else(|| "nothing to measure".to_owned(), |value| format!("{value:.1} {unit}"))
+            value.map_or_else(|| "not measurable".to_owned(), |value| format!("{value:.1} {unit}"))
         };
         put(&format!("- Loudness (EBU R128): {}", known(sound.loudness_lufs, "LUFS")));
         put(&format!("- Loudness range: {}", known(sound.loudness_range_lu, "LU")));
         put(&format!("- True peak: {}", known(sound.true_peak_dbtp, "dBTP")));
         if let Some(speech) = &self.speech {
             let (rate, n) = (speech.words_per_minute, speech.n_words);
-            put(&format!("- Speech: {rate:.0} words a minute ({n} words in {:.1} s)", speech.spoken_seconds));
+            put(&format!("- Speech: {rate:.0} words per minute ({n} words in {:.1} s)", speech.spoken_seconds));
         }
-        put("\n## What sounds when\n");
-        put("By simple features of two seconds at a time: a hint, not a verdict.\n");
+        put("\n## Speech, music and other sounds\n");
+        put("Estimated from simple features of two seconds of audio at a time.\n");
         for stretch in &sound.stretches {
             let kind = match stretch.kind {
                 SoundKind::Speech => "speech",
@@ -189,7 +190,7 @@ impl SoundReport {
             }
         }
         if !self.missing.is_empty() {
-            put("\n## What is missing\n");
+            put("\n## Missing\n");
             for what in &self.missing {
                 put(&format!("- {}", markdown_line(what)));
             }

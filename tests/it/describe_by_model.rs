@@ -147,7 +147,7 @@ async fn a_long_sound_is_cut_and_that_is_said() {
     let fake_server = FakeServer::start();
     let ran = describe(&fake_server, &[&long, "--format", "json", "--send-audio"]).await;
     assert_eq!(ran.code, Some(1), "{}", ran.err);
-    assert!(ran.err.contains("the model heard the sound up to 05:00.0 alone"), "{}", ran.err);
+    assert!(ran.err.contains("the model received only the audio up to 05:00.0"), "{}", ran.err);
     assert_eq!(fake_server.chats()[0].sounds[0].2.len(), 300 * 16_000);
     assert_eq!(report(&ran)["heard"]["end"].as_f64(), Some(300.0));
 }

@@ -54,7 +54,7 @@ fn a_talk_is_told_by_its_weightiest_sentences_at_their_times() {
         let cue = segments.iter().find(|s| s.range.start == *time).expect("the start of a cue");
         assert!(cue.text.contains(first), "{quote} begins in {}", cue.text);
     }
-    assert!(text.contains("No pictures are known"), "{text}");
+    assert!(text.contains("There are no frames"), "{text}");
 }
 
 #[test]
@@ -66,13 +66,13 @@ fn shots_have_their_range_and_one_sharp_frame() {
     assert!(text.contains("2 shots in 6 frames"), "{text}");
     assert!(text.contains("- 00:00.0 to 00:15.0, 3 frames: #1 at 00:05.0\n"), "{text}");
     assert!(text.contains("- 00:15.0 to 00:26.0, 3 frames: #4 at 00:20.0\n"), "{text}");
-    assert!(text.contains("there is no transcript"), "{text}");
+    assert!(text.contains("There is no transcript"), "{text}");
 }
 
 #[test]
 fn with_nothing_it_says_so() {
     let text = digest(&heard(Vec::new(), Vec::new()));
-    assert!(text.starts_with("Made without a language model: there is nothing to tell"), "{text}");
+    assert!(text.starts_with("Made without a language model: the file has neither frames nor a transcript"), "{text}");
 }
 
 #[test]

@@ -241,10 +241,10 @@ async fn refusals_are_told_so_that_one_can_act() {
     let n_counted = error.split_once("request (").and_then(|(_, rest)| rest.split_once(" tokens) exceeds"));
     let n_counted: u32 = n_counted.and_then(|(n, _)| n.parse().ok()).expect(&error);
     assert!((700..900).contains(&n_counted) && error.contains("context size (512 tokens)"), "{error}");
-    assert!(error.contains("400 Bad Request") && error.contains("; send fewer frames"), "{error}");
+    assert!(error.contains("400 Bad Request") && error.contains("; raise the sampling interval"), "{error}");
 
     let parts = vec![picture("picture.jpg", ImageFormat::Jpeg), text("What is there?")];
     let error = real.ask(parts, want()).await.expect_err("it has no eyes").to_string();
     assert!(error.contains("500 Internal Server Error: image input is not supported"), "{error}");
-    assert!(error.contains("name a model that takes it") && !error.contains("tried"), "one try tells it: {error}");
+    assert!(error.contains("choose a model that supports it") && !error.contains("tried"), "one try tells it: {error}");
 }

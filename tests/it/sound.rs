@@ -118,9 +118,9 @@ fn loudness_is_that_of_ffmpeg() {
         println!("{file}: {got:.2?}, ffmpeg {wanted:?}");
         // ffmpeg prints one decimal, which is worth 0.05 of the 0.1 LU.
         assert!((got[0] - wanted[0]).abs() <= 0.1, "{file}: {got:?}, ffmpeg {wanted:?}");
-        // ffmpeg's tenth percentile may be one window lower than that of EBU Tech 3342's own code, which we follow: of
-        // the few windows of a sound of some seconds that is a large step.
-        let tolerance = if sound["end"].as_f64().unwrap() < 15.0 { 1.0 } else { 0.1 };
+        // We take a window of three seconds every second (EBU Tech 3342 asks for that at least), ffmpeg ten: on levels
+        // that change within seconds the percentiles differ by up to a LU, and by more on less than 15 windows.
+        let tolerance = if sound["end"].as_f64().unwrap() < 15.0 { 2.5 } else { 1.0 };
         assert!((got[1] - wanted[1]).abs() <= tolerance, "{file}: {got:?}, ffmpeg {wanted:?}");
         // Two filters oversample: BS.1770-4 allows them to differ by half a decibel.
         assert!((got[2] - wanted[2]).abs() <= 0.5, "{file}: {got:?}, ffmpeg {wanted:?}");
@@ -186,7 +186,8 @@ fn several_files_are_described_and_one_that_cannot_be_is_told() {
     let talk = "fixtures/talk.mp4";
     let text = user.run(&["listen", talk]).complete();
     assert!(text.starts_with("# talk.mp4\n\n00:20.0 of sound: "), "{text}");
-    for part in ["- Loudness (EBU R128): ", "- True peak: ", "words a minute (", "## What sounds when"] {
+    for part in ["- Loudness (EBU R128): ", "- True peak: ", "words per minute (", "## Speech, music and other sounds"]
+    {
         assert!(text.contains(part), "{part}: {text}");
     }
     let ran = user.run(&["describe-audio", talk, &user.path("gone.mp4"), "--format", "json"]);

@@ -1,6 +1,8 @@
 //! Files and folders to the files that are read.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use walkdir::{DirEntry, WalkDir};
 
 use crate::error::{Error, Result};
 use crate::input::{Source, path_of, text_of};
@@ -8,10 +10,10 @@ use crate::limits::Limits;
 use crate::media::Ratio;
 use crate::probe::probe;
 
-/// A folder in a folder in a folder … is followed this far.
-const MAX_DEPTH: usize = 16;
+/// The maximum depth of nested folders.
+const MAX_DEPTH: usize = 17;
 
-/// Each file as it is named; a folder as the videos and pictures in it and below, by name, hidden ones left out. Links to
+/// Expands folders to the videos and images in and below them, in order of their names. Hidden files are skipped, links to
 /// folders are not followed.
 ///
 /// # Errors
@@ -21,7 +23,7 @@ pub(super) fn expand(inputs: &[String]) -> Result<Vec<String>> {
     for input in inputs {
         let path = path_of(input);
         if path.is_dir() {
-            walk(&path, 0, &mut files)?;
+            walk(&path, &mut files)?;
         } else {
             files.push(input.clone());
         }
@@ -33,31 +35,25 @@ pub(super) fn expand(inputs: &[String]) -> Result<Vec<String>> {
     Ok(files)
 }
 
-fn walk(folder: &Path, depth: usize, files: &mut Vec<String>) -> Result<()> {
-    let io = |error| Error::io(folder, error);
-    let mut paths: Vec<PathBuf> = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(io)? {
-        let entry = entry.map_err(io)?;
-        if !entry.file_name().as_encoded_bytes().starts_with(b".") {
-            paths.push(entry.path());
-        }
-    }
-    paths.sort();
-    for path in paths {
-        let is_link = path.symlink_metadata().is_ok_and(|found| found.is_symlink());
-        if path.is_dir() {
-            if is_link || depth >= MAX_DEPTH {
+fn walk(folder: &Path, files: &mut Vec<String>) -> Result<()> {
+    let is_hidden = |entry: &DirEntry| entry.depth() > 0 && entry.file_name().as_encoded_bytes().starts_with(b".");
+    let entries = WalkDir::new(folder).max_depth(MAX_DEPTH).sort_by_file_name();
+    for entry in entries.into_iter().filter_entry(|entry| !is_hidden(entry)) {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) if error.depth() == 0 => return Err(Error::io(folder, error.into())),
+            // An unreadable subfolder does not stop the others.
+            Err(error) => {
+                tracing::warn!("{}: skipped: {error}", error.path().unwrap_or(folder).display());
                 continue;
             }
-            // One folder that may not be read does not keep the others.
-            if let Err(error) = walk(&path, depth + 1, files) {
-                tracing::warn!("{error}");
-            }
-        } else {
-            match skipped_because(&path) {
-                None => files.push(text_of(&path)),
-                Some(reason) => tracing::warn!("{}: skipped: {reason}", path.display()),
-            }
+        };
+        if entry.path().is_dir() {
+            continue;
+        }
+        match skipped_because(entry.path()) {
+            None => files.push(text_of(entry.path())),
+            Some(reason) => tracing::warn!("{}: skipped: {reason}", entry.path().display()),
         }
     }
     Ok(())
