@@ -20,8 +20,8 @@ use crate::analyze::{Analysis, Answerer};
 use crate::error::{Error, ErrorCode, Result};
 use crate::input::Source;
 use crate::job::{
-    AudioJob, CaptionJob, DescribeJob, FramesJob, ImageTransport, Job, SummarizeJob, Task, TrackOptions, TranscribeJob,
-    TranscriptOptions,
+    AudioJob, CaptionFormat, CaptionJob, DescribeJob, FramesJob, ImageTransport, Job, SummarizeJob, Task, TrackOptions,
+    TranscribeJob, TranscriptOptions,
 };
 use crate::pipeline::audio::ExtractAudio;
 use crate::pipeline::caption::Captions;
@@ -105,7 +105,11 @@ impl Engine {
                 return Err(Error::setting(Setting::ImageTransport, problem, Self::model_advice()));
             }
         }
-        let endpoint = Endpoint { base_url: job.model.base_url.clone(), server: job.model.server.clone() };
+        let endpoint = Endpoint {
+            base_url: job.model.base_url.clone(),
+            server: job.model.server.clone(),
+            is_dry: dry_run.is_some(),
+        };
         let transcript = pipeline::TranscriptOptions {
             transcribers: self.transcribers(&job.transcript, &endpoint, None).await?,
             is_required: job.transcript.file.is_some(),
@@ -126,7 +130,11 @@ impl Engine {
             let problem = "captions need a vision model, and the built-in digest is none";
             return Err(Error::setting(Setting::Model, problem, Self::model_advice()).with_code(ErrorCode::MissingKey));
         };
-        let endpoint = Endpoint { base_url: job.model.base_url.clone(), server: job.model.server.clone() };
+        let endpoint = Endpoint {
+            base_url: job.model.base_url.clone(),
+            server: job.model.server.clone(),
+            is_dry: dry_run.is_some(),
+        };
         Ok(Captions {
             inputs: job.inputs,
             options: options::frames(&job.sampling, &job.images, &self.config, 5000, None)?,
@@ -142,9 +150,11 @@ impl Engine {
             spend_limit: options::spend_limit(&job.spend)?,
             dry_run,
             is_batch: job.batch,
-            format: job.format.unwrap_or_default(),
+            format: job.format.unwrap_or(if job.beside { CaptionFormat::Txt } else { CaptionFormat::default() }),
             output: job.output,
             resume: job.resume,
+            existing: job.existing,
+            beside: job.beside,
         })
     }
 
@@ -158,7 +168,7 @@ impl Engine {
     }
 
     async fn transcribe(&self, job: TranscribeJob) -> Result<Transcribe> {
-        let endpoint = Endpoint { base_url: job.base_url, server: job.server };
+        let endpoint = Endpoint { base_url: job.base_url, server: job.server, is_dry: false };
         Ok(Transcribe {
             inputs: job.inputs,
             track: track(job.track),
@@ -169,7 +179,8 @@ impl Engine {
     }
 
     async fn describe_audio(&self, job: DescribeJob) -> Result<DescribeAudio> {
-        let endpoint = Endpoint { base_url: job.model.base_url.clone(), server: job.model.server.clone() };
+        let endpoint =
+            Endpoint { base_url: job.model.base_url.clone(), server: job.model.server.clone(), is_dry: false };
         Ok(DescribeAudio {
             model: self.answerer(&job.model, false).await?.chat_model().cloned(),
             is_transcript_required: job.transcript.file.is_some(),
@@ -197,7 +208,7 @@ impl Engine {
         endpoint: &Endpoint,
         stream_idx: Option<usize>,
     ) -> Result<Vec<Arc<dyn crate::transcribe::Transcriber>>> {
-        let key = self.endpoint_key(options).await?;
+        let key = if endpoint.is_dry { None } else { self.endpoint_key(options).await? };
         transcribers::transcribers(options, endpoint, stream_idx, key, &self.config)
     }
 

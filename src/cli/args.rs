@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use vidgist::time::Timestamp;
 use vidgist::transcribe::whisper::models::ModelHub;
 
-pub use caption::{CaptionArgs, CaptionFormat};
+pub use caption::{CaptionArgs, CaptionFormat, ExistingCaptions};
 pub use requests::RequestArgs;
 use requests::{PLAN_EXAMPLES, SUMMARIZE_EXAMPLES};
 
@@ -332,6 +332,9 @@ pub struct ServerArgs {
     /// PEM certificates that are trusted beside the system's
     #[arg(long, value_name = "FILE.pem")]
     pub ca_file: Option<PathBuf>,
+    /// Send the key to another machine over http:// too: anyone on the network can read it
+    #[arg(long, hide_short_help = true)]
+    pub send_key_unencrypted: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
