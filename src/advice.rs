@@ -105,9 +105,9 @@ pub trait AdviceNames {
 }
 
 /// Settings in words, as the library itself names them.
-struct Words;
+struct PlainNames;
 
-impl AdviceNames for Words {
+impl AdviceNames for PlainNames {
     fn setting(&self, setting: Setting) -> String {
         setting.to_string()
     }
@@ -126,7 +126,7 @@ impl AdviceNames for Words {
 
 impl fmt::Display for Advice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.render(&Words))
+        f.write_str(&self.render(&PlainNames))
     }
 }
 
@@ -213,6 +213,7 @@ settings! {
     Stt "the source of the transcript",
     SttBaseUrl "the transcription endpoint's URL",
     SttModel "the transcription model",
+    SubtitleEncoding "the encoding of the subtitles",
     Temperature "the temperature",
     Timeout "the timeout",
     TopP "the nucleus sampling threshold",

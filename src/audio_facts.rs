@@ -4,63 +4,63 @@ use serde::Serialize;
 
 use crate::time::TimeRange;
 
-/// What was measured of one audio stream. Times are on the clock that sound and picture share.
+/// Measurements of one audio stream. Times are on the clock that audio and video share.
 #[derive(Clone, Debug, Serialize)]
 pub struct AudioFacts {
     /// From the first sample to the end of the last.
     #[serde(flatten)]
     pub range: TimeRange,
-    /// Samples a second in one channel.
+    /// Sample rate in Hz.
     pub rate_hz: u32,
     /// Number of channels.
     pub channels: u16,
-    /// Integrated loudness in LUFS (EBU R128); None where nothing is louder than its gate of -70 LUFS.
+    /// Integrated loudness in LUFS (EBU R128); None if nothing is louder than its gate of -70 LUFS.
     pub loudness_lufs: Option<f64>,
-    /// Loudness range in LU (EBU Tech 3342); None as above, and for a sound below three seconds.
+    /// Loudness range in LU (EBU Tech 3342); None as above, and for audio shorter than three seconds.
     pub loudness_range_lu: Option<f64>,
-    /// Highest true peak of any channel in dBTP (ITU-R BS.1770-4, annex 2); None where every sample is 0.
+    /// Highest true peak of any channel in dBTP (ITU-R BS.1770-4, annex 2); None if every sample is 0.
     pub true_peak_dbtp: Option<f64>,
-    /// Where all channels together stay below -50 dBFS for at least half a second; exact to 10 ms.
+    /// Ranges in which all channels together stay below -50 dBFS for at least half a second; exact to 10 ms.
     pub silences: Vec<TimeRange>,
-    /// The whole range without gaps, by half seconds.
+    /// Classified ranges that cover the whole stream without gaps, in steps of half a second.
     pub stretches: Vec<SoundStretch>,
-    /// Packets that could not be decoded, silence in their place.
+    /// Packets that could not be decoded and were replaced by silence.
     pub n_damaged: u64,
 }
 
 impl AudioFacts {
-    /// Seconds of one kind.
+    /// Seconds of one class.
     #[must_use]
     pub fn seconds_of(&self, kind: SoundKind) -> f64 {
         self.stretches.iter().filter(|s| s.kind == kind).map(|s| s.range.length().secs_f64()).sum()
     }
 
-    /// Seconds of silence, pauses of half a second included.
+    /// Seconds of silence in pauses of half a second or more.
     #[must_use]
     pub fn silent_seconds(&self) -> f64 {
         self.silences.iter().map(|range| range.length().secs_f64()).sum()
     }
 }
 
-/// A stretch of one kind.
+/// A range of one class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct SoundStretch {
-    /// When.
+    /// Its time range.
     #[serde(flatten)]
     pub range: TimeRange,
-    /// What it sounds like.
+    /// Its class.
     pub kind: SoundKind,
 }
 
-/// What a stretch of sound is, as far as its features tell.
+/// Classes of audio, by simple features.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SoundKind {
-    /// Somebody speaks, alone or over something quieter.
+    /// Speech, alone or over quieter sounds.
     Speech,
-    /// Tones that change.
+    /// Music.
     Music,
-    /// Sound that is neither: noise, a hum, effects.
+    /// Neither speech nor music: noise, hum, effects.
     Other,
     /// Nothing above -50 dBFS.
     Silence,

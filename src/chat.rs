@@ -1,7 +1,7 @@
 //! The vocabulary of a chat: what is sent to a model and what comes back.
 
 use bytes::Bytes;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::media::EncodedImage;
 use crate::money::Money;
@@ -39,7 +39,7 @@ pub enum Part {
 }
 
 /// What a model answered.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ChatResponse {
     /// The choices, in the server's order; at least one.
     #[serde(rename = "alternatives")]
@@ -76,7 +76,7 @@ impl ChatResponse {
 }
 
 /// What a request is expected to be, by formula.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PromptEstimate {
     /// Tokens of the request.
     pub prompt_tokens: u64,
@@ -86,7 +86,7 @@ pub struct PromptEstimate {
 }
 
 /// One alternative of an answer.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Choice {
     /// The text: untrusted.
     pub text: String,
@@ -105,7 +105,7 @@ impl Choice {
 }
 
 /// Why an answer ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FinishReason {
     /// By itself.
@@ -121,7 +121,7 @@ pub enum FinishReason {
 }
 
 /// Tokens as the server counted them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     /// Tokens of the request.
     pub prompt_tokens: Option<u64>,
@@ -134,7 +134,7 @@ pub struct Usage {
 }
 
 /// How a model names itself in the report.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ModelDescription {
     /// The name: `gpt-4o`, `built-in digest`.
     pub name: String,

@@ -5,35 +5,27 @@ pub mod args;
 mod config;
 mod doctor;
 mod flags;
+mod input_parser;
 mod job_args;
 mod models;
+mod output;
 mod probe;
 mod progress;
 mod providers;
 mod run;
 
-use std::io::{IsTerminal as _, Write as _};
-use std::path::Path;
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
 use clap::CommandFactory as _;
 use tracing_subscriber::EnvFilter;
-use vidgist::report::{Report, Status};
 use vidgist::{Error, ErrorKind};
 
 use args::{Cli, Command};
 use config::CommandConfig;
-
-/// Finished, but with failures in the result.
-const PARTIAL: u8 = 1;
-/// Wrong usage, or nothing could be done.
-const FAILED: u8 = 2;
-/// Stopped by the user, as a shell reports it: 128 + SIGINT.
-const INTERRUPTED: u8 = 130;
-/// How long work in flight may take to end after the first ctrl-c.
-const GRACE: Duration = Duration::from_secs(10);
+use output::{FAILED, INTERRUPTED, print, say};
 
 /// Runs one command.
 pub fn run(cli: Cli) -> Result<ExitCode> {
@@ -65,68 +57,26 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
             _ => Ok(ExitCode::SUCCESS),
         }
     });
-    // A decoder may still sit in foreign code that cannot be interrupted.
+    // A decoder may still be in foreign code that cannot be interrupted.
     runtime.shutdown_timeout(Duration::from_millis(200));
     outcome
 }
 
-/// For work that leaves nothing behind when it is stopped.
+/// For work that can be dropped at any time.
 async fn unless_interrupted(work: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
     tokio::select! {
-        // The listener stands before the work begins.
+        // Listen before the work begins.
         biased;
         _ = tokio::signal::ctrl_c() => Err(Error::interrupted().into()),
         outcome = work => outcome,
     }
 }
 
-/// Ends the process at the next ctrl-c, or when the grace is over.
-fn end_at_once_on_the_next() {
-    tokio::spawn(async {
-        let _ = tokio::time::timeout(GRACE, tokio::signal::ctrl_c()).await;
-        std::process::exit(INTERRUPTED.into());
-    });
-}
-
-/// The exit code of a report; what is missing goes to stderr too.
-fn report_gaps(report: &Report) -> ExitCode {
-    for gap in report.gaps() {
-        warn(&format!("{}: missing {}: {}", report.media.input, gap.what, gap.why));
-    }
-    match report.status() {
-        _ if report.was_stopped => {
-            say("interrupted");
-            ExitCode::from(INTERRUPTED)
-        }
-        Status::Complete => ExitCode::SUCCESS,
-        Status::Partial => ExitCode::from(PARTIAL),
-    }
-}
-
-/// Writes a result to stdout.
-fn print(text: &str) -> Result<(), Error> {
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|e| Error::io(Path::new("stdout"), e))
-}
-
-/// Writes one line to stderr, without control characters.
-fn say(line: &str) {
-    // Where stderr is closed, there is nothing else to do.
-    let _ = writeln!(std::io::stderr(), "{}", vidgist::sanitize::clean_line(line));
-}
-
-/// Writes a warning to stderr; with -q the exit code and the result say it alone.
-fn warn(text: &str) {
-    if tracing::enabled!(tracing::Level::WARN) {
-        say(&format!("warning: {text}"));
-    }
-}
-
-/// Says why a run failed, and with which code it ends.
+/// Prints the error; returns the exit code.
 pub fn report_failure(error: &anyhow::Error) -> ExitCode {
     let known = error.downcast_ref::<Error>();
     if known.is_some_and(Error::is_broken_pipe) {
-        // The reader has seen enough: `vidgist … | head` is no failure.
+        // `vidgist … | head` is not a failure.
         return ExitCode::SUCCESS;
     }
     if matches!(known, Some(Error { kind: ErrorKind::Interrupted, .. })) {
@@ -141,11 +91,11 @@ pub fn report_failure(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(FAILED)
 }
 
-/// Logs go to stderr: warnings, with -v what is done and why, with -vv every step. `VIDGIST_LOG` overrides.
+/// Logs go to stderr: warnings; with -v decisions; with -vv every step. `VIDGIST_LOG` overrides.
 pub fn start_logging(quiet: bool, verbose: u8) {
     let level = match (quiet, verbose) {
         (true, _) => "off",
-        // What the libraries beneath complain of is not for users, and the report says what is missing.
+        // Messages of libraries are not for users; the report says what is missing.
         (_, 0) => "off,vidgist=warn",
         (_, 1) => "vidgist=info,warn",
         _ => "vidgist=debug,info",

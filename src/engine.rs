@@ -1,6 +1,7 @@
 //! From a job, a configuration and secrets to live readers, transcribers and models, and to a running job.
 
 mod config;
+mod keys;
 mod models;
 mod options;
 mod outcome;
@@ -9,10 +10,12 @@ mod transcribers;
 
 use std::sync::Arc;
 
+use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
 pub use self::config::{Config, FramesConfig, TranscriptionConfig};
-pub use self::models::{BUILT_IN, KEY_VARIABLE, ModelChoice};
+pub use self::keys::KEY_VARIABLE;
+pub use self::models::{BUILT_IN, ModelChoice};
 pub use self::outcome::Outcome;
 pub use self::secrets::{KeyOwner, Secrets};
 use crate::advice::{Advice, Setting};
@@ -20,8 +23,8 @@ use crate::analyze::{Analysis, Answerer};
 use crate::error::{Error, ErrorCode, Result};
 use crate::input::Source;
 use crate::job::{
-    AudioJob, CaptionFormat, CaptionJob, DescribeJob, FramesJob, ImageTransport, Job, SummarizeJob, Task, TrackOptions,
-    TranscribeJob, TranscriptOptions,
+    AudioJob, CaptionFormat, CaptionJob, DescribeJob, FramesJob, ImageTransport, Job, ModelOptions, SummarizeJob, Task,
+    TrackOptions, TranscribeJob, TranscriptOptions,
 };
 use crate::pipeline::audio::ExtractAudio;
 use crate::pipeline::caption::Captions;
@@ -30,11 +33,10 @@ use crate::pipeline::frames::ExtractFrames;
 use crate::pipeline::summarize::Summarize;
 use crate::pipeline::transcribe::{Transcribe, TranscriberFactory};
 use crate::pipeline::{self, Context, Run, TrackChoice};
-use crate::prompt::{CaptionPrompt, PromptOptions};
+use crate::prompt::{CaptionPrompt, PromptSpec};
+use keys::Keys;
+use models::ModelSelector;
 use transcribers::Endpoint;
-
-/// Frames that are read where the job does not say: covers minutes well and an hour coarsely.
-const DEFAULT_MAX_FRAMES: usize = 50;
 
 /// Runs jobs. Cloning shares the configuration and the secrets.
 #[derive(Clone)]
@@ -83,12 +85,33 @@ impl Engine {
         }
     }
 
+    /// Chooses the server and the model without connecting. The job has precedence over variables, and variables over
+    /// the configuration.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) if a required key or address is missing.
+    pub async fn choose_model(&self, job: &ModelOptions) -> Result<ModelChoice> {
+        self.models().choose(job, false).await
+    }
+
+    fn models(&self) -> ModelSelector<'_> {
+        ModelSelector { config: &self.config, secrets: &self.secrets }
+    }
+
+    /// The key of the transcription endpoint; None if no endpoint is used or no key is set.
+    async fn endpoint_key(&self, options: &TranscriptOptions) -> Result<Option<SecretString>> {
+        let uses_endpoint = options.stt_model.is_some() || self.config.transcription.model.is_some();
+        let keys = Keys { config: &self.config, secrets: &self.secrets };
+        if uses_endpoint { keys.default_key().await } else { Ok(None) }
+    }
+
     async fn summarize(&self, job: SummarizeJob) -> Result<Summarize> {
         let dry_run = options::dry_run(&job.spend)?;
         let source = Source::identify(&job.input)?;
-        let options = options::frames(&job.sampling, &job.images, &self.config, 1000, Some(DEFAULT_MAX_FRAMES))?;
+        let options =
+            options::frames(&job.sampling, &job.images, &self.config, 1000, Some(options::DEFAULT_MAX_FRAMES))?;
         let spend_limit = options::spend_limit(&job.spend)?;
-        let answerer = self.answerer(&job.model, dry_run.is_some()).await?;
+        let answerer = self.models().answerer(&job.model, dry_run.is_some()).await?;
         let is_digest = answerer.chat_model().is_none();
         if is_digest && (job.prompt.task.is_some() || job.prompt.system.is_some()) {
             let problem = "the built-in digest does not follow a prompt";
@@ -110,12 +133,12 @@ impl Engine {
             server: job.model.server.clone(),
             is_dry: dry_run.is_some(),
         };
-        let transcript = pipeline::TranscriptOptions {
+        let transcript = pipeline::TranscriptSearch {
             transcribers: self.transcribers(&job.transcript, &endpoint, None).await?,
             is_required: job.transcript.file.is_some(),
         };
         let analysis = Analysis {
-            prompt: PromptOptions { system: job.prompt.system, task: job.prompt.task, language: None, image_url },
+            prompt: PromptSpec { system: job.prompt.system, task: job.prompt.task, language: None, image_url },
             is_streamed: job.model.stream.unwrap_or(self.config.streams),
             concurrency: options::concurrency(&job.model.server, &self.config),
             spend_limit,
@@ -126,7 +149,7 @@ impl Engine {
 
     async fn caption(&self, job: CaptionJob) -> Result<Captions> {
         let dry_run = options::dry_run(&job.spend)?;
-        let Answerer::Chat(model) = self.answerer(&job.model, dry_run.is_some()).await? else {
+        let Answerer::Chat(model) = self.models().answerer(&job.model, dry_run.is_some()).await? else {
             let problem = "captions need a vision model, and the built-in digest is none";
             return Err(Error::setting(Setting::Model, problem, Self::model_advice()).with_code(ErrorCode::MissingKey));
         };
@@ -138,7 +161,7 @@ impl Engine {
         Ok(Captions {
             inputs: job.inputs,
             options: options::frames(&job.sampling, &job.images, &self.config, 5000, None)?,
-            transcript: pipeline::TranscriptOptions {
+            transcript: pipeline::TranscriptSearch {
                 transcribers: self.transcribers(&job.transcript, &endpoint, None).await?,
                 is_required: job.transcript.file.is_some(),
             },
@@ -182,7 +205,7 @@ impl Engine {
         let endpoint =
             Endpoint { base_url: job.model.base_url.clone(), server: job.model.server.clone(), is_dry: false };
         Ok(DescribeAudio {
-            model: self.answerer(&job.model, false).await?.chat_model().cloned(),
+            model: self.models().answerer(&job.model, false).await?.chat_model().cloned(),
             is_transcript_required: job.transcript.file.is_some(),
             transcribers: self.transcriber_factory(job.transcript, endpoint).await?,
             inputs: job.inputs,

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::engine::{Config, Engine, KEY_VARIABLE, Outcome, Secrets};
 use crate::error::{Error, Result};
-use crate::input::Source;
+use crate::input::{Source, text_of};
 use crate::job::{Job, SummarizeJob, Task, TranscribeJob};
 use crate::limits::Limits;
 use crate::media::{Frame, MediaInfo, Ratio};
@@ -49,7 +49,7 @@ impl Video {
     /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) without video; [`ErrorKind::Io`](crate::ErrorKind::Io)
     /// and [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) where it cannot be read.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        let (input, limits) = (path.as_ref().to_string_lossy(), Limits::default());
+        let (input, limits) = (text_of(path.as_ref()), Limits::default());
         let source = Source::identify(&input)?;
         let media = crate::pipeline::probe_source(&source, Ratio::ONE, &limits)?;
         let opened = VideoSource::open(&source, &media, video::DecoderBackend::Auto, &limits, None)?;
@@ -141,7 +141,7 @@ impl Iterator for Frames {
 /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
 /// ```
 pub fn summarize(path: impl AsRef<Path>) -> Summary {
-    let input = path.as_ref().to_string_lossy().into_owned();
+    let input = text_of(path.as_ref());
     Summary { job: SummarizeJob { input, ..SummarizeJob::default() }, secrets: Secrets::default() }
 }
 
@@ -221,7 +221,7 @@ impl Summary {
 /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
 /// ```
 pub fn transcribe(path: impl AsRef<Path>) -> Transcription {
-    let input = path.as_ref().to_string_lossy().into_owned();
+    let input = text_of(path.as_ref());
     let job = TranscribeJob { inputs: vec![input], ..TranscribeJob::default() };
     Transcription { job, config: Config::default(), secrets: Secrets::default() }
 }

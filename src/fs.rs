@@ -1,4 +1,4 @@
-//! Writing files so that a reader never meets half of one.
+//! Writes files atomically: a reader never sees a partial file.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::media::EncodedImage;
 
-/// Writes `bytes` to `path`: to a temporary name in the same folder, synced, then renamed. Folders on the way are
-/// made; a file of that name is replaced.
+/// Writes `bytes` to `path`: to a temporary name in the same folder, synced, then renamed. Missing folders are
+/// created; an existing file is replaced.
 ///
 /// # Errors
-/// [`ErrorKind::Io`](crate::ErrorKind::Io) about `path`; nothing is left behind then.
+/// [`ErrorKind::Io`](crate::ErrorKind::Io) about `path`; no partial file is left.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     let told = |source: std::io::Error| Error::io(path, source);
     let folder = match path.parent() {
@@ -21,14 +21,14 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     std::fs::create_dir_all(folder).map_err(told)?;
     let mut builder = tempfile::Builder::new();
     builder.prefix(".vidgist-").suffix(".tmp");
-    // A temporary file is the owner's alone by default; a result has the rights that the user's umask gives.
+    // A temporary file is private by default; a result gets the permissions of the user's umask.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let mut file = builder.tempfile_in(folder).map_err(told)?;
     file.write_all(bytes).map_err(told)?;
     file.as_file().sync_all().map_err(told)?;
     file.persist(path).map_err(|e| told(e.error))?;
-    // The rename is lasting once the folder is synced; not every file system can do that.
+    // The rename is durable once the folder is synced, which not every file system supports.
     #[cfg(unix)]
     if let Err(error) = std::fs::File::open(folder).and_then(|folder| folder.sync_all()) {
         tracing::debug!(folder = %folder.display(), %error, "the folder could not be synced");
@@ -36,7 +36,7 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Bytes in hexadecimal, as checksums are written.
+/// Bytes in lower-case hexadecimal.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
@@ -46,14 +46,14 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// The name of a frame's file: `frame_000007_t00-04-12.480.jpg`, its index from 0 and its time on the shared clock.
+/// The file name of a frame: `frame_000007_t00-04-12.480.jpg`, with its index from 0 and its time on the shared clock.
 #[must_use]
 pub fn frame_file_name(image: &EncodedImage) -> String {
     let time = image.time.to_string().replace(':', "-");
     format!("frame_{:06}_t{time}.{}", image.frame_idx, image.format.extension())
 }
 
-/// Writes the picture into `folder` under [`frame_file_name`]; returns its path.
+/// Writes the image into `folder` as [`frame_file_name`]; returns its path.
 ///
 /// # Errors
 /// As [`write_file`].

@@ -1,29 +1,33 @@
-//! What a run reads, as data. [`crate::source`] identifies it by content.
+//! Input sources as data. [`crate::source`] identifies it by content.
 
-use std::path::PathBuf;
+mod file_kind;
 
-/// An input that holds pictures, sound or both.
+use std::path::{Path, PathBuf};
+
+pub use file_kind::{KIND_HEAD_BYTES, file_kind};
+
+/// An input with images, audio or both.
 #[derive(Clone, Debug)]
 pub enum Source {
     /// A media container on disk.
     Media(PathBuf),
-    /// One still picture on disk.
+    /// One still image on disk.
     Picture(PathBuf),
-    /// Still pictures on disk, in order: an image sequence.
+    /// An image sequence on disk.
     Sequence {
         /// The folder or pattern as the user gave it.
         name: PathBuf,
-        /// The pictures, at least one.
+        /// The image files in order, at least one.
         pictures: Vec<PathBuf>,
     },
-    /// A live stream: an address such as `rtsp://…`.
+    /// A live stream: a URL such as `rtsp://…`.
     Stream(String),
     /// A camera by its number.
     Camera(i32),
 }
 
 impl Source {
-    /// The input as it is named in errors and reports.
+    /// The name of the input in errors and reports.
     #[must_use]
     pub fn name(&self) -> String {
         match self {
@@ -40,7 +44,26 @@ impl Source {
     }
 }
 
-/// An address without user name and password, for errors and reports.
+/// A path as the text of an input. One that is not UTF-8 becomes a `file:` address, which keeps its bytes.
+#[must_use]
+pub fn text_of(path: &Path) -> String {
+    match path.to_str() {
+        Some(text) => text.to_owned(),
+        None => std::path::absolute(path)
+            .ok()
+            .and_then(|path| url::Url::from_file_path(path).ok())
+            .map_or_else(|| path.to_string_lossy().into_owned(), String::from),
+    }
+}
+
+/// The path that the text of an input names: see [`text_of`].
+#[must_use]
+pub fn path_of(input: &str) -> PathBuf {
+    let address = input.strip_prefix("file://").and_then(|_| url::Url::parse(input).ok());
+    address.and_then(|address| address.to_file_path().ok()).unwrap_or_else(|| PathBuf::from(input))
+}
+
+/// A URL without user name and password, for errors and reports.
 fn without_credentials(address: &str) -> String {
     url::Url::parse(address).map_or_else(
         |_| address.to_owned(),
@@ -51,4 +74,19 @@ fn without_credentials(address: &str) -> String {
             url.to_string()
         },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_of_any_bytes_survives_as_text() {
+        use std::os::unix::ffi::OsStrExt as _;
+        for name in [&b"/tmp/talk 1.mp4"[..], b"/tmp/caf\xe9.mp4", b"/tmp/100%25 \xff.mp4", b"clip.mp4"] {
+            let path = Path::new(std::ffi::OsStr::from_bytes(name));
+            assert_eq!(path_of(&text_of(path)), path);
+        }
+        assert_eq!(text_of(Path::new("clip.mp4")), "clip.mp4");
+    }
 }

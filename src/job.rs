@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 pub use self::formats::{AudioFileFormat, CaptionFormat, ExistingCaptions, TranscriptFormat};
 pub use self::options::{
     ImageOptions, ImageTransport, ModelOptions, ParamOptions, PromptOptions, SamplingMethod, SamplingOptions,
-    ServerOptions, SpendOptions, TrackOptions, TranscriptOptions, TranscriptSource,
+    ServerOptions, SpendOptions, TrackOptions, TranscriptChoice, TranscriptOptions,
 };
 use crate::error::{Error, Result};
 use crate::report::Format;

@@ -45,6 +45,18 @@ pub fn is_same(a: &str, b: &str) -> bool {
     }
 }
 
+/// The ISO 639-1 code of a tag or an English name; None if it has none.
+#[must_use]
+pub fn two_letter_code(text: &str) -> Option<&'static str> {
+    language(text)?.to_639_1()
+}
+
+/// Whether `text` starts with the code of a known language.
+#[must_use]
+pub fn is_known(text: &str) -> bool {
+    primary(text).len() <= 3 && language(text).is_some()
+}
+
 /// Whether `text` has the form of a BCP 47 tag: two or three letters, then parts of two to eight letters and digits.
 #[must_use]
 pub fn is_tag(text: &str) -> bool {

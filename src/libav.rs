@@ -19,6 +19,7 @@ pub(crate) use flac::{FlacEncoder, STREAMINFO_BYTES};
 pub(crate) use packet::Packet;
 
 use std::ffi::{CStr, c_int};
+use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -26,6 +27,7 @@ use ffmpeg_the_third as ffmpeg;
 use ffmpeg_the_third::ffi;
 
 use crate::error::{Error, Result};
+use crate::input::{KIND_HEAD_BYTES, file_kind};
 use crate::limits::Limits;
 use crate::media::Ratio;
 use crate::time::TimeBase;
@@ -57,6 +59,10 @@ impl Demuxer {
         if size == 0 {
             return Err(Error::malformed(name, "the file is empty (0 bytes)", "copy or download it again"));
         }
+        let head = read_head(path)?;
+        if let Some(kind) = file_kind(&head) {
+            return Err(wrong_kind(&name, kind));
+        }
         quiet();
         let mut options = ffmpeg::Dictionary::new();
         options.set("protocol_whitelist", "file");
@@ -65,7 +71,7 @@ impl Demuxer {
         let mut url = b"file:".to_vec();
         url.extend_from_slice(path.as_os_str().as_bytes());
         let input = ffmpeg::format::input_with_dictionary(std::ffi::OsStr::from_bytes(&url), options)
-            .map_err(|e| unreadable(&name, e))?;
+            .map_err(|e| unreadable(&name, &head, e))?;
         if input.nb_streams() as usize > limits.max_streams {
             let problem = format!("it holds {} streams; {} are allowed", input.nb_streams(), limits.max_streams);
             return Err(Error::limit(name, problem, "remux the streams that you need into a new file"));
@@ -189,15 +195,36 @@ mod errno {
     pub(super) const EAGAIN: i32 = 35;
 }
 
-fn unreadable(name: &str, error: ffmpeg::Error) -> Error {
+/// The first bytes of a file.
+fn read_head(path: &Path) -> Result<Vec<u8>> {
+    let mut head = Vec::new();
+    let file = std::fs::File::open(path).map_err(|e| Error::io(path, e))?;
+    file.take(KIND_HEAD_BYTES as u64).read_to_end(&mut head).map_err(|e| Error::io(path, e))?;
+    Ok(head)
+}
+
+/// The error for a file that is not media, as its first bytes show.
+fn wrong_kind(name: &str, kind: &str) -> Error {
+    let advice = match kind {
+        "a HEIC picture" | "an AVIF picture" => "convert it to JPEG or PNG first",
+        "a playlist" => "name the media file itself",
+        _ => "name a media file",
+    };
+    Error::unsupported(name, format!("is {kind}, not a media file"), advice)
+}
+
+fn unreadable(name: &str, head: &[u8], error: ffmpeg::Error) -> Error {
+    let is_mp4 = matches!(head.get(4..8), Some(b"ftyp" | b"mdat" | b"wide" | b"free" | b"moov"));
     let (problem, advice) = match error {
-        ffmpeg::Error::InvalidData => (
-            "not a media file that can be read, or its head is damaged (an mp4 without its index looks like this)"
-                .to_owned(),
-            "check it with ffprobe; recordings cut off while writing can often be mended with untrunc",
+        ffmpeg::Error::InvalidData if is_mp4 => (
+            "is an MP4 or MOV file with a missing or damaged index (moov)".to_owned(),
+            "recordings that were cut off while writing can often be repaired with untrunc",
         ),
+        ffmpeg::Error::InvalidData => {
+            ("is not in a known media format, or its header is damaged".to_owned(), "check it with ffprobe")
+        }
         ffmpeg::Error::Other { errno: errno::EINVAL } => (
-            "a format that is not opened: playlists and the like make other files and addresses be read".to_owned(),
+            "is in a format that is not opened, because it refers to other files".to_owned(),
             "name the media file itself",
         ),
         other => (format!("cannot be opened as media: {}", lower_first(&other.to_string())), "check it with ffprobe"),

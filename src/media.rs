@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::time::{TimeBase, Timestamp};
 
 /// A fraction of positive integers: a frame rate or a pixel's sides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ratio {
     /// Numerator, at least 1.
     pub num: u32,
@@ -34,7 +34,7 @@ impl fmt::Display for Ratio {
 }
 
 /// Clockwise rotation that makes a stored picture upright.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Rotation {
     /// As stored.
     #[default]
@@ -71,7 +71,7 @@ impl Rotation {
 }
 
 /// Facts of a container. None means that the container does not state it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct MediaInfo {
     /// Path or URL as the user gave it.
     pub input: String,
@@ -91,6 +91,8 @@ pub struct MediaInfo {
     pub audio: Vec<AudioStream>,
     /// Subtitle streams in container order.
     pub subtitles: Vec<SubtitleStream>,
+    /// Chapters in time order.
+    pub chapters: Vec<MediaChapter>,
     /// Known damage, as phrases; empty where none is known.
     pub damage: Vec<String>,
 }
@@ -109,6 +111,7 @@ impl MediaInfo {
             video: Vec::new(),
             audio: Vec::new(),
             subtitles: Vec::new(),
+            chapters: Vec::new(),
             damage: Vec::new(),
         }
     }
@@ -131,7 +134,7 @@ impl MediaInfo {
 }
 
 /// Colour tags of a stream, with libav's names.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ColorTags {
     /// Matrix between RGB and luma and chroma: `bt709`, `smpte170m`.
     pub matrix: Option<String>,
@@ -144,7 +147,7 @@ pub struct ColorTags {
 }
 
 /// Whether frames are interlaced, and which field comes first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FieldOrder {
     /// Not interlaced.
@@ -156,7 +159,7 @@ pub enum FieldOrder {
 }
 
 /// Where the times of frames come from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FrameTiming {
     /// The container stores them, or the decoder derives them from what it stores.
@@ -167,7 +170,7 @@ pub enum FrameTiming {
 }
 
 /// One video stream.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct VideoStream {
     /// Index among all streams of the container, from 0.
     pub stream_idx: usize,
@@ -192,7 +195,6 @@ pub struct VideoStream {
     /// Field order; None where it is not stated.
     pub field_order: Option<FieldOrder>,
     /// Time base of pts.
-    #[serde(serialize_with = "as_text")]
     pub time_base: TimeBase,
     /// Stated first pts, on the stream's own clock.
     pub start: Option<Timestamp>,
@@ -202,6 +204,8 @@ pub struct VideoStream {
     pub n_frames: Option<u64>,
     /// Where the times of frames come from.
     pub timing: FrameTiming,
+    /// The scheme that encrypts it; None where it is clear.
+    pub encryption: Option<String>,
     /// Language tag (ISO 639), untrusted text.
     pub language: Option<String>,
     /// Marked default by the container.
@@ -233,7 +237,7 @@ pub(crate) fn display_size((width, height): (u32, u32), sample_aspect: Ratio, ro
 }
 
 /// One audio stream.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AudioStream {
     /// Index among all streams of the container, from 0.
     pub stream_idx: usize,
@@ -250,6 +254,8 @@ pub struct AudioStream {
     pub first_packet: Option<Timestamp>,
     /// Stated duration.
     pub duration: Option<Timestamp>,
+    /// The scheme that encrypts it; None where it is clear.
+    pub encryption: Option<String>,
     /// Language tag (ISO 639), untrusted text.
     pub language: Option<String>,
     /// Title tag, untrusted text.
@@ -258,8 +264,19 @@ pub struct AudioStream {
     pub is_default: bool,
 }
 
+/// One chapter of a container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MediaChapter {
+    /// Its start on the shared clock.
+    pub start: Timestamp,
+    /// Its end on the shared clock.
+    pub end: Timestamp,
+    /// Title tag, untrusted text.
+    pub title: Option<String>,
+}
+
 /// One subtitle stream.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SubtitleStream {
     /// Index among all streams of the container, from 0.
     pub stream_idx: usize,
@@ -314,7 +331,7 @@ impl fmt::Debug for Frame {
 }
 
 /// Why a frame was sampled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FrameReason {
     /// A multiple of the sampling interval.
@@ -395,8 +412,4 @@ impl fmt::Debug for EncodedImage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "EncodedImage {{ #{} {} {} bytes }}", self.frame_idx, self.time, self.bytes.len())
     }
-}
-
-fn as_text<T: fmt::Display, S: serde::Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(value)
 }

@@ -2,22 +2,22 @@
 
 use std::fmt;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Trillionths in a dollar.
 const PICO: u64 = 1_000_000_000_000;
 
-/// An amount of US dollars in whole trillionths; up to 18 million dollars, where it stays.
+/// An amount of US dollars in whole trillionths; up to 18 million dollars, where it saturates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Money {
     picos: u64,
 }
 
 impl Money {
-    /// No money.
+    /// Zero.
     pub const ZERO: Self = Self { picos: 0 };
 
-    /// So many trillionths of a dollar.
+    /// An amount in trillionths of a dollar.
     #[must_use]
     pub const fn from_picos(picos: u64) -> Self {
         Self { picos }
@@ -55,7 +55,7 @@ impl Money {
         if part.is_empty() { (self.picos / PICO).to_string() } else { format!("{}.{part}", self.picos / PICO) }
     }
 
-    /// Reads dollars as a decimal number, exactly: `0.05`; None where it is none, or has more than 12 decimals.
+    /// Reads dollars as a decimal number, exactly: `0.05`; None if it is not a number, or has more than 12 decimals.
     #[must_use]
     pub fn parse_dollars(text: &str) -> Option<Self> {
         let (whole, part) = text.split_once('.').unwrap_or((text, ""));
@@ -69,11 +69,11 @@ impl Money {
     }
 }
 
-/// `$0.0123`: two decimals at least, four figures at most, rounded up where the rest is cut.
+/// `$0.0123`: at least two decimals, at most four significant digits, rounded up.
 impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let n_digits = self.picos.checked_ilog10().unwrap_or(0);
-        // From a cent on whole hundredths of a cent are shown, below four figures.
+        // From one cent up, hundredths of a cent are shown; below, four significant digits.
         let step = if self.picos >= PICO / 100 { PICO / 10_000 } else { 10_u64.pow(n_digits.saturating_sub(3)) };
         let shown = self.picos.div_ceil(step).saturating_mul(step);
         let part = format!("{:012}", shown % PICO);
@@ -86,6 +86,14 @@ impl fmt::Display for Money {
 impl Serialize for Money {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_f64(self.picos as f64 / PICO as f64)
+    }
+}
+
+impl<'de> Deserialize<'de> for Money {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let dollars = f64::deserialize(deserializer)?;
+        // A cast from a float saturates, and turns NaN into 0.
+        Ok(Self { picos: (dollars * PICO as f64).round() as u64 })
     }
 }
 

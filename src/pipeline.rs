@@ -19,4 +19,4 @@ mod transcript;
 pub use frame_options::FrameOptions;
 pub use input::{TrackChoice, probe_source};
 pub use run::{Context, Run, start};
-pub use transcript::TranscriptOptions;
+pub use transcript::TranscriptSearch;

@@ -1,5 +1,6 @@
 //! Reads the facts of a file into [`MediaInfo`] without decoding. Facts that the file does not state are None.
 
+mod encryption;
 mod extent;
 
 use std::path::Path;
@@ -41,6 +42,7 @@ fn container(path: &Path, limits: &Limits) -> Result<MediaInfo> {
         let advice = "check the file with ffprobe";
         return Err(Error::malformed(name, "has neither a video nor an audio stream", advice));
     }
+    encryption::mark(path, &mut info);
     info.damage.extend(extent::missing_end(path, size));
     Ok(info)
 }
@@ -67,6 +69,7 @@ fn picture(path: &Path, name: &str, n_frames: usize, rate: Ratio, limits: &Limit
         duration: Some(duration),
         n_frames: Some(n_frames as u64),
         timing: FrameTiming::Stored,
+        encryption: None,
         language: None,
         is_default: true,
         is_cover: false,
@@ -81,6 +84,7 @@ fn picture(path: &Path, name: &str, n_frames: usize, rate: Ratio, limits: &Limit
         video: vec![video],
         audio: Vec::new(),
         subtitles: Vec::new(),
+        chapters: Vec::new(),
         damage: if n_frames == 1 { extent::missing_end(path, size).into_iter().collect() } else { Vec::new() },
     })
 }

@@ -20,12 +20,15 @@ use crate::sanitize::{clean_line, short_name};
 use crate::timeline::{Passage, Timeline};
 use crate::transcript::{Segment, TranscriptSource};
 
+/// Chapters of the container that a prompt lists.
+const MAX_CHAPTERS: usize = 100;
+
 /// The version of the wording; stored answers of different versions are not mixed.
 pub const VERSION: u32 = 2;
 
 /// Parts of the prompt that the user replaces.
 #[derive(Clone, Debug, Default)]
-pub struct PromptOptions {
+pub struct PromptSpec {
     /// Replaces the rules; the rule about fenced text is always added.
     pub system: Option<String>,
     /// Replaces the task "write a summary".
@@ -44,7 +47,7 @@ pub struct PromptOptions {
 /// [`frame_idx`](crate::media::EncodedImage::frame_idx), counted from 0. `fence` is a random number, new for each
 /// run, so that text in the media cannot guess it.
 #[must_use]
-pub fn build(timeline: &Timeline, media: &MediaInfo, options: &PromptOptions, fence: u32) -> Vec<Message> {
+pub fn build(timeline: &Timeline, media: &MediaInfo, options: &PromptSpec, fence: u32) -> Vec<Message> {
     let fence = Fence::new(fence);
     let mut shown = vec![Part::Text(facts(timeline, media, options, &fence, None))];
     shown.extend(timeline.passages().flat_map(|passage| parts(passage, &fence)));
@@ -138,7 +141,7 @@ impl Fence {
 fn facts(
     timeline: &Timeline,
     media: &MediaInfo,
-    options: &PromptOptions,
+    options: &PromptSpec,
     fence: &Fence,
     n_windows: Option<usize>,
 ) -> String {
@@ -153,6 +156,11 @@ fn facts(
     }
     if let Some(duration) = media.duration {
         fact("duration", duration.label());
+    }
+    for chapter in media.chapters.iter().take(MAX_CHAPTERS) {
+        let title = chapter.title.as_deref().unwrap_or("without a title");
+        let (start, end) = (chapter.start.label(), chapter.end.label());
+        fact(&format!("chapter from {start} to {end}"), fence.wrap(&fence.line(title)));
     }
     if timeline.range.start < timeline.range.end {
         fact("part analyzed", format!("{} to {}", timeline.range.start.label(), timeline.range.end.label()));
@@ -216,7 +224,7 @@ fn speech(segments: &[Segment], fence: &Fence) -> Option<String> {
     (!lines.is_empty()).then(|| fence.wrap(&format!("{lines}\n")))
 }
 
-fn task(timeline: &Timeline, options: &PromptOptions) -> String {
+fn task(timeline: &Timeline, options: &PromptSpec) -> String {
     let mut task = match &options.task {
         Some(task) => task.trim_end().to_owned(),
         None if timeline.frames.is_empty() && !timeline.has_words() && options.image_url.is_none() => {

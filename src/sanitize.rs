@@ -1,14 +1,13 @@
-//! Text that others wrote (speech, titles, file names, answers of a model), made safe to print and to put into
-//! Markdown.
+//! Makes untrusted text (speech, titles, file names, answers of a model) safe to print and to put into Markdown.
 //!
-//! Cleaning takes out what the eye does not see but a terminal or a model obeys: terminal escape sequences, control
-//! characters, direction overrides, invisible "tag" letters. The Markdown functions then make sure that the text
-//! can neither load anything (no HTML, no pictures, no links) nor change the structure around it.
+//! Cleaning removes invisible characters that a terminal or a model interprets: terminal escape sequences, control
+//! characters, direction overrides, invisible "tag" letters. The Markdown functions also ensure that the text cannot
+//! load anything (no HTML, images or links) or change the structure around it.
 
 use std::iter::Peekable;
 use std::str::Chars;
 
-/// The text as one line: escape sequences, control and invisible characters gone, white space collapsed.
+/// The text as one line, without escape sequences, control and invisible characters, and with collapsed white space.
 #[must_use]
 pub fn clean_line(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -21,7 +20,7 @@ pub fn clean_line(text: &str) -> String {
     out
 }
 
-/// The text with its lines kept: escape sequences, control and invisible characters gone, line ends as `\n`.
+/// The text with its lines, without escape sequences, control and invisible characters; line ends are `\n`.
 #[must_use]
 pub fn clean_text(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -89,7 +88,7 @@ fn skip_string(chars: &mut Peekable<Chars<'_>>) {
     }
 }
 
-/// The text as one line of Markdown that shows as it stands: no emphasis, code, HTML, pictures or links.
+/// The text as one line of Markdown that renders literally: no emphasis, code, HTML, images or links.
 #[must_use]
 pub fn markdown_line(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 8);
@@ -119,22 +118,22 @@ pub fn markdown_line(text: &str) -> String {
     out
 }
 
-/// Markdown that a model wrote, kept as Markdown, but inert and confined: no HTML, no pictures, no links; its
-/// headings below level 2; a code fence left open is closed.
+/// Markdown of a model, made inert and confined: no HTML, images or links; headings below level 2; an open code fence is
+/// closed.
 #[must_use]
 pub fn markdown_block(text: &str) -> String {
     let text = clean_text(text);
     let lines: Vec<&str> = text.trim_end().lines().collect();
     let deeper = 3usize.saturating_sub(lines.iter().filter_map(|l| heading_level(l)).min().unwrap_or(3));
     let mut out = String::with_capacity(text.len() + 64);
-    let mut fence: Option<Fence<'_>> = None;
+    let mut fence: Option<CodeFence<'_>> = None;
     for line in lines {
         let indent = &line[..line.len() - line.trim_start().len()];
         let body = line.trim();
         match &fence {
             Some(open) if open.is_closed_by(line) => fence = None,
             Some(_) => {}
-            None => fence = Fence::opened_by(line),
+            None => fence = CodeFence::opened_by(line),
         }
         if heading_level(line).is_some() {
             out.extend(std::iter::repeat_n('#', deeper));
@@ -168,7 +167,7 @@ fn push_inert_line(out: &mut String, line: &str) {
     }
 }
 
-/// One character, changed only where with its neighbours it would begin a tag, a picture, a link or a definition.
+/// Appends one character, escaped if it would start a tag, an image, a link or a definition.
 fn push_inert(out: &mut String, before: Option<char>, c: char, after: Option<char>) {
     match c {
         '<' if after.is_some_and(|c| c.is_alphabetic() || matches!(c, '/' | '!' | '?')) => {
@@ -188,7 +187,7 @@ fn push_inert(out: &mut String, before: Option<char>, c: char, after: Option<cha
     }
 }
 
-/// Level of an ATX heading, 1 to 6; None where the line is none.
+/// Level of an ATX heading, 1 to 6; None if the line is not one.
 fn heading_level(line: &str) -> Option<usize> {
     let body = line.trim_start_matches(' ');
     let hashes = body.len() - body.trim_start_matches('#').len();
@@ -198,14 +197,14 @@ fn heading_level(line: &str) -> Option<usize> {
     is_heading.then_some(hashes)
 }
 
-/// An open code fence: its character, how many, behind what indent.
-struct Fence<'a> {
+/// An open code fence: its character, its length, its indent.
+struct CodeFence<'a> {
     indent: &'a str,
     mark: char,
     length: usize,
 }
 
-impl<'a> Fence<'a> {
+impl<'a> CodeFence<'a> {
     fn opened_by(line: &'a str) -> Option<Self> {
         let body = line.trim_start();
         let mark = body.chars().next().filter(|c| matches!(c, '`' | '~'))?;
@@ -220,12 +219,12 @@ impl<'a> Fence<'a> {
     }
 }
 
-/// An input as it may be shown: a URL loses its password and its query, where tokens live; a path stays.
+/// An input that is safe to show: a URL without password and query, which may hold tokens; a path is unchanged.
 #[must_use]
 pub fn shown_input(input: &str) -> String {
     match url::Url::parse(input) {
         Ok(mut url) if url.has_host() => {
-            // Only a URL without host refuses these.
+            // Only a URL without a host fails here.
             let _ = url.set_username("");
             let _ = url.set_password(None);
             let had_query = url.query().is_some();
@@ -237,7 +236,7 @@ pub fn shown_input(input: &str) -> String {
     }
 }
 
-/// The last part of a path or URL, the name that a person would call it by; the whole where it has no parts.
+/// The last component of a path or URL; the whole if it has no components.
 #[must_use]
 pub fn short_name(input: &str) -> String {
     let shown = shown_input(input);

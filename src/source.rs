@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 pub use crate::input::Source;
+use crate::input::{KIND_HEAD_BYTES, file_kind, path_of};
 
 impl Source {
     /// Identifies `input`: a path, a folder of pictures, a pattern such as `img_%04d.png`, an address with a
@@ -14,8 +15,9 @@ impl Source {
     /// [`ErrorKind::Io`](crate::ErrorKind::Io) where the path cannot be read; [`ErrorKind::Usage`](crate::ErrorKind::Usage) where it is not a file, folder or address;
     /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) where the file is empty.
     pub fn identify(input: &str) -> Result<Self> {
-        let path = Path::new(input);
-        if let Some(number) = input.strip_prefix("camera:").or_else(|| input.strip_prefix("/dev/video")) {
+        let path = &path_of(input);
+        let camera = input.strip_prefix("camera:").filter(|_| !path.exists());
+        if let Some(number) = camera.or_else(|| input.strip_prefix("/dev/video")) {
             let advice = "write it as camera:0";
             return number.parse().map(Self::Camera).map_err(|_| Error::usage(input, "is not a camera number", advice));
         }
@@ -51,9 +53,7 @@ fn has_scheme(input: &str) -> bool {
 
 /// Whether the file is a still picture. An animated GIF is a video.
 fn is_picture(path: &Path) -> Result<bool> {
-    let mut head = Vec::new();
-    let file = std::fs::File::open(path).map_err(|e| Error::io(path, e))?;
-    file.take(64).read_to_end(&mut head).map_err(|e| Error::io(path, e))?;
+    let head = read_head(path)?;
     Ok(match image::guess_format(&head) {
         Ok(image::ImageFormat::Gif) => !is_animated_gif(path),
         Ok(format) => matches!(
@@ -83,24 +83,45 @@ fn is_animated_gif(path: &Path) -> bool {
 
 fn folder_of_pictures(folder: &Path) -> Result<Source> {
     let entries = std::fs::read_dir(folder).map_err(|e| Error::io(folder, e))?;
-    let (mut pictures, mut n_others) = (Vec::new(), 0);
+    let (mut pictures, mut others) = (Vec::new(), Vec::new());
     for entry in entries {
         let path = entry.map_err(|e| Error::io(folder, e))?.path();
         if path.is_file() && is_picture(&path).unwrap_or(false) {
             pictures.push(path);
         } else {
-            n_others += 1;
+            others.push(path);
         }
     }
     if pictures.is_empty() {
         let advice = "name a media file, or a folder of JPEG, PNG, WebP, BMP or TIFF pictures";
         return Err(Error::usage(folder.display(), "the folder contains no pictures", advice));
     }
-    if n_others > 0 {
-        tracing::warn!("{}: {n_others} entries that are no pictures are left out", folder.display());
+    others.sort();
+    for other in others {
+        tracing::warn!("{}: skipped: {}", other.display(), not_a_picture(&other));
     }
     pictures.sort_by_cached_key(|path| natural_key(path));
     Ok(Source::Sequence { name: folder.to_owned(), pictures })
+}
+
+/// Why an entry of a folder of pictures is skipped.
+fn not_a_picture(path: &Path) -> String {
+    if path.is_dir() {
+        return "is a folder".to_owned();
+    }
+    match read_head(path) {
+        Ok(head) if head.is_empty() => "is empty (0 bytes)".to_owned(),
+        Ok(head) => format!("is {}", file_kind(&head).unwrap_or("not a picture")),
+        Err(error) => error.problem,
+    }
+}
+
+/// The first bytes of a file.
+fn read_head(path: &Path) -> Result<Vec<u8>> {
+    let mut head = Vec::new();
+    let file = std::fs::File::open(path).map_err(|e| Error::io(path, e))?;
+    file.take(KIND_HEAD_BYTES as u64).read_to_end(&mut head).map_err(|e| Error::io(path, e))?;
+    Ok(head)
 }
 
 /// Sort key that orders `img2` before `img10`: digits by value, the rest by character.
@@ -158,9 +179,9 @@ impl Pattern {
             }
         }
         if found.is_empty() {
-            let pattern = format!("{}%0{}d{}", self.before, self.n_digits, self.after);
+            let name = format!("{}%0{}d{}", self.before, self.n_digits, self.after);
             return Err(Error::usage(
-                pattern,
+                self.folder.join(name).display(),
                 "no file matches the pattern",
                 "check the folder and the number of digits",
             ));

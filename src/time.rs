@@ -24,7 +24,7 @@ impl TimeBase {
     /// One second.
     pub const SECONDS: Self = Self { num: 1, den: 1 };
 
-    /// A time base of `num / den` seconds, reduced; None where either is 0.
+    /// A time base of `num / den` seconds, reduced; None if either is 0.
     #[must_use]
     pub const fn new(num: u32, den: u32) -> Option<Self> {
         if num == 0 || den == 0 {
@@ -34,7 +34,7 @@ impl TimeBase {
         Some(Self { num: num / divisor, den: den / divisor })
     }
 
-    /// The time base of a sample clock: one tick is one sample; None where `rate_hz` is 0.
+    /// The time base of a sample clock: one tick is one sample; None if `rate_hz` is 0.
     #[must_use]
     pub fn of_rate(rate_hz: u32) -> Option<Self> {
         Self::new(1, rate_hz)
@@ -56,6 +56,21 @@ impl TimeBase {
 impl fmt::Display for TimeBase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.num, self.den)
+    }
+}
+
+/// Written as text: `1/90000`.
+impl Serialize for TimeBase {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for TimeBase {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let base = text.split_once('/').and_then(|(num, den)| Self::new(num.parse().ok()?, den.parse().ok()?));
+        base.ok_or_else(|| D::Error::custom(format!("{text:?} is not a time base such as 1/90000")))
     }
 }
 
@@ -101,8 +116,7 @@ impl Timestamp {
         Self::new(millis, TimeBase::MILLIS)
     }
 
-    /// The nearest whole nanosecond to a float of seconds, as servers and players give it; None where it is
-    /// not finite or does not fit (about 292 years).
+    /// The nearest nanosecond to a float of seconds; None if it is not finite or out of range (about 292 years).
     #[must_use]
     pub fn from_secs_f64(seconds: f64) -> Option<Self> {
         let nanos = seconds * 1e9;
@@ -145,19 +159,19 @@ impl Timestamp {
         clamp_i64(n.div_euclid(d))
     }
 
-    /// The exact sum; rounded to a nanosecond only where no common base of both fits 32 bits.
+    /// The exact sum; rounded to a nanosecond only if no common base of both fits 32 bits.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         self.combine(other, 1)
     }
 
-    /// The exact difference; rounded to a nanosecond only where no common base of both fits 32 bits.
+    /// The exact difference; rounded to a nanosecond only if no common base of both fits 32 bits.
     #[must_use]
     pub fn minus(self, other: Self) -> Self {
         self.combine(other, -1)
     }
 
-    /// This time taken `n` times.
+    /// This time multiplied by `n`.
     #[must_use]
     pub fn times(self, n: i64) -> Self {
         Self { ticks: self.ticks.saturating_mul(n), base: self.base }
@@ -169,7 +183,7 @@ impl Timestamp {
         self.ticks < 0
     }
 
-    /// `MM:SS.s`, or `H:MM:SS.s` from one hour on: the label that a model reads beside a picture.
+    /// `MM:SS.s`, or `H:MM:SS.s` from one hour on: the label that a model reads beside an image.
     /// Rounded towards the past, so that a label never names a later moment than the frame's.
     #[must_use]
     pub fn label(self) -> String {
@@ -227,7 +241,7 @@ impl Ord for Timestamp {
     }
 }
 
-/// `HH:MM:SS.mmm`, the nearest millisecond; hours grow past two digits where needed.
+/// `HH:MM:SS.mmm`, the nearest millisecond; hours have more than two digits if needed.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let millis = self.millis();
@@ -237,7 +251,7 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// JSON holds seconds; whoever needs the exact value writes ticks and base beside it.
+/// Seconds as a float; the exact value needs ticks and base.
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_f64(self.secs_f64())
@@ -308,7 +322,7 @@ fn parse_nanos(text: &str) -> Option<i64> {
     }
 }
 
-/// `12.345` units of `unit_nanos`, digits past a nanosecond cut off; no float is involved.
+/// `12.345` units of `unit_nanos`, digits beyond a nanosecond are dropped; no float is involved.
 fn decimal_nanos(number: &str, unit_nanos: i64) -> Option<i64> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     let all_digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
@@ -329,17 +343,32 @@ fn decimal_nanos(number: &str, unit_nanos: i64) -> Option<i64> {
     Some(total)
 }
 
-/// A range of time, half-open: `start` is inside, `end` is not.
+/// A time range, half-open: `start` is inside, `end` is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct TimeRange {
-    /// First moment inside.
+    /// First instant inside.
     pub start: Timestamp,
-    /// First moment after; never before `start`.
+    /// First instant after; never before `start`.
     pub end: Timestamp,
 }
 
+impl<'de> Deserialize<'de> for TimeRange {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Ends {
+            start: Timestamp,
+            end: Timestamp,
+        }
+        let Ends { start, end } = Ends::deserialize(deserializer)?;
+        if end < start {
+            return Err(D::Error::custom(format!("the end {end} is before the start {start}")));
+        }
+        Ok(Self::new(start, end))
+    }
+}
+
 impl TimeRange {
-    /// The range from `start` to `end`; empty (at `start`) where `end` lies before it.
+    /// The range from `start` to `end`; empty (at `start`) if `end` is before it.
     #[must_use]
     pub fn new(start: Timestamp, end: Timestamp) -> Self {
         Self { start, end: end.max(start) }
@@ -351,7 +380,7 @@ impl TimeRange {
         self.start <= t && t < self.end
     }
 
-    /// Whether both ranges share a moment; a range without length counts as its start.
+    /// Whether both ranges overlap; an empty range counts as its start.
     #[must_use]
     pub fn overlaps(self, other: Self) -> bool {
         (self.start < other.end && other.start < self.end) || self.contains(other.start) || other.contains(self.start)

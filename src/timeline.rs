@@ -12,35 +12,34 @@ pub use windows::Load;
 /// One frame of the timeline.
 #[derive(Clone, Debug)]
 pub struct TimelineFrame {
-    /// The picture, with its time on the shared clock.
+    /// The image, with its time on the shared clock.
     pub image: EncodedImage,
-    /// What was measured on it.
+    /// Its measured values.
     pub score: FrameScore,
 }
 
-/// All the evidence on one clock.
+/// Frames and transcript on one clock.
 #[derive(Clone, Debug)]
 pub struct Timeline {
-    /// The part of the file that was looked at.
+    /// The sampled range of the source.
     pub range: TimeRange,
     /// Frames in time order.
     pub frames: Vec<TimelineFrame>,
-    /// What was said in `range`; None where nothing was found.
+    /// The transcript of `range`; None if there is none.
     pub transcript: Option<Transcript>,
 }
 
-/// A frame and the words spoken from it until the next.
+/// A frame and the segments that start from it until the next frame.
 #[derive(Clone, Copy, Debug)]
 pub struct Passage<'a> {
-    /// The frame; None for the words before the first frame.
+    /// The frame; None for segments before the first frame.
     pub frame: Option<&'a TimelineFrame>,
-    /// The segments that begin from this frame on and before the next, in time order.
+    /// The segments that start at or after this frame and before the next, in time order.
     pub words: &'a [Segment],
 }
 
 impl Timeline {
-    /// Puts frames and words on one clock: both sorted by time, the words cut to the segments that are heard in
-    /// `range`.
+    /// A timeline of frames and segments, both sorted by time. Segments outside `range` are removed.
     #[must_use]
     pub fn new(range: TimeRange, mut frames: Vec<TimelineFrame>, transcript: Option<Transcript>) -> Self {
         frames.sort_by_key(|frame| frame.image.time);
@@ -52,19 +51,19 @@ impl Timeline {
         Self { range, frames, transcript }
     }
 
-    /// Everything said in the range, in time order; empty where nothing was found.
+    /// All segments in time order; empty without a transcript.
     #[must_use]
     pub fn segments(&self) -> &[Segment] {
         self.transcript.as_ref().map_or(&[], |transcript| &transcript.segments)
     }
 
-    /// Whether anything was said that can be read.
+    /// Whether any segment has text.
     #[must_use]
     pub fn has_words(&self) -> bool {
         self.segments().iter().any(|segment| !segment.text.trim().is_empty())
     }
 
-    /// The segments that begin before the first frame: all of them where there is no frame.
+    /// The segments that start before the first frame; all of them if there is no frame.
     #[must_use]
     pub fn words_before_frames(&self) -> &[Segment] {
         let segments = self.segments();
@@ -75,8 +74,8 @@ impl Timeline {
         &segments[..n]
     }
 
-    /// The segments that begin from the frame at `position` (from 0, in `frames`) on and before the next; of frames
-    /// at the same moment the last has the words. Empty where there is no such frame.
+    /// The segments that start at or after the frame at `position` (from 0, in `frames`) and before the next. Of frames
+    /// at the same time, the last one has the segments. Empty if there is no such frame.
     #[must_use]
     pub fn words_after(&self, position: usize) -> &[Segment] {
         let (Some(frame), Some(transcript)) = (self.frames.get(position), &self.transcript) else {
@@ -86,8 +85,8 @@ impl Timeline {
         transcript.starting_in(frame.image.time, next)
     }
 
-    /// The whole timeline in order: the words before the first frame, where there are any, then each frame with
-    /// its words. Each segment is in exactly one passage.
+    /// The timeline in order: the segments before the first frame, if there are any, then each frame with its segments.
+    /// Each segment is in exactly one passage.
     pub fn passages(&self) -> impl Iterator<Item = Passage<'_>> {
         let before = self.words_before_frames();
         let head = (!before.is_empty()).then_some(Passage { frame: None, words: before });
@@ -122,7 +121,7 @@ mod tests {
         let segments =
             spans.iter().enumerate().map(|(i, (a, b))| Segment::new(TimeRange::new(at(*a), at(*b)), i.to_string()));
         Transcript {
-            source: TranscriptSource::Sidecar { path: "a.srt".into() },
+            source: TranscriptSource::Sidecar { path: "a.srt".into(), guessed_encoding: None },
             language: None,
             segments: segments.collect(),
         }
@@ -148,7 +147,7 @@ mod tests {
             frame_ticks in prop::collection::vec(-90_000i64..900_000, 0..12),
             spans in prop::collection::vec((-1000i64..10_000, 0i64..3000), 0..30),
         ) {
-            // Frames on the clock of MPEG, words on the clock of subtitles: the bases must not matter.
+            // Frames with the time base of MPEG, segments with that of subtitles: the bases must not matter.
             let base = TimeBase::new(1, 90_000).unwrap();
             let frames = frame_ticks.iter().enumerate().map(|(i, t)| frame(i, Timestamp::new(*t, base))).collect();
             let spans: Vec<_> = spans.into_iter().map(|(a, len)| (a, a + len)).collect();

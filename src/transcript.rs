@@ -24,6 +24,9 @@ pub enum TranscriptSource {
     Sidecar {
         /// Its path.
         path: String,
+        /// The encoding of its text, where it had to be guessed: `windows-1251`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        guessed_encoding: Option<String>,
     },
     /// A subtitle stream inside the container.
     Embedded {
@@ -155,8 +158,11 @@ mod tests {
         let segments: Vec<Segment> = [(0, 900), (500, 1500), (1000, 1000), (2500, 9000)]
             .map(|(a, b)| Segment::new(TimeRange::new(at(a), at(b)), "x"))
             .into();
-        let transcript =
-            Transcript { source: TranscriptSource::Sidecar { path: String::new() }, language: None, segments };
+        let transcript = Transcript {
+            source: TranscriptSource::Sidecar { path: String::new(), guessed_encoding: None },
+            language: None,
+            segments,
+        };
         let counts: Vec<usize> = [(0, Some(1000)), (1000, Some(2000)), (2000, None)]
             .map(|(a, b)| transcript.starting_in(at(a), b.map(at)).len())
             .into();
@@ -208,7 +214,8 @@ mod tests {
 
     fn any_source() -> impl Strategy<Value = TranscriptSource> {
         prop_oneof![
-            ".*".prop_map(|path| TranscriptSource::Sidecar { path }),
+            (".*", prop::option::of("[a-z0-9-]+"))
+                .prop_map(|(path, guessed_encoding)| TranscriptSource::Sidecar { path, guessed_encoding }),
             (0_usize..99, ".*").prop_map(|(stream_idx, codec)| TranscriptSource::Embedded { stream_idx, codec }),
             ".*".prop_map(|model| TranscriptSource::Whisper { model }),
             ".*".prop_map(|model| TranscriptSource::Api { model }),

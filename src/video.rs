@@ -17,7 +17,7 @@ mod tone_map;
 
 use std::path::Path;
 
-use crate::error::Result;
+use crate::error::{Error, ErrorCode, Result};
 use crate::input::Source;
 use crate::limits::Limits;
 use crate::media::{MediaInfo, VideoStream};
@@ -53,7 +53,8 @@ impl VideoSource {
     /// runs. Returns None where the source has no video.
     ///
     /// # Errors
-    /// As [`FrameIndex::scan`]; [`ErrorKind::Limit`](crate::ErrorKind::Limit) and [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) for frames of an invalid size.
+    /// As [`FrameIndex::scan`]; [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where the video is encrypted;
+    /// [`ErrorKind::Limit`](crate::ErrorKind::Limit) and [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) for frames of an invalid size.
     pub fn open(
         source: &Source,
         info: &MediaInfo,
@@ -69,6 +70,11 @@ impl VideoSource {
         let Some(stream) = stream else {
             return Ok(None);
         };
+        if let Some(scheme) = &stream.encryption {
+            let problem = format!("its video is encrypted ({scheme})");
+            return Err(Error::unsupported(&info.input, problem, "use a copy without encryption")
+                .with_code(ErrorCode::Encrypted));
+        }
         // Probing has checked pictures: very large JPEGs are decoded at a reduced size.
         if !matches!(source, Source::Picture(_) | Source::Sequence { .. }) {
             limits.check_pixels(&info.input, stream.width, stream.height)?;

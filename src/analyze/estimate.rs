@@ -34,7 +34,7 @@ pub fn estimate(
         height: first.map(|image| image.height),
         image_bytes: timeline.frames.iter().map(|frame| frame.image.bytes.len() as u64).sum(),
         n_segments: timeline.segments().len(),
-        words: crate::report::markdown::words(report),
+        transcript: crate::report::markdown::transcript_text(report),
         changes: changes.to_vec(),
         context_tokens: limits.map(|limits| limits.context_tokens),
         is_context_known: limits.is_some_and(|limits| limits.is_context_known),

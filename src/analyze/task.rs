@@ -6,7 +6,7 @@ use super::budget::SpendLimit;
 use crate::chat::ModelDescription;
 use crate::digest;
 use crate::llm::ChatModel;
-use crate::prompt::PromptOptions;
+use crate::prompt::PromptSpec;
 
 /// Who answers a question about the evidence.
 #[derive(Clone)]
@@ -43,7 +43,7 @@ pub struct Analysis {
     /// Who answers.
     pub answerer: Answerer,
     /// The question.
-    pub prompt: PromptOptions,
+    pub prompt: PromptSpec,
     /// A random number, new for each run: see [`crate::prompt::build`].
     pub fence: u32,
     /// Whether the text is streamed, each piece an [`Event::Text`](crate::event::Event::Text).
@@ -60,7 +60,7 @@ impl Analysis {
     pub fn new(answerer: Answerer) -> Self {
         Self {
             answerer,
-            prompt: PromptOptions::default(),
+            prompt: PromptSpec::default(),
             fence: fastrand::u32(..),
             is_streamed: false,
             concurrency: 4,

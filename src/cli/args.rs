@@ -1,4 +1,4 @@
-//! The command line, as clap reads it.
+//! The command line.
 
 mod caption;
 mod requests;
@@ -9,7 +9,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use vidgist::time::Timestamp;
 use vidgist::transcribe::whisper::models::ModelHub;
 
-pub use caption::{CaptionArgs, CaptionFormat, ExistingCaptions};
+use super::input_parser::input_parser;
+pub use caption::{CaptionArgs, CaptionFormatArg, ExistingCaptionsArg};
 pub use requests::RequestArgs;
 use requests::{PLAN_EXAMPLES, SUMMARIZE_EXAMPLES};
 
@@ -19,29 +20,29 @@ Examples:
   vidgist summarize talk.mp4 -o talk/              report, frames and transcript in a folder
   vidgist summarize talk.mp4 --prompt 'List every slide with its time'
   vidgist summarize talk.mp4 --base-url http://localhost:11434/v1 --model qwen2.5vl
-  vidgist frames talk.mp4 --interval 5s -o frames/ one picture every five seconds
+  vidgist frames talk.mp4 --interval 5s -o frames/ one image every five seconds
   vidgist audio talk.mp4 -o talk.wav --rate 16000 --channels 1
-  vidgist describe-audio talk.mp4                  how loud, where silence, speech and music are
+  vidgist describe-audio talk.mp4                  loudness, silences, speech, music
   vidgist transcribe talk.mp4 --format srt
-  vidgist doctor                                   what is installed, which model would answer
+  vidgist doctor                                   check the installation and the model
 
-The key is read from the provider's variable (OPENAI_API_KEY) or printed by a command. Without a key, a server and
---stt-model nothing leaves this machine.";
+API keys come from the provider's variable (OPENAI_API_KEY) or from api_key_command in the
+configuration. Without a key, --base-url and --stt-model, nothing leaves this machine.";
 
-/// Turns video and sound into text: summaries, frames, transcripts.
+/// Turn video and audio into text: summaries, captions, transcripts, descriptions.
 #[derive(Debug, Parser)]
 #[command(name = "vidgist", version, after_help = EXAMPLES, max_term_width = 110, arg_required_else_help = true)]
 pub struct Cli {
-    /// Say nothing but results and errors
+    /// Print only results and errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Say more: -v what is done and why, -vv every step
+    /// Print more details: -v for decisions, -vv for every step
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
-    /// Configuration file in place of the one in the user's folder
+    /// Configuration file to use instead of the user's
     #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
     pub config: Option<PathBuf>,
-    /// Print the job that the flags make, as TOML for `vidgist run`, and exit
+    /// Print the job as TOML for `vidgist run`, and exit
     #[arg(long, global = true, hide_short_help = true)]
     pub print_job: bool,
     #[command(subcommand)]
@@ -50,38 +51,38 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Summarise a video, a recording, a picture or a folder of pictures
+    /// Summarize a video, a recording, an image or a folder of images
     #[command(after_help = SUMMARIZE_EXAMPLES)]
     Summarize(Box<SummarizeArgs>),
-    /// Show what summarize would ask and what that would cost; sends nothing
+    /// Estimate the requests and the cost of summarize without sending anything
     #[command(after_help = PLAN_EXAMPLES)]
     Plan(Box<SummarizeArgs>),
-    /// Caption the frames of many videos and pictures
-    // One answer for each frame, in one piece.
+    /// Caption the frames of videos and images
+    // Captions are not streamed, and there is one per frame.
     #[command(mut_arg("stream", |arg| arg.hide(true)), mut_arg("n", |arg| arg.hide(true)))]
     Caption(Box<CaptionArgs>),
-    /// Write the frames of a video as pictures
+    /// Write the frames of a video as image files
     Frames(FramesArgs),
-    /// Write the sound of a video as a WAV or FLAC file
+    /// Extract the audio track as a WAV or FLAC file
     Audio(AudioArgs),
-    /// Describe a sound: loudness, silences, speech, music
+    /// Describe audio: loudness, silences, speech, music
     #[command(visible_alias = "listen")]
     DescribeAudio(Box<DescribeArgs>),
-    /// Write what is said, with times
+    /// Transcribe speech with times
     Transcribe(TranscribeArgs),
-    /// Run a job file, as --print-job prints it
+    /// Run a job file written by --print-job
     Run {
-        /// A job in TOML, or in JSON where the name ends in .json
+        /// The job, as TOML or, if its name ends in .json, as JSON
         job: PathBuf,
     },
-    /// Show what a file holds
+    /// Show the streams and metadata of a file
     Probe(ProbeArgs),
-    /// Which models there are; fetch and remove those that listen on this machine
+    /// List models; download or remove local speech models
     Models {
         #[command(subcommand)]
         action: Option<ModelsAction>,
     },
-    /// Check what is installed, which model would answer, and what is missing
+    /// Check the installation, the configuration and the model
     Doctor(DoctorArgs),
     /// Print a completion script for a shell
     Completions {
@@ -92,27 +93,28 @@ pub enum Command {
 
 #[derive(Debug, Args)]
 pub struct SummarizeArgs {
-    /// A media file, a picture, a folder or pattern of pictures, an address such as rtsp://…, or camera:0
+    /// A media file, an image, a folder or pattern of images, a URL such as rtsp://…, or camera:0
+    #[arg(value_parser = input_parser())]
     pub input: String,
     #[command(flatten)]
     pub sampling: SamplingArgs,
     #[command(flatten)]
-    pub picture: PictureArgs,
+    pub images: ImageArgs,
     #[command(flatten)]
     pub transcript: TranscriptArgs,
     #[command(flatten)]
     pub prompt: PromptArgs,
     #[command(flatten)]
     pub model: ModelArgs,
-    /// Send pictures as data, or, where the input is an image's address, as that address
-    #[arg(long, value_name = "HOW", default_value = "data", hide_short_help = true, help_heading = "Model")]
-    pub image_transport: ImageTransport,
+    /// How images are sent to the model
+    #[arg(long, value_name = "TRANSPORT", default_value = "data", hide_short_help = true, help_heading = "Model")]
+    pub image_transport: ImageTransportArg,
     #[command(flatten)]
     pub requests: RequestArgs,
-    /// What is written to stdout
+    /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "markdown", help_heading = "Output")]
     pub format: ReportFormat,
-    /// Write report.md, report.json, frames/ and transcript.srt into this folder
+    /// Folder for report.md, report.json, frames/ and transcript.srt
     #[arg(short, long, value_name = "DIR", help_heading = "Output")]
     pub output: Option<PathBuf>,
 }
@@ -121,118 +123,121 @@ pub struct SummarizeArgs {
 pub enum ReportFormat {
     /// For people
     Markdown,
-    /// For programs: docs/output.md describes it
+    /// For programs; see docs/output.md
     Json,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum SamplingMethod {
-    /// One frame every so often
+pub enum SamplingMethodArg {
+    /// One frame per interval
     Interval,
-    /// Keyframes alone, at the cost of decoding them alone
+    /// Keyframes only; decodes nothing else
     Keyframe,
-    /// One frame of each shot
+    /// One frame per shot
     Scene,
-    /// --max-frames frames where the most happens, and no long stretch without any
+    /// --max-frames frames, more where the video changes more
     Budget,
 }
 
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Which frames")]
+#[command(next_help_heading = "Frames")]
 pub struct SamplingArgs {
-    /// How frames are chosen [default: interval]
-    #[arg(long, value_name = "HOW", conflicts_with_all = ["fps", "at"])]
-    pub sampling: Option<SamplingMethod>,
-    /// One frame every so often: 5s, 500ms, 1m [default: 1s for summarize, 5s for frames and caption]
+    /// Sampling method [default: interval]
+    #[arg(long, value_name = "METHOD", conflicts_with_all = ["fps", "at"])]
+    pub sampling: Option<SamplingMethodArg>,
+    /// Sampling interval: 5s, 500ms, 1m [default: 1s for summarize, 5s for frames and caption]
     #[arg(long, value_name = "TIME", conflicts_with_all = ["fps", "at"])]
     pub interval: Option<Timestamp>,
-    /// Frames a second: 0.5, 2, 30000/1001
+    /// Frames per second: 0.5, 2, 30000/1001
     #[arg(long, value_name = "RATE", conflicts_with = "at")]
     pub fps: Option<String>,
-    /// Single moments: 12s,1:04,01:02:03.5
+    /// Sample at these times: 12s,1:04,01:02:03.5
     #[arg(long, value_name = "TIMES", value_delimiter = ',')]
     pub at: Vec<Timestamp>,
-    /// Begin here
+    /// Start time
     #[arg(long, value_name = "TIME")]
     pub start: Option<Timestamp>,
-    /// Stop before this
+    /// End time, exclusive
     #[arg(long, value_name = "TIME")]
     pub end: Option<Timestamp>,
-    /// At most so many, spread over the whole range [default: 50 for summarize and for budget]
+    /// Maximum number of frames, spread over the whole range [default: 50 for summarize and for budget]
     #[arg(long, value_name = "N")]
     pub max_frames: Option<usize>,
-    /// Leave out frames that show what one shortly before them shows; the last one stays
+    /// Remove frames that look the same as a recent one; keeps the last frame
     #[arg(long)]
     pub dedup: bool,
-    /// Pictures a second of a folder or pattern of pictures
+    /// Frame rate of a folder or pattern of images
     #[arg(long, value_name = "RATE", default_value = "1", hide_short_help = true)]
     pub sequence_fps: String,
-    /// Who decodes the video
-    #[arg(long, value_name = "WHO", default_value = "auto", hide_short_help = true)]
+    /// Decoder backend
+    #[arg(long, value_name = "DECODER", default_value = "auto", hide_short_help = true)]
     pub decoder: DecoderChoice,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum DecoderChoice {
-    /// libav, which decodes only what the wanted frames need, for files; OpenCV for the rest
+    /// libav for files, which decodes only what the sampled frames need; OpenCV for other sources
     Auto,
-    /// OpenCV, which decodes everything on the way
+    /// OpenCV, which decodes every frame
     Opencv,
 }
 
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Pictures")]
-pub struct PictureArgs {
-    /// Maximum width of the pictures in pixels; never enlarged [default: 768]
+#[command(next_help_heading = "Images")]
+pub struct ImageArgs {
+    /// Maximum width in pixels; images are never enlarged [default: 768]
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(16..=16_383))]
     pub max_width: Option<u32>,
-    /// Maximum length of the longer side in pixels, in place of the default maximum width
+    /// Maximum length of the longer side in pixels, instead of the default maximum width
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(16..=16_383))]
     pub max_edge: Option<u32>,
-    /// Quality of JPEG and WebP, 1 to 100 [default: 85]
+    /// JPEG and WebP quality, 1 to 100 [default: 85]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=100))]
     pub jpeg_quality: Option<u8>,
-    /// Format of the pictures [default: jpeg]
+    /// Image format [default: jpeg]
     #[arg(long, value_name = "FORMAT")]
-    pub image_format: Option<PictureFormat>,
+    pub image_format: Option<ImageFormatArg>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum PictureFormat {
+pub enum ImageFormatArg {
     Jpeg,
     Png,
     Webp,
 }
 
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Words")]
+#[command(next_help_heading = "Transcript")]
 pub struct TranscriptArgs {
-    /// Subtitle file (SRT or WebVTT) with what is said
+    /// Subtitle file to use as the transcript (SRT, WebVTT or ASS)
     #[arg(long, value_name = "FILE", conflicts_with = "no_transcript")]
     pub transcript: Option<PathBuf>,
-    /// Do not look for what is said; the same as --stt none
+    /// Text encoding of subtitle files, such as windows-1251 or gbk [default: detected]
+    #[arg(long, value_name = "NAME")]
+    pub subtitle_encoding: Option<String>,
+    /// Use no transcript; the same as --stt none
     #[arg(long, conflicts_with = "stt")]
     pub no_transcript: bool,
-    /// Where the words come from [default: auto]
-    #[arg(long, value_name = "HOW", conflicts_with = "transcript")]
+    /// Source of the transcript [default: auto]
+    #[arg(long, value_name = "SOURCE", conflicts_with = "transcript")]
     pub stt: Option<Stt>,
-    /// Model that listens on this machine: tiny.en, tiny, base, small, large-v3-turbo or a file [default: base]
+    /// Local Whisper model: tiny.en, tiny, base, small, large-v3-turbo or a file [default: base]
     #[arg(long, value_name = "NAME|FILE")]
     pub whisper_model: Option<String>,
-    /// Have Whisper translate what is said to English; subtitles are not looked at
+    /// Translate speech to English with Whisper; subtitles are ignored
     #[arg(long, conflicts_with_all = ["transcript", "no_transcript"])]
     pub translate: bool,
-    /// Have Whisper, or the endpoint with --stt api, time each word; subtitles are not looked at
+    /// Time each word, with Whisper or with --stt api; subtitles are ignored
     #[arg(long, conflicts_with_all = ["transcript", "no_transcript"])]
     pub words: bool,
-    /// Language to prefer among subtitles, and to expect in speech: en, fr
+    /// Language of the speech, and preferred language of subtitles: en, fr
     #[arg(long, value_name = "CODE")]
     pub language: Option<String>,
-    /// Model of the transcription endpoint; without it sound is not sent anywhere
+    /// Model of a transcription endpoint; without it no audio is sent anywhere
     #[arg(long, value_name = "NAME")]
     pub stt_model: Option<String>,
-    /// Address of the transcription endpoint [default: that of --base-url]
+    /// URL of the transcription endpoint [default: --base-url]
     #[arg(long, value_name = "URL", requires = "stt_model")]
     pub stt_base_url: Option<String>,
 }
@@ -240,28 +245,28 @@ pub struct TranscriptArgs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stt {
-    /// Subtitles; else the endpoint where --stt-model is set; else Whisper where its model is on this machine
+    /// Subtitles, otherwise the endpoint of --stt-model, otherwise Whisper if its model is downloaded
     Auto,
-    /// Subtitles alone
+    /// Subtitles only
     Subtitles,
     /// Whisper on this machine
     Whisper,
     /// The transcription endpoint
     Api,
-    /// Nowhere: no words are wanted
+    /// No transcript
     None,
 }
 
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Question")]
+#[command(next_help_heading = "Prompt")]
 pub struct PromptArgs {
-    /// The task, in place of the built-in one
+    /// Task for the model, instead of the built-in one
     #[arg(long, value_name = "TEXT", conflicts_with = "prompt_file")]
     pub prompt: Option<String>,
-    /// The same, from a file
+    /// File with the task
     #[arg(long, value_name = "FILE")]
     pub prompt_file: Option<PathBuf>,
-    /// Rules for the model, in place of vidgist's own
+    /// System message, instead of the built-in one
     #[arg(long, value_name = "TEXT")]
     pub system: Option<String>,
 }
@@ -269,17 +274,17 @@ pub struct PromptArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Model")]
 pub struct ModelArgs {
-    /// The model's name, its provider before it where that is not told by the address (openai:gpt-4o,
-    /// ollama:qwen2.5vl), or "built-in" for the one that needs no network
+    /// Model, with its provider unless --base-url is set (openai:gpt-4o, ollama:qwen2.5vl), or "built-in" for the
+    /// extractive digest, which needs no network
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
-    /// Address of an OpenAI-compatible server, such as `http://localhost:8080/v1`
+    /// URL of an OpenAI-compatible server, such as `http://localhost:8080/v1`
     #[arg(long, value_name = "URL", env = "OPENAI_BASE_URL", hide_env_values = true)]
     pub base_url: Option<String>,
-    /// Sent only where set, like all that follow: many models refuse them
+    /// Sampling temperature. This and the next parameters are sent only if set, because many models reject them
     #[arg(long, value_name = "0..2")]
     pub temperature: Option<f64>,
-    /// Most tokens of the answer
+    /// Maximum number of tokens of the answer
     #[arg(long, value_name = "N")]
     pub max_tokens: Option<u32>,
     /// Nucleus sampling
@@ -288,22 +293,22 @@ pub struct ModelArgs {
     /// Number of alternative answers
     #[arg(long, value_name = "N")]
     pub n: Option<u32>,
-    /// Text at which the answer ends; up to 4
+    /// Stop sequence; up to 4
     #[arg(long, value_name = "TEXT")]
     pub stop: Vec<String>,
-    /// Number for repeatable sampling
+    /// Seed for repeatable sampling
     #[arg(long, value_name = "N")]
     pub seed: Option<i64>,
-    /// How closely pictures are looked at
-    #[arg(long, value_name = "HOW")]
+    /// Image detail
+    #[arg(long, value_name = "DETAIL")]
     pub detail: Option<DetailChoice>,
-    /// How long the model reasons: none, minimal, low, medium, high, xhigh, max
+    /// Reasoning effort: none, minimal, low, medium, high, xhigh, max
     #[arg(long, value_name = "EFFORT")]
     pub reasoning_effort: Option<String>,
-    /// End the run where the model does not take one of these, in place of leaving it out
+    /// Fail if the model does not support one of these parameters, instead of not sending it
     #[arg(long)]
     pub strict_params: bool,
-    /// Ask for the answer piece by piece [default: where stderr is a terminal, which shows it being written]
+    /// Stream the answer [default: if stderr is a terminal, where progress is shown]
     #[arg(long, value_name = "WHEN", default_value = "auto", hide_default_value = true, num_args = 0..=1,
         default_missing_value = "always", require_equals = true)]
     pub stream: StreamChoice,
@@ -314,22 +319,22 @@ pub struct ModelArgs {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Server")]
 pub struct ServerArgs {
-    /// Longest wait for an answer, for each try anew [default: 10m]
+    /// Timeout of one attempt [default: 10m]
     #[arg(long, value_name = "TIME")]
     pub timeout: Option<Timestamp>,
-    /// Longest time of a request over all its tries [default: 10m, or --timeout where that is longer]
+    /// Timeout of a request over all attempts [default: 10m, or --timeout if longer]
     #[arg(long, value_name = "TIME")]
     pub total_timeout: Option<Timestamp>,
-    /// Requests at a time; fewer while the server is busy [default: 4]
+    /// Concurrent requests; reduced while the server is overloaded [default: 4]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub concurrency: Option<u16>,
-    /// Requests within any minute [default: as the server says of itself]
+    /// Maximum requests per minute [default: as the server reports]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_requests_per_minute: Option<u32>,
-    /// Tokens within any minute [default: as the server says of itself]
+    /// Maximum tokens per minute [default: as the server reports]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub max_tokens_per_minute: Option<u64>,
-    /// PEM certificates that are trusted beside the system's
+    /// PEM certificates to trust in addition to the system's
     #[arg(long, value_name = "FILE.pem")]
     pub ca_file: Option<PathBuf>,
     /// Send the key to another machine over http:// too: anyone on the network can read it
@@ -339,31 +344,31 @@ pub struct ServerArgs {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum DetailChoice {
-    /// Small, for few tokens
+    /// Low resolution, few tokens
     Low,
-    /// Large
+    /// High resolution
     High,
-    /// As the provider likes
+    /// The provider's choice
     Auto,
-    /// As they are, not shrunk
+    /// Original resolution
     Original,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum StreamChoice {
-    /// Where a terminal shows it
+    /// If stderr is a terminal
     Auto,
     /// Always
     Always,
-    /// In one piece
+    /// Never
     Never,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ImageTransport {
-    /// As a Base64 data URL
+pub enum ImageTransportArg {
+    /// As Base64 data URLs
     Data,
-    /// As the address that was given
+    /// As the URL that is the input
     Url,
 }
 
@@ -375,16 +380,17 @@ pub enum ImageTransport {
   vidgist frames talk.mp4 --sampling budget --max-frames 40 --dedup -o slides/
   vidgist frames camera:0 --interval 1s --max-frames 10 -o cam/")]
 pub struct FramesArgs {
-    /// A media file, a picture, a folder or pattern of pictures, an address such as rtsp://…, or camera:0
+    /// A media file, an image, a folder or pattern of images, a URL such as rtsp://…, or camera:0
+    #[arg(value_parser = input_parser())]
     pub input: String,
     #[command(flatten)]
     pub sampling: SamplingArgs,
     #[command(flatten)]
-    pub picture: PictureArgs,
-    /// Draw the frames side by side too, on contact-sheet-01.jpg and so on
+    pub images: ImageArgs,
+    /// Also write contact sheets: contact-sheet-01.jpg and so on
     #[arg(long, help_heading = "Output")]
     pub contact_sheet: bool,
-    /// Folder for the pictures and frames.json
+    /// Folder for the images and frames.json
     #[arg(short, long, value_name = "DIR", help_heading = "Output")]
     pub output: PathBuf,
 }
@@ -397,42 +403,43 @@ pub struct FramesArgs {
   vidgist audio film.mkv --all-tracks -o film.wav    film.1.wav, film.2.wav and so on")]
 pub struct AudioArgs {
     /// A media file
+    #[arg(value_parser = input_parser())]
     pub input: String,
     #[command(flatten)]
     pub track: TrackArgs,
-    /// Every sound that the file holds, each into a file with its number before the ending
-    #[arg(long, conflicts_with_all = ["track", "audio_language"], help_heading = "Which sound")]
+    /// Extract every audio track, each to a file with its number before the extension
+    #[arg(long, conflicts_with_all = ["track", "audio_language"], help_heading = "Track")]
     pub all_tracks: bool,
-    /// Samples a second [default: as stored]
+    /// Sample rate [default: as stored]
     #[arg(long, value_name = "HZ", help_heading = "Output",
         value_parser = clap::value_parser!(u32).range(1000..=768_000))]
     pub rate: Option<u32>,
-    /// 1 or 2 [default: as stored]
+    /// Number of channels, 1 or 2 [default: as stored]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=2), help_heading = "Output")]
     pub channels: Option<u16>,
-    /// What is written, 16 bits a sample [default: flac for a name that ends so, else wav]
+    /// File format, 16 bits per sample [default: flac if the name ends in .flac, otherwise wav]
     #[arg(long, value_name = "FORMAT", help_heading = "Output")]
     pub format: Option<SoundFileFormat>,
-    /// The file to write
+    /// Output file
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     pub output: PathBuf,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum SoundFileFormat {
-    /// As it is; RF64 past 4 GiB
+    /// Uncompressed; RF64 above 4 GiB
     Wav,
-    /// Compressed without loss, up to 8 channels
+    /// Lossless compression, up to 8 channels
     Flac,
 }
 
 #[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Which sound")]
+#[command(next_help_heading = "Track")]
 pub struct TrackArgs {
-    /// The N-th sound of the file, counted from 1 [default: the one marked default, else the first]
+    /// Audio track number, from 1 [default: the one marked default, otherwise the first]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), conflicts_with = "audio_language")]
     pub track: Option<u16>,
-    /// The sound in this language, as the file's tags say: en, fr
+    /// Audio track with this language tag: en, fr
     #[arg(long, value_name = "CODE")]
     pub audio_language: Option<String>,
 }
@@ -445,7 +452,7 @@ pub struct TrackArgs {
   vidgist describe-audio *.mp3 --format json | jq '.[].sound.loudness_lufs'")]
 pub struct DescribeArgs {
     /// Media files
-    #[arg(required = true, value_name = "INPUT")]
+    #[arg(required = true, value_name = "INPUT", value_parser = input_parser())]
     pub inputs: Vec<String>,
     #[command(flatten)]
     pub track: TrackArgs,
@@ -453,19 +460,19 @@ pub struct DescribeArgs {
     pub transcript: TranscriptArgs,
     #[command(flatten)]
     pub model: ModelArgs,
-    /// Let the model hear the sound, its first five minutes at most, as 16 kHz mono: few models can
+    /// Send the audio to the model, at most its first five minutes, as 16 kHz mono; few models support audio
     #[arg(long, help_heading = "Model")]
     pub send_audio: bool,
-    /// How it is written
+    /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "markdown", help_heading = "Output")]
     pub format: DescriptionFormat,
-    /// Draw the level over time into this PNG file
+    /// Write a waveform to this PNG file
     #[arg(long, value_name = "FILE.png", help_heading = "Output")]
     pub waveform: Option<PathBuf>,
-    /// Draw the level over time and frequency into this PNG file
+    /// Write a spectrogram to this PNG file
     #[arg(long, value_name = "FILE.png", help_heading = "Output")]
     pub spectrogram: Option<PathBuf>,
-    /// File to write in place of stdout
+    /// Output file [default: stdout]
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     pub output: Option<PathBuf>,
 }
@@ -474,7 +481,7 @@ pub struct DescribeArgs {
 pub enum DescriptionFormat {
     /// For people
     Markdown,
-    /// For programs: a list with one object for each file
+    /// For programs: an array with one object per file
     Json,
 }
 
@@ -486,32 +493,32 @@ pub enum DescriptionFormat {
   vidgist transcribe talk.mp4 --stt-model whisper-1")]
 pub struct TranscribeArgs {
     /// Media files
-    #[arg(required = true, value_name = "INPUT")]
+    #[arg(required = true, value_name = "INPUT", value_parser = input_parser())]
     pub inputs: Vec<String>,
     #[command(flatten)]
     pub track: TrackArgs,
     #[command(flatten)]
     pub transcript: TranscriptArgs,
-    /// Address of an OpenAI-compatible server
-    #[arg(long, value_name = "URL", env = "OPENAI_BASE_URL", hide_env_values = true, help_heading = "Words")]
+    /// URL of an OpenAI-compatible server
+    #[arg(long, value_name = "URL", env = "OPENAI_BASE_URL", hide_env_values = true, help_heading = "Transcript")]
     pub base_url: Option<String>,
     #[command(flatten)]
     pub server: ServerArgs,
-    /// How it is written
+    /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "srt", help_heading = "Output")]
-    pub format: TranscriptFormat,
-    /// File to write in place of stdout; for several inputs a folder
+    pub format: TranscriptFormatArg,
+    /// Output file, or folder for several inputs [default: stdout]
     #[arg(short, long, value_name = "FILE|DIR", help_heading = "Output")]
     pub output: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum TranscriptFormat {
+pub enum TranscriptFormatArg {
     /// SubRip
     Srt,
     /// WebVTT
     Vtt,
-    /// The words alone
+    /// Text only
     Txt,
     /// Markdown: each segment with its time
     Md,
@@ -521,22 +528,22 @@ pub enum TranscriptFormat {
 
 #[derive(Debug, Subcommand)]
 pub enum ModelsAction {
-    /// Show speech models and providers of chat models, and what of them is here
+    /// List speech models and providers of chat models
     List,
-    /// Fetch models from the public hub, with silero, which all need; nothing is fetched twice
+    /// Download speech models and the voice activity detector that they need
     Pull {
-        /// tiny.en, tiny, base, small, large-v3-turbo [default: base]
+        /// Models: tiny.en, tiny, base, small, large-v3-turbo [default: base]
         names: Vec<String>,
-        /// Address of the hub or a mirror of it
+        /// URL of the model hub or of a mirror
         #[arg(long, value_name = "URL", env = "HF_ENDPOINT", default_value = ModelHub::PUBLIC)]
         hub: String,
     },
-    /// Print where a model's file lies
+    /// Print the path of a model's file
     Path {
         /// The model [default: base]
         name: Option<String>,
     },
-    /// Delete models from this machine
+    /// Remove downloaded models
     Remove {
         /// The models
         #[arg(required = true)]
@@ -546,22 +553,23 @@ pub enum ModelsAction {
 
 #[derive(Debug, Args)]
 pub struct ProbeArgs {
-    /// A media file, a picture, a folder or pattern of pictures, an address, or camera:0
+    /// A media file, an image, a folder or pattern of images, a URL, or camera:0
+    #[arg(value_parser = input_parser())]
     pub input: String,
-    /// Write JSON
+    /// Print JSON
     #[arg(long)]
     pub json: bool,
 }
 
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
-    /// Address of an OpenAI-compatible server
+    /// URL of an OpenAI-compatible server
     #[arg(long, value_name = "URL", env = "OPENAI_BASE_URL", hide_env_values = true)]
     pub base_url: Option<String>,
     /// The model's name
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
-    /// PEM certificates that are trusted beside the system's
+    /// PEM certificates to trust in addition to the system's
     #[arg(long, value_name = "FILE.pem")]
     pub ca_file: Option<PathBuf>,
 }

@@ -10,7 +10,7 @@ use vidgist::llm::provider::Providers;
 use vidgist::time::Timestamp;
 
 use super::api_key::KeyCommand;
-use super::args::{PictureFormat, Stt};
+use super::args::{ImageFormatArg, Stt};
 
 /// `config.toml`. Keys never stand in it.
 #[derive(Debug, Default, Deserialize)]
@@ -34,8 +34,8 @@ pub struct CommandConfig {
     pub ca_file: Option<PathBuf>,
     /// Prints the key; the environment takes precedence.
     api_key_command: Option<KeyCommand>,
-    pub frames: FramesConfig,
-    pub transcription: TranscriptionConfig,
+    pub frames: FramesTable,
+    pub transcription: TranscriptionTable,
     /// Put over the table of providers, key by key.
     pub providers: toml::Table,
     /// `api_key_command` of `[providers.NAME]` by name; the library does not know it.
@@ -45,18 +45,18 @@ pub struct CommandConfig {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct FramesConfig {
+pub struct FramesTable {
     pub interval: Option<String>,
     pub max_frames: Option<usize>,
     pub max_width: Option<u32>,
     pub max_edge: Option<u32>,
     pub jpeg_quality: Option<u8>,
-    pub image_format: Option<PictureFormat>,
+    pub image_format: Option<ImageFormatArg>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct TranscriptionConfig {
+pub struct TranscriptionTable {
     /// Where words come from: as `--stt`.
     pub stt: Option<Stt>,
     /// As `--whisper-model`.
@@ -114,7 +114,7 @@ impl CommandConfig {
         config.frames.max_width = self.frames.max_width;
         config.frames.max_edge = self.frames.max_edge;
         config.frames.jpeg_quality = self.frames.jpeg_quality;
-        config.frames.image_format = self.frames.image_format.map(PictureFormat::into);
+        config.frames.image_format = self.frames.image_format.map(ImageFormatArg::into);
         config.transcription.source = self.transcription.stt.map(Stt::into);
         config.transcription.whisper_model.clone_from(&self.transcription.whisper_model);
         config.transcription.model.clone_from(&self.transcription.model);
@@ -169,9 +169,9 @@ impl CommandConfig {
             }
         }
         match &self.frames {
-            FramesConfig { jpeg_quality: Some(0 | 101..), .. } => bad("frames.jpeg_quality", "1 to 100"),
-            FramesConfig { max_width: Some(0..16 | 16_384..), .. } => bad("frames.max_width", "16 to 16383"),
-            FramesConfig { max_edge: Some(0..16 | 16_384..), .. } => bad("frames.max_edge", "16 to 16383"),
+            FramesTable { jpeg_quality: Some(0 | 101..), .. } => bad("frames.jpeg_quality", "1 to 100"),
+            FramesTable { max_width: Some(0..16 | 16_384..), .. } => bad("frames.max_width", "16 to 16383"),
+            FramesTable { max_edge: Some(0..16 | 16_384..), .. } => bad("frames.max_edge", "16 to 16383"),
             _ => Ok(()),
         }
     }

@@ -1,4 +1,4 @@
-//! `vidgist doctor`: what is installed, which model would answer, and what would mend what is missing.
+//! `vidgist doctor`: checks the installation, the configuration and the model, and says how to fix problems.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -13,9 +13,9 @@ use vidgist::{libav, video};
 
 use super::args::DoctorArgs;
 use super::config::{self, CommandConfig};
-use super::{PARTIAL, print};
+use super::output::{PARTIAL, print};
 
-/// A server that does not answer by then is told as such.
+/// Timeout of the request that lists models.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub async fn run(args: &DoctorArgs, config_path: Option<&Path>, config: &CommandConfig) -> Result<ExitCode> {
@@ -26,7 +26,7 @@ pub async fn run(args: &DoctorArgs, config_path: Option<&Path>, config: &Command
     ];
     lines.push(match config_path.map(Path::to_owned).or_else(config::default_path) {
         Some(path) if path.exists() => ok("config", &path.display().to_string()),
-        Some(path) => ok("config", &format!("none ({} would be read)", path.display())),
+        Some(path) => ok("config", &format!("none ({} does not exist)", path.display())),
         None => ok("config", "none (no home folder)"),
     });
     let mut is_well = true;
@@ -42,9 +42,9 @@ pub async fn run(args: &DoctorArgs, config_path: Option<&Path>, config: &Command
             lines.push(bad("model", &super::flags::error_text(&error)));
         }
         Ok(ModelChoice::BuiltIn) => {
-            lines.push(ok("model", "built-in digest: no language model, nothing leaves this machine"));
+            lines.push(ok("model", "built-in digest (no language model); nothing leaves this machine"));
             lines.push(hint(&format!(
-                "to ask a vision model: export {KEY_VARIABLE}=…  or  --base-url http://localhost:8080/v1"
+                "to use a vision model: export {KEY_VARIABLE}=…  or pass --base-url http://localhost:8080/v1"
             )));
         }
         Ok(ModelChoice::Server { mut server, provider, model }) => {
@@ -58,7 +58,7 @@ pub async fn run(args: &DoctorArgs, config_path: Option<&Path>, config: &Command
                     lines.push(ok(
                         "model",
                         &format!(
-                            "{name} at {host} ({}), {key}; the server answers and lists {} models",
+                            "{name} at {host} ({}), {key}; the server lists {} models",
                             provider.name,
                             names.len()
                         ),
@@ -76,7 +76,7 @@ pub async fn run(args: &DoctorArgs, config_path: Option<&Path>, config: &Command
         }
     }
     if let Some(model) = &config.transcription.model {
-        lines.push(ok("words", &format!("subtitles, else {model}")));
+        lines.push(ok("transcript", &format!("subtitles, otherwise {model} (audio is sent to its server)")));
     } else {
         let name = config.transcription.whisper_model.as_deref().unwrap_or(models::DEFAULT);
         let is_here = |name| {
@@ -85,12 +85,12 @@ pub async fn run(args: &DoctorArgs, config_path: Option<&Path>, config: &Command
         };
         if is_here(name) && is_here(models::VAD) {
             lines.push(ok(
-                "words",
-                &format!("subtitles, else Whisper ({name}) on this machine; sound is not sent anywhere"),
+                "transcript",
+                &format!("subtitles, otherwise Whisper ({name}) on this machine; no audio is sent anywhere"),
             ));
         } else {
-            lines.push(ok("words", "subtitles beside the file or inside it; sound is not sent anywhere"));
-            lines.push(hint("to have speech transcribed: vidgist models pull, or --stt-model whisper-1"));
+            lines.push(ok("transcript", "subtitles beside or inside the file; no audio is sent anywhere"));
+            lines.push(hint("to transcribe speech: run vidgist models pull, or pass --stt-model whisper-1"));
         }
     }
     print(&vidgist::sanitize::clean_text(&lines.join("\n")))?;

@@ -52,6 +52,7 @@ pub const fn flag(setting: Setting) -> &'static str {
         Setting::Stt => "--stt",
         Setting::SttBaseUrl => "--stt-base-url",
         Setting::SttModel => "--stt-model",
+        Setting::SubtitleEncoding => "--subtitle-encoding",
         Setting::Temperature => "--temperature",
         Setting::Timeout => "--timeout",
         Setting::TopP => "--top-p",

@@ -6,8 +6,8 @@ use vidgist::error::{Error, Result};
 use vidgist::job::{
     AudioFileFormat, AudioJob, CaptionFormat, CaptionJob, DescribeJob, ExistingCaptions, FramesJob, ImageOptions,
     ImageTransport, Job, ModelOptions, ParamOptions, PromptOptions, SamplingMethod, SamplingOptions, ServerOptions,
-    SpendOptions, SummarizeJob, Task, TrackOptions, TranscribeJob, TranscriptFormat, TranscriptOptions,
-    TranscriptSource, parse_ratio,
+    SpendOptions, SummarizeJob, Task, TrackOptions, TranscribeJob, TranscriptChoice, TranscriptFormat,
+    TranscriptOptions, parse_ratio,
 };
 use vidgist::llm::Detail;
 use vidgist::media::{ImageFormat, Ratio};
@@ -16,7 +16,7 @@ use vidgist::video::DecoderBackend;
 
 use super::args::{
     self, AudioArgs, CaptionArgs, Command, DecoderChoice, DescribeArgs, DescriptionFormat, DetailChoice, FramesArgs,
-    ModelArgs, PictureArgs, PictureFormat, PromptArgs, ReportFormat, RequestArgs, SamplingArgs, ServerArgs,
+    ImageArgs, ImageFormatArg, ModelArgs, PromptArgs, ReportFormat, RequestArgs, SamplingArgs, ServerArgs,
     SoundFileFormat, StreamChoice, Stt, SummarizeArgs, TrackArgs, TranscribeArgs, TranscriptArgs,
 };
 
@@ -43,11 +43,11 @@ fn summarize(args: &SummarizeArgs, dry_run: bool) -> Result<SummarizeJob> {
             ReportFormat::Json => Format::Json,
         },
         image_transport: match args.image_transport {
-            args::ImageTransport::Data => ImageTransport::Data,
-            args::ImageTransport::Url => ImageTransport::Url,
+            args::ImageTransportArg::Data => ImageTransport::Data,
+            args::ImageTransportArg::Url => ImageTransport::Url,
         },
         sampling: sampling(&args.sampling)?,
-        images: images(&args.picture),
+        images: images(&args.images),
         transcript: transcript(&args.transcript),
         prompt: prompt(&args.prompt)?,
         model: model(&args.model),
@@ -60,22 +60,22 @@ fn caption(args: &CaptionArgs) -> Result<CaptionJob> {
         inputs: args.inputs.clone(),
         output: args.output.clone(),
         format: args.format.map(|format| match format {
-            args::CaptionFormat::Jsonl => CaptionFormat::Jsonl,
-            args::CaptionFormat::Csv => CaptionFormat::Csv,
-            args::CaptionFormat::Txt => CaptionFormat::Txt,
+            args::CaptionFormatArg::Jsonl => CaptionFormat::Jsonl,
+            args::CaptionFormatArg::Csv => CaptionFormat::Csv,
+            args::CaptionFormatArg::Txt => CaptionFormat::Txt,
         }),
         resume: args.resume,
         existing: match args.existing.captions {
             _ if args.existing.overwrite => ExistingCaptions::Overwrite,
-            args::ExistingCaptions::Skip => ExistingCaptions::Skip,
-            args::ExistingCaptions::Append => ExistingCaptions::Append,
-            args::ExistingCaptions::Prepend => ExistingCaptions::Prepend,
+            args::ExistingCaptionsArg::Skip => ExistingCaptions::Skip,
+            args::ExistingCaptionsArg::Append => ExistingCaptions::Append,
+            args::ExistingCaptionsArg::Prepend => ExistingCaptions::Prepend,
         },
         beside: args.existing.beside,
         frames_per_request: Some(args.frames_per_request).filter(|n| *n != 1),
         batch: args.batch,
         sampling: sampling(&args.sampling)?,
-        images: images(&args.picture),
+        images: images(&args.images),
         transcript: transcript(&args.transcript),
         prompt: prompt(&args.prompt)?,
         model: model(&args.model),
@@ -89,7 +89,7 @@ fn frames(args: &FramesArgs) -> Result<FramesJob> {
         output: args.output.clone(),
         contact_sheet: args.contact_sheet,
         sampling: sampling(&args.sampling)?,
-        images: images(&args.picture),
+        images: images(&args.images),
     })
 }
 
@@ -130,11 +130,11 @@ fn transcribe(args: &TranscribeArgs) -> TranscribeJob {
         inputs: args.inputs.clone(),
         output: args.output.clone(),
         format: match args.format {
-            args::TranscriptFormat::Srt => TranscriptFormat::Srt,
-            args::TranscriptFormat::Vtt => TranscriptFormat::Vtt,
-            args::TranscriptFormat::Txt => TranscriptFormat::Txt,
-            args::TranscriptFormat::Md => TranscriptFormat::Md,
-            args::TranscriptFormat::Json => TranscriptFormat::Json,
+            args::TranscriptFormatArg::Srt => TranscriptFormat::Srt,
+            args::TranscriptFormatArg::Vtt => TranscriptFormat::Vtt,
+            args::TranscriptFormatArg::Txt => TranscriptFormat::Txt,
+            args::TranscriptFormatArg::Md => TranscriptFormat::Md,
+            args::TranscriptFormatArg::Json => TranscriptFormat::Json,
         },
         track: track(&args.track),
         transcript: transcript(&args.transcript),
@@ -147,10 +147,10 @@ fn sampling(args: &SamplingArgs) -> Result<SamplingOptions> {
     let sequence_fps = ratio("--sequence-fps", &args.sequence_fps)?;
     Ok(SamplingOptions {
         method: args.sampling.map(|method| match method {
-            args::SamplingMethod::Interval => SamplingMethod::Interval,
-            args::SamplingMethod::Keyframe => SamplingMethod::Keyframe,
-            args::SamplingMethod::Scene => SamplingMethod::Scene,
-            args::SamplingMethod::Budget => SamplingMethod::Budget,
+            args::SamplingMethodArg::Interval => SamplingMethod::Interval,
+            args::SamplingMethodArg::Keyframe => SamplingMethod::Keyframe,
+            args::SamplingMethodArg::Scene => SamplingMethod::Scene,
+            args::SamplingMethodArg::Budget => SamplingMethod::Budget,
         }),
         interval: args.interval,
         fps: args.fps.as_deref().map(|text| ratio("--fps", text)).transpose()?,
@@ -167,30 +167,31 @@ fn sampling(args: &SamplingArgs) -> Result<SamplingOptions> {
     })
 }
 
-fn images(args: &PictureArgs) -> ImageOptions {
+fn images(args: &ImageArgs) -> ImageOptions {
     ImageOptions {
         max_width: args.max_width,
         max_edge: args.max_edge,
         jpeg_quality: args.jpeg_quality,
-        format: args.image_format.map(PictureFormat::into),
+        format: args.image_format.map(ImageFormatArg::into),
     }
 }
 
-impl From<PictureFormat> for ImageFormat {
-    fn from(format: PictureFormat) -> Self {
+impl From<ImageFormatArg> for ImageFormat {
+    fn from(format: ImageFormatArg) -> Self {
         match format {
-            PictureFormat::Jpeg => Self::Jpeg,
-            PictureFormat::Png => Self::Png,
-            PictureFormat::Webp => Self::Webp,
+            ImageFormatArg::Jpeg => Self::Jpeg,
+            ImageFormatArg::Png => Self::Png,
+            ImageFormatArg::Webp => Self::Webp,
         }
     }
 }
 
 fn transcript(args: &TranscriptArgs) -> TranscriptOptions {
     TranscriptOptions {
-        source: if args.no_transcript { Some(TranscriptSource::None) } else { args.stt.map(Stt::into) },
+        source: if args.no_transcript { Some(TranscriptChoice::None) } else { args.stt.map(Stt::into) },
         file: args.transcript.clone(),
         language: args.language.clone(),
+        subtitle_encoding: args.subtitle_encoding.clone(),
         whisper_model: args.whisper_model.clone(),
         translate: args.translate,
         words: args.words,
@@ -199,7 +200,7 @@ fn transcript(args: &TranscriptArgs) -> TranscriptOptions {
     }
 }
 
-impl From<Stt> for TranscriptSource {
+impl From<Stt> for TranscriptChoice {
     fn from(stt: Stt) -> Self {
         match stt {
             Stt::Auto => Self::Auto,

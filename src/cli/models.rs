@@ -11,12 +11,13 @@ use vidgist::transcribe::whisper::models::{self, ModelHub, SpeechModel};
 
 use super::args::ModelsAction;
 use super::config::{self, CommandConfig};
+use super::output::print;
 use super::progress::Progress;
-use super::{print, providers};
+use super::providers;
 
 pub async fn run(action: Option<&ModelsAction>, config: &CommandConfig, quiet: bool) -> Result<ExitCode> {
     let folder = config::models_folder()
-        .ok_or_else(|| Error::usage("the folder for models", "there is no home folder", "set XDG_CACHE_HOME"))?;
+        .ok_or_else(|| Error::usage("the models folder", "there is no home folder", "set XDG_CACHE_HOME"))?;
     match action.unwrap_or(&ModelsAction::List) {
         ModelsAction::List => list(&folder, config)?,
         ModelsAction::Pull { names, hub } => pull(names, &ModelHub::new(hub)?, &folder, quiet).await?,
@@ -24,8 +25,8 @@ pub async fn run(action: Option<&ModelsAction>, config: &CommandConfig, quiet: b
             let model = named(name.as_deref().unwrap_or(models::DEFAULT))?;
             let path = model.path_in(&folder);
             if !model.is_in(&folder) {
-                let advice = format!("get it with: vidgist models pull {}", model.name);
-                return Err(Error::usage(path.display(), "is not on this machine", advice).into());
+                let advice = format!("run: vidgist models pull {}", model.name);
+                return Err(Error::usage(path.display(), "is not downloaded", advice).into());
             }
             print(&format!("{}\n", path.display()))?;
         }
@@ -42,15 +43,15 @@ pub async fn run(action: Option<&ModelsAction>, config: &CommandConfig, quiet: b
 }
 
 fn list(folder: &Path, config: &CommandConfig) -> Result<()> {
-    let mut text = format!("Speech models that listen on this machine\n\n{:<16}{:>10}  HERE\n", "NAME", "SIZE");
+    let mut text = format!("Speech models\n\n{:<16}{:>10}  DOWNLOADED\n", "NAME", "SIZE");
     for model in &models::ALL {
         let here = if model.is_in(folder) { "yes" } else { "-" };
         let size = HumanBytes(model.n_bytes).to_string();
         // Writing to a String does not fail.
-        let _ = writeln!(text, "{:<16}{size:>10}  {here:<6}{}", model.name, model.about);
+        let _ = writeln!(text, "{:<16}{size:>10}  {here:<12}{}", model.name, model.about);
     }
-    let _ = writeln!(text, "\nThey lie in {}. Get one with: vidgist models pull NAME", folder.display());
-    let _ = write!(text, "\nServers of chat models, for --model PROVIDER:NAME\n\n{}", providers::list(config)?);
+    let _ = writeln!(text, "\nFolder: {}\nDownload a model with: vidgist models pull NAME", folder.display());
+    let _ = write!(text, "\nProviders of chat models, for --model PROVIDER:NAME\n\n{}", providers::list(config)?);
     Ok(print(&text)?)
 }
 
@@ -76,6 +77,6 @@ async fn pull(names: &[String], hub: &ModelHub, folder: &Path, quiet: bool) -> R
 fn named(name: &str) -> Result<&'static SpeechModel, Error> {
     SpeechModel::by_name(name).ok_or_else(|| {
         let names: Vec<&str> = models::ALL.iter().map(|model| model.name).collect();
-        Error::usage("the model", format!("{name:?} is not known"), format!("there are {}", names.join(", ")))
+        Error::usage("the model", format!("{name:?} is unknown"), format!("choose among {}", names.join(", ")))
     })
 }

@@ -10,7 +10,7 @@ use vidgist::media::{FrameTiming, MediaInfo, Ratio};
 use vidgist::report::json;
 
 use super::args::ProbeArgs;
-use super::{PARTIAL, print};
+use super::output::{PARTIAL, print};
 
 pub fn run(args: &ProbeArgs) -> Result<ExitCode> {
     let source = Source::identify(&args.input)?;
@@ -18,6 +18,10 @@ pub fn run(args: &ProbeArgs) -> Result<ExitCode> {
     let text = if args.json { json::to_text(&info)? } else { table(&info) };
     print(&text)?;
     Ok(if info.damage.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(PARTIAL) })
+}
+
+fn encrypted(scheme: Option<&String>) -> String {
+    scheme.map(|scheme| format!(", encrypted ({scheme})")).unwrap_or_default()
 }
 
 fn table(info: &MediaInfo) -> String {
@@ -43,7 +47,8 @@ fn table(info: &MediaInfo) -> String {
         let rate = v.frame_rate.map(|r| format!(", {:.3} frames/s", r.as_f64())).unwrap_or_default();
         let turned = if v.rotation == vidgist::media::Rotation::None { "" } else { ", rotated" };
         let times = if v.timing == FrameTiming::Stored { "" } else { ", no timestamps" };
-        let text = format!("{}, {width}x{height}{turned}{rate}{times}{language}", v.codec);
+        let text =
+            format!("{}, {width}x{height}{turned}{rate}{times}{language}{}", v.codec, encrypted(v.encryption.as_ref()));
         line(&format!("#{} {kind}", v.stream_idx), &text);
     }
     for a in &info.audio {
@@ -56,12 +61,19 @@ fn table(info: &MediaInfo) -> String {
         let offset =
             a.start.map(|s| s.minus(info.start)).filter(|o| o.ticks() != 0).map(|o| format!(", starts at {o}"));
         let offset = offset.unwrap_or_default();
-        line(&format!("#{} audio", a.stream_idx), &format!("{}{rate}{channels}{language}{offset}", a.codec));
+        line(
+            &format!("#{} audio", a.stream_idx),
+            &format!("{}{rate}{channels}{language}{offset}{}", a.codec, encrypted(a.encryption.as_ref())),
+        );
     }
     for s in &info.subtitles {
         let kind = if s.is_text { "text" } else { "bitmap, not read" };
         let language = s.language.as_ref().map(|l| format!(", {l}")).unwrap_or_default();
         line(&format!("#{} subtitles", s.stream_idx), &format!("{} ({kind}){language}", s.codec));
+    }
+    for chapter in &info.chapters {
+        let title = chapter.title.as_deref().unwrap_or("without a title");
+        line("chapter", &format!("{} to {}  {title}", chapter.start, chapter.end));
     }
     for damage in &info.damage {
         line("damage", damage);

@@ -1,4 +1,4 @@
-//! What is shown on stderr while a run goes on, where stderr is a terminal.
+//! Progress on stderr, if it is a terminal.
 
 use std::io::IsTerminal as _;
 use std::sync::{Mutex, PoisonError};
@@ -8,12 +8,12 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use vidgist::event::Event;
 use vidgist::sanitize::clean_text;
 
-/// Rows of the answer that are shown while it is written.
+/// Rows of the streamed answer that are shown.
 const TAIL_ROWS: usize = 8;
-/// So much of an answer is kept to show its end.
+/// Bytes of the streamed answer that are kept.
 const TAIL_BYTES: usize = 4096;
 
-/// A bar that follows the events of a run.
+/// A progress bar that follows the events of a job.
 pub struct Progress {
     bar: ProgressBar,
     /// The end of the text that the model is writing.
@@ -28,7 +28,7 @@ impl Progress {
         Self { bar, tail: Mutex::default() }
     }
 
-    /// Whether anybody sees it.
+    /// Whether it is visible.
     pub fn is_shown(quiet: bool) -> bool {
         !quiet && std::io::stderr().is_terminal()
     }
@@ -47,12 +47,12 @@ impl Progress {
             Event::Requesting { model } => self.say(format!("waiting for {model}")),
             Event::Windows { n_windows } => {
                 self.count(*n_windows, "waiting for answers");
-                let style = ProgressStyle::with_template("{spinner} {msg} {wide_bar} {pos}/{len} parts, {eta} left");
+                let style = ProgressStyle::with_template("{spinner} {msg} {wide_bar} {pos}/{len} windows, {eta} left");
                 self.bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             }
             Event::Merging => self.say("merging the answers".to_owned()),
             Event::Batch { n_done, n_requests } => {
-                self.say(format!("{n_done} of {n_requests} requests of the batch are done"));
+                self.say(format!("batch: {n_done} of {n_requests} requests are done"));
             }
             Event::Text { text } => {
                 let mut tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
@@ -66,13 +66,13 @@ impl Progress {
             }
             Event::TextRestarted => {
                 self.tail.lock().unwrap_or_else(PoisonError::into_inner).clear();
-                self.bar.set_message("starting again");
+                self.bar.set_message("restarting");
             }
             _ => {}
         }
     }
 
-    /// A file of so many bytes comes.
+    /// Starts a download of `n_bytes`.
     pub fn bytes(&self, name: &str, n_bytes: u64) {
         let style = "{spinner} {msg} {wide_bar} {binary_bytes}/{binary_total_bytes}, {eta} left";
         let style = ProgressStyle::with_template(style);
@@ -81,17 +81,17 @@ impl Progress {
         self.bar.set_message(name.to_owned());
     }
 
-    /// So many are done.
+    /// Sets the position.
     pub fn at(&self, n: u64) {
         self.bar.set_position(n);
     }
 
-    /// Runs `work`, which writes to the terminal, with the bar out of its way.
+    /// Hides the bar while `work` writes to the terminal.
     pub fn suspend(&self, work: impl FnOnce()) {
         self.bar.suspend(work);
     }
 
-    /// Takes the bar away: a result or an error follows.
+    /// Removes the bar, before a result or an error.
     pub fn clear(&self) {
         self.bar.finish_and_clear();
     }
@@ -105,7 +105,7 @@ impl Progress {
         self.bar.set_message(message);
     }
 
-    /// Shows one line in place of a bar.
+    /// Shows a line instead of a bar.
     pub fn say(&self, text: String) {
         let style = ProgressStyle::with_template("{spinner} {msg} {elapsed}");
         self.bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
@@ -113,7 +113,7 @@ impl Progress {
     }
 }
 
-/// The last rows of a text as a terminal of so many columns shows them, cleared of what it would obey.
+/// The last rows of a text on a terminal of `n_columns`, without control characters.
 fn last_rows(text: &str, n_columns: usize) -> String {
     let mut rows = Vec::new();
     for line in clean_text(text).lines() {
@@ -145,6 +145,6 @@ mod tests {
         assert_eq!(last_rows("a\u{1b}[2Jb\u{202e}", 80), "ab");
         let many: Vec<String> = (0..30).map(|n| n.to_string()).collect();
         assert_eq!(last_rows(&many.join("\n"), 80), many[22..].join("\n"));
-        assert_eq!(last_rows("ab", 0), "a\nb", "a terminal that does not tell its size");
+        assert_eq!(last_rows("ab", 0), "a\nb", "a terminal of unknown size");
     }
 }

@@ -15,10 +15,10 @@ use vidgist::report::sound::SoundReport;
 use vidgist::report::{self, Format, Report, estimate, json};
 
 use super::config::CommandConfig;
+use super::output::{PARTIAL, end_at_once_on_the_next, print, report_gaps, say, warn};
 use super::progress::Progress;
-use super::{PARTIAL, end_at_once_on_the_next, print, report_gaps, say, warn};
 
-/// Runs a job that a file holds.
+/// Runs a job file.
 pub async fn run_file(path: &Path, config: &CommandConfig, quiet: bool) -> Result<ExitCode> {
     let text = std::fs::read_to_string(path).map_err(|error| Error::io(path, error))?;
     let is_json = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("json"));
@@ -39,7 +39,7 @@ pub async fn run(job: Job, config: &CommandConfig, quiet: bool) -> Result<ExitCo
     let outcome = outcome.inspect_err(|error| {
         let is_interrupted = error.downcast_ref::<Error>().is_some_and(Error::is_interrupted);
         if is_interrupted && rows.is_batch_sent {
-            say("the provider continues with the batch: run the same command again to continue here");
+            say("the provider continues the batch; run the same command again to fetch the results");
         }
     })?;
     show(&job.task, &outcome, quiet)
@@ -75,7 +75,7 @@ impl Rows {
 /// Follows a job to its end. The first ctrl-c cancels it, the second does not wait.
 async fn follow(mut run: Run<Outcome>, cancel: &CancellationToken, rows: &mut Rows, quiet: bool) -> Result<Outcome> {
     let progress = Progress::new(quiet);
-    // One listener for the whole job: a new one per event would miss a signal between two of them.
+    // One listener for the whole job: a new one per event could miss a signal between two events.
     let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
     loop {
         tokio::select! {
@@ -126,8 +126,8 @@ fn on_event(event: &Event, progress: &Progress, rows: &mut Rows, is_stopping: bo
         Event::Batch { n_requests, .. } => {
             let is_first = !std::mem::replace(&mut rows.is_batch_sent, true);
             let line = format!(
-                "{n_requests} requests are with the provider, which answers within a day; you can stop this command and \
-                 run it again later"
+                "sent a batch of {n_requests} requests; results arrive within a day. You can stop this command and run it \
+                 again later"
             );
             progress.suspend(|| {
                 if is_first && !quiet && *n_requests > 0 {
@@ -190,7 +190,7 @@ fn show(task: &Task, outcome: &Outcome, quiet: bool) -> Result<ExitCode> {
             for file in &result.files {
                 let language = file.language.as_ref().filter(|_| job.all_tracks);
                 print(&format!(
-                    "{}\t{} Hz, {} channel{}, {}, begins at {}{}\n",
+                    "{}\t{} Hz, {} channel{}, {}, starts at {}{}\n",
                     file.path.display(),
                     file.rate_hz,
                     file.channels,

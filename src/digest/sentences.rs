@@ -26,7 +26,7 @@ pub(super) struct Sentence<'a> {
 /// The sentences of the segments, in their order.
 pub(super) fn split(segments: &[Segment]) -> Vec<Sentence<'_>> {
     let mut sentences = Vec::new();
-    let mut run = Run::default();
+    let mut run = SentenceBuilder::default();
     for segment in segments {
         let text = clean_line(&segment.text);
         if text.is_empty() {
@@ -43,14 +43,14 @@ pub(super) fn split(segments: &[Segment]) -> Vec<Sentence<'_>> {
 
 /// Segments of one speaker without a pause, joined: where in the text each begins.
 #[derive(Default)]
-struct Run<'a> {
+struct SentenceBuilder<'a> {
     text: String,
     parts: Vec<(usize, &'a Segment)>,
     /// Characters since something that looks like the end of a sentence.
     n_open_chars: usize,
 }
 
-impl<'a> Run<'a> {
+impl<'a> SentenceBuilder<'a> {
     fn ends_before(&self, next: &Segment) -> bool {
         self.parts.last().is_some_and(|(_, last)| {
             last.speaker != next.speaker

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::job::TranscriptSource;
+use crate::job::TranscriptChoice;
 use crate::media::ImageFormat;
 use crate::time::Timestamp;
 
@@ -62,7 +62,7 @@ pub struct FramesConfig {
 #[derive(Clone, Debug, Default)]
 pub struct TranscriptionConfig {
     /// Which source.
-    pub source: Option<TranscriptSource>,
+    pub source: Option<TranscriptChoice>,
     /// The Whisper model, or its file.
     pub whisper_model: Option<String>,
     /// The model of the transcription endpoint; without it no audio is sent.

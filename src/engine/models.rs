@@ -1,14 +1,14 @@
-//! Which model answers: the job, the secrets and the configuration to an [`Answerer`].
+//! Selects the model: from a job, secrets and the configuration to an [`Answerer`].
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use secrecy::SecretString;
 use url::Url;
 
-use super::Engine;
+use super::config::Config;
+use super::keys::{KEY_VARIABLE, Keys, OPENAI_NAME};
 use super::options;
-use super::secrets::KeyOwner;
+use super::secrets::Secrets;
 use crate::advice::{Advice, Setting};
 use crate::analyze::Answerer;
 use crate::error::{Error, ErrorCode, Result};
@@ -19,47 +19,48 @@ use crate::llm::openai::list_models;
 use crate::llm::provider::{Provider, Providers};
 use crate::llm::{ChatConfig, ChatModel, SamplingParams, connect};
 
-/// The variable that holds `OpenAI`'s key.
-pub const KEY_VARIABLE: &str = "OPENAI_API_KEY";
 /// The name of the built-in digest, which needs no network.
 pub const BUILT_IN: &str = "built-in";
 
-const OPENAI_NAME: &str = "openai";
-pub(super) const OPENAI: &str = "https://api.openai.com/v1";
 /// The variable of `OpenAI`'s address.
 const BASE_URL_VARIABLE: &str = "OPENAI_BASE_URL";
 
-/// Where requests would go.
+/// Where requests are sent.
 #[derive(Clone, Debug)]
 pub enum ModelChoice {
-    /// Nowhere: the built-in digest answers.
+    /// Nowhere: the built-in digest is used.
     BuiltIn,
     /// To this server.
     Server {
         /// The server.
         server: Box<ServerConfig>,
-        /// Who runs it.
+        /// Its provider.
         provider: Box<Provider>,
-        /// The model's name; None where the server is to be asked for its only one.
+        /// The model's name; None if the server's only model is used.
         model: Option<String>,
     },
 }
 
-impl Engine {
-    /// Chooses the server and the model; connects to nothing. The job wins over variables, and they win over the
-    /// configuration.
-    ///
-    /// A key goes to the provider that it is for, and to an address that the user named.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where a needed key or address is missing.
-    pub async fn choose_model(&self, job: &ModelOptions) -> Result<ModelChoice> {
-        self.choose(job, false).await
+/// Chooses servers and models.
+pub(super) struct ModelSelector<'a> {
+    pub config: &'a Config,
+    pub secrets: &'a Secrets,
+}
+
+impl ModelSelector<'_> {
+    fn keys(&self) -> Keys<'_> {
+        Keys { config: self.config, secrets: self.secrets }
     }
 
-    /// As [`Engine::choose_model`]; a dry run needs no key.
-    async fn choose(&self, job: &ModelOptions, is_dry: bool) -> Result<ModelChoice> {
-        let config = &self.config;
+    /// Chooses the server and the model without connecting. The job has precedence over variables, and variables over
+    /// the configuration.
+    ///
+    /// A key is sent only to its own provider, or to an address that the user named.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) if a required key or address is missing; a dry run needs no key.
+    pub async fn choose(&self, job: &ModelOptions, is_dry: bool) -> Result<ModelChoice> {
+        let config = self.config;
         let providers = Providers::with(&config.providers)?;
         let named = job.name.as_deref().or(config.model.as_deref());
         if named == Some(BUILT_IN) {
@@ -68,11 +69,11 @@ impl Engine {
         let (prefix, name) = named.map_or((None, None), |named| providers.split(named));
         let base_url = job.base_url.as_deref().filter(|url| !url.is_empty());
         let (provider, address, key) = if let Some(provider) = prefix {
-            // The configuration's address belongs to the configuration's model.
+            // The configured address belongs to the configured model.
             let configured = config.base_url.as_deref().filter(|_| job.name.is_none());
             let address = self.provider_address(provider, base_url.or(configured))?;
             // No command is run for a key that is not used.
-            let key = if is_dry { None } else { self.provider_key(provider).await? };
+            let key = if is_dry { None } else { self.keys().provider_key(provider).await? };
             if key.is_none() && provider.needs_key && !is_dry {
                 let problem = format!("no key for {} is set", provider.name);
                 let advice = Advice::SetKey(provider.key_variables.join(" or "));
@@ -82,12 +83,12 @@ impl Engine {
         } else if let Some(address) = base_url.or(config.base_url.as_deref()) {
             let address = parse_base_url(address)?;
             let provider = providers.at(&address);
-            let key = match if is_dry { None } else { self.own_key(provider).await? } {
-                None if !is_dry => self.default_key().await?,
+            let key = match if is_dry { None } else { self.keys().own_key(provider).await? } {
+                None if !is_dry => self.keys().default_key().await?,
                 own => own,
             };
             (provider, address, key)
-        } else if let (Some(key), Some(provider)) = (self.default_key().await?, providers.get(OPENAI_NAME)) {
+        } else if let (Some(key), Some(provider)) = (self.keys().default_key().await?, providers.get(OPENAI_NAME)) {
             (provider, self.provider_address(provider, None)?, Some(key))
         } else if let Some(provider) = providers.get(OPENAI_NAME).filter(|_| named.is_some() && is_dry) {
             (provider, self.provider_address(provider, None)?, None)
@@ -109,10 +110,10 @@ impl Engine {
         Ok(ModelChoice::Server { server: Box::new(server), provider: Box::new(provider.clone()), model })
     }
 
-    /// The address of a provider: the named one, its own variable's, or its usual one.
+    /// The address of a provider: the given one, that of its variable, or its default.
     fn provider_address(&self, provider: &Provider, named: Option<&str>) -> Result<Url> {
         let from_variable = self.secrets.text(BASE_URL_VARIABLE);
-        // OpenAI's variable is not meant for another provider.
+        // OpenAI's variable does not apply to other providers.
         let is_meant = |url: &&str| provider.name == OPENAI_NAME || from_variable.as_deref() != Some(*url);
         if let Some(url) = named.filter(is_meant) {
             return parse_base_url(url);
@@ -129,8 +130,8 @@ impl Engine {
         }
     }
 
-    /// Who answers. Where `is_dry`, no server is asked, not even for the model's name.
-    pub(super) async fn answerer(&self, job: &ModelOptions, is_dry: bool) -> Result<Answerer> {
+    /// The model. If `is_dry`, no request is sent, not even for the model's name.
+    pub async fn answerer(&self, job: &ModelOptions, is_dry: bool) -> Result<Answerer> {
         match self.choose(job, is_dry).await? {
             ModelChoice::BuiltIn => {
                 if let Some(setting) = unused(&job.params) {
@@ -150,44 +151,6 @@ impl Engine {
                 Err(Error::setting(Setting::Model, problem, Advice::Set(Setting::Model)))
             }
         }
-    }
-
-    /// The key of `OpenAI` or of an address that the user named.
-    pub(super) async fn default_key(&self) -> Result<Option<SecretString>> {
-        if let Some(key) = self.secrets.variable(KEY_VARIABLE) {
-            return Ok(Some(key));
-        }
-        let own = self.secrets.stored(KeyOwner::Provider(OPENAI_NAME.to_owned())).await?;
-        if own.is_some() || self.default_key_owner()?.is_some_and(|owner| owner != OPENAI_NAME) {
-            return Ok(own);
-        }
-        self.secrets.stored(KeyOwner::Default).await
-    }
-
-    /// The key of a provider that was named.
-    async fn provider_key(&self, provider: &Provider) -> Result<Option<SecretString>> {
-        match self.own_key(provider).await? {
-            None if provider.name == OPENAI_NAME => self.default_key().await,
-            None if self.default_key_owner()?.is_some_and(|owner| owner == provider.name) => {
-                self.secrets.stored(KeyOwner::Default).await
-            }
-            own => Ok(own),
-        }
-    }
-
-    /// The key of a provider and of no other: from its own variables, or stored for it.
-    async fn own_key(&self, provider: &Provider) -> Result<Option<SecretString>> {
-        match provider.key_variables.iter().find_map(|name| self.secrets.variable(name)) {
-            None => self.secrets.stored(KeyOwner::Provider(provider.name.clone())).await,
-            own => Ok(own),
-        }
-    }
-
-    /// The provider that the default key is for: that of the configuration's model. None where it names none: then the
-    /// key is for `OpenAI` or for the configuration's address.
-    fn default_key_owner(&self) -> Result<Option<String>> {
-        let providers = Providers::with(&self.config.providers)?;
-        Ok(self.config.model.as_deref().and_then(|model| Some(providers.split(model).0?.name.clone())))
     }
 }
 
@@ -213,7 +176,7 @@ fn connected(
     connect(ChatConfig { params, strict_params: job.strict_params, ..chat })
 }
 
-/// Warns about a model that ends soon, or of which nothing is known.
+/// Warns about a model that is unknown or will be shut down soon.
 fn warn_about(chat: &ChatConfig) {
     let (model, provider) = (&chat.model, &chat.provider.name);
     let Some(facts) = &chat.facts else {

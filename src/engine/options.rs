@@ -15,6 +15,8 @@ use crate::sampling::{self, Sampling};
 use crate::time::{TimeBase, Timestamp};
 use crate::video::SizeLimit;
 
+/// Frames that are read if the job sets no limit: dense for minutes, coarse for an hour.
+pub(super) const DEFAULT_MAX_FRAMES: usize = 50;
 const DEFAULT_MAX_WIDTH: u32 = 768;
 const DEFAULT_QUALITY: u8 = 85;
 
@@ -88,7 +90,7 @@ fn sampling(
     // Listed times are all wanted, however many there are.
     let default_max = match sampling {
         Sampling::At(_) => None,
-        Sampling::Budget => config.frames.max_frames.or(Some(super::DEFAULT_MAX_FRAMES)),
+        Sampling::Budget => config.frames.max_frames.or(Some(DEFAULT_MAX_FRAMES)),
         _ => config.frames.max_frames.or(default_max_frames),
     };
     let max_frames = options.max_frames.or(default_max);

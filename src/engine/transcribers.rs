@@ -5,14 +5,13 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 
-use super::Engine;
 use super::config::Config;
-use super::models::{KEY_VARIABLE, OPENAI};
+use super::keys::{KEY_VARIABLE, OPENAI};
 use super::options;
 use crate::advice::{Advice, Setting};
 use crate::error::{Error, ErrorCode, Result};
 use crate::http::{ServerConfig, parse_base_url};
-use crate::job::{ServerOptions, TranscriptOptions, TranscriptSource};
+use crate::job::{ServerOptions, TranscriptChoice, TranscriptOptions};
 use crate::limits::Limits;
 use crate::transcribe::Transcriber;
 use crate::transcribe::api::{ApiTranscriber, ApiTranscriberConfig};
@@ -29,14 +28,6 @@ pub(super) struct Endpoint {
     pub is_dry: bool,
 }
 
-impl Engine {
-    /// The key of the transcription endpoint; None where no endpoint is used or no key is set.
-    pub(super) async fn endpoint_key(&self, options: &TranscriptOptions) -> Result<Option<SecretString>> {
-        let uses_endpoint = options.stt_model.is_some() || self.config.transcription.model.is_some();
-        if uses_endpoint { self.default_key().await } else { Ok(None) }
-    }
-}
-
 /// The transcribers, in the order in which they are tried; empty where no transcript is wanted.
 pub(super) fn transcribers(
     options: &TranscriptOptions,
@@ -48,44 +39,45 @@ pub(super) fn transcribers(
     let source = source(options, config)?;
     let api_model = options.stt_model.as_ref().or(config.transcription.model.as_ref());
     let mut transcribers: Vec<Arc<dyn Transcriber>> = Vec::new();
-    if matches!(source, TranscriptSource::Auto | TranscriptSource::Subtitles) {
+    if matches!(source, TranscriptChoice::Auto | TranscriptChoice::Subtitles) {
         let (explicit, language) = (options.file.clone(), language(options, config));
-        transcribers.push(Arc::new(Subtitles { explicit, language, limits: Limits::default() }));
+        let encoding = options.subtitle_encoding.as_deref().map(str::parse).transpose()?;
+        transcribers.push(Arc::new(Subtitles { explicit, language, encoding, limits: Limits::default() }));
     }
     match (source, api_model) {
-        (TranscriptSource::Api, None) => {
+        (TranscriptChoice::Api, None) => {
             let problem = "api needs the transcription endpoint's model";
             return Err(Error::setting(Setting::Stt, problem, Advice::Set(Setting::SttModel)));
         }
-        (TranscriptSource::Api | TranscriptSource::Auto, Some(model)) => {
+        (TranscriptChoice::Api | TranscriptChoice::Auto, Some(model)) => {
             transcribers.push(Arc::new(api(model, options, endpoint, stream_idx, key, config)?));
         }
         // A build without Whisper does not try it unless it is named.
-        (TranscriptSource::Auto, None) if !IS_AVAILABLE && options.whisper_model.is_none() => {}
-        (TranscriptSource::Whisper | TranscriptSource::Auto, _) => {
-            let is_named = source == TranscriptSource::Whisper;
+        (TranscriptChoice::Auto, None) if !IS_AVAILABLE && options.whisper_model.is_none() => {}
+        (TranscriptChoice::Whisper | TranscriptChoice::Auto, _) => {
+            let is_named = source == TranscriptChoice::Whisper;
             transcribers.push(Arc::new(whisper(options, stream_idx, config, is_named)?));
         }
-        (TranscriptSource::Subtitles | TranscriptSource::None, _) => {}
+        (TranscriptChoice::Subtitles | TranscriptChoice::None, _) => {}
     }
     Ok(transcribers)
 }
 
-fn source(options: &TranscriptOptions, config: &Config) -> Result<TranscriptSource> {
+fn source(options: &TranscriptOptions, config: &Config) -> Result<TranscriptChoice> {
     let advice = || Advice::SetTo(Setting::Stt, "whisper".into()).or(Advice::Unset(Setting::Stt));
     Ok(match options.source.or(config.transcription.source) {
-        Some(TranscriptSource::None) if options.source.is_some() => TranscriptSource::None,
-        _ if options.file.is_some() => TranscriptSource::Subtitles,
-        Some(TranscriptSource::Subtitles | TranscriptSource::None) if options.translate || options.words => {
+        Some(TranscriptChoice::None) if options.source.is_some() => TranscriptChoice::None,
+        _ if options.file.is_some() => TranscriptChoice::Subtitles,
+        Some(TranscriptChoice::Subtitles | TranscriptChoice::None) if options.translate || options.words => {
             let problem = "word times need Whisper or the endpoint, and translation needs Whisper";
             return Err(Error::setting(Setting::Stt, problem, advice()));
         }
-        Some(TranscriptSource::Api) if options.translate => {
+        Some(TranscriptChoice::Api) if options.translate => {
             return Err(Error::setting(Setting::Stt, "translation needs Whisper", advice()));
         }
-        Some(TranscriptSource::Api) => TranscriptSource::Api,
-        _ if options.translate || options.words => TranscriptSource::Whisper,
-        source => source.unwrap_or(TranscriptSource::Auto),
+        Some(TranscriptChoice::Api) => TranscriptChoice::Api,
+        _ if options.translate || options.words => TranscriptChoice::Whisper,
+        source => source.unwrap_or(TranscriptChoice::Auto),
     })
 }
 

@@ -81,7 +81,7 @@ pub struct ImageOptions {
 /// Which source of a transcript is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum TranscriptSource {
+pub enum TranscriptChoice {
     /// Subtitles; else the endpoint where its model is set; else Whisper where its model is on this machine.
     Auto,
     /// Subtitles only.
@@ -100,13 +100,16 @@ pub enum TranscriptSource {
 pub struct TranscriptOptions {
     /// Which source.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub source: Option<TranscriptSource>,
+    pub source: Option<TranscriptChoice>,
     /// A subtitle file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<PathBuf>,
     /// The language to prefer among subtitles and to expect in speech.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
+    /// The text encoding of subtitle files, such as `windows-1251`; detected where it is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subtitle_encoding: Option<String>,
     /// The Whisper model, or its file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub whisper_model: Option<String>,

@@ -17,7 +17,8 @@ pub(crate) struct VideoDecoder {
 }
 
 impl Demuxer {
-    /// Creates a decoder for the packets of `stream_idx` that uses up to `n_threads` threads.
+    /// Creates a decoder for the packets of `stream_idx` that uses up to `n_threads` threads where that keeps the reports of
+    /// errors.
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where libav was built without this codec.
@@ -33,13 +34,8 @@ impl Demuxer {
                 (*context.as_mut_ptr()).pkt_timebase = stream.time_base().into();
                 (*context.as_mut_ptr()).max_pixels = max_pixels;
             }
-            let kind = if conceals_errors(stream.parameters().id().name()) {
-                threading::Type::Slice
-            } else {
-                threading::Type::Frame
-            };
-            let mut threads = threading::Config::kind(kind);
-            threads.count = n_threads;
+            let mut threads = threading::Config::kind(threading::Type::Frame);
+            threads.count = if conceals_errors(stream.parameters().id().name()) { 1 } else { n_threads };
             context.set_threading(threads);
             context.video().ok()
         });
@@ -110,7 +106,8 @@ impl VideoDecoder {
     }
 }
 
-/// Whether libav conceals the errors of this codec and flags the frame. Until FFmpeg 7.1 frame threads lose the flags.
+/// Whether libav conceals the errors of this codec and flags the frame. Until FFmpeg 7.1 frame threads lose the flags, and
+/// with slice threads the concealed frame depends on the number of threads.
 fn conceals_errors(codec: &str) -> bool {
     ["h264", "mpeg", "h263", "flv1", "msmpeg4", "wmv", "vc1", "rv", "svq"].iter().any(|name| codec.starts_with(name))
 }

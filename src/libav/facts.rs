@@ -9,9 +9,13 @@ use ffmpeg_the_third::format::stream::{Disposition, Stream};
 
 use super::{Demuxer, known, lossy, rational};
 use crate::media::{
-    AudioStream, ColorTags, FieldOrder, FrameTiming, MediaInfo, Ratio, Rotation, SubtitleStream, VideoStream,
+    AudioStream, ColorTags, FieldOrder, FrameTiming, MediaChapter, MediaInfo, Ratio, Rotation, SubtitleStream,
+    VideoStream,
 };
 use crate::time::{TimeBase, Timestamp};
+
+/// Chapters of one container that are read.
+const MAX_CHAPTERS: usize = 2000;
 
 /// Maximum number of packets read to find the first one of each audio stream.
 const MAX_PEEKED_PACKETS: usize = 2000;
@@ -29,6 +33,7 @@ impl Demuxer {
             video: Vec::new(),
             audio: Vec::new(),
             subtitles: Vec::new(),
+            chapters: Vec::new(),
             damage: Vec::new(),
         };
         for stream in self.input.streams() {
@@ -46,6 +51,7 @@ impl Demuxer {
         }
         let starts = info.video.iter().filter(|v| !v.is_cover).filter_map(|v| v.start);
         info.start = starts.chain(info.audio.iter().filter_map(|a| a.start)).min().unwrap_or(Timestamp::ZERO);
+        info.chapters = self.chapters(info.start);
         info
     }
 
@@ -72,6 +78,7 @@ impl Demuxer {
             duration: known(stream.duration()).filter(|d| *d > 0).map(|t| Timestamp::new(t, base)),
             n_frames: u64::try_from(stream.frames()).ok().filter(|n| *n > 0),
             timing: if self.has_timestamps() { FrameTiming::Stored } else { FrameTiming::FrameRate },
+            encryption: None,
             language: self.language(stream),
             is_default: stream.disposition().contains(Disposition::DEFAULT),
             is_cover: stream.disposition().contains(Disposition::ATTACHED_PIC),
@@ -89,6 +96,7 @@ impl Demuxer {
             start: at(stream.start_time()),
             first_packet: None,
             duration: at(stream.duration()).filter(|d| *d > Timestamp::ZERO),
+            encryption: None,
             language: self.language(stream),
             title: self.tag(Some(stream), c"title"),
             is_default: stream.disposition().contains(Disposition::DEFAULT),
@@ -96,7 +104,11 @@ impl Demuxer {
     }
 
     fn subtitle(&self, stream: &Stream<'_>) -> SubtitleStream {
-        let codec = stream.parameters().id().name().to_owned();
+        let mut codec = stream.parameters().id().name().to_owned();
+        // Matroska's S_TEXT/WEBVTT, which this libav does not know: the codec's private data are the head of the file.
+        if codec == "none" && extradata(stream).trim_ascii_start().starts_with(b"WEBVTT") {
+            "webvtt".clone_into(&mut codec);
+        }
         SubtitleStream {
             stream_idx: stream.index(),
             is_text: matches!(codec.as_str(), "mov_text" | "subrip" | "srt" | "ass" | "ssa" | "webvtt" | "text"),
@@ -132,6 +144,24 @@ impl Demuxer {
         }
     }
 
+    fn chapters(&self, start: Timestamp) -> Vec<MediaChapter> {
+        let chapter = |chapter: ffmpeg::Chapter<'_>| {
+            let base = rational(chapter.time_base())?;
+            let at = |ticks| Timestamp::new(ticks, base).minus(start);
+            // SAFETY: the chapter belongs to the open container; the entry holds strings that end in NUL.
+            #[expect(unsafe_code, reason = "the wrapper assumes that tags are valid UTF-8")]
+            let title = unsafe {
+                let entry = ffi::av_dict_get((*chapter.as_ptr()).metadata, c"title".as_ptr(), std::ptr::null(), 0);
+                if entry.is_null() { None } else { lossy((*entry).value) }
+            };
+            let (start, end) = (known(chapter.start())?, known(chapter.end())?);
+            Some(MediaChapter { start: at(start), end: at(end), title: title.filter(|title| !title.is_empty()) })
+        };
+        let mut chapters: Vec<MediaChapter> = self.input.chapters().take(MAX_CHAPTERS).filter_map(chapter).collect();
+        chapters.sort_by_key(|chapter| chapter.start);
+        chapters
+    }
+
     fn language(&self, stream: &Stream<'_>) -> Option<String> {
         self.tag(Some(stream), c"language").filter(|tag| tag != "und")
     }
@@ -147,6 +177,17 @@ impl Demuxer {
             if entry.is_null() { None } else { lossy((*entry).value) }
         };
         text.filter(|text| !text.is_empty())
+    }
+}
+
+/// The codec's private data.
+fn extradata<'a>(stream: &'a Stream<'_>) -> &'a [u8] {
+    // SAFETY: codecpar belongs to the open stream; its extradata is null or `extradata_size` bytes.
+    #[expect(unsafe_code, reason = "the wrapper has no extradata of undecoded streams")]
+    unsafe {
+        let raw = (*stream.as_ptr()).codecpar;
+        let (data, size) = ((*raw).extradata, usize::try_from((*raw).extradata_size).unwrap_or(0));
+        if data.is_null() { &[] } else { std::slice::from_raw_parts(data, size) }
     }
 }
 

@@ -68,6 +68,7 @@ mod tests {
             start: None,
             first_packet: None,
             duration: None,
+            encryption: None,
             language: None,
             title: None,
             is_default: true,

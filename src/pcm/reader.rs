@@ -69,6 +69,11 @@ impl AudioReader {
             let problem = format!("{rate} Hz is out of range");
             return Err(Error::setting(Setting::AudioRate, problem, "use 1000 to 768000 Hz, 16000 for speech"));
         }
+        if let Some(scheme) = &stream.encryption {
+            let problem = format!("its audio is encrypted ({scheme})");
+            let error = Error::unsupported(&name, problem, "use a copy without encryption");
+            return Err(error.with_code(ErrorCode::Encrypted));
+        }
         let mut decoder = PacketDecoder::open(path, stream)?;
         let (first, n_before, first_time) = first_sound(&name, stream, media.audio.len(), &mut decoder)?;
         let (rate_in_hz, stored) = (first.rate_hz, first.layout.len() as u16);

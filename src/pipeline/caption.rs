@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::frame_options::FrameOptions;
 use super::run::Context;
-use super::transcript::TranscriptOptions;
+use super::transcript::TranscriptSearch;
 use crate::advice::{Advice, Setting};
 use crate::analyze::{DryRun, SpendLimit};
 use crate::chat::{ChatResponse, FinishReason, Message, Usage};
@@ -52,7 +52,7 @@ pub struct Captions {
     /// Which frames of each input.
     pub options: FrameOptions,
     /// Where the transcript of each input comes from.
-    pub transcript: TranscriptOptions,
+    pub transcript: TranscriptSearch,
     /// The model.
     pub model: Arc<dyn ChatModel>,
     /// What is asked.

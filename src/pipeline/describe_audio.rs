@@ -8,14 +8,14 @@ use bytes::Bytes;
 use super::input::{TrackChoice, open_media};
 use super::run::Context;
 use super::transcribe::TranscriberFactory;
-use super::transcript::{TranscriptOptions, find_transcript};
+use super::transcript::{TranscriptSearch, find_transcript};
 use crate::advice::{Advice, Setting};
 use crate::audio;
 use crate::audio::measure::measure_with;
 use crate::audio::plot::{Spectrogram, Waveform, to_png};
 use crate::audio_facts::AudioFacts;
-
 use crate::blocking::run_blocking;
+use crate::digest;
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::fs::write_file;
@@ -23,7 +23,7 @@ use crate::llm::{ChatModel, ChatRequest};
 use crate::media::{AudioStream, MediaInfo};
 use crate::pcm::{AudioReader, PcmFormat};
 use crate::prompt::{SoundEvidence, build_sound};
-use crate::report::sound::SoundReport;
+use crate::report::sound::{SoundReport, SpeechRate};
 use crate::time::TimeRange;
 
 /// Sample rate of the audio that a model is sent, in Hz: the rate of speech models.
@@ -138,7 +138,7 @@ async fn describe(input: &str, task: &DescribeAudio, context: &Context) -> Resul
         Ok((path, info, stream))
     })
     .await?;
-    let options = TranscriptOptions {
+    let options = TranscriptSearch {
         transcribers: (task.transcribers)(Some(stream.stream_idx))?,
         is_required: task.is_transcript_required,
     };
@@ -150,7 +150,10 @@ async fn describe(input: &str, task: &DescribeAudio, context: &Context) -> Resul
     let plots = (task.waveform.clone(), task.spectrogram.clone());
     let (audio_path, audio_info, audio_stream) = (path.clone(), info.clone(), stream.clone());
     let facts = run_blocking(move || measure(&audio_path, &audio_info, &audio_stream, plots)).await?;
-    let mut report = SoundReport::new(&info, &stream, facts, transcript.as_ref());
+    let speech = transcript.as_ref().and_then(SpeechRate::of);
+    let words_per_minute = speech.as_ref().map(|speech| speech.words_per_minute);
+    let built_in = (digest::describe(&facts, words_per_minute), digest::description());
+    let mut report = SoundReport::new(&info, &stream, facts, speech, built_in);
     if let Some(model) = &task.model {
         let sent = if task.send_audio { Some(excerpt(path, info.clone(), stream.clone()).await?) } else { None };
         let evidence = SoundEvidence {

@@ -8,7 +8,7 @@ use super::frame_options::FrameOptions;
 use super::run::Context;
 use super::select::{Selection, select};
 use super::timing::{StageTimer, measure};
-use super::transcript::{FoundTranscript, TranscriptOptions, find_transcript};
+use super::transcript::{FoundTranscript, TranscriptSearch, find_transcript};
 use crate::advice::{Advice, Setting};
 use crate::analyze::budget::{FramePlan, fit_plan};
 use crate::analyze::{Analysis, Analyzer, Answered, Answerer, DryRun, estimate, frame_tokens};
@@ -17,12 +17,12 @@ use crate::digest;
 use crate::error::{Error, ErrorCode, Result};
 use crate::event::Event;
 use crate::input::Source;
-use crate::media::FrameReason;
-use crate::media::MediaInfo;
+use crate::media::{FrameReason, MediaInfo};
 use crate::prompt;
 use crate::report::{self, Report, write};
 use crate::time::{TimeRange, Timestamp};
 use crate::timeline::{Timeline, TimelineFrame};
+use crate::transcript::Transcript;
 use crate::video::VideoSource;
 
 /// A summary of one source.
@@ -33,7 +33,7 @@ pub struct Summarize {
     /// Which frames.
     pub options: FrameOptions,
     /// Where the transcript comes from.
-    pub transcript: TranscriptOptions,
+    pub transcript: TranscriptSearch,
     /// The question, and who answers.
     pub analysis: Analysis,
     /// Where set nothing is sent or written, and the report's estimate says what would be sent.
@@ -96,17 +96,26 @@ async fn gather(task: Summarize, context: &Context, timer: &mut StageTimer) -> R
     };
     let kept = timer.note("frames", frames)?;
     let transcript = timer.note("words", transcript)?;
-    let report_and_timeline = evidence_report(info, kept, transcript)?;
+    let report_and_timeline = evidence_report(info, kept, transcript, task.options.sampling.end.is_some())?;
     let (report, timeline) = report_and_timeline;
     Ok(Evidence { task, report, timeline, changes })
 }
 
-/// The timeline, and the report of it without an answer.
-fn evidence_report(info: MediaInfo, kept: KeptFrames, transcript: FoundTranscript) -> Result<(Report, Timeline)> {
+/// The timeline, and the report of it without an answer. Unless `has_end` limits it, the range ends with the longest stream.
+fn evidence_report(
+    info: MediaInfo,
+    kept: KeptFrames,
+    transcript: FoundTranscript,
+    has_end: bool,
+) -> Result<(Report, Timeline)> {
     if kept.frames.is_empty() && transcript.transcript.is_none() {
         return Err(nothing_found(&info, &transcript.reason));
     }
-    let range = kept.extraction.as_ref().map_or_else(|| whole(&info), |extraction| extraction.range);
+    let range = match &kept.extraction {
+        Some(extraction) if has_end => extraction.range,
+        Some(extraction) => longest(extraction.range, &info, transcript.transcript.as_ref()),
+        None => whole(&info),
+    };
     let timeline = Timeline::new(range, kept.frames, transcript.transcript);
     let (sampling, decoder, problems) = match kept.extraction {
         Some(Extraction { sampling, decoder, problems, .. }) => (sampling, Some(decoder), problems),
@@ -248,7 +257,17 @@ async fn write_folder(mut report: Report, timeline: &Timeline, folder: &Path) ->
     .await
 }
 
-/// The claimed range of a source without video.
+/// The range of the video, extended to the end of the audio and of the transcript.
+fn longest(video: TimeRange, info: &MediaInfo, transcript: Option<&Transcript>) -> TimeRange {
+    let audio = info.audio.iter().filter_map(|audio| {
+        let start = audio.start.map_or(Timestamp::ZERO, |start| start.minus(info.start));
+        Some(start.plus(audio.duration?))
+    });
+    let words = transcript.into_iter().flat_map(|transcript| &transcript.segments).map(|segment| segment.range.end);
+    TimeRange::new(video.start, audio.chain(words).fold(video.end, Timestamp::max))
+}
+
+/// The stated range of a source without video.
 fn whole(info: &MediaInfo) -> TimeRange {
     let longest = info.audio.iter().filter_map(|a| a.duration).max();
     TimeRange::new(Timestamp::ZERO, info.duration.or(longest).unwrap_or(Timestamp::ZERO))

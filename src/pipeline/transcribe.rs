@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::input::{TrackChoice, open_media};
 use super::run::Context;
-use super::transcript::{TranscriptOptions, find_transcript};
+use super::transcript::{TranscriptSearch, find_transcript};
 use crate::advice::{Advice, Setting};
 use crate::blocking::run_blocking;
 use crate::error::{Error, ErrorCode, Result};
@@ -145,7 +145,7 @@ async fn transcribe(input: &str, task: &Transcribe, context: &Context) -> Result
         Ok((path, info, stream_idx))
     })
     .await?;
-    let options = TranscriptOptions { transcribers: (task.transcribers)(stream_idx)?, is_required: true };
+    let options = TranscriptSearch { transcribers: (task.transcribers)(stream_idx)?, is_required: true };
     if options.transcribers.is_empty() {
         return Err(Error::setting(Setting::Stt, "none leaves nothing to do", Advice::Unset(Setting::Stt)));
     }

@@ -11,7 +11,7 @@ use crate::transcript::Transcript;
 
 /// Where a transcript may come from.
 #[derive(Clone, Default)]
-pub struct TranscriptOptions {
+pub struct TranscriptSearch {
     /// Tried in this order; empty where no transcript is wanted.
     pub transcribers: Vec<Arc<dyn Transcriber>>,
     /// Whether the failure of a transcriber fails the job; else the next one is tried, and the failure is reported.
@@ -35,7 +35,7 @@ pub(super) struct FoundTranscript {
 /// # Errors
 /// As the first transcriber that fails, where a transcript is required.
 pub(super) async fn find_transcript(
-    options: &TranscriptOptions,
+    options: &TranscriptSearch,
     path: Option<&Path>,
     info: &MediaInfo,
     events: &EventSender,

@@ -1,7 +1,7 @@
 //! Builds the messages that ask about each window of a timeline, and the last ones, which merge the answers. Rules and facts
 //! are the same bytes for all windows, so that a provider can cache them as a prefix.
 
-use super::{Fence, PromptOptions, RULES, facts, messages, parts, task};
+use super::{Fence, PromptSpec, RULES, facts, messages, parts, task};
 use crate::chat::{Message, Part, Role};
 use crate::media::MediaInfo;
 use crate::sanitize::clean_text;
@@ -41,7 +41,7 @@ pub fn build_window(
     window: &Timeline,
     place: Place,
     media: &MediaInfo,
-    options: &PromptOptions,
+    options: &PromptSpec,
     fence: u32,
 ) -> Vec<Message> {
     let fence = Fence::new(fence);
@@ -71,7 +71,7 @@ pub fn build_merge(
     whole: &Timeline,
     answers: &[PartAnswer],
     media: &MediaInfo,
-    options: &PromptOptions,
+    options: &PromptSpec,
     fence: u32,
 ) -> Vec<Message> {
     let fence = Fence::new(fence);

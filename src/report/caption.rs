@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::json;
+use super::safe_json;
 use crate::chat::Usage;
 use crate::error::Result;
 use crate::media::EncodedImage;
@@ -20,7 +20,6 @@ pub struct CaptionRow {
     /// Presentation time on the stream's own clock, in ticks of `time_base`.
     pub pts: Option<i64>,
     /// Length of a tick in seconds, as `num/den`.
-    #[serde(serialize_with = "as_text")]
     pub time_base: Option<TimeBase>,
     /// Presentation time on the shared clock, in seconds.
     #[serde(rename = "seconds")]
@@ -29,7 +28,7 @@ pub struct CaptionRow {
     pub caption: Option<String>,
     /// Why there is none, or why it is incomplete.
     pub error: Option<String>,
-    /// The model's reasoning, where the server sent it, on the first frame of its request: untrusted.
+    /// The reasoning of the model, if the server sent it, on the first frame of its request: untrusted.
     pub reasoning: Option<String>,
     /// The model that was asked.
     pub model: String,
@@ -42,14 +41,6 @@ pub struct CaptionRow {
     /// Its cost, on the first of its frames alone; None where the price is not known.
     #[serde(rename = "cost_usd")]
     pub cost: Option<Money>,
-}
-
-#[expect(clippy::ref_option, reason = "serde's signature")]
-fn as_text<S: serde::Serializer>(base: &Option<TimeBase>, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-    match base {
-        Some(base) => serializer.collect_str(&format_args!("{}/{}", base.num(), base.den())),
-        None => serializer.serialize_none(),
-    }
 }
 
 /// What names a caption: asked once with the same of these, a frame need not be asked again.
@@ -69,7 +60,7 @@ pub struct CaptionKey {
 
 /// What of a row an earlier run left, in so far as it is needed to go on.
 #[derive(Debug, Deserialize)]
-struct Kept {
+struct KeptCaption {
     input: String,
     pts: Option<i64>,
     caption: Option<String>,
@@ -131,9 +122,9 @@ impl CaptionRow {
     /// The row as one line of JSON.
     ///
     /// # Errors
-    /// As [`json::to_line`].
+    /// As [`safe_json::to_line`].
     pub fn to_json(&self) -> Result<String> {
-        json::to_line(self)
+        safe_json::to_line(self)
     }
 
     /// The row as one line of CSV (RFC 4180); see [`CSV_HEAD`].
@@ -156,14 +147,14 @@ impl CaptionRow {
             number(usage.completion_tokens.map(|n| n.to_string())),
             number(self.cost.map(Money::dollars)),
         ];
-        cells.map(|cell| quoted(&cell)).join(",") + "\n"
+        csv_line(cells.map(|cell| inert(&cell)))
     }
 }
 
-/// The key of a line that an earlier run wrote; None where the line is cut off, or has no complete caption.
+/// The key of a line that an earlier run wrote; None if the line is truncated or has no complete caption.
 #[must_use]
 pub fn kept_key(line: &str) -> Option<CaptionKey> {
-    let kept: Kept = serde_json::from_str(line).ok()?;
+    let kept: KeptCaption = serde_json::from_str(line).ok()?;
     if kept.caption.is_none() || kept.error.is_some() {
         return None;
     }
@@ -171,12 +162,19 @@ pub fn kept_key(line: &str) -> Option<CaptionKey> {
     Some(CaptionKey { input, pts: kept.pts?, image_sha256: kept.image_sha256?, model, prompt_version })
 }
 
-/// A cell; text that a spreadsheet would take for a formula gets an apostrophe before it.
-fn quoted(cell: &str) -> String {
+/// One CSV record with its line end.
+fn csv_line<const N: usize>(cells: [String; N]) -> String {
+    let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
+    // Writing to a Vec does not fail, and the cells are UTF-8.
+    let _ = writer.write_record(cells);
+    String::from_utf8(writer.into_inner().unwrap_or_default()).unwrap_or_default()
+}
+
+/// A cell without control characters; text that a spreadsheet would run as a formula gets a leading apostrophe.
+fn inert(cell: &str) -> String {
     let cell: String = cell.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect();
     let is_formula = cell.starts_with(['=', '+', '-', '@']) && cell.parse::<f64>().is_err();
-    let cell = if is_formula { format!("'{cell}") } else { cell };
-    if cell.contains([',', '"', '\n']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell }
+    if is_formula { format!("'{cell}") } else { cell }
 }
 
 #[cfg(test)]
@@ -193,7 +191,7 @@ mod tests {
             ("-3.5", "-3.5"),
             ("two\nlines\u{1b}", "\"two\nlines \""),
         ] {
-            assert_eq!(quoted(cell), expected);
+            assert_eq!(csv_line([inert(cell), String::new()]), format!("{expected},\n"));
         }
         let row = CaptionRow::failed("a.mp4", Some("broken".into()), "m", "1");
         assert_eq!(row.to_csv().matches(',').count(), CSV_HEAD.matches(',').count());

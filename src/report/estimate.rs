@@ -1,10 +1,10 @@
-//! What a run would ask, and what that would cost: the result of a dry run, which sends nothing.
+//! The requests that a run would send, and their cost: the result of a dry run.
 
 use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::json;
+use super::safe_json;
 use crate::error::Result;
 use crate::money::Money;
 use crate::sanitize::{markdown_line, shown_input};
@@ -18,118 +18,118 @@ macro_rules! put {
     ($out:expr, $($arg:tt)*) => { let _ = writeln!($out, $($arg)*); };
 }
 
-/// The requests of a run that was not made.
+/// The estimated requests of a run.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Estimate {
     /// Path or URL as given.
     pub input: String,
     /// The model's name.
     pub model: String,
-    /// Where it would be asked; None where nothing would leave this machine.
+    /// The server's scheme, host and port; None if nothing would leave this machine.
     pub endpoint: Option<String>,
-    /// Frames that would be sent.
+    /// Frames to send.
     pub n_frames: usize,
     /// Width of the first of them in pixels; None without frames.
     pub width: Option<u32>,
     /// Height of the first of them in pixels; None without frames.
     pub height: Option<u32>,
-    /// Bytes of their pictures, before Base64.
+    /// Bytes of their images, before Base64.
     pub image_bytes: u64,
-    /// Segments of speech.
+    /// Segments of the transcript.
     pub n_segments: usize,
-    /// Where the words come from, or why there are none.
-    pub words: String,
-    /// What was changed so that the run stays within its limit of money or tokens.
+    /// The source of the transcript, or the reason why there is none.
+    pub transcript: String,
+    /// What was changed to stay within the spending limit.
     pub changes: Vec<String>,
-    /// Tokens of a request and its answer that the model takes; None where no server would be asked.
+    /// The context length of the model: tokens of a request and its answer; None if nothing would be sent.
     pub context_tokens: Option<u64>,
-    /// Whether that is known of the model; else it is a cautious guess.
+    /// Whether the context length is known; otherwise it is a cautious guess.
     pub is_context_known: bool,
-    /// The requests, the one that makes one answer of the others' last.
+    /// The requests; the one that merges the answers is last.
     pub requests: Vec<EstimatedRequest>,
-    /// Tokens of all requests, by formula.
+    /// Estimated tokens of all requests.
     pub prompt_tokens: u64,
-    /// Tokens of all answers: the limit that was set, else a guess.
+    /// Tokens of all answers: the limit if one is set, otherwise a guess.
     pub answer_tokens: u64,
-    /// What all of it costs in US dollars; None where the price is not known.
+    /// The cost in US dollars; None if the price is unknown.
     pub cost_usd: Option<Money>,
-    /// What else is to be known, as sentences.
+    /// Notes, as sentences.
     pub notes: Vec<String>,
 }
 
 /// One request.
 #[derive(Clone, Debug, Serialize)]
 pub struct EstimatedRequest {
-    /// The file, where a run is over several; else None.
+    /// The file, if there are several; otherwise None.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input: Option<String>,
-    /// The part of the file that it is about.
+    /// The part of the file that it covers.
     pub range: TimeRange,
-    /// Whether it makes one answer of the others'.
+    /// Whether it merges the answers of the others.
     pub is_merge: bool,
     /// Frames in it.
     pub n_frames: usize,
-    /// Bytes of its body; None where that is not known before the others are answered.
+    /// Bytes of its body; None if unknown until the others are answered.
     pub body_bytes: Option<u64>,
-    /// Its tokens, by formula.
+    /// Estimated tokens of the request.
     pub prompt_tokens: u64,
-    /// Tokens of its answer: the limit that was set, else a guess.
+    /// Tokens of its answer: the limit if one is set, otherwise a guess.
     pub answer_tokens: u64,
-    /// What it costs in US dollars; None where the price is not known.
+    /// Its cost in US dollars; None if the price is unknown.
     pub cost_usd: Option<Money>,
-    /// The request itself, pictures shortened; None where it was not asked for, or is not known yet.
+    /// The request body, with shortened images; None if not requested or not known yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body: Option<serde_json::Value>,
 }
 
-/// The forecast as JSON.
+/// The estimate as JSON.
 ///
 /// # Errors
-/// [`ErrorKind::Io`](crate::ErrorKind::Io) where the JSON writer fails.
-pub fn to_json(forecast: &Estimate) -> Result<String> {
-    json::to_text(&Estimate { input: shown_input(&forecast.input), ..forecast.clone() })
+/// [`ErrorKind::Io`](crate::ErrorKind::Io) if the JSON writer fails.
+pub fn to_json(estimate: &Estimate) -> Result<String> {
+    safe_json::to_text(&Estimate { input: shown_input(&estimate.input), ..estimate.clone() })
 }
 
-/// The forecast as Markdown; the requests as JSON behind it.
+/// The estimate as Markdown, followed by the requests as JSON.
 ///
 /// # Errors
 /// As [`to_json`].
-pub fn to_markdown(forecast: &Estimate) -> Result<String> {
+pub fn to_markdown(estimate: &Estimate) -> Result<String> {
     let mut out = String::new();
-    let f = forecast;
+    let f = estimate;
     put!(out, "# Plan for {}\n", markdown_line(&shown_input(&f.input)));
     let place =
         f.endpoint.as_deref().map_or_else(|| ", on this machine".into(), |at| format!(" at {}", markdown_line(at)));
     put!(out, "- Model: {}{place}", markdown_line(&f.model));
     if let Some(tokens) = f.context_tokens {
-        let known = if f.is_context_known { "" } else { ", which is a guess" };
-        put!(out, "- It takes {tokens} tokens of request and answer together{known}");
+        let known = if f.is_context_known { "" } else { " (a guess)" };
+        put!(out, "- Context length: {tokens} tokens{known}");
     }
     let size = f.width.zip(f.height).map(|(width, height)| format!(" of {width}x{height}")).unwrap_or_default();
     put!(out, "- Frames: {}{size}, {:.1} kB", f.n_frames, f.image_bytes as f64 / 1e3);
-    put!(out, "- Words: {}", markdown_line(&f.words));
+    put!(out, "- Transcript: {}", markdown_line(&f.transcript));
     for change in &f.changes {
-        put!(out, "- To stay within the limit: {change}");
+        put!(out, "- Changed to stay within the spending limit: {change}");
     }
     put!(out, "- Requests: {}", f.requests.len());
     put!(out, "- Tokens: about {} in the requests, {} in the answers", f.prompt_tokens, f.answer_tokens);
     let cost = match f.cost_usd {
         _ if f.requests.is_empty() => "none".to_owned(),
         Some(cost) => format!("about {cost}"),
-        None => "not known".to_owned(),
+        None => "unknown".to_owned(),
     };
     put!(out, "- Cost: {cost}");
     for note in &f.notes {
         put!(out, "- {}", markdown_line(note));
     }
     if !f.requests.is_empty() {
-        put!(out, "\n| request | part of the file | frames | bytes | tokens | cost |");
+        put!(out, "\n| request | range | frames | bytes | tokens | cost |");
         put!(out, "|---|---|---|---|---|---|");
     }
     for (at, request) in f.requests.iter().take(MAX_ROWS).enumerate() {
         let part = format!("{} to {}", request.range.start.label(), request.range.end.label());
         let part = match &request.input {
-            _ if request.is_merge => "all answers together".to_owned(),
+            _ if request.is_merge => "merge of the answers".to_owned(),
             Some(input) if request.range.start == request.range.end => {
                 format!("{}, {}", markdown_line(input), request.range.start.label())
             }
@@ -141,14 +141,14 @@ pub fn to_markdown(forecast: &Estimate) -> Result<String> {
         put!(out, "| {} | {part} | {} | {bytes} | {} | {cost} |", at + 1, request.n_frames, request.prompt_tokens);
     }
     if let Some(n_more) = f.requests.len().checked_sub(MAX_ROWS).filter(|n_more| *n_more > 0) {
-        let format = if f.requests[0].input.is_some() { "jsonl" } else { "json" };
-        put!(out, "\n{n_more} more requests; the output format {format} lists all.");
+        let format = if f.requests[0].input.is_some() { "JSON Lines" } else { "JSON" };
+        put!(out, "\n{n_more} more requests; the {format} format lists all.");
     }
     for (at, request) in f.requests.iter().enumerate() {
         if let Some(body) = &request.body {
             put!(out, "\n## Request {}\n\n```json", at + 1);
-            // A fence inside of a text cannot stand at the start of a line: line ends are escaped in JSON.
-            out.push_str(&json::to_text(body)?);
+            // A code fence inside a text cannot be at the start of a line: JSON escapes newlines.
+            out.push_str(&safe_json::to_text(body)?);
             put!(out, "```");
         }
     }

@@ -1,19 +1,17 @@
-//! The report as one JSON document; `docs/output.md` says what each key means.
+//! The report as one JSON document; `docs/output.md` describes each key.
 
-use std::fmt::Write as _;
-use std::path::Path;
+use serde::{Deserialize, Serialize};
 
-use serde::Serialize;
-
-use super::{
-    MadeWith, Missing, Report, ReportFrame, SCHEMA_VERSION, SamplingSummary, StageTime, Status, Total,
-    TranscriptOutcome, WindowReport,
-};
-use crate::chat::ChatResponse;
-use crate::chat::ModelDescription;
+use super::document::{MadeWith, Missing, Report, ReportFrame, SamplingSummary, StageTime, Status, TranscriptOutcome};
+pub use super::safe_json::{to_line, to_text};
+use super::windows::{Total, WindowReport};
+use crate::chat::{ChatResponse, ModelDescription};
 use crate::error::{Error, Result};
 use crate::media::MediaInfo;
-use crate::sanitize::{is_unseen, shown_input};
+use crate::sanitize::shown_input;
+
+/// Version of the JSON document: increased whenever a key changes its meaning or is removed.
+pub const SCHEMA_VERSION: u32 = 2;
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -21,7 +19,7 @@ struct Document<'a> {
     status: Status,
     media: MediaInfo,
     sampling: &'a SamplingSummary,
-    words_before_frames: Option<&'a str>,
+    speech_before_frames: Option<&'a str>,
     frames: &'a [ReportFrame],
     contact_sheets: &'a [String],
     transcript: &'a TranscriptOutcome,
@@ -35,17 +33,17 @@ struct Document<'a> {
     made_with: &'a MadeWith,
 }
 
-/// The document, indented, with a line end behind it.
+/// The document, indented, with a trailing newline.
 ///
 /// # Errors
-/// [`ErrorKind::Io`](crate::ErrorKind::Io) where the JSON writer fails.
+/// [`ErrorKind::Io`](crate::ErrorKind::Io) if the JSON writer fails.
 pub fn render(report: &Report) -> Result<String> {
     let document = Document {
         schema_version: SCHEMA_VERSION,
         status: report.status(),
         media: MediaInfo { input: shown_input(&report.media.input), ..report.media.clone() },
         sampling: &report.sampling,
-        words_before_frames: report.words_before_frames.as_deref(),
+        speech_before_frames: report.speech_before_frames.as_deref(),
         frames: &report.frames,
         contact_sheets: &report.contact_sheets,
         transcript: &report.transcript,
@@ -61,53 +59,61 @@ pub fn render(report: &Report) -> Result<String> {
     to_text(&document)
 }
 
-/// Any value as indented JSON that is safe to print: characters that a terminal obeys or the eye does not see are
-/// escaped, which changes no string's value.
+#[derive(Deserialize)]
+struct Version {
+    schema_version: u32,
+}
+
+#[derive(Deserialize)]
+struct OwnedDocument {
+    media: MediaInfo,
+    sampling: SamplingSummary,
+    speech_before_frames: Option<String>,
+    frames: Vec<ReportFrame>,
+    contact_sheets: Vec<String>,
+    transcript: TranscriptOutcome,
+    model: Option<ModelDescription>,
+    answer: Option<ChatResponse>,
+    windows: Vec<WindowReport>,
+    total: Option<Total>,
+    changes: Vec<String>,
+    missing: Vec<Missing>,
+    timings: Vec<StageTime>,
+    made_with: MadeWith,
+}
+
+/// Reads what [`render`] wrote. Rendered again, it is the same to the byte. Times have the precision of the document:
+/// see [`Timestamp`](crate::time::Timestamp).
 ///
 /// # Errors
-/// [`ErrorKind::Io`](crate::ErrorKind::Io) where the JSON writer fails.
-pub fn to_text(value: &impl Serialize) -> Result<String> {
-    let text = serde_json::to_string_pretty(value).map_err(|source| Error::io(Path::new("JSON"), source.into()))?;
-    Ok(escaped(&text))
-}
-
-/// The same on one line, for JSON Lines.
-///
-/// # Errors
-/// As [`to_text`].
-pub fn to_line(value: &impl Serialize) -> Result<String> {
-    let text = serde_json::to_string(value).map_err(|source| Error::io(Path::new("JSON"), source.into()))?;
-    Ok(escaped(&text))
-}
-
-/// The document with what a terminal would obey as escapes, and a line end behind it.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 1);
-    for c in text.chars() {
-        // Line ends are the document's own: those of strings are escaped already, as is all below U+0020.
-        if c != '\n' && is_unseen(c) {
-            for unit in c.encode_utf16(&mut [0; 2]) {
-                // Writing to a String does not fail.
-                let _ = write!(out, "\\u{unit:04x}");
-            }
-        } else {
-            out.push(c);
-        }
+/// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) if it is not a report, [`ErrorKind::Unsupported`](
+/// crate::ErrorKind::Unsupported) if its schema version is not [`SCHEMA_VERSION`].
+pub fn parse(text: &str) -> Result<Report> {
+    const ADVICE: &str = "write the report again with this version of vidgist";
+    let malformed = |error: serde_json::Error| Error::malformed("the report", error.to_string(), ADVICE).because(error);
+    let Version { schema_version } = serde_json::from_str(text).map_err(malformed)?;
+    if schema_version != SCHEMA_VERSION {
+        let problem = format!("has schema version {schema_version}, but version {SCHEMA_VERSION} is supported");
+        return Err(Error::unsupported("the report", problem, ADVICE));
     }
-    out.push('\n');
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn escaping_keeps_the_value() {
-        let hostile = "a\u{1b}[2J\u{9b}1m\u{202e}b\u{e0041}\u{7f}\"\\\n\u{2028}é👩\u{200d}🚀";
-        let text = to_text(&[hostile]).unwrap();
-        assert!(!text.chars().any(|c| c != '\n' && is_unseen(c)), "{text:?}");
-        assert!(text.contains("é👩\u{200d}🚀") && text.contains("\\udb40\\udc41"), "{text}");
-        assert_eq!(serde_json::from_str::<Vec<String>>(&text).unwrap(), [hostile]);
-    }
+    let document: OwnedDocument = serde_json::from_str(text).map_err(malformed)?;
+    Ok(Report {
+        media: document.media,
+        sampling: document.sampling,
+        frames: document.frames,
+        contact_sheets: document.contact_sheets,
+        speech_before_frames: document.speech_before_frames,
+        transcript: document.transcript,
+        model: document.model,
+        answer: document.answer,
+        no_answer_because: None,
+        windows: document.windows,
+        total: document.total,
+        changes: document.changes,
+        forecast: None,
+        was_stopped: false,
+        missing: document.missing,
+        timings: document.timings,
+        made_with: document.made_with,
+    })
 }

@@ -1,8 +1,8 @@
-//! The report for people. Everything that others wrote passes through [`crate::sanitize`].
+//! The report as Markdown. All untrusted text passes through [`crate::sanitize`].
 
 use std::fmt::Write as _;
 
-use super::{Report, ReportFrame, Status, TranscriptOutcome};
+use super::document::{Report, ReportFrame, Status, TranscriptOutcome};
 use crate::chat::{ChatResponse, Choice, FinishReason, Usage};
 use crate::media::{AudioStream, MediaInfo, SubtitleStream, VideoStream};
 use crate::sanitize::{markdown_block, markdown_line, short_name, shown_input};
@@ -20,65 +20,68 @@ pub fn render(report: &Report) -> String {
     let mut out = String::new();
     let title = report.media.title.as_deref().map(markdown_line).filter(|title| !title.is_empty());
     put!(out, "# {}", title.unwrap_or_else(|| markdown_line(&short_name(&report.media.input))));
-    // Above everything that others wrote, so that no text of theirs can hide it.
+    // Above all untrusted text, so that none can hide it.
     if report.status() == Status::Partial {
         let n = report.gaps().len();
-        let things = if n == 1 { "1 thing was".into() } else { format!("{n} things were") };
-        put!(out, "\n**Partial result:** {things} not done; the end of this report says what, and why.");
+        put!(out, "\n**Partial result:** {} missing; see the end of this report.", counted(n, "item"));
     }
     facts(&mut out, report);
     if let Some(answer) = &report.answer {
         summary(&mut out, answer);
     } else {
-        parts(&mut out, report);
+        window_summaries(&mut out, report);
     }
     timeline(&mut out, report);
     gaps(&mut out, report);
-    making(&mut out, report);
+    details(&mut out, report);
     out
 }
 
 fn facts(out: &mut String, report: &Report) {
     let media = &report.media;
     put!(out, "\n- File: {}{}", markdown_line(&shown_input(&media.input)), size(media));
-    put!(out, "- Container: {}, {}", markdown_line(&media.format), length(media.duration));
+    put!(out, "- Container: {}, {}", markdown_line(&media.format), duration_text(media.duration));
     for video in media.video.iter().filter(|video| !video.is_cover) {
-        put!(out, "- Picture: {}", picture(video));
+        put!(out, "- Video: {}", video_text(video));
     }
     for audio in &media.audio {
-        put!(out, "- Sound: {}", sound(audio));
+        put!(out, "- Audio: {}", audio_text(audio));
     }
     if media.audio.is_empty() {
-        put!(out, "- Sound: none");
+        put!(out, "- Audio: none");
     }
     for subtitles in &media.subtitles {
         put!(out, "- Subtitles: {}", subtitle(subtitles));
     }
+    for chapter in &media.chapters {
+        let title = chapter.title.as_deref().map_or_else(|| "without a title".to_owned(), markdown_line);
+        put!(out, "- Chapter: {} to {}, {title}", chapter.start, chapter.end);
+    }
     let range = report.sampling.range;
     let mut how = match (report.sampling.interval, &*report.sampling.method) {
         (Some(interval), _) => format!(", one every {}", seconds(interval)),
-        (_, "keyframes") => ", the keyframes".to_owned(),
-        (_, "scenes") => ", one of each shot".to_owned(),
-        (_, "budget") => ", where the most happens".to_owned(),
+        (_, "keyframes") => ", keyframes only".to_owned(),
+        (_, "scenes") => ", one per shot".to_owned(),
+        (_, "budget") => ", more where the video changes more".to_owned(),
         _ => String::new(),
     };
     let n_dropped = report.sampling.dropped.len();
     if n_dropped > 0 {
         // Writing to a String does not fail.
-        let _ = write!(how, "; {n_dropped} more left out that show the same");
+        let _ = write!(how, "; {} removed", counted(n_dropped, "duplicate"));
     }
-    put!(out, "- Looked at: {} from {} to {}{}", counted(report.frames.len(), "frame"), range.start, range.end, how);
-    put!(out, "- Transcript: {}", words(report));
+    put!(out, "- Frames: {} from {} to {}{}", report.frames.len(), range.start, range.end, how);
+    put!(out, "- Transcript: {}", transcript_text(report));
     for change in &report.changes {
-        put!(out, "- To stay within the limit: {}", markdown_line(change));
+        put!(out, "- Changed to stay within the spending limit: {}", markdown_line(change));
     }
 }
 
-/// Where the words come from, or why there are none.
-pub(crate) fn words(report: &Report) -> String {
+/// The source of the transcript, or the reason why there is none.
+pub(crate) fn transcript_text(report: &Report) -> String {
     match &report.transcript {
-        TranscriptOutcome::Found(transcript) => words_from(transcript),
-        TranscriptOutcome::NoSpeech { source } => format!("nobody speaks; heard by {}", listener(source)),
+        TranscriptOutcome::Found(transcript) => transcript_source(transcript),
+        TranscriptOutcome::NoSpeech { source } => format!("no speech found by {}", transcriber(source)),
         TranscriptOutcome::None { reason } => format!("none; {}", markdown_line(reason)),
     }
 }
@@ -91,25 +94,25 @@ fn size(media: &MediaInfo) -> String {
     }
 }
 
-fn length(duration: Option<Timestamp>) -> String {
-    duration.map_or_else(|| "length unknown".into(), |duration| format!("{duration} long"))
+fn duration_text(duration: Option<Timestamp>) -> String {
+    duration.map_or_else(|| "duration unknown".into(), |duration| format!("{duration}"))
 }
 
 fn seconds(time: Timestamp) -> String {
     format!("{} s", time.millis() as f64 / 1000.0)
 }
 
-fn picture(video: &VideoStream) -> String {
+fn video_text(video: &VideoStream) -> String {
     let (width, height) = video.display_size();
     let mut text = format!("{}, {width}x{height}", markdown_line(&video.codec));
     if let Some(rate) = video.frame_rate {
         let hundredths = (rate.as_f64() * 100.0).round() / 100.0;
-        let _ = write!(text, ", {hundredths} frames a second");
+        let _ = write!(text, ", {hundredths} fps");
     }
     with_language(text, video.language.as_deref())
 }
 
-fn sound(audio: &AudioStream) -> String {
+fn audio_text(audio: &AudioStream) -> String {
     let mut text = markdown_line(&audio.codec);
     if let Some(rate) = audio.sample_rate_hz {
         let _ = write!(text, ", {rate} Hz");
@@ -126,7 +129,7 @@ fn sound(audio: &AudioStream) -> String {
 }
 
 fn subtitle(stream: &SubtitleStream) -> String {
-    let kind = if stream.is_text { "text" } else { "pictures of text, not read" };
+    let kind = if stream.is_text { "text" } else { "bitmap, not read" };
     with_language(format!("{}, {kind}", markdown_line(&stream.codec)), stream.language.as_deref())
 }
 
@@ -137,27 +140,30 @@ fn with_language(text: String, language: Option<&str>) -> String {
     }
 }
 
-pub(super) fn words_from(transcript: &Transcript) -> String {
+pub(super) fn transcript_source(transcript: &Transcript) -> String {
     let n = transcript.segments.len();
     let source = match &transcript.source {
-        TranscriptSource::Sidecar { path } => format!("from {}", markdown_line(path)),
+        TranscriptSource::Sidecar { path, guessed_encoding: None } => format!("from {}", markdown_line(path)),
+        TranscriptSource::Sidecar { path, guessed_encoding: Some(encoding) } => {
+            format!("from {}, read as {}, the most likely encoding", markdown_line(path), markdown_line(encoding))
+        }
         TranscriptSource::Embedded { stream_idx, codec } => {
             format!("from subtitle stream {stream_idx} ({}) of the file", markdown_line(codec))
         }
         TranscriptSource::Whisper { .. } | TranscriptSource::Api { .. } => {
-            format!("transcribed by {}", listener(&transcript.source))
+            format!("transcribed by {}", transcriber(&transcript.source))
         }
     };
     let segments = counted(n, "segment");
     with_language(format!("{source}, {segments}"), transcript.language.as_deref())
 }
 
-/// Who listened to the sound.
-fn listener(source: &TranscriptSource) -> String {
+/// What transcribed the audio.
+fn transcriber(source: &TranscriptSource) -> String {
     match source {
         TranscriptSource::Whisper { model } => format!("Whisper ({})", markdown_line(model)),
         TranscriptSource::Api { model } => markdown_line(model),
-        TranscriptSource::Sidecar { .. } | TranscriptSource::Embedded { .. } => "nobody".to_owned(),
+        TranscriptSource::Sidecar { .. } | TranscriptSource::Embedded { .. } => "no transcriber".to_owned(),
     }
 }
 
@@ -177,8 +183,8 @@ fn summary(out: &mut String, answer: &ChatResponse) {
     }
 }
 
-/// The answers about the parts, where no one answer was made of them.
-fn parts(out: &mut String, report: &Report) {
+/// The answers of the windows, if they were not merged.
+fn window_summaries(out: &mut String, report: &Report) {
     for window in &report.windows {
         if let Some(text) = &window.text {
             put!(out, "\n## Summary of {} to {}\n", window.range.start, window.range.end);
@@ -196,17 +202,17 @@ fn alternative(out: &mut String, alternative: &Choice) {
     }
     let note = match &alternative.finish {
         FinishReason::Stop => return,
-        FinishReason::Length => "The answer is cut off here, at the limit of tokens.".into(),
+        FinishReason::Length => "The answer is truncated here, at the token limit.".into(),
         FinishReason::ContentFilter => "The provider's content filter withheld all or part of this answer.".into(),
         FinishReason::Refusal => "The model declined the task.".into(),
         FinishReason::Other(reason) if reason.is_empty() => return,
-        FinishReason::Other(reason) => format!("The server says of why the answer ended: {}.", markdown_line(reason)),
+        FinishReason::Other(reason) => format!("Finish reason reported by the server: {}.", markdown_line(reason)),
     };
     put!(out, "\n*{note}*");
 }
 
 fn timeline(out: &mut String, report: &Report) {
-    let spoken = |words: &Option<String>| words.as_deref().map(markdown_line).filter(|words| !words.is_empty());
+    let spoken = |speech: &Option<String>| speech.as_deref().map(markdown_line).filter(|speech| !speech.is_empty());
     if report.frames.is_empty() {
         let TranscriptOutcome::Found(transcript) = &report.transcript else { return };
         put!(out, "\n## Timeline\n");
@@ -217,11 +223,11 @@ fn timeline(out: &mut String, report: &Report) {
         return;
     }
     put!(out, "\n## Timeline\n");
-    if let Some(words) = spoken(&report.words_before_frames) {
-        put!(out, "- before the first frame: {words}");
+    if let Some(speech) = spoken(&report.speech_before_frames) {
+        put!(out, "- before the first frame: {speech}");
     }
-    // Frames without words or files, in one line where there are several: a silent hour is not 720 lines.
-    let is_bare = |frame: &ReportFrame| frame.file.is_none() && spoken(&frame.words).is_none();
+    // Consecutive frames without speech and files share a line: a silent hour is not 720 lines.
+    let is_bare = |frame: &ReportFrame| frame.file.is_none() && spoken(&frame.speech).is_none();
     for run in report.frames.chunk_by(|a, b| is_bare(a) && is_bare(b)) {
         match run {
             [first, .., last] => {
@@ -233,8 +239,8 @@ fn timeline(out: &mut String, report: &Report) {
                     Some(file) => format!("[{name}]({file})"),
                     None => name,
                 };
-                let words = spoken(&frame.words).map(|words| format!(" {words}"));
-                put!(out, "- {} {name}{}", frame.timestamp, words.unwrap_or_default());
+                let speech = spoken(&frame.speech).map(|speech| format!(" {speech}"));
+                put!(out, "- {} {name}{}", frame.timestamp, speech.unwrap_or_default());
             }
             [] => {}
         }
@@ -242,18 +248,18 @@ fn timeline(out: &mut String, report: &Report) {
 }
 
 fn gaps(out: &mut String, report: &Report) {
-    put!(out, "\n## What was not done, and why\n");
+    put!(out, "\n## Missing\n");
     let gaps = report.gaps();
     for gap in &gaps {
         put!(out, "- {}: {}", markdown_line(&gap.what), markdown_line(&gap.why));
     }
     if gaps.is_empty() {
-        put!(out, "Nothing that was asked for is missing.");
+        put!(out, "Nothing is missing.");
     }
 }
 
-fn making(out: &mut String, report: &Report) {
-    put!(out, "\n## How it was made\n");
+fn details(out: &mut String, report: &Report) {
+    put!(out, "\n## Details\n");
     if let Some(model) = &report.model {
         let place = match &model.endpoint {
             Some(endpoint) => format!(" at {}", markdown_line(endpoint)),
@@ -264,23 +270,27 @@ fn making(out: &mut String, report: &Report) {
     }
     if let Some(answer) = &report.answer {
         if let Some(model) = &answer.model {
-            put!(out, "- The server names its model: {}", markdown_line(model));
+            put!(out, "- Model reported by the server: {}", markdown_line(model));
         }
         if let Some(usage) = answer.usage.and_then(tokens) {
-            put!(out, "- Tokens as the server counted them: {usage}");
+            put!(out, "- Tokens counted by the server: {usage}");
         }
         if let Some(estimate) = &answer.estimate {
             let cost = estimate.prompt_cost.map(|cost| format!(", {cost}")).unwrap_or_default();
-            put!(out, "- Estimate of the request: {} tokens{cost}", estimate.prompt_tokens);
+            put!(out, "- Estimated request: {} tokens{cost}", estimate.prompt_tokens);
         }
         if let Some(cost) = answer.cost {
             put!(out, "- Cost: {cost}");
         }
         if !answer.dropped_params.is_empty() {
-            put!(out, "- Left out, since the model does not take it: {}", answer.dropped_params.join(", "));
+            put!(
+                out,
+                "- Parameters not sent, because the model does not support them: {}",
+                answer.dropped_params.join(", ")
+            );
         }
         if answer.n_attempts > 1 {
-            put!(out, "- Requests until the answer came: {}", answer.n_attempts);
+            put!(out, "- Attempts: {}", answer.n_attempts);
         }
     }
     windows(out, report);
@@ -291,24 +301,24 @@ fn making(out: &mut String, report: &Report) {
         let stages: Vec<_> = report.timings.iter().map(|t| format!("{} {:.1} s", t.stage, t.seconds)).collect();
         put!(out, "- Time: {}", markdown_line(&stages.join(", ")));
     }
-    put!(out, "- Written by vidgist {}", report.made_with.vidgist);
+    put!(out, "- vidgist {}", report.made_with.vidgist);
 }
 
-/// The parts that were asked about one by one, and what all took.
+/// The windows and the total.
 fn windows(out: &mut String, report: &Report) {
     let Some(total) = report.total.as_ref().filter(|_| !report.windows.is_empty()) else { return };
-    put!(out, "- Asked about in {}, and then about the answers:", counted(report.windows.len(), "part"));
+    put!(out, "- Sent as {}, then merged:", counted(report.windows.len(), "window"));
     for window in &report.windows {
-        let mut told = vec![counted(window.n_frames, "frame")];
-        told.extend(window.usage.and_then(tokens).map(|tokens| format!("tokens: {tokens}")));
-        told.extend(window.cost.map(|cost| cost.to_string()));
-        told.extend(window.no_answer_because.as_ref().map(|_| "no answer".to_owned()));
-        put!(out, "  - {} to {}: {}", window.range.start, window.range.end, told.join("; "));
+        let mut parts = vec![counted(window.n_frames, "frame")];
+        parts.extend(window.usage.and_then(tokens).map(|tokens| format!("tokens: {tokens}")));
+        parts.extend(window.cost.map(|cost| cost.to_string()));
+        parts.extend(window.no_answer_because.as_ref().map(|_| "no answer".to_owned()));
+        put!(out, "  - {} to {}: {}", window.range.start, window.range.end, parts.join("; "));
     }
-    let mut told = vec![counted(total.n_answers, "answer")];
-    told.extend(tokens(total.usage).map(|tokens| format!("tokens: {tokens}")));
-    told.extend(total.cost.map(|cost| cost.to_string()));
-    put!(out, "- All together: {}", told.join("; "));
+    let mut parts = vec![counted(total.n_answers, "answer")];
+    parts.extend(tokens(total.usage).map(|tokens| format!("tokens: {tokens}")));
+    parts.extend(total.cost.map(|cost| cost.to_string()));
+    put!(out, "- Total: {}", parts.join("; "));
 }
 
 fn tokens(usage: Usage) -> Option<String> {
@@ -316,10 +326,10 @@ fn tokens(usage: Usage) -> Option<String> {
         (usage.prompt_tokens, "in the request"),
         (usage.cached_tokens, "of them cached"),
         (usage.completion_tokens, "in the answer"),
-        (usage.reasoning_tokens, "of them hidden reasoning"),
+        (usage.reasoning_tokens, "of them reasoning"),
     ];
-    let told: Vec<_> = parts.iter().filter_map(|(n, what)| n.map(|n| format!("{n} {what}"))).collect();
-    (!told.is_empty()).then(|| told.join(", "))
+    let known: Vec<_> = parts.iter().filter_map(|(n, what)| n.map(|n| format!("{n} {what}"))).collect();
+    (!known.is_empty()).then(|| known.join(", "))
 }
 
 /// `1 frame`, `2 frames`.

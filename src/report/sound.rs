@@ -8,7 +8,6 @@ use unicode_segmentation::UnicodeSegmentation as _;
 use crate::audio_facts::{AudioFacts, SoundKind};
 use crate::chat::ModelDescription;
 use crate::chat::{ChatResponse, FinishReason};
-use crate::digest::describe;
 use crate::error::Result;
 use crate::media::{AudioStream, MediaInfo};
 use crate::sanitize::{clean_text, markdown_block, markdown_line, short_name, shown_input};
@@ -74,10 +73,15 @@ impl SpeechRate {
 }
 
 impl SoundReport {
-    /// Puts together what was measured of `stream` and what is said in it.
+    /// The report of `stream` with the built-in description.
     #[must_use]
-    pub fn new(media: &MediaInfo, stream: &AudioStream, sound: AudioFacts, transcript: Option<&Transcript>) -> Self {
-        let speech = transcript.and_then(SpeechRate::of);
+    pub fn new(
+        media: &MediaInfo,
+        stream: &AudioStream,
+        sound: AudioFacts,
+        speech: Option<SpeechRate>,
+        (description, described_by): (String, ModelDescription),
+    ) -> Self {
         let mut missing = media.damage.clone();
         if sound.n_damaged > 0 {
             missing.push(format!("{} damaged packets count as silence", sound.n_damaged));
@@ -85,8 +89,8 @@ impl SoundReport {
         Self {
             input: shown_input(&media.input),
             stream: stream.clone(),
-            description: describe(&sound, speech.as_ref().map(|speech| speech.words_per_minute)),
-            described_by: crate::digest::description(),
+            description,
+            described_by,
             heard: None,
             sound,
             speech,
@@ -214,7 +218,7 @@ mod tests {
             segment(8000, 12_000, "It's six."),
             segment(30_000, 33_000, "eight"),
         ];
-        let source = TranscriptSource::Sidecar { path: "a.srt".into() };
+        let source = TranscriptSource::Sidecar { path: "a.srt".into(), guessed_encoding: None };
         let rate = SpeechRate::of(&Transcript { source, language: None, segments }).unwrap();
         assert_eq!((rate.n_words, rate.spoken_seconds), (8, 15.0));
         assert!((rate.words_per_minute - 32.0).abs() < 1e-9);

@@ -1,16 +1,16 @@
-//! The requests of a run whose evidence is shared out among several, and what all of them took.
+//! The windows of a run that needs several requests, and the total of all requests.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::chat::{ChatResponse, FinishReason, PromptEstimate, Usage};
 use crate::money::Money;
 use crate::time::TimeRange;
 use crate::timeline::Timeline;
 
-/// One part of the file that was asked about by itself.
-#[derive(Clone, Debug, Serialize)]
+/// One window: a part of the source that was sent in its own request.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct WindowReport {
-    /// The part.
+    /// Its time range.
     pub range: TimeRange,
     /// Frames that were sent.
     pub n_frames: usize,
@@ -18,17 +18,17 @@ pub struct WindowReport {
     pub first_frame_idx: Option<usize>,
     /// Index of the last of them; None without frames.
     pub last_frame_idx: Option<usize>,
-    /// What was answered: untrusted; None where nothing was.
+    /// The answer: untrusted; None if there is none.
     pub text: Option<String>,
-    /// The model's reasoning before the answer, where the server sent it: untrusted.
+    /// The reasoning of the model before the answer, if the server sent it: untrusted.
     pub reasoning: Option<String>,
-    /// Why the answer ended; None where there is none.
+    /// Why the answer ended; None if there is none.
     pub finish: Option<FinishReason>,
-    /// Why there is no answer; None where there is one.
+    /// Why there is no answer; None if there is one.
     pub no_answer_because: Option<String>,
-    /// Requests until the answer came; 0 where none did.
+    /// Attempts until the answer arrived; 0 if none did.
     pub n_attempts: u32,
-    /// Tokens as the server counted them.
+    /// Tokens counted by the server.
     pub usage: Option<Usage>,
     /// See [`ChatResponse::cost`].
     #[serde(rename = "cost_usd")]
@@ -38,7 +38,7 @@ pub struct WindowReport {
 }
 
 impl WindowReport {
-    /// What came of asking about a window; the reason where nothing did.
+    /// A window with its answer, or with the reason why there is none.
     #[must_use]
     pub fn new(window: &Timeline, outcome: Result<&ChatResponse, String>) -> Self {
         let frame_idx = |frame: &crate::timeline::TimelineFrame| frame.image.frame_idx;
@@ -66,7 +66,7 @@ impl WindowReport {
                 report.n_attempts = answer.n_attempts;
                 (report.usage, report.cost, report.estimate) = (answer.usage, answer.cost, answer.estimate);
                 if text.is_empty() {
-                    report.no_answer_because = Some("the model answered without text".to_owned());
+                    report.no_answer_because = Some("the answer has no text".to_owned());
                 } else {
                     report.text = Some(text);
                 }
@@ -76,20 +76,20 @@ impl WindowReport {
     }
 }
 
-/// What all requests of a run took together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+/// The usage of all requests of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Total {
-    /// Questions that were answered.
+    /// Requests that were answered.
     pub n_answers: usize,
-    /// Tokens as the server counted them; each None where it did not count them for each answer.
+    /// Tokens counted by the server; each None if it is unknown for any answer.
     pub usage: Usage,
-    /// What they cost; None where it is not known of each.
+    /// The cost; None if it is unknown for any answer.
     #[serde(rename = "cost_usd")]
     pub cost: Option<Money>,
 }
 
 impl Total {
-    /// Of no answers.
+    /// The total of no requests.
     #[must_use]
     pub fn zero() -> Self {
         let zero = Some(0);

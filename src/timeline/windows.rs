@@ -1,17 +1,17 @@
-//! A timeline cut into consecutive windows, each small enough for one request; pure.
+//! Splits a timeline into consecutive windows, each small enough for one request; pure.
 
 use super::{Passage, Timeline};
 use crate::time::{TimeRange, Timestamp};
 use crate::transcript::Segment;
 
-/// How much of a request something takes, or what a request may hold.
+/// The size of evidence, or the size that a request may have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Load {
     /// Frames.
     pub n_frames: u64,
-    /// Bytes of their pictures, before Base64.
+    /// Bytes of their images, before Base64.
     pub n_bytes: u64,
-    /// Tokens of pictures and words.
+    /// Tokens of images and text.
     pub n_tokens: u64,
 }
 
@@ -34,13 +34,13 @@ impl Load {
         }
     }
 
-    /// Whether nothing of it is more than in `most`.
+    /// Whether each part is at most that of `most`.
     #[must_use]
     pub fn fits(self, most: Self) -> bool {
         self.n_frames <= most.n_frames && self.n_bytes <= most.n_bytes && self.n_tokens <= most.n_tokens
     }
 
-    /// The share of `most` that it takes, of what it takes most of.
+    /// The largest share of `most` that any part takes.
     fn share(self, most: Self) -> f64 {
         let share = |part: u64, whole: u64| part as f64 / whole.max(1) as f64;
         share(self.n_frames, most.n_frames)
@@ -49,26 +49,26 @@ impl Load {
     }
 }
 
-/// A place between two things of a timeline: so many frames and segments stand before it.
+/// A split position: the number of frames and segments before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Cut {
     n_frames: usize,
     n_segments: usize,
 }
 
-/// What is not cut: a passage, or of one that is too large a piece.
-struct Unit {
+/// A part that is not split: a passage, or a piece of one that is too large.
+struct WindowItem {
     end: Cut,
     load: Load,
 }
 
 impl Timeline {
-    /// Cuts the timeline into as few consecutive windows as hold at most `most` each, of about the same size; at
-    /// least one. A passage stays whole where it fits by itself; else its words are cut between segments. So a window
-    /// is over `most` where a single frame or segment is, and is then that alone.
+    /// Splits the timeline into the smallest number of consecutive windows of at most `most`, of about the same size; at
+    /// least one. A passage stays whole if it fits; otherwise it is split between segments. A single frame or segment
+    /// that exceeds `most` is a window of its own.
     ///
-    /// `weigh` tells what a passage takes; more words must not take less. The windows' ranges are the timeline's range
-    /// without gaps: each begins with its first frame or word, the first one with the timeline.
+    /// `weigh` returns the size of a passage; more segments must not be smaller. The ranges of the windows cover the
+    /// timeline's range without gaps: each starts with its first frame or segment, the first one with the timeline.
     #[must_use]
     pub fn windows(&self, most: Load, weigh: impl Fn(Passage<'_>) -> Load) -> Vec<Self> {
         let units = self.units(most, weigh);
@@ -80,8 +80,8 @@ impl Timeline {
         cuts.windows(2).map(|pair| self.part(pair[0], pair[1])).collect()
     }
 
-    /// The timeline in two: by passages where there are several, else between the frame and its words, or between
-    /// words. None where it holds one thing alone.
+    /// Splits the timeline in two: between passages if there are several, otherwise between the frame and its segments, or
+    /// between segments. None if it has only one frame or segment.
     #[must_use]
     pub fn halves(&self) -> Option<(Self, Self)> {
         let end = Cut { n_frames: self.frames.len(), n_segments: self.segments().len() };
@@ -101,17 +101,17 @@ impl Timeline {
         Some((self.part(Cut::default(), middle), self.part(middle, end)))
     }
 
-    fn units(&self, most: Load, weigh: impl Fn(Passage<'_>) -> Load) -> Vec<Unit> {
+    fn units(&self, most: Load, weigh: impl Fn(Passage<'_>) -> Load) -> Vec<WindowItem> {
         let mut units = Vec::new();
         let mut at = Cut::default();
         for passage in self.passages() {
             let (mut frame, mut words) = (passage.frame, passage.words);
             loop {
-                // The most segments that fit, one at least where there is no frame to stand by itself.
+                // As many segments as fit; at least one if there is no frame.
                 let fits = |n: usize| weigh(Passage { frame, words: &words[..n] }).fits(most);
                 let n = largest(words.len(), fits).max(usize::from(frame.is_none() && !words.is_empty()));
                 at = at.behind(frame.is_some(), n);
-                units.push(Unit { end: at, load: weigh(Passage { frame, words: &words[..n] }) });
+                units.push(WindowItem { end: at, load: weigh(Passage { frame, words: &words[..n] }) });
                 (frame, words) = (None, &words[n..]);
                 if words.is_empty() {
                     break;
@@ -131,7 +131,7 @@ impl Timeline {
         Self { range, frames: self.frames[from.n_frames..to.n_frames].to_vec(), transcript }
     }
 
-    /// When what stands behind a cut begins.
+    /// The start time of the part after a split position.
     fn time_at(&self, cut: Cut) -> Timestamp {
         if cut == Cut::default() {
             return self.range.start;
@@ -149,7 +149,7 @@ impl Cut {
     }
 }
 
-/// The largest `n` up to `most` for which `fits`, which holds for all smaller ones too; 0 where it holds for none.
+/// The largest `n` up to `most` for which `fits` holds, which must then hold for all smaller ones; 0 if there is none.
 fn largest(most: usize, fits: impl Fn(usize) -> bool) -> usize {
     if fits(most) {
         return most;
@@ -162,17 +162,17 @@ fn largest(most: usize, fits: impl Fn(usize) -> bool) -> usize {
     low
 }
 
-/// Where the windows end, as numbers of units: as few as can be, of about the same size.
-fn ends(units: &[Unit], most: Load) -> Vec<usize> {
+/// The end positions of the windows, in items: as few as possible, of about the same size.
+fn ends(units: &[WindowItem], most: Load) -> Vec<usize> {
     let n = units.len();
     let (mut sums, mut shares) = (vec![Load::default()], vec![0.0]);
     for unit in units {
         sums.push(sums[sums.len() - 1].plus(unit.load));
         shares.push(shares[shares.len() - 1] + unit.load.share(most));
     }
-    // The furthest end of a window that begins at `from`.
+    // The furthest end of a window that starts at `from`.
     let furthest = |from: usize| from + largest(n - from, |k| sums[from + k].minus(sums[from]).fits(most)).max(1);
-    // How few windows hold the units from here on; less from a later one.
+    // The minimum number of windows from each position on; it decreases.
     let mut needs = vec![0_usize; n + 1];
     for from in (0..n).rev() {
         needs[from] = 1 + needs[furthest(from)];
@@ -185,7 +185,7 @@ fn ends(units: &[Unit], most: Load) -> Vec<usize> {
         let is_under_nearer = over > 0 && even - shares[over - 1] <= shares[over] - even;
         let nearest = if is_under_nearer { over - 1 } else { over };
         let first = needs.partition_point(|need| *need > left - 1).max(from + 1);
-        // Each of the windows that are left needs a unit.
+        // Each remaining window needs an item.
         let last = furthest(from).min(n - (left - 1));
         from = nearest.min(last).max(first);
         ends.push(from);
@@ -233,8 +233,8 @@ mod tests {
         assert_eq!(sizes(10, 5), [5, 5]);
         assert_eq!(sizes(6, 5), [3, 3]);
         assert_eq!(sizes(5, 5), [5]);
-        assert_eq!(sizes(0, 5), [0], "one window, though it is empty");
-        assert_eq!(sizes(3, 0), [1, 1, 1], "what fits nowhere stands alone");
+        assert_eq!(sizes(0, 5), [0], "one empty window");
+        assert_eq!(sizes(3, 0), [1, 1, 1], "what is too large is alone");
     }
 
     #[test]
@@ -289,7 +289,7 @@ mod tests {
                 prop_assert!(load.fits(most) || n_things == 1, "{:?} of {} things", load, n_things);
                 prop_assert!(n_things > 0 || windows.len() == 1);
             }
-            // A frame stays with its words where they fit together.
+            // A frame stays with its segments if they fit together.
             for passage in whole.passages().filter(|p| p.frame.is_some() && weigh(*p).fits(most)) {
                 let id = passage.frame.map(|f| f.image.frame_idx);
                 let kept = windows.iter().flat_map(Timeline::passages).find(|p| p.frame.map(|f| f.image.frame_idx) == id);

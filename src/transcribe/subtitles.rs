@@ -27,7 +27,8 @@ use crate::transcript::{Transcript, TranscriptSource};
 
 pub use cues::Cues;
 pub use embedded::unread_reason;
-pub use parse::{parse, read_file};
+pub use encoding::SubtitleEncoding;
+pub use parse::{ReadOptions, parse, read_file};
 pub use sidecar::{Sidecar, find_sidecar};
 
 /// Reads the transcript from subtitles: the explicit file, otherwise one beside the media, otherwise a stream inside it.
@@ -37,6 +38,8 @@ pub struct Subtitles {
     pub explicit: Option<PathBuf>,
     /// The preferred language (`en`, `eng`, `en-US`); None takes the default.
     pub language: Option<String>,
+    /// The encoding of subtitle files; None detects it.
+    pub encoding: Option<SubtitleEncoding>,
     /// How much is read at most.
     pub limits: Limits,
 }
@@ -61,13 +64,17 @@ impl Transcriber for Subtitles {
 }
 
 impl Subtitles {
+    fn read_options<'a>(&self, language: Option<&'a str>) -> ReadOptions<'a> {
+        ReadOptions { encoding: self.encoding, language }
+    }
+
     /// The blocking form of [`Transcriber::transcribe`]; None if there are no subtitles.
     ///
     /// # Errors
     /// Those of [`Transcriber::transcribe`].
     pub fn read(&self, path: &Path, media: &MediaInfo) -> Result<Option<Transcript>> {
         if let Some(file) = &self.explicit {
-            let cues = read_file(file, &self.limits)?;
+            let cues = read_file(file, &self.read_options(self.language.as_deref()), &self.limits)?;
             if cues.segments.is_empty() {
                 let advice = "choose an SRT, WebVTT or ASS file";
                 return Err(Error::malformed(file.display(), "contains no readable subtitle", advice));
@@ -82,7 +89,7 @@ impl Subtitles {
             let is_other = preferred.is_some() && tag.is_some() && !is_preferred(tag);
             let is_stream_better = is_other && stream.is_some_and(|s| is_preferred(s.language.as_deref()));
             if !is_stream_better {
-                let cues = read_file(&sidecar.path, &self.limits)?;
+                let cues = read_file(&sidecar.path, &self.read_options(tag), &self.limits)?;
                 if !cues.segments.is_empty() {
                     return Ok(Some(cues.into_transcript(&sidecar.path, sidecar.language)));
                 }
@@ -95,8 +102,8 @@ impl Subtitles {
             }
             return Ok(None);
         };
-        let cues = embedded::read(path, media, stream, &self.limits)?;
-        cues.warn_of_dropped(&media.input);
+        let cues = embedded::read(path, media, stream, self.encoding, &self.limits)?;
+        cues.warn(&media.input);
         Ok((!cues.segments.is_empty()).then(|| Transcript {
             source: TranscriptSource::Embedded { stream_idx: stream.stream_idx, codec: stream.codec.clone() },
             language: stream.language.clone(),

@@ -42,7 +42,7 @@ pub use config::WhisperConfig;
 #[cfg(feature = "whisper")]
 pub use transcriber::Whisper;
 #[cfg(not(feature = "whisper"))]
-pub use unavailable::Whisper;
+pub use unavailable::UnavailableWhisper as Whisper;
 
 /// Whether this build contains Whisper (the cargo feature `whisper`).
 pub const IS_AVAILABLE: bool = cfg!(feature = "whisper");

@@ -199,6 +199,7 @@ pub fn probe_live(source: &Source) -> Result<MediaInfo> {
         duration: None,
         n_frames: None,
         timing: FrameTiming::Stored,
+        encryption: None,
         language: None,
         is_default: true,
         is_cover: false,

@@ -51,7 +51,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("ffmpeg_the_third", &["libav", "video"]),
     ("opencv", &["video"]),
     ("whisper_rs", &["transcribe/whisper"]),
-    ("turbojpeg", &["encode"]),
+    ("turbojpeg", &["encode", "video"]),
     ("webp", &["encode"]),
     ("symphonia", &["pcm"]),
     ("rubato", &["pcm"]),

@@ -53,7 +53,7 @@ fn a_batch_brings_the_same_rows_as_single_requests() {
         let out = user.path("out/captions.jsonl");
         let ran = batch(&user, &fake_server, provider, &out, &more);
         assert_eq!(ran.code, Some(0), "{ran:?}");
-        assert!(ran.err.contains("requests are with the provider"), "{ran:?}");
+        assert!(ran.err.contains("sent a batch of"), "{ran:?}");
         let found = rows(&out);
         let is_same = facts(&found) == facts(&expected) || provider != "openai";
         assert!(is_same && found.len() == expected.len(), "{provider}: {found:#?}");

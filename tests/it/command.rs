@@ -98,7 +98,7 @@ fn what_cannot_be_done_is_one_line_on_stderr_and_code_2() {
         (vec!["probe", &gone], "no such file or directory"),
         (vec!["probe", &empty_file], "empty (0 bytes)"),
         (vec!["summarize", &empty_folder], "no pictures"),
-        (vec!["summarize", &no_pictures], "no file fits"),
+        (vec!["summarize", &no_pictures], "no file matches"),
         (vec!["audio", "fixtures/no-audio.mp4", "-o", &out], "has no audio stream"),
         (vec!["audio", talk, "-o", &song], "mp3 cannot be written, only WAV and FLAC"),
         (vec!["transcribe", "fixtures/no-audio.mp4"], "--transcript"),

@@ -15,7 +15,7 @@ use vidgist::input::Source;
 use vidgist::llm::catalog::CatalogEntry;
 use vidgist::llm::{ChatConfig, OpenAi};
 use vidgist::pipeline::summarize::{self, Summarize};
-use vidgist::pipeline::{FrameOptions, Run, TranscriptOptions};
+use vidgist::pipeline::{FrameOptions, Run, TranscriptSearch};
 use vidgist::report::Report;
 use vidgist::sampling::{Sampling, SamplingSpec};
 use vidgist::transcribe::Transcriber;
@@ -75,7 +75,7 @@ fn job(fake_server: &FakeServer, name: &str, interval_ms: i64, transcribers: Vec
     Summarize {
         source: Source::identify(fixture(name).to_str().expect("UTF-8")).expect(name),
         options: FrameOptions::new(sampling),
-        transcript: TranscriptOptions { transcribers, is_required: true },
+        transcript: TranscriptSearch { transcribers, is_required: true },
         analysis: Analysis { fence: 0x00c0_ffee, ..Analysis::new(Answerer::Chat(model)) },
         dry_run: None,
         output: None,
@@ -216,7 +216,7 @@ async fn words_stand_after_the_frame_at_which_they_are_said() {
         .collect();
     assert_eq!(words(&chat), expected);
     let told: Vec<&str> =
-        report.frames.iter().filter_map(|frame| frame.words.as_deref()).filter(|w| !w.is_empty()).collect();
+        report.frames.iter().filter_map(|frame| frame.speech.as_deref()).filter(|w| !w.is_empty()).collect();
     assert_eq!(told, TALK.map(|(_, text)| text));
 
     // Every 5 s: two utterances begin between two frames.

@@ -40,7 +40,7 @@ fn a_plan_shows_the_requests_and_sends_nothing() {
     for command in [&["plan", TALK][..], &["summarize", "--dry-run", TALK]] {
         let text = user.run(&[command, &base, &["--show-requests"]].concat()).complete();
         assert!(text.starts_with("# Plan for fixtures/talk.mp4\n"), "{text}");
-        assert!(text.contains("- Frames: 20 of 640x360, ") && text.contains("- Cost: not known\n"), "{text}");
+        assert!(text.contains("- Frames: 20 of 640x360, ") && text.contains("- Cost: unknown\n"), "{text}");
         let (_, body) = text.split_once("```json\n").expect("a request");
         let body: Value = serde_json::from_str(body.split("```").next().expect("an end")).expect("JSON");
         assert_eq!(body["model"], "m");

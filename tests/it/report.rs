@@ -41,10 +41,10 @@ fn the_whole_report() {
 #[test]
 fn nothing_missing_can_be_called_complete() {
     assert_eq!(complete().status(), Status::Complete);
-    assert!(markdown(&complete()).contains("Nothing that was asked for is missing."));
+    assert!(markdown(&complete()).contains("Nothing is missing."));
     let harms: [(&str, Harm); 10] = [
-        ("the answer about the part from 00:01:01.000 to 00:01:35.500", |r| r.windows = sample::report().windows),
-        ("the end of the answer about the part from 00:00:00.000 to 00:01:01.000", |r| {
+        ("the answer for 00:01:01.000 to 00:01:35.500", |r| r.windows = sample::report().windows),
+        ("the end of the answer for 00:00:00.000 to 00:01:01.000", |r| {
             r.windows = sample::report().windows;
             r.windows.truncate(1);
             r.windows[0].finish = Some(FinishReason::Length);
@@ -72,7 +72,7 @@ fn nothing_missing_can_be_called_complete() {
         assert_eq!(document["status"], "partial");
         assert_eq!(document["missing"][0]["what"], what);
         let text = markdown(&report);
-        assert!(text.contains("**Partial result:** 1 thing was not done"), "{text}");
+        assert!(text.contains("**Partial result:** 1 item missing"), "{text}");
         assert!(text.contains(&format!("- {what}: ")), "{text}");
     }
 }
@@ -97,7 +97,10 @@ fn every_key_is_documented_and_every_documented_key_is_there() {
     let mut keys = BTreeSet::new();
     let mut report = sample::report();
     paths(&json(&report), "", &mut keys);
-    let sources = [TranscriptSource::Sidecar { path: "a.srt".into() }, TranscriptSource::Api { model: "m".into() }];
+    let sources = [
+        TranscriptSource::Sidecar { path: "a.srt".into(), guessed_encoding: None },
+        TranscriptSource::Api { model: "m".into() },
+    ];
     for source in sources {
         let TranscriptOutcome::Found(transcript) = &mut report.transcript else { panic!("the sample has words") };
         transcript.source = source;
@@ -120,19 +123,44 @@ fn every_key_is_documented_and_every_documented_key_is_there() {
 #[test]
 fn values_come_through() {
     let document = json(&sample::report());
-    assert_eq!(document["schema_version"], 1);
+    assert_eq!(document["schema_version"], 2);
     let frame = &document["frames"][1];
     assert_eq!((frame["pts"].as_i64(), frame["time_base"].as_str()), (Some(930_000), Some("1/30000")));
     assert_eq!((frame["seconds"].as_f64(), frame["timestamp"].as_str()), (Some(31.0), Some("00:00:31.000")));
-    assert_eq!(frame["words"], "Guest: Thank you. The ships were late.");
+    assert_eq!(frame["speech"], "Guest: Thank you. The ships were late.");
     assert_eq!(frame["file"], Value::Null);
     // `printf 'picture 1' | sha256sum`
     assert_eq!(frame["sha256"], "2dabd364013897cccceb7b1526cffb689610f8202cff6b4a8c387525982ad437");
-    assert_eq!(document["words_before_frames"], "Good evening, and welcome.");
+    assert_eq!(document["speech_before_frames"], "Good evening, and welcome.");
     assert_eq!(document["answer"]["alternatives"][2]["finish"]["other"], "eos");
     let mut silent = sample::report();
     silent.transcript = TranscriptOutcome::None { reason: "no subtitles were found".into() };
     assert_eq!(json(&silent)["transcript"]["state"], "none");
+}
+
+#[test]
+fn a_report_reads_back_to_the_byte() {
+    let mut partial = sample::report();
+    partial.missing.clear();
+    partial.media.damage.push("it ends after 9 of its 10 bytes".into());
+    partial.sampling.n_planned = Some(99);
+    partial.sampling.lost_because = Some("the disk is full".into());
+    let mut unanswered = complete();
+    (unanswered.answer, unanswered.no_answer_because) = (None, Some("the server is down".into()));
+    for report in [sample::report(), complete(), partial, unanswered] {
+        let written = render(&report, Format::Json).unwrap();
+        let read = vidgist::report::json::parse(&written).unwrap();
+        assert_eq!(render(&read, Format::Json).unwrap(), written);
+        assert_eq!(render(&read, Format::Markdown).unwrap(), render(&report, Format::Markdown).unwrap());
+        assert_eq!((read.status(), read.gaps()), (report.status(), report.gaps()));
+    }
+    let written = render(&complete(), Format::Json).unwrap();
+    let newer = written.replace("\"schema_version\": 2", "\"schema_version\": 3");
+    let error = vidgist::report::json::parse(&newer).unwrap_err();
+    assert_eq!(error.code, vidgist::ErrorCode::Unsupported);
+    assert!(error.to_string().contains("has schema version 3, but version 2 is supported"), "{error}");
+    assert_eq!(vidgist::report::json::parse("{}").unwrap_err().code, vidgist::ErrorCode::Malformed);
+    assert_eq!(vidgist::report::json::parse(&written[..900]).unwrap_err().code, vidgist::ErrorCode::Malformed);
 }
 
 const EVIL: &str = "<script>alert(1)</script> ![x](http://evil.example/p.png) [y](javascript:alert(1)) \
@@ -147,15 +175,15 @@ fn hostile_text_is_inert_wherever_it_comes_from() {
     report.media.video[0].codec = EVIL.into();
     report.media.video[0].language = Some(EVIL.into());
     report.media.audio[0].language = Some(EVIL.into());
-    report.words_before_frames = Some(EVIL.into());
-    report.frames[0].words = Some(EVIL.into());
+    report.speech_before_frames = Some(EVIL.into());
+    report.frames[0].speech = Some(EVIL.into());
     report.model.as_mut().unwrap().name = EVIL.into();
     report.miss(EVIL, EVIL);
     let answer = report.answer.as_mut().unwrap();
     answer.model = Some(EVIL.into());
     answer.choices = vec![
         Choice::new(format!("{EVIL}\n\n{EVIL}\n```\nopen"), FinishReason::Other(EVIL.into())),
-        Choice::new("# What was not done\n\nx\n---\n\ny\n===", FinishReason::Stop),
+        Choice::new("# Missing\n\nx\n---\n\ny\n===", FinishReason::Stop),
     ];
     let TranscriptOutcome::Found(transcript) = &mut report.transcript else { panic!("the sample has words") };
     transcript.segments[0].text = EVIL.into();
@@ -169,7 +197,7 @@ fn hostile_text_is_inert_wherever_it_comes_from() {
             assert!(!rest.contains(forbidden), "{forbidden:?} in {rest}");
         }
         let headings: Vec<_> = text.lines().filter(|l| l.starts_with("# ") || l.starts_with("## ")).collect();
-        assert_eq!(headings.len(), 6, "the title, two alternatives, timeline, gaps, making: {headings:?}");
+        assert_eq!(headings.len(), 6, "the title, two alternatives, timeline, missing, details: {headings:?}");
         assert_eq!(text.lines().filter(|line| *line == "```").count(), 2, "the open fence is closed: {text}");
     }
     let text = render(&report, Format::Json).unwrap();
@@ -203,7 +231,7 @@ fn silent_frames_share_a_line_and_sound_alone_lists_its_words() {
     let text = markdown(&report);
     assert!(text.contains("\n- 00:00:00.000 to 00:00:49.000 #0 to #49\n"), "{text}");
     assert!(text.contains("- Transcript: none; no subtitles were found\n"), "{text}");
-    assert_eq!(json(&report)["frames"][0]["words"], Value::Null);
+    assert_eq!(json(&report)["frames"][0]["speech"], Value::Null);
     let sampling = SamplingSummary { n_planned: Some(0), ..sampling };
     let heard = Timeline::new(range, Vec::new(), Some(sample::transcript()));
     let text = markdown(&Report::new(sample::media(), sampling, &heard, ""));

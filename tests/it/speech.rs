@@ -274,7 +274,7 @@ fn nobody_speaking_is_a_state_of_its_own() {
     assert_eq!(report["transcript"]["state"], "no_speech");
     assert_eq!(report["transcript"]["source"]["kind"], "whisper");
     let markdown = user.run(&["summarize", &silent]).complete();
-    assert!(markdown.contains("nobody speaks; heard by Whisper (base)"), "{markdown}");
+    assert!(markdown.contains("no speech found by Whisper (base)"), "{markdown}");
 }
 
 #[test]

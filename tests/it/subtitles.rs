@@ -11,7 +11,7 @@ use vidgist::probe::probe;
 use vidgist::report::subtitles::{to_srt, to_vtt};
 use vidgist::source::Source;
 use vidgist::time::{TimeRange, Timestamp};
-use vidgist::transcribe::subtitles::{Subtitles, parse, read_file, unread_reason};
+use vidgist::transcribe::subtitles::{ReadOptions, Subtitles, parse, read_file, unread_reason};
 use vidgist::transcribe::{Transcriber, TranscriptionOutcome};
 use vidgist::transcript::{Segment, Transcript, TranscriptSource};
 use vidgist::{Error, ErrorKind, Result};
@@ -178,13 +178,13 @@ async fn real_containers_say_what_another_program_read() {
 #[test]
 fn the_projects_own_sidecar_is_read() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/talk.srt");
-    let cues = read_file(&path, &Limits::default()).unwrap();
+    let cues = read_file(&path, &ReadOptions::default(), &Limits::default()).unwrap();
     assert_eq!((cues.segments.len(), cues.n_dropped), (5, 0));
     assert_eq!(cues.segments[1].range.start.millis(), 4200);
 }
 
 fn transcript(segments: Vec<Segment>) -> Transcript {
-    let source = TranscriptSource::Sidecar { path: String::new() };
+    let source = TranscriptSource::Sidecar { path: String::new(), guessed_encoding: None };
     Transcript { source, language: Some("en-GB".to_owned()), segments }
 }
 

@@ -16,7 +16,7 @@ use vidgist::llm::catalog::CatalogEntry;
 use vidgist::llm::provider::Providers;
 use vidgist::llm::{ChatConfig, OpenAi, SamplingParams};
 use vidgist::pipeline::summarize::{self, Summarize};
-use vidgist::pipeline::{FrameOptions, TranscriptOptions};
+use vidgist::pipeline::{FrameOptions, TranscriptSearch};
 use vidgist::report::{Format, Report, Status, render};
 use vidgist::sampling::{Sampling, SamplingSpec};
 use vidgist::transcribe::subtitles::Subtitles;
@@ -45,7 +45,7 @@ fn job(analysis: Analysis) -> Summarize {
     Summarize {
         source: Source::identify(talk.to_str().expect("UTF-8")).expect("a file"),
         options: FrameOptions::new(sampling),
-        transcript: TranscriptOptions { transcribers: vec![Arc::new(Subtitles::default())], is_required: true },
+        transcript: TranscriptSearch { transcribers: vec![Arc::new(Subtitles::default())], is_required: true },
         analysis,
         dry_run: None,
         output: None,
@@ -107,8 +107,8 @@ async fn each_frame_and_word_is_in_exactly_one_request_and_one_makes_one_answer_
     assert_eq!(report.windows[0].range.start, report.sampling.range.start);
     assert_eq!(report.windows[4].range.end, report.sampling.range.end);
     let text = render(&report, Format::Markdown).expect("text");
-    assert!(text.contains("- Asked about in 5 parts, and then about the answers:\n  - 00:00:00.000 to "), "{text}");
-    assert!(text.contains("- All together: 6 answers; tokens: "), "{text}");
+    assert!(text.contains("- Sent as 5 windows, then merged:\n  - 00:00:00.000 to "), "{text}");
+    assert!(text.contains("- Total: 6 answers; tokens: "), "{text}");
 }
 
 #[tokio::test]
@@ -122,7 +122,7 @@ async fn one_window_without_an_answer_makes_the_result_partial_and_names_its_tim
     let failed = report.windows[1].range;
     let gaps = report.gaps();
     assert_eq!(gaps.len(), 1, "{gaps:?}");
-    assert_eq!(gaps[0].what, format!("the answer about the part from {} to {}", failed.start, failed.end));
+    assert_eq!(gaps[0].what, format!("the answer for {} to {}", failed.start, failed.end));
     assert!(gaps[0].why.contains("400"), "{gaps:?}");
     assert!(report.answer.is_some() && report.status() == Status::Partial);
     let no_answer = format!("[{} to {}] no answer", failed.start.label(), failed.end.label());

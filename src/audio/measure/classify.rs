@@ -30,7 +30,7 @@ pub(super) const SILENT: f64 = 1e-5;
 
 /// Features of one frame.
 #[derive(Clone, Copy, Default)]
-struct Frame {
+struct FrameFeatures {
     /// Mean square.
     energy: f64,
     /// Geometric to arithmetic mean of the power spectrum: 0 for a tone, towards 0.6 for white noise.
@@ -67,7 +67,7 @@ pub(super) struct Listener {
     shape: Vec<f32>,
     pending: Vec<f32>,
     /// The last frames, [`HEARD`] at most.
-    frames: Vec<Frame>,
+    frames: Vec<FrameFeatures>,
     n_new: usize,
     judged: Vec<SoundKind>,
 }
@@ -126,7 +126,7 @@ impl Listener {
         self.judged.push(kind);
     }
 
-    fn frame(&mut self, at: usize) -> Frame {
+    fn frame(&mut self, at: usize) -> FrameFeatures {
         let samples = &self.pending[at..at + FRAME];
         let energy = samples.iter().map(|s| f64::from(*s).powi(2)).sum::<f64>() / FRAME as f64;
         let n_crossings = samples.windows(2).filter(|pair| (pair[0] < 0.0) != (pair[1] < 0.0)).count();
@@ -142,15 +142,15 @@ impl Listener {
         let shape: Vec<f32> = power.iter().map(|p| p / total).collect();
         let flux = shape.iter().zip(&self.shape).map(|(a, b)| f64::from((a - b).abs())).sum::<f64>() / 2.0;
         self.shape = shape;
-        Frame { energy, flatness, flux, crossings: n_crossings as f64 / FRAME as f64 }
+        FrameFeatures { energy, flatness, flux, crossings: n_crossings as f64 / FRAME as f64 }
     }
 }
 
-fn features(frames: &[Frame]) -> Features {
+fn features(frames: &[FrameFeatures]) -> Features {
     let n = frames.len().max(1) as f64;
-    let heard: Vec<&Frame> = frames.iter().filter(|frame| frame.energy >= SILENT).collect();
+    let heard: Vec<&FrameFeatures> = frames.iter().filter(|frame| frame.energy >= SILENT).collect();
     let n_heard = heard.len().max(1) as f64;
-    let mean = |of: fn(&Frame) -> f64| heard.iter().map(|frame| of(frame)).sum::<f64>() / n_heard;
+    let mean = |of: fn(&FrameFeatures) -> f64| heard.iter().map(|frame| of(frame)).sum::<f64>() / n_heard;
     let crossings = mean(|frame| frame.crossings);
     let levels: Vec<f64> = frames.iter().map(|frame| frame.energy.sqrt()).collect();
     let level = levels.iter().sum::<f64>() / n;

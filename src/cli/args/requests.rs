@@ -1,4 +1,4 @@
-//! How many requests are made at a time, and what they may cost.
+//! Spending limits and dry runs.
 
 use clap::Args;
 
@@ -17,22 +17,22 @@ Examples:
   vidgist plan talk.mp4 --model groq:qwen/qwen3.8-27b --show-requests
   vidgist plan talk.mp4 --format json | jq .cost_usd
 
-Frames are decoded and words are looked for as in a run, Whisper included; a transcription endpoint is not asked.";
+Frames are decoded and speech is transcribed as in a run, but no request is sent to any server.";
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Requests")]
 pub struct RequestArgs {
-    /// Spend at most so many US dollars: summarize looks at fewer frames, then smaller ones, then in low detail; caption
-    /// stops before it would spend more, and refuses a batch that would
+    /// Spending limit in US dollars. To stay below it, summarize sends fewer frames, then smaller ones, then low
+    /// detail; caption stops before the limit, and does not start a batch that would exceed it
     #[arg(long, value_name = "DOLLARS")]
     pub max_cost: Option<String>,
-    /// The same in tokens of all requests and answers together
+    /// Limit on the tokens of all requests and answers together
     #[arg(long, value_name = "N")]
     pub max_tokens_total: Option<u64>,
-    /// Send nothing; show what would be sent and what it would cost
+    /// Show what would be sent and its cost, without sending it
     #[arg(long)]
     pub dry_run: bool,
-    /// In a dry run: the requests themselves too, pictures shortened
+    /// With --dry-run, also show the requests, with shortened images
     #[arg(long)]
     pub show_requests: bool,
 }

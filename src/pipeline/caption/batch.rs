@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use self::journal::{Asked, AskedFrame, Journal, Known, Part, Ticks, Writer};
+use self::journal::{Asked, AskedFrame, BatchPart, Journal, Known, Ticks, Writer};
 use super::groups::{self, Unit, Wanted};
 use super::output::CaptionWriter;
 use super::{CaptionRun, CaptionSummary, Captions, inputs, reply, settle};
@@ -294,7 +294,7 @@ async fn follow(run: &CaptionRun, api: &BatchApi, journal: &mut Journal) -> Resu
     let n_requests = journal.parts.iter().map(|part| part.n_requests).sum();
     let (mut wait, mut n_failed) = (FIRST_WAIT, 0);
     run.context.events.send(Event::Batch { n_done: 0, n_requests }).await;
-    while !journal.parts.iter().all(Part::has_ended) {
+    while !journal.parts.iter().all(BatchPart::has_ended) {
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             () = run.context.cancel.cancelled() => return Err(Error::interrupted()),

@@ -19,7 +19,7 @@ pub(super) async fn estimate(run: &CaptionRun, mut units: mpsc::Receiver<Unit>) 
         input: run.task.inputs.join(", "),
         model: name,
         endpoint,
-        words: "the transcript within 5 s of each frame is sent with it".to_owned(),
+        transcript: "the transcript within 5 s of each frame is sent with it".to_owned(),
         context_tokens: Some(limits.context_tokens),
         is_context_known: limits.is_context_known,
         ..Estimate::default()
@@ -33,7 +33,7 @@ pub(super) async fn estimate(run: &CaptionRun, mut units: mpsc::Receiver<Unit>) 
         }
     }
     if found.n_segments == 0 {
-        "no transcript is sent".clone_into(&mut found.words);
+        "no transcript is sent".clone_into(&mut found.transcript);
     }
     found.prompt_tokens = found.requests.iter().map(|request| request.prompt_tokens).sum();
     found.answer_tokens = found.requests.iter().map(|request| request.answer_tokens).sum();

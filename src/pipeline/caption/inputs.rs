@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::input::Source;
+use crate::input::{Source, path_of, text_of};
+use crate::limits::Limits;
+use crate::media::Ratio;
+use crate::probe::probe;
 
 /// A folder in a folder in a folder … is followed this far.
 const MAX_DEPTH: usize = 16;
@@ -16,15 +19,16 @@ const MAX_DEPTH: usize = 16;
 pub(super) fn expand(inputs: &[String]) -> Result<Vec<String>> {
     let mut files = Vec::new();
     for input in inputs {
-        if Path::new(input).is_dir() {
-            walk(Path::new(input), 0, &mut files)?;
+        let path = path_of(input);
+        if path.is_dir() {
+            walk(&path, 0, &mut files)?;
         } else {
             files.push(input.clone());
         }
     }
     if files.is_empty() {
         let named = inputs.join(", ");
-        return Err(Error::usage(named, "holds neither videos nor pictures", "name files, or another folder"));
+        return Err(Error::usage(named, "contains neither videos nor pictures", "name files, or another folder"));
     }
     Ok(files)
 }
@@ -49,27 +53,34 @@ fn walk(folder: &Path, depth: usize, files: &mut Vec<String>) -> Result<()> {
             if let Err(error) = walk(&path, depth + 1, files) {
                 tracing::warn!("{error}");
             }
-        } else if let Some(name) = path.to_str() {
-            if is_seen(&path) {
-                files.push(name.to_owned());
-            } else {
-                tracing::info!("{name}: neither a video nor a picture, passed over");
+        } else {
+            match skipped_because(&path) {
+                None => files.push(text_of(&path)),
+                Some(reason) => tracing::warn!("{}: skipped: {reason}", path.display()),
             }
         }
     }
     Ok(())
 }
 
-/// Whether a file in a folder is a video or picture: texts and tables that lie there too are none. By name first, since a
-/// container is known for certain only when it is opened.
-fn is_seen(path: &Path) -> bool {
-    const ENDINGS: [&str; 29] = [
+/// Why a file in a folder is skipped; None where it is a video or a picture, by its content or by its name. A file that is
+/// one by its name alone fails later with the reason.
+fn skipped_because(path: &Path) -> Option<String> {
+    const ENDINGS: [&str; 38] = [
         "mp4", "m4v", "mov", "mkv", "webm", "avi", "flv", "ts", "mts", "m2ts", "mpg", "mpeg", "vob", "ogv", "3gp",
-        "3g2", "wmv", "asf", "mxf", "gif", "jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff", "y4m", "f4v",
+        "3g2", "wmv", "asf", "mxf", "gif", "jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff", "y4m", "f4v", "264",
+        "h264", "265", "h265", "hevc", "heic", "heif", "avif", "m2v",
     ];
-    let ending = path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase);
-    match ending {
-        Some(ending) => ENDINGS.contains(&ending.as_str()),
-        None => path.to_str().is_some_and(|name| matches!(Source::identify(name), Ok(Source::Picture(_)))),
+    let ending = path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
+    if ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str())) {
+        return None;
+    }
+    match Source::identify(&text_of(path)) {
+        Ok(source @ Source::Media(_)) => match probe(&source, Ratio::ONE, &Limits::default()) {
+            Ok(info) => info.main_video().is_none().then(|| "has no video stream".to_owned()),
+            Err(error) => Some(error.problem),
+        },
+        Ok(_) => None,
+        Err(error) => Some(error.problem),
     }
 }

@@ -34,14 +34,14 @@ pub(super) struct AudioPieces<I> {
     max_bytes: usize,
     /// The longest piece; may change between pieces.
     pub max_len: Duration,
-    clock: Option<SampleClock>,
+    clock: Option<PieceClock>,
     samples: Vec<i16>,
     is_done: bool,
 }
 
 /// The time of the samples.
 #[derive(Clone, Copy)]
-struct SampleClock {
+struct PieceClock {
     start: Timestamp,
     rate_hz: u32,
     base: TimeBase,
@@ -79,14 +79,14 @@ impl<I: Iterator<Item = Result<AudioBlock>>> AudioPieces<I> {
             let problem = format!("its audio was decoded to {} channels at {} Hz", block.channels, block.rate_hz);
             return Err(Error::unsupported(&self.input, problem, ""));
         };
-        self.clock.get_or_insert(SampleClock { start: block.time, rate_hz: block.rate_hz, base, n_before: 0 });
+        self.clock.get_or_insert(PieceClock { start: block.time, rate_hz: block.rate_hz, base, n_before: 0 });
         // NaN becomes 0.
         self.samples.extend(block.samples.iter().map(|sample| (sample * 32_768.0).round() as i16));
         Ok(())
     }
 
     /// Removes and encodes the first `n_samples`, or fewer if their file would be too large: noise hardly compresses.
-    fn cut(&mut self, clock: SampleClock, mut n_samples: usize) -> Result<AudioPiece> {
+    fn cut(&mut self, clock: PieceClock, mut n_samples: usize) -> Result<AudioPiece> {
         let least = clock.rate_hz as usize;
         let flac = loop {
             let flac = encode(&self.samples[..n_samples], clock.rate_hz)?;
@@ -103,7 +103,7 @@ impl<I: Iterator<Item = Result<AudioBlock>>> AudioPieces<I> {
         let is_silent = samples.iter().all(|sample| sample.unsigned_abs() <= SILENCE_PEAK);
         let time = |n: i64| clock.start.plus(Timestamp::new(n, clock.base));
         let n_after = clock.n_before + n_samples as i64;
-        self.clock = Some(SampleClock { n_before: n_after, ..clock });
+        self.clock = Some(PieceClock { n_before: n_after, ..clock });
         Ok(AudioPiece { range: TimeRange::new(time(clock.n_before), time(n_after)), flac: flac.into(), is_silent })
     }
 }

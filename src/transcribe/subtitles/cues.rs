@@ -17,18 +17,25 @@ pub struct Cues {
     pub language: Option<String>,
     /// Cues that were omitted because their times are negative, reversed or invalid.
     pub n_dropped: usize,
+    /// The encoding of the text, if it had to be guessed: `windows-1251`.
+    pub guessed_encoding: Option<&'static str>,
 }
 
 impl Cues {
     pub(super) fn into_transcript(self, path: &Path, tag: Option<String>) -> Transcript {
         let path = path.display().to_string();
-        self.warn_of_dropped(&path);
-        let source = TranscriptSource::Sidecar { path };
+        self.warn(&path);
+        let guessed_encoding = self.guessed_encoding.map(str::to_owned);
+        let source = TranscriptSource::Sidecar { path, guessed_encoding };
         Transcript { source, language: tag.or(self.language), segments: self.segments }
     }
 
-    /// Logs how many cues were omitted.
-    pub(super) fn warn_of_dropped(&self, name: &str) {
+    /// Logs how many cues were omitted, and a guessed encoding.
+    pub(super) fn warn(&self, name: &str) {
+        if let Some(encoding) = self.guessed_encoding {
+            let advice = "if the text is wrong, set the encoding of the subtitles";
+            tracing::warn!("{name}: not UTF-8; read as {encoding}, the most likely encoding; {advice}");
+        }
         if self.n_dropped > 0 {
             tracing::warn!("{name}: skipped {} subtitles with invalid times", self.n_dropped);
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::ass;
 use super::cues::Cues;
-use super::encoding;
+use super::encoding::{EncodingHints, SubtitleEncoding, TextEncoding};
 use super::markup::{self, VoiceSpan};
 use crate::advice::{Advice, Setting};
 use crate::error::{Error, Result};
@@ -45,11 +45,17 @@ pub fn unread_reason(media: &MediaInfo) -> Option<String> {
 /// # Errors
 /// [`ErrorKind::Limit`](crate::ErrorKind::Limit) if its text exceeds the limit, and the errors of
 /// opening the container.
-pub(super) fn read(path: &Path, media: &MediaInfo, stream: &SubtitleStream, limits: &Limits) -> Result<Cues> {
+pub(super) fn read(
+    path: &Path,
+    media: &MediaInfo,
+    stream: &SubtitleStream,
+    encoding: Option<SubtitleEncoding>,
+    limits: &Limits,
+) -> Result<Cues> {
     let mut demuxer = Demuxer::open(path, limits)?;
     demuxer.keep_only(&[stream.stream_idx]);
     let base = demuxer.time_base(stream.stream_idx);
-    let mut cues = Cues::default();
+    let mut texts = Vec::new();
     let mut n_bytes = 0;
     while let Some(packet) = demuxer.next_packet()? {
         if packet.stream_idx() != stream.stream_idx {
@@ -61,16 +67,31 @@ pub(super) fn read(path: &Path, media: &MediaInfo, stream: &SubtitleStream, limi
             let problem = format!("subtitle stream {} is larger than the limit of {n_max} bytes", stream.stream_idx);
             return Err(Error::limit(&media.input, problem, Advice::Set(Setting::Transcript)));
         }
-        let voices = voices(&stream.codec, packet.data());
+        texts.push((packet.pts(), packet.duration(), text_bytes(&stream.codec, packet.data()).to_vec()));
+    }
+    let hints = EncodingHints { chosen: encoding, language: stream.language.as_deref() };
+    // One encoding for the stream: a single cue is too short for a guess.
+    let legacy: Vec<u8> = texts
+        .iter()
+        .filter(|(.., text)| std::str::from_utf8(text).is_err())
+        .flat_map(|(.., text)| text.clone())
+        .collect();
+    let encoding = TextEncoding::detect(&legacy, hints);
+    let mut cues = Cues { guessed_encoding: encoding.guess(), ..Cues::default() };
+    for (pts, duration, bytes) in texts {
+        let is_utf8 = std::str::from_utf8(&bytes).is_ok();
+        let text =
+            if is_utf8 { TextEncoding::detect(&bytes, EncodingHints::default()) } else { encoding }.decode(&bytes);
+        let voices = voices(&stream.codec, &text);
         if voices.is_empty() {
             continue;
         }
-        let Some(pts) = packet.pts() else {
+        let Some(pts) = pts else {
             cues.n_dropped += 1;
             continue;
         };
         let start = Timestamp::new(pts, base).minus(media.start);
-        let end = start.plus(Timestamp::new(packet.duration(), base));
+        let end = start.plus(Timestamp::new(duration, base));
         // A cue that starts before the zero of the clock is visible from zero on.
         let start = if start.is_negative() && !end.is_negative() { Timestamp::ZERO } else { start };
         cues.push_at(start, end, voices);
@@ -95,20 +116,29 @@ fn set_missing_ends(cues: &mut Cues) {
     }
 }
 
-fn voices(codec: &str, data: &[u8]) -> Vec<VoiceSpan> {
+fn voices(codec: &str, text: &str) -> Vec<VoiceSpan> {
     match codec {
-        "mov_text" => VoiceSpan::single(None, &mov_text(data)),
-        "ass" | "ssa" => ass::packet(&encoding::decode(data)),
-        "webvtt" => markup::vtt(&encoding::decode(data)),
-        _ => markup::srt(&encoding::decode(data)),
+        "mov_text" => VoiceSpan::single(None, text),
+        "ass" | "ssa" => ass::packet(text),
+        "webvtt" => markup::vtt(text),
+        _ => markup::srt(text),
     }
 }
 
+/// The text of a packet. In Matroska a text may be padded with NUL characters (RFC 9559, section 7.5), behind which
+/// anything can stand.
+fn text_bytes<'a>(codec: &str, data: &'a [u8]) -> &'a [u8] {
+    if codec == "mov_text" {
+        return mov_text(data);
+    }
+    data.split(|byte| *byte == 0).next().unwrap_or_default()
+}
+
 /// 3GPP timed text: a length in two bytes, the text, then boxes of styles (TS 26.245, 5.17).
-fn mov_text(data: &[u8]) -> String {
-    let Some((head, rest)) = data.split_first_chunk::<2>() else { return String::new() };
+fn mov_text(data: &[u8]) -> &[u8] {
+    let Some((head, rest)) = data.split_first_chunk::<2>() else { return &[] };
     let length = usize::from(u16::from_be_bytes(*head)).min(rest.len());
-    encoding::decode(&rest[..length])
+    &rest[..length]
 }
 
 #[cfg(test)]
@@ -163,8 +193,18 @@ mod tests {
 
     #[test]
     fn invalid_timed_text_lengths_are_clamped() {
-        assert_eq!(mov_text(b"\0\x02hi----styl"), "hi");
-        assert_eq!(mov_text(b"\xff\xffhi"), "hi");
-        assert_eq!((mov_text(b""), mov_text(b"\0")), (String::new(), String::new()));
+        assert_eq!(mov_text(b"\0\x02hi----styl"), b"hi");
+        assert_eq!(mov_text(b"\xff\xffhi"), b"hi");
+        assert_eq!((mov_text(b""), mov_text(b"\0")), (&b""[..], &b""[..]));
+    }
+
+    #[test]
+    fn text_ends_at_a_nul() {
+        for (data, text) in
+            [(&b"words\0rest"[..], &b"words"[..]), (b"words\0\0", b"words"), (b"\0rest", b""), (b"", b"")]
+        {
+            assert_eq!(text_bytes("subrip", data), text);
+        }
+        assert_eq!(text_bytes("mov_text", b"\0\x03a\0b"), b"a\0b");
     }
 }

@@ -5,18 +5,19 @@ use std::path::Path;
 
 use super::ass;
 use super::cues::Cues;
-use super::encoding;
+use super::encoding::{EncodingHints, SubtitleEncoding, TextEncoding};
 use super::srt;
 use super::vtt;
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 
-/// Reads a subtitle file: SRT, WebVTT or ASS, detected by its content.
+/// Reads a subtitle file: SRT, WebVTT or ASS, detected by its content. An encoding other than UTF-8 and UTF-16 is guessed
+/// unless the options name it.
 ///
 /// # Errors
 /// [`ErrorKind::Io`](crate::ErrorKind::Io) if it cannot be read, [`ErrorKind::Limit`](crate::ErrorKind::Limit) if it is
 /// larger than `max_subtitle_bytes`, [`ErrorKind::Usage`](crate::ErrorKind::Usage) if it is not a regular file.
-pub fn read_file(path: &Path, limits: &Limits) -> Result<Cues> {
+pub fn read_file(path: &Path, options: &ReadOptions<'_>, limits: &Limits) -> Result<Cues> {
     let io = |e| Error::io(path, e);
     if !std::fs::metadata(path).map_err(io)?.is_file() {
         return Err(Error::usage(path.display(), "is not a regular file", "choose a subtitle file"));
@@ -28,20 +29,36 @@ pub fn read_file(path: &Path, limits: &Limits) -> Result<Cues> {
         let problem = format!("is larger than the limit of {} bytes for subtitles", limits.max_subtitle_bytes);
         return Err(Error::limit(path.display(), problem, "check that it is a subtitle file"));
     }
-    Ok(parse(&bytes))
+    Ok(parse_with(&bytes, options))
+}
+
+/// How a subtitle file is read.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ReadOptions<'a> {
+    /// Its encoding; None detects it.
+    pub encoding: Option<SubtitleEncoding>,
+    /// Its language, as a tag: a hint for the detection.
+    pub language: Option<&'a str>,
 }
 
 /// Parses the bytes of a subtitle file in any encoding; skips everything that is not a cue.
 #[must_use]
 pub fn parse(bytes: &[u8]) -> Cues {
-    let text = encoding::decode(bytes);
-    let cues = if vtt::is_vtt(&text) {
+    parse_with(bytes, &ReadOptions::default())
+}
+
+fn parse_with(bytes: &[u8], options: &ReadOptions<'_>) -> Cues {
+    let hints = EncodingHints { chosen: options.encoding, language: options.language };
+    let encoding = TextEncoding::detect(bytes, hints);
+    let text = encoding.decode(bytes);
+    let mut cues = if vtt::is_vtt(&text) {
         vtt::parse(&text)
     } else if ass::is_ass(&text) {
         ass::parse(&text)
     } else {
         srt::parse(&text)
     };
+    cues.guessed_encoding = encoding.guess();
     cues.normalized()
 }
 

@@ -52,8 +52,31 @@ fn match_name(name: &str, stem: &str) -> Option<(Option<String>, bool)> {
     if tag.is_empty() {
         return Some((None, is_vtt));
     }
-    let tag = tag.strip_prefix('.').filter(|tag| language::is_tag(tag))?;
+    let tag = language_tag(tag.strip_prefix('.')?)?;
     Some((Some(tag.to_owned()), is_vtt))
+}
+
+/// The language tag that a name's part is or begins with; yt-dlp appends the identifier of the track
+/// (`en-ehkg1hFWq8A`), in which - and _ occur too.
+fn language_tag(part: &str) -> Option<&str> {
+    const IDENTIFIER_CHARS: usize = 11;
+    // Subtags are written in lower case, upper case (regions) or title case (scripts); identifiers mix them.
+    let is_usual = |subtag: &str| {
+        let rest = subtag.get(1..).unwrap_or_default();
+        let has_upper = |text: &str| text.bytes().any(|b| b.is_ascii_uppercase());
+        !has_upper(rest) || !subtag.bytes().any(|b| b.is_ascii_lowercase())
+    };
+    if language::is_tag(part) && part.split(['-', '_']).all(is_usual) {
+        return Some(part);
+    }
+    let is_plain = part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    if !is_plain || !language::is_known(part) {
+        return None;
+    }
+    let end = part.len().checked_sub(IDENTIFIER_CHARS + 1);
+    let without_identifier = end.filter(|end| part[*end..].starts_with('-')).map(|end| &part[..end]);
+    let primary = part.split(['-', '_']).next();
+    without_identifier.filter(|tag| language::is_tag(tag)).or(primary)
 }
 
 #[cfg(test)]
@@ -67,7 +90,27 @@ mod tests {
         assert_eq!(match_name("talk.VTT", "talk"), Some((None, true)));
         assert_eq!(match_name("talk.en-US.vtt", "talk"), Some((tag("en-US"), true)));
         assert_eq!(match_name("my.talk.fr.srt", "my.talk"), Some((tag("fr"), false)));
-        for other in ["talk2.srt", "talk.forced.srt", "talk.en.forced.srt", "other.srt", "talk.txt", "talk", "srt"] {
+        for (name, expected) in [
+            ("talk.en-ehkg1hFWq8A.vtt", "en"),
+            ("talk.en-nP7-2PuUl7o.vtt", "en"),
+            ("talk.zh-Hans-a_b-c_d-e_f.srt", "zh-Hans"),
+            ("talk.pt-BR-0123456789a.vtt", "pt-BR"),
+            ("talk.de-original-translated.vtt", "de"),
+        ] {
+            assert_eq!(match_name(name, "talk"), Some((tag(expected), name.ends_with("vtt"))), "{name}");
+        }
+        for other in [
+            "talk.part-ehkg1hFWq8A.srt",
+            "talk.qqx-ehkg1hFWq8A.srt",
+            "talk.en ehkg1hFWq8A.srt",
+            "talk2.srt",
+            "talk.forced.srt",
+            "talk.en.forced.srt",
+            "other.srt",
+            "talk.txt",
+            "talk",
+            "srt",
+        ] {
             assert_eq!(match_name(other, "talk"), None, "{other}");
         }
     }

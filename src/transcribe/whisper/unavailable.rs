@@ -11,9 +11,9 @@ use crate::transcribe::transcriber::{ProgressCallback, Transcriber, Transcriptio
 
 /// Whisper, which this build does not contain: no value of this type exists.
 #[derive(Clone, Debug)]
-pub enum Whisper {}
+pub enum UnavailableWhisper {}
 
-impl Whisper {
+impl UnavailableWhisper {
     /// Always fails.
     ///
     /// # Errors
@@ -24,7 +24,7 @@ impl Whisper {
     }
 }
 
-impl Transcriber for Whisper {
+impl Transcriber for UnavailableWhisper {
     fn transcribe<'a>(
         &'a self,
         _: &'a Path,
@@ -42,7 +42,8 @@ mod tests {
 
     #[test]
     fn asking_for_whisper_is_a_clear_error() {
-        let error = Whisper::new(WhisperConfig::new("base", "base.bin", "vad.bin")).expect_err("not built in");
+        let error =
+            UnavailableWhisper::new(WhisperConfig::new("base", "base.bin", "vad.bin")).expect_err("not built in");
         assert_eq!(error.code, ErrorCode::Unsupported);
         assert!(error.to_string().starts_with("base: this build has no Whisper; "), "{error}");
     }

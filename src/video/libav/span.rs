@@ -53,7 +53,7 @@ struct Pending {
 }
 
 /// The progress of one span.
-struct Progress<'a> {
+struct SpanProgress<'a> {
     is_exact: bool,
     start: usize,
     n_sent: usize,
@@ -79,7 +79,7 @@ impl<'a> SpanDecoder<'a> {
         mut next: impl FnMut() -> Result<Option<P>>,
         give: &mut dyn FnMut(DecodedFrame) -> bool,
     ) -> Result<Counts> {
-        let mut span = Progress {
+        let mut span = SpanProgress {
             is_exact: self.index.is_exact,
             start,
             n_sent: 0,
@@ -122,7 +122,7 @@ impl<'a> SpanDecoder<'a> {
     /// Handles the frame that the decoder has just returned. False where no more frames are wanted.
     fn take_frame(
         &mut self,
-        span: &mut Progress<'_>,
+        span: &mut SpanProgress<'_>,
         wanted: &[i64],
         give: &mut dyn FnMut(DecodedFrame) -> bool,
     ) -> bool {
@@ -158,7 +158,7 @@ impl<'a> SpanDecoder<'a> {
     }
 }
 
-impl Progress<'_> {
+impl SpanProgress<'_> {
     /// Notes errors whose packet was sent `delay` packets ago.
     fn add_errors(&mut self, n: u64, delay: usize) {
         if n == 0 {

@@ -6,8 +6,8 @@ use vidgist::chat::ModelDescription;
 use vidgist::chat::{ChatResponse, Choice, FinishReason, PromptEstimate, Usage};
 use vidgist::frame_diff::FrameScore;
 use vidgist::media::{
-    AudioStream, ColorTags, EncodedImage, FieldOrder, FrameTiming, ImageFormat, MediaInfo, Ratio, Rotation,
-    SubtitleStream, VideoStream,
+    AudioStream, ColorTags, EncodedImage, FieldOrder, FrameTiming, ImageFormat, MediaChapter, MediaInfo, Ratio,
+    Rotation, SubtitleStream, VideoStream,
 };
 use vidgist::money::Money;
 use vidgist::report::{Dropped, MadeWith, Report, SamplingSummary, StageTime, Total, WindowReport};
@@ -44,6 +44,7 @@ pub fn media() -> MediaInfo {
             duration: Some(at(95_500)),
             n_frames: Some(2862),
             timing: FrameTiming::Stored,
+            encryption: None,
             language: None,
             is_default: true,
             is_cover: false,
@@ -56,6 +57,7 @@ pub fn media() -> MediaInfo {
             start: Some(at(0)),
             first_packet: Some(at(-21)),
             duration: Some(at(95_500)),
+            encryption: None,
             language: Some("en".into()),
             title: None,
             is_default: true,
@@ -67,6 +69,11 @@ pub fn media() -> MediaInfo {
             language: Some("en".into()),
             is_default: false,
             is_forced: false,
+        }],
+        chapters: vec![MediaChapter {
+            start: Timestamp::ZERO,
+            end: Timestamp::from_millis(4000),
+            title: Some("Opening".into()),
         }],
         damage: Vec::new(),
     }

@@ -36,14 +36,14 @@ pub(super) struct Journal {
     pub prompt_version: String,
     /// The files in their order.
     pub inputs: Vec<String>,
-    pub parts: Vec<Part>,
+    pub parts: Vec<BatchPart>,
     #[serde(skip)]
     folder: PathBuf,
 }
 
 /// One batch of the provider's: as many requests as it takes at once.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub(super) struct Part {
+pub(super) struct BatchPart {
     pub n_requests: u64,
     /// The provider's id of the uploaded requests.
     pub input_file: Option<String>,
@@ -69,7 +69,7 @@ pub(super) struct Known {
     pub newest: Option<String>,
 }
 
-impl Part {
+impl BatchPart {
     pub fn has_ended(&self) -> bool {
         self.refused.is_some() || !self.results.is_empty()
     }
@@ -306,7 +306,7 @@ impl Writer {
         if is_full {
             self.close()?;
             let path = requests(&self.journal.folder, self.journal.parts.len());
-            self.journal.parts.push(Part::default());
+            self.journal.parts.push(BatchPart::default());
             self.requests = Some((create(&path)?, 0));
         }
         let at = self.journal.parts.len() - 1;

@@ -1,0 +1,235 @@
+//! What an input is: told by its content, named in every refusal, whatever its name is.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot prepare its input stops")]
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::support::command::{User, names, ran};
+
+fn ffmpeg(folder: &Path, arguments: &str) {
+    let done = Command::new("ffmpeg")
+        .args(["-v", "error", "-nostdin", "-y"])
+        .args(arguments.split(' '))
+        .current_dir(folder)
+        .output()
+        .expect("ffmpeg is installed");
+    assert!(done.status.success(), "ffmpeg {arguments}: {}", String::from_utf8_lossy(&done.stderr));
+}
+
+fn clip(user: &User, name: &str) {
+    std::fs::copy("fixtures/one-fps.mp4", user.home.path().join(name)).unwrap();
+}
+
+#[test]
+fn a_refusal_names_what_the_file_is() {
+    let user = User::new();
+    for (name, bytes, kind) in [
+        ("page.mp4", &b"<!doctype html><title>404</title><p>Not found"[..], "is a web page (HTML)"),
+        ("page.jpg", b"\n<html><body>Not found", "is a web page (HTML)"),
+        ("paper.mp4", b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n", "is a PDF document"),
+        ("clips.mov", b"PK\x03\x04\x14\0\0\0\x08\0clip.mov", "is a zip archive"),
+        ("answer.mp3", b"{\"error\": {\"message\": \"not found\"}}", "is a JSON document"),
+        ("list.mkv", b"#EXTM3U\n#EXTINF:4,\nsegment-1.ts\n", "is a playlist"),
+        ("clip.mp4", b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n", "is a Git LFS pointer"),
+        ("IMG_1.HEIC", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic\0\0\0\0", "is a HEIC picture"),
+        ("zeros.mp4", &[0; 4096], "is a file of zeros"),
+        ("cut.mp4", b"\0\0\0\x18ftypisom\0\0\0\0isommp41\0\0\x10\0mdat\x01\x02\x03", "missing or damaged index"),
+    ] {
+        std::fs::write(user.path(name), bytes).unwrap();
+        let output = user.path("out");
+        for arguments in [vec!["probe"], vec!["frames", "-o", &output], vec!["transcribe"], vec!["summarize"]] {
+            let ran = user.run(&[&arguments[..1], &[&user.path(name)], &arguments[1..]].concat());
+            assert_eq!(ran.code, Some(2), "{arguments:?} {name}: {ran:?}");
+            assert!(ran.err.contains(kind), "{arguments:?} {name}: {}", ran.err);
+        }
+    }
+}
+
+#[test]
+fn a_folder_is_read_by_content_and_what_is_skipped_is_named() {
+    let user = User::new();
+    let folder = user.home.path().join("phone");
+    std::fs::create_dir(&folder).unwrap();
+    // Without an ending, with one of another kind, and in capitals.
+    for name in ["phone/clip", "phone/clip.dat", "phone/CLIP.MP4"] {
+        clip(&user, name);
+    }
+    std::fs::copy("fixtures/picture.jpg", folder.join("IMG_2")).unwrap();
+    std::fs::write(folder.join("notes.txt"), "bring the tripod").unwrap();
+    std::fs::write(folder.join("scan.bin"), b"%PDF-1.4\n").unwrap();
+    std::fs::copy("fixtures/speech.wav", folder.join("memo.wav")).unwrap();
+    let phone = user.path("phone");
+    let estimate = user.run(&["caption", &phone, "--model", "m", "--base-url", "http://127.0.0.1:9/v1", "--dry-run"]);
+    assert_eq!(estimate.code, Some(0), "{estimate:?}");
+    for (name, reason) in
+        [("notes.txt", "is plain text"), ("scan.bin", "is a PDF document"), ("memo.wav", "no video stream")]
+    {
+        let line = estimate.err.lines().find(|line| line.contains(name)).unwrap_or_default();
+        assert!(line.contains("skipped") && line.contains(reason), "{name}: {}", estimate.err);
+    }
+    assert!(["clip:", "clip.dat:", "CLIP.MP4:", "IMG_2:"].iter().all(|name| !estimate.err.contains(name)));
+    // A folder of pictures for `frames`.
+    let frames = user.run(&["frames", &phone, "-o", &user.path("out")]);
+    for name in ["clip.dat", "notes.txt", "memo.wav"] {
+        assert!(
+            frames.err.lines().any(|line| line.contains(name) && line.contains("skipped")),
+            "{name}: {}",
+            frames.err
+        );
+    }
+}
+
+#[test]
+fn names_that_are_not_utf8_are_read() {
+    let user = User::new();
+    let folder = user.home.path().join("names");
+    std::fs::create_dir(&folder).unwrap();
+    for (at, name) in [&b"caf\xe9.mp4"[..], b"\xff\xfe.mp4", b"50%25 \xe9.mp4"].into_iter().enumerate() {
+        let path = folder.join(OsStr::from_bytes(name));
+        std::fs::copy("fixtures/one-fps.mp4", &path).unwrap();
+        let mut probe = user.command(&["probe"]);
+        let probed = ran(probe.arg(&path));
+        assert_eq!(probed.code, Some(0), "{probed:?}");
+        assert!(probed.out.contains('\u{fffd}'), "{}", probed.out);
+        let out = user.home.path().join(format!("out-{at}"));
+        let mut frames = user.command(&["frames"]);
+        let extracted = ran(frames.arg(&path).arg("-o").arg(&out).args(["--interval", "2s"]));
+        assert_eq!(extracted.code, Some(0), "{extracted:?}");
+        assert!(names(&out).len() > 2);
+    }
+    let folder = user.path("names");
+    let plan = user.run(&["caption", &folder, "--model", "m", "--base-url", "http://127.0.0.1:9/v1", "--dry-run"]);
+    assert_eq!((plan.code, plan.err.contains("skipped")), (Some(0), false), "{plan:?}");
+}
+
+#[test]
+fn a_file_wins_over_a_camera_of_its_name() {
+    let user = User::new();
+    for name in ["camera:0", "camera:0.mp4", "camera:x"] {
+        clip(&user, name);
+        let mut probe = user.command(&["probe", name]);
+        let probed = ran(probe.current_dir(user.home.path()));
+        assert_eq!(probed.code, Some(0), "{probed:?}");
+    }
+    let missing = user.run(&["probe", "camera:y"]);
+    assert!(missing.err.contains("is not a camera number"), "{}", missing.err);
+}
+
+#[test]
+fn encrypted_streams_are_named_and_not_decoded() {
+    let user = User::new();
+    let folder = user.home.path();
+    let key = "-encryption_scheme cenc-aes-ctr -encryption_key 00112233445566778899aabbccddeeff -encryption_kid 00112233445566778899aabbccddeeff";
+    let talk = std::env::current_dir().unwrap().join("fixtures/talk.mp4");
+    ffmpeg(folder, &format!("-i {} -t 3 -c copy {key} drm.mp4", talk.display()));
+    ffmpeg(folder, &format!("-i {} -t 3 -c copy scrambled.ts", talk.display()));
+    let mut stream = std::fs::read(folder.join("scrambled.ts")).unwrap();
+    for packet in stream.chunks_exact_mut(188) {
+        // Elementary streams have identifiers from 0x100 on in ffmpeg's files.
+        if packet[1] & 0x1f == 1 {
+            packet[3] |= 0xc0;
+        }
+    }
+    std::fs::write(folder.join("scrambled.ts"), stream).unwrap();
+    for (name, scheme) in [("drm.mp4", "cenc"), ("scrambled.ts", "scrambled broadcast")] {
+        let path = user.path(name);
+        let probed: Value = serde_json::from_str(&user.run(&["probe", &path, "--json"]).out).unwrap();
+        assert_eq!(probed["video"][0]["encryption"], scheme, "{name}");
+        assert_eq!(probed["audio"][0]["encryption"], scheme, "{name}");
+        let text = user.run(&["probe", &path]).out;
+        assert!(text.contains(&format!("encrypted ({scheme})")), "{text}");
+        let output = user.path("out");
+        let audio = user.path("out.wav");
+        for arguments in [
+            vec!["frames", &path, "-o", &output],
+            vec!["summarize", &path],
+            vec!["audio", &path, "-o", &audio],
+            vec!["describe-audio", &path],
+        ] {
+            let ran = user.run(&arguments);
+            assert!(ran.code == Some(2) && ran.err.contains("is encrypted"), "{arguments:?}: {ran:?}");
+        }
+    }
+    let clear: Value = serde_json::from_str(&user.run(&["probe", "fixtures/talk.mp4", "--json"]).out).unwrap();
+    assert_eq!(clear["video"][0]["encryption"], Value::Null);
+}
+
+#[test]
+fn chapters_of_the_container_are_carried() {
+    let user = User::new();
+    let folder = user.home.path();
+    let chapter = |start, end, title| format!("[CHAPTER]\nTIMEBASE=1/1000\nSTART={start}\nEND={end}\ntitle={title}\n");
+    let list = format!(";FFMETADATA1\n{}{}", chapter(0, 8400, "Harbor"), chapter(8400, 20_000, "Passport"));
+    std::fs::write(folder.join("chapters.txt"), list).unwrap();
+    let talk = std::env::current_dir().unwrap().join("fixtures/talk.mp4");
+    for name in ["book.m4b", "talk.mkv", "talk.mp4", "talk.ogg"] {
+        let video = if name.starts_with("book") || name.ends_with("ogg") { "-vn" } else { "-c:v copy" };
+        let audio = if name.ends_with("ogg") { "-c:a libopus" } else { "-c:a copy" };
+        ffmpeg(folder, &format!("-i {} -i chapters.txt -map_chapters 1 {video} {audio} {name}", talk.display()));
+        let path = user.path(name);
+        let probed: Value = serde_json::from_str(&user.run(&["probe", &path, "--json"]).complete()).unwrap();
+        let titles: Vec<&str> =
+            probed["chapters"].as_array().unwrap().iter().filter_map(|c| c["title"].as_str()).collect();
+        assert_eq!(titles, ["Harbor", "Passport"], "{name}");
+        assert!(user.run(&["probe", &path]).complete().contains("00:00:08.4"), "{name}");
+    }
+    std::fs::copy("fixtures/talk.srt", folder.join("talk.srt")).unwrap();
+    let summary = user.run(&["summarize", &user.path("talk.mkv"), "--interval", "10s"]);
+    assert!(summary.out.contains("- Chapter: 00:00:08.400 to 00:00:20.000, Passport"), "{}", summary.out);
+    let json = user.run(&["summarize", &user.path("talk.mkv"), "--interval", "10s", "--format", "json"]);
+    let json: Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!(json["media"]["chapters"][1]["start"], 8.4);
+}
+
+#[test]
+fn a_recording_is_as_long_as_its_longest_stream() {
+    let user = User::new();
+    let folder = user.home.path();
+    let talk = std::env::current_dir().unwrap().join("fixtures/talk.mp4");
+    // One picture, and half of the pictures, with all of the sound.
+    for (name, pictures) in
+        [("still.mp4", "-frames:v 1"), ("short.mp4", "-filter:v trim=end=10"), ("short.mkv", "-filter:v trim=end=5")]
+    {
+        ffmpeg(folder, &format!("-i {} {pictures} -c:v libx264 -c:a copy {name}", talk.display()));
+        let subtitles = Path::new(name).with_extension("srt");
+        std::fs::copy("fixtures/talk.srt", folder.join(subtitles)).unwrap();
+        let summary = user.run(&["summarize", &user.path(name), "--format", "json"]);
+        assert_eq!(summary.code, Some(0), "{name}: {summary:?}");
+        let report: Value = serde_json::from_str(&summary.out).unwrap();
+        assert_eq!(report["transcript"]["segments"].as_array().map(Vec::len), Some(5), "{name}");
+        let bounded = user.run(&["summarize", &user.path(name), "--format", "json", "--end", "4s"]);
+        let report: Value = serde_json::from_str(&bounded.out).unwrap();
+        assert!(report["transcript"]["segments"].as_array().map_or(0, Vec::len) < 5, "{name}: the end limits it");
+    }
+}
+
+#[test]
+fn a_very_large_jpeg_is_decoded_at_a_reduced_size() {
+    let user = User::new();
+    let folder = user.home.path();
+    for (size, width, height) in [("12000x9000", 768, 576), ("9000x12000", 768, 1024), ("20001x5003", 768, 192)] {
+        ffmpeg(
+            folder,
+            &format!(
+                "-f lavfi -i testsrc=s=640x480 -frames:v 1 -vf scale={} -pix_fmt yuvj420p big.jpg",
+                size.replace('x', ":")
+            ),
+        );
+        let out = user.path("out");
+        let ran = user.run(&["frames", &user.path("big.jpg"), "-o", &out]);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        let report: Value =
+            serde_json::from_slice(&std::fs::read(Path::new(&out).join("frames.json")).unwrap()).unwrap();
+        assert_eq!(
+            (&report["frames"][0]["width"], &report["frames"][0]["height"]),
+            (&width.into(), &height.into()),
+            "{size}"
+        );
+        std::fs::remove_dir_all(out).unwrap();
+    }
+}
