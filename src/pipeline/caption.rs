@@ -13,6 +13,7 @@ mod groups;
 mod inputs;
 mod output;
 mod reply;
+mod texts;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -30,14 +31,16 @@ use crate::analyze::{DryRun, SpendLimit};
 use crate::chat::{ChatResponse, FinishReason, Message, Usage};
 use crate::error::{Error, Result};
 use crate::event::Event;
-use crate::job::CaptionFormat;
+use crate::job::{CaptionFormat, ExistingCaptions};
 use crate::llm::{ChatModel, ModelLimits};
+use crate::media::EncodedImage;
 use crate::money::Money;
 use crate::prompt::{CaptionFrame, CaptionPrompt, build_captions};
 use crate::report::caption::{CaptionKey, CaptionRow};
 use crate::report::estimate::Estimate;
 use groups::Wanted;
 use output::CaptionWriter;
+use texts::CaptionTexts;
 
 /// Tokens that a caption is taken to have where no limit is set; hidden reasoning comes on top.
 const CAPTION_TOKENS: u64 = 150;
@@ -72,6 +75,10 @@ pub struct Captions {
     pub output: Option<PathBuf>,
     /// Whether the captions that are in the output already are kept.
     pub resume: bool,
+    /// What becomes of captions that are in text files already.
+    pub existing: ExistingCaptions,
+    /// Whether each caption is written beside its input, under the input's name.
+    pub beside: bool,
 }
 
 /// What became of a run.
@@ -102,6 +109,8 @@ struct CaptionRun {
     context: Context,
     /// Cancelled with the job, or where the spending limit is reached.
     stop: CancellationToken,
+    /// Where texts are written; None for other formats.
+    texts: Option<Arc<CaptionTexts>>,
 }
 
 /// Captions the frames. Once cancelled, nothing new is sent; requests in flight are waited for.
@@ -121,16 +130,18 @@ pub async fn run(task: Captions, context: Context) -> Result<CaptionSummary> {
     if let Some(folder) = batch.as_deref().filter(|_| continues) {
         tracing::warn!("continuing the batch in {}; inputs are not read again", folder.display());
     }
-    let earlier = task.output.as_deref().filter(|_| task.resume || continues).map(output::earlier_captions);
+    let reads_earlier = task.format != CaptionFormat::Txt && (task.resume || continues);
+    let earlier = task.output.as_deref().filter(|_| reads_earlier).map(output::earlier_captions);
     let (done, text) = earlier.transpose()?.map_or((HashSet::new(), None), |(done, text)| (done, Some(text)));
     let stop = context.cancel.child_token();
-    let run = CaptionRun { task, done, batch, context, stop };
+    let texts = CaptionTexts::of(&task)?.map(Arc::new);
+    let run = CaptionRun { task, done, batch, context, stop, texts };
     if is_dry {
         return Ok(CaptionSummary { estimate: Some(run.estimate().await?), ..CaptionSummary::default() });
     }
     // Last, so that an invalid task leaves no empty file.
-    let (format, events) = (run.task.format, run.context.events.clone());
-    let mut writer = CaptionWriter::open(format, run.task.output.as_deref(), text, events)?;
+    let events = run.context.events.clone();
+    let mut writer = CaptionWriter::open(&run.task, run.texts.clone(), text, events)?;
     let summary = match &run.batch {
         Some(folder) => batch::run(&run, &batch::api(&*run.task.model)?, folder, &mut writer).await?,
         None => run.ask(&mut writer).await?,
@@ -144,6 +155,18 @@ pub async fn run(task: Captions, context: Context) -> Result<CaptionSummary> {
 
 impl Captions {
     fn check(&self) -> Result<()> {
+        if self.format == CaptionFormat::Txt {
+            // Captions in text files are kept in any case.
+            return Ok(());
+        }
+        if self.beside {
+            let advice = Advice::SetTo(Setting::OutputFormat, "txt".into());
+            return Err(Error::setting(Setting::Beside, "needs text files", advice));
+        }
+        if matches!(self.existing, ExistingCaptions::Append | ExistingCaptions::Prepend) {
+            let advice = Advice::SetTo(Setting::OutputFormat, "txt".into()).or(Advice::Set(Setting::Beside));
+            return Err(Error::setting(Setting::Captions, "needs text files", advice));
+        }
         if self.resume && (self.format != CaptionFormat::Jsonl || self.output.is_none()) {
             let advice = Advice::SetTo(Setting::OutputFormat, "jsonl".into()).or(Advice::Set(Setting::Output));
             return Err(Error::setting(Setting::Resume, "needs an output file of JSON lines", advice));
@@ -185,8 +208,14 @@ impl CaptionRun {
         CaptionRow::failed(input, Some(why), &self.task.model.description().name, &self.task.prompt.version())
     }
 
+    /// Whether the output has the caption of a frame from an earlier run.
     fn is_done(&self, row: &CaptionRow) -> bool {
         row.key().is_some_and(|key| self.done.contains(&key))
+    }
+
+    /// Whether a frame keeps the caption in its text file.
+    fn keeps_text(&self, row: &CaptionRow, image: &EncodedImage) -> bool {
+        self.texts.as_ref().is_some_and(|texts| texts.keeps(&row.input, image))
     }
 
     fn messages(&self, wanted: &[Wanted]) -> Vec<Message> {

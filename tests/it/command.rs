@@ -63,7 +63,9 @@ fn the_documentation_shows_the_job_that_its_flags_make() {
 #[test]
 fn links_between_pages_lead_somewhere() {
     let mut pages = vec![project().join("README.md"), project().join("CONTRIBUTING.md"), project().join("SECURITY.md")];
-    let docs = names(&project().join("docs")).into_iter().filter(|name| Path::new(name).extension().is_some_and(|end| end == "md"));
+    let docs = names(&project().join("docs"))
+        .into_iter()
+        .filter(|name| Path::new(name).extension().is_some_and(|end| end == "md"));
     pages.extend(docs.map(|name| project().join("docs").join(name)));
     for page in pages {
         let text = std::fs::read_to_string(&page).expect("a page");

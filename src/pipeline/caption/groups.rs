@@ -65,6 +65,9 @@ pub(super) async fn read_all(run: &CaptionRun, files: &[String], units: mpsc::Se
 async fn read(run: &CaptionRun, input: &str, units: &mpsc::Sender<Unit>) -> Result<Vec<(String, String)>> {
     let task = &run.task;
     let source = Source::identify(input)?;
+    if let Some(texts) = &run.texts {
+        texts.begin_input(input, &source);
+    }
     let (options, opened) = (task.options.clone(), source.clone());
     let (info, video) = run_blocking(move || options.open(&opened)).await?;
     let Some(mut video) = video else {
@@ -99,7 +102,7 @@ async fn group(
     while let Some(item) = stream.next().await {
         let Extracted::Frame { image, .. } = item else { continue };
         let row = CaptionRow::new(input, &image, sha256(&image), &model, &version);
-        let unit = if run.is_done(&row) {
+        let unit = if run.is_done(&row) || run.keeps_text(&row, &image) {
             Unit::Kept
         } else {
             let words = transcript.map(|transcript| near(&transcript.segments, image.time)).unwrap_or_default();
