@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::Captions;
+use super::task::Captions;
 use super::texts::CaptionTexts;
 use crate::advice::{Advice, Setting};
 use crate::error::{Error, ErrorCode, Result};

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::Captions;
+use super::task::Captions;
 use crate::advice::{Advice, Setting};
 use crate::error::{Error, Result};
 use crate::fs::{frame_file_name, write_file, write_frame};
