@@ -206,7 +206,7 @@ fn read_head(path: &Path) -> Result<Vec<u8>> {
 /// The error for a file that is not media, as its first bytes show.
 fn wrong_kind(name: &str, kind: &str) -> Error {
     let advice = match kind {
-        "a HEIC picture" | "an AVIF picture" => "convert it to JPEG or PNG first",
+        "a HEIC picture" => "convert it to JPEG or PNG first",
         "a playlist" => "name the media file itself",
         _ => "name a media file",
     };
@@ -216,6 +216,9 @@ fn wrong_kind(name: &str, kind: &str) -> Error {
 fn unreadable(name: &str, head: &[u8], error: ffmpeg::Error) -> Error {
     let is_mp4 = matches!(head.get(4..8), Some(b"ftyp" | b"mdat" | b"wide" | b"free" | b"moov"));
     let (problem, advice) = match error {
+        ffmpeg::Error::InvalidData if head.get(8..12) == Some(b"avif") => {
+            ("is an AVIF picture that this version of FFmpeg cannot read".to_owned(), "convert it to JPEG or PNG first")
+        }
         ffmpeg::Error::InvalidData if is_mp4 => (
             "is an MP4 or MOV file with a missing or damaged index (moov)".to_owned(),
             "recordings that were cut off while writing can often be repaired with untrunc",

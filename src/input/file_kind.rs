@@ -78,11 +78,10 @@ fn zip_kind(head: &[u8]) -> &'static str {
     }
 }
 
-/// Pictures in the container of MP4 (ISO/IEC 23008-12, AVIF).
+/// Pictures in the container of MP4 (ISO/IEC 23008-12) that libav does not read. It reads AVIF since FFmpeg 5.1.
 fn picture_brand(head: &[u8]) -> Option<&'static str> {
     match head.get(8..12)? {
         b"heic" | b"heix" | b"heim" | b"heis" | b"mif1" | b"msf1" => Some("a HEIC picture"),
-        b"avif" => Some("an AVIF picture"),
         b"crx " => Some("a camera's raw picture (CR3)"),
         _ => None,
     }

@@ -2,7 +2,6 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
-use std::path::Path;
 use std::process::Child;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -65,7 +64,7 @@ fn links_between_pages_lead_somewhere() {
     let mut pages = vec![project().join("README.md"), project().join("CONTRIBUTING.md"), project().join("SECURITY.md")];
     let docs = names(&project().join("docs"))
         .into_iter()
-        .filter(|name| Path::new(name).extension().is_some_and(|end| end == "md"));
+        .filter(|name| std::path::Path::new(name).extension().is_some_and(|ending| ending == "md"));
     pages.extend(docs.map(|name| project().join("docs").join(name)));
     for page in pages {
         let text = std::fs::read_to_string(&page).expect("a page");

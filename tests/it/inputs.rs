@@ -85,6 +85,18 @@ fn a_folder_is_read_by_content_and_what_is_skipped_is_named() {
 }
 
 #[test]
+fn an_avif_picture_is_one_frame() {
+    let user = User::new();
+    ffmpeg(user.home.path(), "-f lavfi -i testsrc2=s=160x90 -frames:v 1 -c:v libaom-av1 -still-picture 1 a.avif");
+    let out = user.path("out");
+    let ran = user.run(&["frames", &user.path("a.avif"), "-o", &out]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let report: Value = serde_json::from_slice(&std::fs::read(Path::new(&out).join("frames.json")).unwrap()).unwrap();
+    assert_eq!(report["frames"].as_array().map(Vec::len), Some(1));
+    assert_eq!((&report["frames"][0]["width"], &report["frames"][0]["height"]), (&160.into(), &90.into()));
+}
+
+#[test]
 fn names_that_are_not_utf8_are_read() {
     let user = User::new();
     let folder = user.home.path().join("names");
