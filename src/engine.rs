@@ -23,8 +23,8 @@ use crate::analyze::{Analysis, Answerer};
 use crate::error::{Error, ErrorCode, Result};
 use crate::input::Source;
 use crate::job::{
-    AudioJob, CaptionJob, DescribeJob, FramesJob, ImageTransport, Job, ModelOptions, SummarizeJob, Task, TrackOptions,
-    TranscribeJob, TranscriptOptions,
+    AudioJob, CaptionFormat, CaptionJob, DescribeJob, FramesJob, ImageTransport, Job, ModelOptions, SummarizeJob, Task,
+    TrackOptions, TranscribeJob, TranscriptOptions,
 };
 use crate::pipeline::audio::ExtractAudio;
 use crate::pipeline::caption::Captions;
@@ -92,7 +92,7 @@ impl Engine {
     /// # Errors
     /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) if a required key or address is missing.
     pub async fn choose_model(&self, job: &ModelOptions) -> Result<ModelChoice> {
-        self.models().choose(job).await
+        self.models().choose(job, false).await
     }
 
     fn models(&self) -> ModelSelector<'_> {
@@ -129,7 +129,11 @@ impl Engine {
                 return Err(Error::setting(Setting::ImageTransport, problem, Self::model_advice()));
             }
         }
-        let endpoint = Endpoint { base_url: job.model.base_url.clone(), server: job.model.server.clone() };
+        let endpoint = Endpoint {
+            base_url: job.model.base_url.clone(),
+            server: job.model.server.clone(),
+            is_dry: dry_run.is_some(),
+        };
         let bounds = TimeBounds { start: job.sampling.start, end: job.sampling.end };
         let transcript = self.transcript(&job.transcript, &endpoint, job.track, bounds).await?;
         let analysis = Analysis {
@@ -148,7 +152,11 @@ impl Engine {
             let problem = "captions need a vision model, and the built-in digest is none";
             return Err(Error::setting(Setting::Model, problem, Self::model_advice()).with_code(ErrorCode::MissingKey));
         };
-        let endpoint = Endpoint { base_url: job.model.base_url.clone(), server: job.model.server.clone() };
+        let endpoint = Endpoint {
+            base_url: job.model.base_url.clone(),
+            server: job.model.server.clone(),
+            is_dry: dry_run.is_some(),
+        };
         let bounds = TimeBounds { start: job.sampling.start, end: job.sampling.end };
         Ok(Captions {
             inputs: job.inputs,
@@ -162,9 +170,11 @@ impl Engine {
             spend_limit: options::spend_limit(&job.spend)?,
             dry_run,
             is_batch: job.batch,
-            format: job.format.unwrap_or_default(),
+            format: job.format.unwrap_or(if job.beside { CaptionFormat::Txt } else { CaptionFormat::default() }),
             output: job.output,
             resume: job.resume,
+            existing: job.existing,
+            beside: job.beside,
         })
     }
 
@@ -178,7 +188,7 @@ impl Engine {
     }
 
     async fn transcribe(&self, job: TranscribeJob) -> Result<Transcribe> {
-        let endpoint = Endpoint { base_url: job.base_url, server: job.server };
+        let endpoint = Endpoint { base_url: job.base_url, server: job.server, is_dry: false };
         let bounds = TimeBounds { start: job.start, end: job.end };
         Ok(Transcribe {
             inputs: job.inputs,
@@ -192,7 +202,8 @@ impl Engine {
     }
 
     async fn describe_audio(&self, job: DescribeJob) -> Result<DescribeAudio> {
-        let endpoint = Endpoint { base_url: job.model.base_url.clone(), server: job.model.server.clone() };
+        let endpoint =
+            Endpoint { base_url: job.model.base_url.clone(), server: job.model.server.clone(), is_dry: false };
         let bounds = TimeBounds { start: job.start, end: job.end };
         Ok(DescribeAudio {
             model: self.models().answerer(&job.model, false).await?.chat_model().cloned(),
@@ -212,7 +223,7 @@ impl Engine {
         track_options: TrackOptions,
         bounds: TimeBounds,
     ) -> Result<pipeline::TranscriptSearch> {
-        let key = self.endpoint_key(options).await?;
+        let key = if endpoint.is_dry { None } else { self.endpoint_key(options).await? };
         let transcribers = transcribers::transcribers(options, endpoint, key, &self.config)?;
         let is_required = options.file.is_some();
         Ok(pipeline::TranscriptSearch { transcribers, track: track(track_options), bounds, is_required })

@@ -20,7 +20,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::formats::{AudioFileFormat, CaptionFormat, TranscriptFormat};
+pub use self::formats::{AudioFileFormat, CaptionFormat, ExistingCaptions, TranscriptFormat};
 pub use self::options::{
     ImageOptions, ImageTransport, ModelOptions, ParamOptions, PromptOptions, SamplingMethod, SamplingOptions,
     ServerOptions, SpendOptions, TrackOptions, TranscriptChoice, TranscriptOptions,
@@ -114,6 +114,12 @@ pub struct CaptionJob {
     /// Whether captions that the output holds already are kept.
     #[serde(skip_serializing_if = "text::is_default")]
     pub resume: bool,
+    /// What becomes of captions that are in text files already.
+    #[serde(skip_serializing_if = "text::is_default")]
+    pub existing: ExistingCaptions,
+    /// Whether each caption is written beside its input, under the input's name.
+    #[serde(skip_serializing_if = "text::is_default")]
+    pub beside: bool,
     /// Frames that share one request; None is 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frames_per_request: Option<u16>,

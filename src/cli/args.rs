@@ -10,7 +10,7 @@ use vidgist::time::Timestamp;
 use vidgist::transcribe::whisper::models::ModelHub;
 
 use super::input_parser::input_parser;
-pub use caption::{CaptionArgs, CaptionFormatArg};
+pub use caption::{CaptionArgs, CaptionFormatArg, ExistingCaptionsArg};
 pub use requests::RequestArgs;
 use requests::{PLAN_EXAMPLES, SUMMARIZE_EXAMPLES};
 
@@ -339,6 +339,9 @@ pub struct ServerArgs {
     /// PEM certificates to trust in addition to the system's
     #[arg(long, value_name = "FILE.pem")]
     pub ca_file: Option<PathBuf>,
+    /// Send the key to another machine over http:// too: anyone on the network can read it
+    #[arg(long, hide_short_help = true)]
+    pub send_key_unencrypted: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use vidgist::error::{Error, Result};
 use vidgist::job::{
-    AudioFileFormat, AudioJob, CaptionFormat, CaptionJob, DescribeJob, FramesJob, ImageOptions, ImageTransport, Job,
-    ModelOptions, ParamOptions, PromptOptions, SamplingMethod, SamplingOptions, ServerOptions, SpendOptions,
-    SummarizeJob, Task, TrackOptions, TranscribeJob, TranscriptChoice, TranscriptFormat, TranscriptOptions,
-    parse_ratio,
+    AudioFileFormat, AudioJob, CaptionFormat, CaptionJob, DescribeJob, ExistingCaptions, FramesJob, ImageOptions,
+    ImageTransport, Job, ModelOptions, ParamOptions, PromptOptions, SamplingMethod, SamplingOptions, ServerOptions,
+    SpendOptions, SummarizeJob, Task, TrackOptions, TranscribeJob, TranscriptChoice, TranscriptFormat,
+    TranscriptOptions, parse_ratio,
 };
 use vidgist::llm::Detail;
 use vidgist::media::{ImageFormat, Ratio};
@@ -66,6 +66,13 @@ fn caption(args: &CaptionArgs) -> Result<CaptionJob> {
             args::CaptionFormatArg::Txt => CaptionFormat::Txt,
         }),
         resume: args.resume,
+        existing: match args.existing.captions {
+            _ if args.existing.overwrite => ExistingCaptions::Overwrite,
+            args::ExistingCaptionsArg::Skip => ExistingCaptions::Skip,
+            args::ExistingCaptionsArg::Append => ExistingCaptions::Append,
+            args::ExistingCaptionsArg::Prepend => ExistingCaptions::Prepend,
+        },
+        beside: args.existing.beside,
         frames_per_request: Some(args.frames_per_request).filter(|n| *n != 1),
         batch: args.batch,
         sampling: sampling(&args.sampling)?,
@@ -263,6 +270,7 @@ pub fn server(args: &ServerArgs) -> ServerOptions {
         max_requests_per_minute: args.max_requests_per_minute,
         max_tokens_per_minute: args.max_tokens_per_minute,
         ca_file: args.ca_file.clone(),
+        send_key_unencrypted: args.send_key_unencrypted,
     }
 }
 

@@ -57,8 +57,8 @@ impl ModelSelector<'_> {
     /// A key is sent only to its own provider, or to an address that the user named.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) if a required key or address is missing.
-    pub async fn choose(&self, job: &ModelOptions) -> Result<ModelChoice> {
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) if a required key or address is missing; a dry run needs no key.
+    pub async fn choose(&self, job: &ModelOptions, is_dry: bool) -> Result<ModelChoice> {
         let config = self.config;
         let providers = Providers::with(&config.providers)?;
         let named = job.name.as_deref().or(config.model.as_deref());
@@ -71,8 +71,9 @@ impl ModelSelector<'_> {
             // The configured address belongs to the configured model.
             let configured = config.base_url.as_deref().filter(|_| job.name.is_none());
             let address = self.provider_address(provider, base_url.or(configured))?;
-            let key = self.keys().provider_key(provider).await?;
-            if key.is_none() && provider.needs_key {
+            // No command is run for a key that is not used.
+            let key = if is_dry { None } else { self.keys().provider_key(provider).await? };
+            if key.is_none() && provider.needs_key && !is_dry {
                 let problem = format!("no key for {} is set", provider.name);
                 let advice = Advice::SetKey(provider.key_variables.join(" or "));
                 return Err(Error::setting(Setting::Model, problem, advice).with_code(ErrorCode::MissingKey));
@@ -81,13 +82,15 @@ impl ModelSelector<'_> {
         } else if let Some(address) = base_url.or(config.base_url.as_deref()) {
             let address = parse_base_url(address)?;
             let provider = providers.at(&address);
-            let key = match self.keys().own_key(provider).await? {
-                Some(key) => Some(key),
-                None => self.keys().default_key().await?,
+            let key = match if is_dry { None } else { self.keys().own_key(provider).await? } {
+                None if !is_dry => self.keys().default_key().await?,
+                own => own,
             };
             (provider, address, key)
         } else if let (Some(key), Some(provider)) = (self.keys().default_key().await?, providers.get(OPENAI_NAME)) {
             (provider, self.provider_address(provider, None)?, Some(key))
+        } else if let Some(provider) = providers.get(OPENAI_NAME).filter(|_| named.is_some() && is_dry) {
+            (provider, self.provider_address(provider, None)?, None)
         } else if named.is_some() {
             let advice = Advice::SetKey(KEY_VARIABLE.to_owned())
                 .or(Advice::Set(Setting::BaseUrl))
@@ -128,7 +131,7 @@ impl ModelSelector<'_> {
 
     /// The model. If `is_dry`, no request is sent, not even for the model's name.
     pub async fn answerer(&self, job: &ModelOptions, is_dry: bool) -> Result<Answerer> {
-        match self.choose(job).await? {
+        match self.choose(job, is_dry).await? {
             ModelChoice::BuiltIn => {
                 if let Some(setting) = unused(&job.params) {
                     tracing::warn!("the built-in digest ignores {setting}");

@@ -122,7 +122,7 @@ pub(super) fn concurrency(options: &ServerOptions, config: &Config) -> usize {
     options.concurrency.or(config.concurrency).map_or(RequestLimits::default().concurrency, usize::from)
 }
 
-/// A server with timeouts, limits and certificates.
+/// A server with timeouts, limits and certificates, without the key where it would be sent unencrypted.
 pub(super) fn server(mut server: ServerConfig, options: &ServerOptions, config: &Config) -> ServerConfig {
     let millis =
         |time: Timestamp| std::time::Duration::from_millis(u64::try_from(time.millis()).unwrap_or_default().max(1));
@@ -135,5 +135,11 @@ pub(super) fn server(mut server: ServerConfig, options: &ServerOptions, config: 
     server.load.concurrency = concurrency(options, config);
     server.load.max_requests_per_minute = options.max_requests_per_minute.or(config.max_requests_per_minute);
     server.load.max_tokens_per_minute = options.max_tokens_per_minute.or(config.max_tokens_per_minute);
+    server.sends_key_unencrypted = options.send_key_unencrypted;
+    let server = server.withhold_key();
+    if server.withholds_key {
+        let host = server.base_url.host_str().unwrap_or_default();
+        tracing::warn!("{host}: the key is not sent, because http:// is not encrypted");
+    }
     server
 }

@@ -24,6 +24,8 @@ use crate::transcribe::whisper::{IS_AVAILABLE, Whisper, WhisperConfig};
 pub(super) struct Endpoint {
     pub base_url: Option<String>,
     pub server: ServerOptions,
+    /// Whether nothing is sent, so that no key is needed.
+    pub is_dry: bool,
 }
 
 /// The transcribers, in the order in which they are tried; empty where no transcript is wanted.
@@ -91,7 +93,7 @@ fn api(
 ) -> Result<ApiTranscriber> {
     let address = options.stt_base_url.as_deref().or(config.transcription.base_url.as_deref());
     let address = address.or(endpoint.base_url.as_deref()).or(config.base_url.as_deref()).unwrap_or(OPENAI);
-    if key.is_none() && address == OPENAI {
+    if key.is_none() && address == OPENAI && !endpoint.is_dry {
         // Audio is not sent where no answer can come.
         let advice = Advice::SetKey(KEY_VARIABLE.to_owned()).or(Advice::Set(Setting::SttBaseUrl));
         return Err(Error::setting(Setting::SttModel, "no OpenAI key is set", advice).with_code(ErrorCode::MissingKey));

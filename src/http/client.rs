@@ -50,8 +50,8 @@ impl ApiClient {
     pub fn new(config: ServerConfig) -> Result<Self> {
         let name = server_name(&config.base_url);
         let is_loopback = config.base_url.host().is_some_and(|host| is_loopback(&host));
-        if config.api_key.is_some() && config.base_url.scheme() != "https" && !is_loopback {
-            let advice = "use its https:// address, or set no key";
+        if config.api_key.is_some() && config.is_exposed() && !config.sends_key_unencrypted {
+            let advice = Advice::from("use its https:// address").or(Advice::Set(Setting::SendKeyUnencrypted));
             return Err(Error::usage(name, "the key would be sent unencrypted over http://", advice));
         }
         let headers = headers(&config)?;
@@ -273,7 +273,11 @@ impl ApiClient {
     }
 
     fn key(&self) -> KeyInfo<'_> {
-        KeyInfo { variable: &self.config.key_variable, is_set: self.config.api_key.is_some() }
+        KeyInfo {
+            variable: &self.config.key_variable,
+            is_set: self.config.api_key.is_some(),
+            is_withheld: self.config.withholds_key,
+        }
     }
 
     fn without_key(&self, mut failure: RequestError) -> RequestError {

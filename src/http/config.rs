@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use url::Url;
 
-use super::address::origin;
+use super::address::{is_loopback, origin};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 
@@ -54,6 +54,10 @@ pub struct ServerConfig {
     pub load: RequestLimits,
     /// A file of PEM certificates that are trusted in addition to the system's; None for the system's only.
     pub ca_file: Option<PathBuf>,
+    /// Whether the key may be sent unencrypted to another machine; otherwise that is an error.
+    pub sends_key_unencrypted: bool,
+    /// Whether a key is set but not sent: see [`ServerConfig::withhold_key`].
+    pub withholds_key: bool,
 }
 
 /// Limits on the rate of requests to a server.
@@ -100,7 +104,24 @@ impl ServerConfig {
             max_reply_bytes: Limits::default().max_reply_bytes,
             load: RequestLimits::default(),
             ca_file: None,
+            sends_key_unencrypted: false,
+            withholds_key: false,
         }
+    }
+
+    /// The same server without its key, where the key would be sent unencrypted to another machine and
+    /// [`sends_key_unencrypted`](Self::sends_key_unencrypted) is not set.
+    #[must_use]
+    pub fn withhold_key(self) -> Self {
+        if self.api_key.is_none() || self.sends_key_unencrypted || !self.is_exposed() {
+            return self;
+        }
+        Self { api_key: None, withholds_key: true, ..self }
+    }
+
+    /// Whether requests go unencrypted to another machine.
+    pub(super) fn is_exposed(&self) -> bool {
+        self.base_url.scheme() != "https" && !self.base_url.host().is_some_and(|host| is_loopback(&host))
     }
 }
 
@@ -120,6 +141,8 @@ impl fmt::Debug for ServerConfig {
             .field("max_reply_bytes", &self.max_reply_bytes)
             .field("load", &self.load)
             .field("ca_file", &self.ca_file)
+            .field("sends_key_unencrypted", &self.sends_key_unencrypted)
+            .field("withholds_key", &self.withholds_key)
             .finish()
     }
 }

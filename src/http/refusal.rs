@@ -60,8 +60,10 @@ pub(super) fn from_error_object(error: &Value, key: &KeyInfo<'_>) -> RequestErro
 pub(super) struct KeyInfo<'a> {
     /// The environment variable that holds it.
     pub variable: &'a str,
-    /// Whether a key is set.
+    /// Whether a key is sent.
     pub is_set: bool,
+    /// Whether a key is set but not sent, because the connection is not encrypted.
+    pub is_withheld: bool,
 }
 
 /// The content of an error response. Absent fields are empty.
@@ -139,6 +141,9 @@ impl Refusal {
             return Advice::from(advice).or(Advice::Check(Setting::Model));
         }
         match status {
+            401 | 403 if key.is_withheld => {
+                Advice::from("use the server's https:// address").or(Advice::Set(Setting::SendKeyUnencrypted))
+            }
             401 | 403 if !key.is_set => Advice::SetKey(key.variable.to_owned()),
             401 => format!("check the key in {}", key.variable).into(),
             403 => format!("check that the key in {} may use this model", key.variable).into(),
@@ -265,7 +270,7 @@ mod tests {
     use super::super::request_error::MAX_MESSAGE_BYTES;
     use super::*;
 
-    const KEY: KeyInfo<'static> = KeyInfo { variable: "OPENAI_API_KEY", is_set: true };
+    const KEY: KeyInfo<'static> = KeyInfo { variable: "OPENAI_API_KEY", is_set: true, is_withheld: false };
 
     fn message(status: u16, body: &str) -> String {
         let status = StatusCode::from_u16(status).expect("a status");
@@ -310,9 +315,12 @@ mod tests {
 
     #[test]
     fn a_missing_key_and_a_wrong_key_have_different_advice() {
-        let none = KeyInfo { variable: "GROQ_API_KEY", is_set: false };
+        let none = KeyInfo { variable: "GROQ_API_KEY", is_set: false, is_withheld: false };
         let failure = from_response(StatusCode::UNAUTHORIZED, b"", RetryHints::default(), &none);
         assert_eq!(failure.advice.to_string(), "set GROQ_API_KEY");
+        let withheld = KeyInfo { is_withheld: true, ..none };
+        let failure = from_response(StatusCode::UNAUTHORIZED, b"", RetryHints::default(), &withheld);
+        assert_eq!(failure.advice.to_string(), "use the server's https:// address, or set sending the key unencrypted");
     }
 
     #[test]

@@ -15,6 +15,21 @@ pub enum CaptionFormat {
     Txt,
 }
 
+/// What becomes of captions that are in text files already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ExistingCaptions {
+    /// They are kept, and their frames are not sent.
+    #[default]
+    Skip,
+    /// The new caption follows them.
+    Append,
+    /// The new caption precedes them.
+    Prepend,
+    /// The new caption replaces them.
+    Overwrite,
+}
+
 /// How a transcript is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -227,6 +227,9 @@ pub struct ServerOptions {
     /// PEM certificates that are trusted in addition to the system's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
+    /// Whether a key may be sent unencrypted to another machine; otherwise such a server is asked without the key.
+    #[serde(skip_serializing_if = "text::is_default")]
+    pub send_key_unencrypted: bool,
 }
 
 /// How an image is sent to the model.

@@ -288,3 +288,100 @@ fn frames_that_look_the_same_have_a_row_each() {
     assert_eq!(places(&rows(&std::fs::read_to_string(&out).expect("rows"))), places(&whole), "none is lost");
     assert_eq!(fake_server.chats().len(), 6);
 }
+
+/// The text files below a folder, by their names from there.
+fn texts(folder: &str) -> Vec<(String, String)> {
+    let mut found: Vec<(String, String)> = walkdir::WalkDir::new(folder)
+        .into_iter()
+        .filter_map(Result::ok)
+        .filter(|entry| entry.path().extension().is_some_and(|ending| ending == "txt"))
+        .map(|entry| {
+            let name = entry.path().strip_prefix(folder).expect("below it").to_string_lossy().into_owned();
+            (name, std::fs::read_to_string(entry.path()).expect("a text"))
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn a_caption_that_was_edited_is_kept() {
+    let (user, fake_server) = (User::new(), FakeServer::start());
+    let out = user.path("dataset");
+    let args = [TALK, "fixtures/picture.png", "--max-frames", "2", "--format", "txt", "-o", &out];
+    assert_eq!(caption(&user, &fake_server, &args).code, Some(0));
+    let first = texts(&out);
+    assert_eq!((first.len(), fake_server.chats().len()), (3, 3), "{first:?}");
+    let edited = Path::new(&out).join(&first[0].0);
+    std::fs::write(&edited, "my own words\n").expect("written");
+    // One is gone: only that one is requested again.
+    std::fs::remove_file(Path::new(&out).join(&first[1].0)).expect("removed");
+    for more in [&[][..], &["--resume"]] {
+        assert_eq!(caption(&user, &fake_server, &[&args[..], more].concat()).code, Some(0));
+        assert_eq!(fake_server.chats().len(), 4, "{more:?}");
+        let second = texts(&out);
+        assert_eq!((second[0].1.as_str(), &second[1..]), ("my own words\n", &first[1..]));
+    }
+
+    assert_eq!(caption(&user, &fake_server, &[&args[..], &["--captions", "append"]].concat()).code, Some(0));
+    assert_eq!(texts(&out)[0].1, format!("my own words\n{}", first[0].1), "after it");
+    std::fs::write(&edited, "my own words\n").expect("written");
+    assert_eq!(caption(&user, &fake_server, &[&args[..], &["--captions", "prepend"]].concat()).code, Some(0));
+    assert_eq!(texts(&out)[0].1, format!("{}my own words\n", first[0].1), "before it");
+    assert_eq!(caption(&user, &fake_server, &[&args[..], &["--overwrite"]].concat()).code, Some(0));
+    assert_eq!(texts(&out), first, "replaced");
+    assert_eq!(fake_server.chats().len(), 4 + 3 * 3);
+}
+
+#[test]
+fn captions_go_beside_their_images() {
+    let (user, fake_server) = (User::new(), FakeServer::start());
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    std::fs::create_dir_all(user.path("shots/more")).expect("a folder");
+    for (from, to) in [
+        ("picture.png", "shots/a.png"),
+        ("picture.jpg", "shots/a.jpg"),
+        ("picture.jpg", "shots/more/b.jpg"),
+        ("talk.mp4", "shots/c.mp4"),
+    ] {
+        std::fs::copy(fixtures.join(from), user.path(to)).expect("copied");
+    }
+    std::fs::write(user.path("shots/more/b.txt"), "kept").expect("written");
+    let shots = user.path("shots");
+    let args = [shots.as_str(), "--beside", "--max-frames", "1"];
+    let ran = caption(&user, &fake_server, &args);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let found = texts(&shots);
+    let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names.len(), 4, "{names:?}");
+    assert!(names.contains(&"a.txt") && names.contains(&"a.png.txt"), "{names:?}");
+    assert!(names.iter().any(|name| name.starts_with("c/")), "{names:?}");
+    assert!(found.contains(&("more/b.txt".to_owned(), "kept".to_owned())), "{found:?}");
+    assert_eq!(fake_server.chats().len(), 3);
+    assert_eq!(caption(&user, &fake_server, &args).code, Some(0));
+    assert_eq!((texts(&shots), fake_server.chats().len()), (found, 3), "a second run changes nothing");
+}
+
+#[test]
+fn options_for_texts_need_texts() {
+    let (user, fake_server) = (User::new(), FakeServer::start());
+    let out = user.path("captions.jsonl");
+    for (args, expected) in [
+        (
+            &["--captions", "append", "-o", &out][..],
+            "--captions: needs text files; pass --format txt, or pass --beside",
+        ),
+        (&["--beside", "--format", "csv"], "--beside: needs text files; pass --format txt"),
+        (&["--format", "txt"], "--format: txt needs an output folder; pass --output, or pass --beside"),
+    ] {
+        let ran = caption(&user, &fake_server, &[&[TALK][..], args].concat());
+        assert!(ran.code == Some(2) && ran.err.contains(expected), "{args:?}: {ran:?}");
+    }
+    assert!(fake_server.seen().is_empty());
+    std::fs::write(&out, "{}\n").expect("written");
+    let args = [TALK, "--max-frames", "1", "-o", &out];
+    let ran = caption(&user, &fake_server, &args);
+    assert!(ran.code == Some(2) && ran.err.contains("--overwrite"), "{ran:?}");
+    assert_eq!(caption(&user, &fake_server, &[&args[..], &["--overwrite"]].concat()).code, Some(0));
+    assert_eq!(rows(&std::fs::read_to_string(&out).expect("a file")).len(), 1);
+}

@@ -264,3 +264,26 @@ fn the_key_is_in_no_output_log_report_or_cache() {
         }
     }
 }
+
+#[test]
+fn a_plan_needs_no_key_and_runs_no_command_for_one() {
+    let user = User::new();
+    let (config, ran_file) = (user.path("c.toml"), user.path("ran"));
+    std::fs::write(&config, format!("api_key_command = [\"touch\", {ran_file:?}]\n")).expect("written");
+    let talk = "fixtures/talk.mp4";
+    for args in [
+        &["plan", talk, "--model", "openai:gpt-4o-mini"][..],
+        &["summarize", talk, "--dry-run", "--model", "openai:gpt-4o-mini", "--stt-model", "whisper-1"],
+        &["caption", talk, "--dry-run", "--model", "anthropic:claude-opus-4-5"],
+        &["plan", talk, "--model", "gpt-4o-mini"],
+    ] {
+        let ran = user.run(args);
+        assert_eq!(ran.code, Some(0), "{args:?}: {ran:?}");
+        assert!(!ran.out.is_empty());
+    }
+    let ran = user.run(&["--config", &config, "plan", talk, "--model", "openai:gpt-4o-mini"]);
+    assert_eq!((ran.code, std::path::Path::new(&ran_file).exists()), (Some(0), false), "{ran:?}");
+    // To send, a key is needed.
+    let ran = user.run(&["summarize", talk, "--model", "openai:gpt-4o-mini"]);
+    assert!(ran.code == Some(2) && ran.err.contains("OPENAI_API_KEY"), "{ran:?}");
+}

@@ -180,6 +180,24 @@ async fn a_key_goes_through_a_proxys_tunnel_to_a_server_of_ones_own_authority() 
 }
 
 #[test]
+fn a_key_is_not_sent_unencrypted_to_another_machine() {
+    let user = User::new();
+    for (flags, is_sent) in [(&[][..], false), (&["--send-key-unencrypted"], true)] {
+        let (proxy, came) = recorder(1, answer());
+        let args = [&["--base-url", "http://nas.local:8000/v1"], flags].concat();
+        let ran = summarize(&user, &args, &[("http_proxy", &proxy), ("OPENAI_API_KEY", KEY)]);
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        let came = came.join().expect("no panic");
+        assert_eq!(came[0].line, "POST http://nas.local:8000/v1/chat/completions HTTP/1.1");
+        let has_key = format!("{:?}", came[0]).contains(KEY);
+        assert_eq!(has_key, is_sent, "{flags:?}");
+        let is_warned = ran.err.contains("nas.local: the key is not sent, because http:// is not encrypted");
+        assert_eq!(is_warned, !is_sent, "{}", ran.err);
+        assert!(!ran.err.contains(KEY));
+    }
+}
+
+#[test]
 fn a_server_without_a_key_is_asked_through_the_proxy_of_plain_http() {
     let user = User::new();
     let (proxy, came) = recorder(1, answer());

@@ -13,6 +13,7 @@ use crate::cli::input_parser::input_parser;
   vidgist caption films/ -o captions.jsonl --resume      request what is missing
   vidgist caption talk.mp4 --interval 10s --frames-per-request 5 | jq -r .caption
   vidgist caption shots/*.jpg --format txt -o dataset/
+  vidgist caption shots/ --beside                        write a.txt beside a.jpg; keep existing captions
   vidgist caption films/ --model openai:gpt-4o-mini --dry-run
   vidgist caption films/ --model openai:gpt-4o-mini --batch -o captions.jsonl    within a day, for half the price")]
 pub struct CaptionArgs {
@@ -47,9 +48,36 @@ pub struct CaptionArgs {
     /// Output file, or folder for txt [default: stdout]
     #[arg(short, long, value_name = "FILE|DIR", help_heading = "Output")]
     pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub existing: ExistingArgs,
     /// Keep the captions in the JSON Lines file of -o, and request only the missing ones
     #[arg(long, help_heading = "Output")]
     pub resume: bool,
+}
+
+/// Captions in text files.
+#[derive(Debug, Args)]
+pub struct ExistingArgs {
+    /// Write each caption to a text file beside its image, under the same name: a.txt for a.jpg. The frames of a video go
+    /// to a folder beside it
+    #[arg(long, conflicts_with = "output", help_heading = "Output")]
+    pub beside: bool,
+    /// What to do with existing captions in text files
+    #[arg(long, value_name = "HOW", default_value = "skip", help_heading = "Output")]
+    pub captions: ExistingCaptionsArg,
+    /// Replace existing captions and files
+    #[arg(long, conflicts_with_all = ["captions", "resume"], help_heading = "Output")]
+    pub overwrite: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExistingCaptionsArg {
+    /// Keep them; send no request for their frames
+    Skip,
+    /// Add the new caption after them
+    Append,
+    /// Add the new caption before them
+    Prepend,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

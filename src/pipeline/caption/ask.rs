@@ -5,9 +5,11 @@ use std::sync::OnceLock;
 use futures_util::stream::{self, StreamExt as _};
 use tokio::sync::mpsc;
 
-use super::groups::{Unit, Wanted};
+use super::groups::{self, Unit, Wanted};
 use super::output::CaptionWriter;
-use super::{CaptionRun, CaptionSummary, reply, settle};
+use super::reply;
+use super::state::CaptionRun;
+use super::task::{CaptionSummary, settle};
 use crate::analyze::budget::SpendTracker;
 use crate::chat::ChatResponse;
 use crate::error::{Error, ErrorKind, Result};
@@ -111,7 +113,7 @@ impl Captioner<'_> {
 
     /// Sends one request; an error of kind Interrupted where the spending limit is reached.
     async fn send(&self, wanted: &[Wanted]) -> Result<ChatResponse> {
-        let messages = self.run.messages(wanted);
+        let messages = groups::messages(self.run, wanted);
         let response_format = Some(&self.format).filter(|_| wanted.len() > 1);
         let limits = self.run.limits(wanted.len());
         let reservation = self.tracker.reserve(&limits, limits.tokens(&messages)).map_err(|why| {

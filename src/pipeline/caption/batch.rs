@@ -19,7 +19,9 @@ use tokio::sync::mpsc;
 use self::journal::{Asked, AskedFrame, BatchPart, Journal, Known, Ticks, Writer};
 use super::groups::{self, Unit, Wanted};
 use super::output::CaptionWriter;
-use super::{CaptionRun, CaptionSummary, Captions, inputs, reply, settle};
+use super::state::CaptionRun;
+use super::task::{CaptionSummary, Captions, settle};
+use super::{inputs, reply};
 use crate::advice::{Advice, Setting};
 use crate::chat::ChatResponse;
 use crate::error::{Error, ErrorCode, ErrorKind, Result};
@@ -187,7 +189,7 @@ fn write(
     writer: &mut Writer,
     expected: &mut Expected,
 ) -> Result<()> {
-    let messages = run.messages(&wanted);
+    let messages = groups::messages(run, &wanted);
     let response_format = Some(format).filter(|_| wanted.len() > 1);
     match run.task.model.request_body(&ChatRequest { response_format, ..ChatRequest::new(&messages) }) {
         Err(Error { kind: ErrorKind::Limit, .. }) if wanted.len() > 1 => {

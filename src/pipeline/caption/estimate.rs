@@ -2,8 +2,9 @@
 
 use tokio::sync::mpsc;
 
-use super::groups::{Unit, Wanted};
-use super::{CaptionRun, reply};
+use super::groups::{self, Unit, Wanted};
+use super::reply;
+use super::state::{CAPTION_TOKENS, CaptionRun};
 use crate::chat::ModelDescription;
 use crate::error::{Error, ErrorKind, Result};
 use crate::llm::{ChatRequest, ResponseFormat};
@@ -49,7 +50,7 @@ pub(super) async fn estimate(run: &CaptionRun, mut units: mpsc::Receiver<Unit>) 
     found.notes.push(match limits.params.max_tokens {
         Some(_) => "Each answer is assumed to use its whole token limit.".to_owned(),
         None => {
-            format!("Each caption is assumed to have {} tokens, since no token limit is set.", super::CAPTION_TOKENS)
+            format!("Each caption is assumed to have {CAPTION_TOKENS} tokens, since no token limit is set.")
         }
     });
     if n_kept > 0 {
@@ -61,7 +62,7 @@ pub(super) async fn estimate(run: &CaptionRun, mut units: mpsc::Receiver<Unit>) 
 
 /// Adds a request, or several where a group is too large for one.
 fn count(run: &CaptionRun, format: &ResponseFormat, mut wanted: Vec<Wanted>, found: &mut Estimate) -> Result<()> {
-    let messages = run.messages(&wanted);
+    let messages = groups::messages(run, &wanted);
     let response_format = Some(format).filter(|_| wanted.len() > 1);
     let body = match run.task.model.request_body(&ChatRequest { response_format, ..ChatRequest::new(&messages) }) {
         Err(Error { kind: ErrorKind::Limit, .. }) if wanted.len() > 1 => {

@@ -6,14 +6,15 @@ use super::super::extract::{Extracted, FrameStream};
 use super::super::run::Context;
 use super::super::select::select;
 use super::super::transcript::find_transcript;
-use super::CaptionRun;
+use super::state::CaptionRun;
 use crate::advice::Advice;
 use crate::blocking::run_blocking;
+use crate::chat::Message;
 use crate::error::{Error, ErrorCode, Result};
 use crate::event::{Event, EventSender};
 use crate::input::Source;
 use crate::media::EncodedImage;
-use crate::prompt::CaptionFrame;
+use crate::prompt::{CaptionFrame, build_captions};
 use crate::report::ReportFrame;
 use crate::report::caption::CaptionRow;
 use crate::time::{TimeRange, Timestamp};
@@ -38,6 +39,12 @@ pub(super) enum Unit {
 pub(super) struct Wanted {
     pub row: CaptionRow,
     pub frame: CaptionFrame,
+}
+
+/// The messages of a request.
+pub(super) fn messages(run: &CaptionRun, wanted: &[Wanted]) -> Vec<Message> {
+    let frames: Vec<CaptionFrame> = wanted.iter().map(|wanted| wanted.frame.clone()).collect();
+    build_captions(&frames, &run.task.prompt, run.task.fence)
 }
 
 /// Reads one file after another; a file that cannot be read is a row, and the next is read.
@@ -65,6 +72,9 @@ pub(super) async fn read_all(run: &CaptionRun, files: &[String], units: mpsc::Se
 async fn read(run: &CaptionRun, input: &str, units: &mpsc::Sender<Unit>) -> Result<Vec<(String, String)>> {
     let task = &run.task;
     let source = Source::identify(input)?;
+    if let Some(texts) = &run.texts {
+        texts.begin_input(input, &source);
+    }
     let (options, opened) = (task.options.clone(), source.clone());
     let (info, video) = run_blocking(move || options.open(&opened)).await?;
     let Some(mut video) = video else {
@@ -99,7 +109,7 @@ async fn group(
     while let Some(item) = stream.next().await {
         let Extracted::Frame { image, .. } = item else { continue };
         let row = CaptionRow::new(input, &image, sha256(&image), &model, &version);
-        let unit = if run.is_done(&row) {
+        let unit = if run.is_done(&row) || run.keeps_text(&row, &image) {
             Unit::Kept
         } else {
             let words = transcript.map(|transcript| near(&transcript.segments, image.time)).unwrap_or_default();

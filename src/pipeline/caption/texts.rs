@@ -1,0 +1,134 @@
+//! Captions as text files: each beside its image, under the same name.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::task::Captions;
+use crate::advice::{Advice, Setting};
+use crate::error::{Error, Result};
+use crate::fs::{frame_file_name, write_file, write_frame};
+use crate::input::Source;
+use crate::job::{CaptionFormat, ExistingCaptions};
+use crate::media::EncodedImage;
+use crate::report::caption::CaptionRow;
+use crate::sanitize::shown_input;
+
+/// Where the texts of a run are written.
+#[derive(Debug)]
+pub(super) struct CaptionTexts {
+    /// The output folder; None writes beside the inputs.
+    root: Option<PathBuf>,
+    existing: ExistingCaptions,
+    /// The place of each input's texts, by the input as rows show it.
+    places: Mutex<HashMap<String, TextPlace>>,
+}
+
+/// The place of one input's texts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum TextPlace {
+    /// This file: the input is an image, and the text is beside it.
+    File(PathBuf),
+    /// This folder, with an image of each frame.
+    Folder(PathBuf),
+}
+
+impl CaptionTexts {
+    /// The texts of a task; None where it has another format.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where there is no output folder, or one beside which texts are to be written.
+    pub fn of(task: &Captions) -> Result<Option<Self>> {
+        if task.format != CaptionFormat::Txt {
+            return Ok(None);
+        }
+        let root = task.output.clone();
+        if root.is_some() == task.beside {
+            let (setting, problem, advice) = if task.beside {
+                (Setting::Beside, "excludes an output folder", Advice::Unset(Setting::Output))
+            } else {
+                let advice = Advice::Set(Setting::Output).or(Advice::Set(Setting::Beside));
+                (Setting::OutputFormat, "txt needs an output folder", advice)
+            };
+            return Err(Error::setting(setting, problem, advice));
+        }
+        Ok(Some(Self { root, existing: task.existing, places: Mutex::default() }))
+    }
+
+    /// Decides where the texts of an input go, before its frames are read.
+    pub fn begin_input(&self, input: &str, source: &Source) {
+        let path = Path::new(input);
+        let mut places = self.places();
+        let with_end = |end: &str| PathBuf::from(format!("{input}{end}"));
+        let place = match &self.root {
+            None if matches!(source, Source::Picture(_)) => {
+                // `a.jpg` and `a.png` have one name.
+                let text = TextPlace::File(path.with_extension("txt"));
+                if is_taken(&places, &text) { TextPlace::File(with_end(".txt")) } else { text }
+            }
+            None => {
+                let folder = TextPlace::Folder(path.with_extension(""));
+                let is_file = path.extension().is_none();
+                if is_file || is_taken(&places, &folder) { TextPlace::Folder(with_end(".frames")) } else { folder }
+            }
+            Some(root) => {
+                let stem = path.file_stem().map_or("input".into(), |stem| stem.to_string_lossy());
+                let mut folder = TextPlace::Folder(root.join(&*stem));
+                for number in 2.. {
+                    if !is_taken(&places, &folder) {
+                        break;
+                    }
+                    folder = TextPlace::Folder(root.join(format!("{stem}.{number}")));
+                }
+                folder
+            }
+        };
+        places.entry(shown_input(input)).or_insert(place);
+    }
+
+    /// Whether a frame has a caption that is kept.
+    pub fn keeps(&self, input: &str, image: &EncodedImage) -> bool {
+        let text = self.path(input, image).filter(|_| self.existing == ExistingCaptions::Skip);
+        text.and_then(|path| std::fs::read_to_string(path).ok()).is_some_and(|text| !text.trim().is_empty())
+    }
+
+    /// Writes a complete caption, and the image of a frame beside it; the path of the text.
+    pub fn write(&self, row: &CaptionRow, image: Option<&EncodedImage>) -> Result<Option<PathBuf>> {
+        // An incomplete caption would be kept by the next run.
+        let caption = row.caption.as_ref().filter(|_| row.error.is_none());
+        let (Some(image), Some(caption)) = (image, caption) else { return Ok(None) };
+        let place = self.places().get(&row.input).cloned();
+        if let Some(TextPlace::Folder(folder)) = &place {
+            write_frame(image, folder)?;
+        }
+        let Some(path) = self.path(&row.input, image) else { return Ok(None) };
+        let earlier = || match std::fs::read_to_string(&path) {
+            Ok(text) => Ok(text.trim().to_owned()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+            Err(error) => Err(Error::io(&path, error)),
+        };
+        let lines = match self.existing {
+            ExistingCaptions::Skip | ExistingCaptions::Overwrite => [String::new(), caption.clone()],
+            ExistingCaptions::Append => [earlier()?, caption.clone()],
+            ExistingCaptions::Prepend => [caption.clone(), earlier()?],
+        };
+        let text: String = lines.iter().filter(|line| !line.is_empty()).flat_map(|line| [line, "\n"]).collect();
+        write_file(&path, text.as_bytes())?;
+        Ok(Some(path))
+    }
+
+    fn path(&self, input: &str, image: &EncodedImage) -> Option<PathBuf> {
+        Some(match self.places().get(input)? {
+            TextPlace::File(path) => path.clone(),
+            TextPlace::Folder(folder) => folder.join(frame_file_name(image)).with_extension("txt"),
+        })
+    }
+
+    fn places(&self) -> MutexGuard<'_, HashMap<String, TextPlace>> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn is_taken(places: &HashMap<String, TextPlace>, place: &TextPlace) -> bool {
+    places.values().any(|taken| taken == place)
+}
