@@ -98,7 +98,8 @@ fn every_key_is_documented_and_every_documented_key_is_there() {
     let mut report = sample::report();
     paths(&json(&report), "", &mut keys);
     let sources = [
-        TranscriptSource::Sidecar { path: "a.srt".into(), guessed_encoding: None },
+        TranscriptSource::Sidecar { path: "a.srt".into(), guessed_encoding: Some("windows-1251".into()) },
+        TranscriptSource::Whisper { model: "base".into(), track: Some(2) },
         TranscriptSource::Api { model: "m".into() },
     ];
     for source in sources {
