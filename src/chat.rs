@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 use crate::media::EncodedImage;
 use crate::money::Money;
 
-/// Who speaks.
+/// The role of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// The rules of the task: text alone.
+    /// The rules of the task: text only.
     System,
     /// The task and its evidence.
     User,
@@ -19,7 +19,7 @@ pub enum Role {
 /// One message.
 #[derive(Clone, Debug)]
 pub struct Message {
-    /// Who speaks.
+    /// Its role.
     pub role: Role,
     /// Its parts, in order.
     pub parts: Vec<Part>,
@@ -30,15 +30,15 @@ pub struct Message {
 pub enum Part {
     /// Text.
     Text(String),
-    /// A picture, sent as a Base64 data URL.
+    /// An image, sent as a Base64 data URL.
     Image(EncodedImage),
-    /// A picture that the server fetches itself: an http(s) URL, passed on untouched.
+    /// An image that the server fetches: an http(s) URL, sent unchanged.
     ImageUrl(String),
-    /// A sound: a whole WAV file, sent as Base64.
+    /// Audio: a WAV file, sent as Base64.
     Audio(Bytes),
 }
 
-/// What a model answered.
+/// The response of a model.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ChatResponse {
     /// The choices, in the server's order; at least one.
@@ -50,17 +50,17 @@ pub struct ChatResponse {
     pub usage: Option<Usage>,
     /// Requests made until this answer came, the successful one included; 0 where no server was asked.
     pub n_attempts: u32,
-    /// Parameters that were asked for and left out, since the model does not take them, by their names in the API.
+    /// Parameters that were requested and dropped because the model does not support them, by their names in the API.
     pub dropped_params: Vec<String>,
-    /// What it cost by `usage` and the table of prices; None where either is not known.
+    /// The cost by `usage` and the price table; None where either is unknown.
     #[serde(rename = "cost_usd")]
     pub cost: Option<Money>,
-    /// What was expected before it was sent; None where no server was asked.
+    /// The estimate before it was sent; None where no server was asked.
     pub estimate: Option<PromptEstimate>,
 }
 
 impl ChatResponse {
-    /// An answer of which nothing is known but its text.
+    /// A response of which only the text is known.
     #[must_use]
     pub fn new(choices: Vec<Choice>) -> Self {
         Self {
@@ -75,7 +75,7 @@ impl ChatResponse {
     }
 }
 
-/// What a request is expected to be, by formula.
+/// The estimated size and cost of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PromptEstimate {
     /// Tokens of the request.
@@ -108,15 +108,15 @@ impl Choice {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FinishReason {
-    /// By itself.
+    /// The model ended it.
     Stop,
     /// At the limit of tokens: the text is cut off.
     Length,
-    /// By the provider's filter: the text may be missing.
+    /// The provider's filter ended it: the text may be missing.
     ContentFilter,
     /// The model declined.
     Refusal,
-    /// Another reason, in the server's word; empty where the server gave none.
+    /// Another reason, as the server names it; empty where the server gave none.
     Other(String),
 }
 
@@ -133,7 +133,7 @@ pub struct Usage {
     pub reasoning_tokens: Option<u64>,
 }
 
-/// How a model names itself in the report.
+/// A model as the report describes it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ModelDescription {
     /// The name: `gpt-4o`, `built-in digest`.
