@@ -60,7 +60,7 @@ pub struct ChatResponse {
 }
 
 impl ChatResponse {
-    /// A response of which only the text is known.
+    /// A response with only the text; everything else is unknown.
     #[must_use]
     pub fn new(choices: Vec<Choice>) -> Self {
         Self {

@@ -92,7 +92,8 @@ impl Recent {
     /// Number of frames to compare with.
     const WINDOW: usize = 12;
 
-    /// The latest kept frame whose difference from `look` satisfies `is_close`: its number, and the difference.
+    /// Finds the most recent kept frame that `is_close` accepts by its difference from `look`. Returns its number and the
+    /// difference.
     #[must_use]
     pub fn find(&self, look: &Signature, is_close: fn(Difference) -> bool) -> Option<(usize, Difference)> {
         let mut apart = self.kept.iter().rev().map(|(number, kept)| (*number, kept.difference(look)));

@@ -1,4 +1,4 @@
-//! WAV files: 16-bit PCM, streamed; beyond 4 GiB they become RF64 (EBU Tech 3306), whose lengths are 64 bits.
+//! Writes WAV files of 16-bit PCM as a stream. Files over 4 GiB become RF64 (EBU Tech 3306), which has 64-bit lengths.
 
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// A semaphore whose size adapts; slots are granted in order of arrival.
+/// A semaphore of adaptive size. Slots are granted in order of arrival.
 #[derive(Debug)]
 pub(super) struct AdaptiveLimit {
     slots: Semaphore,

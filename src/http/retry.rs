@@ -95,7 +95,8 @@ mod tests {
         RequestError { hints, ..RequestError::new(RequestErrorKind::Status(503), "503", "") }
     }
 
-    /// Runs a request whose attempts fail with these and then succeed; the number of attempts, and the outcome.
+    /// Runs a request that fails with each of `failures` in turn and then succeeds. Returns the number of attempts and the
+    /// outcome.
     async fn run_with(policy: RetryPolicy, failures: Vec<RequestError>) -> (usize, Result<u32, String>) {
         let admission = Admission::new(&RequestLimits::default());
         let (mut failures, mut n_attempts) = (failures.into_iter(), 0);
