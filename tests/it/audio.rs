@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its input stops")]
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use vidgist::audio::{self, FileFormat};
 use vidgist::limits::Limits;
@@ -15,6 +14,7 @@ use vidgist::time::Timestamp;
 use vidgist::{Error, ErrorKind, Result};
 
 use crate::support;
+use crate::support::programs::ffmpeg;
 
 const RATE: u32 = 44_100;
 
@@ -42,16 +42,6 @@ fn source(folder: &Path) -> PathBuf {
     }
     writer.finalize().unwrap();
     path
-}
-
-fn ffmpeg(folder: &Path, arguments: &str) {
-    let done = Command::new("ffmpeg")
-        .args(["-v", "error", "-nostdin", "-y"])
-        .args(arguments.split(' '))
-        .current_dir(folder)
-        .output()
-        .expect("ffmpeg is installed");
-    assert!(done.status.success(), "ffmpeg {arguments}: {}", String::from_utf8_lossy(&done.stderr));
 }
 
 fn facts(path: &Path) -> Result<MediaInfo> {
@@ -150,7 +140,7 @@ fn every_format_keeps_the_time() {
         ("s24.mka", "-c:a pcm_s24le"),
     ];
     for (name, options) in good {
-        ffmpeg(folder.path(), format!("-i burst.wav {options} {name}").replace("  ", " ").as_str());
+        ffmpeg(folder.path(), &format!("-i burst.wav {options} {name}"));
         let sound = read(&folder.path().join(name));
         assert_eq!((sound.rate_hz, sound.channels, sound.n_damaged), (RATE, 1, 0), "{name}");
         assert_burst_at(name, &sound, 1.0);
@@ -179,7 +169,7 @@ fn sound_beside_a_picture_keeps_its_start() {
         ("late.mkv", "-itsoffset 0.7", "-c:a flac", 1.7),
     ] {
         let command = format!("{picture} {before} -i burst.wav -c:v mpeg4 {options} {name}");
-        ffmpeg(folder.path(), &command.split_whitespace().collect::<Vec<_>>().join(" "));
+        ffmpeg(folder.path(), &command);
         assert_burst_at(name, &read(&folder.path().join(name)), at);
     }
     // AAC in Matroska: ffmpeg puts the encoder's delay (1024 samples) in front of everything, picture included.

@@ -7,7 +7,6 @@
 #![expect(clippy::print_stdout, reason = "prints the table of decoders")]
 
 use std::path::Path;
-use std::process::Command;
 
 use vidgist::limits::Limits;
 use vidgist::media::{MediaInfo, Ratio};
@@ -16,6 +15,7 @@ use vidgist::probe::probe;
 use vidgist::source::Source;
 
 use crate::support;
+use crate::support::programs::{ffmpeg, run};
 
 /// One file to be made.
 struct Pair {
@@ -157,20 +157,12 @@ fn source(folder: &Path) {
     writer.finalize().unwrap();
 }
 
-fn run(program: &str, folder: &Path, arguments: &str) -> Vec<u8> {
-    let arguments = arguments.split_whitespace();
-    let done = Command::new(program).args(arguments.clone()).current_dir(folder).output().expect("ffmpeg is installed");
-    let said = String::from_utf8_lossy(&done.stderr);
-    assert!(done.status.success(), "{program} {}: {said}", arguments.collect::<Vec<_>>().join(" "));
-    done.stdout
-}
-
 /// The first numbers that ffprobe prints of the first decoded frames of a stream.
 fn first_frames(folder: &Path, file: &str, stream: &str, entries: &str) -> Vec<Vec<f64>> {
     let command = format!(
         "-v error -select_streams {stream} -show_entries frame={entries} -of csv=p=0 -read_intervals %+#9 {file}"
     );
-    let text = String::from_utf8(run("ffprobe", folder, &command)).unwrap();
+    let text = String::from_utf8(run("ffprobe", folder, &command.split_whitespace().collect::<Vec<_>>())).unwrap();
     let rows = text.lines().map(|line| line.split(',').filter_map(|cell| cell.parse().ok()).collect::<Vec<f64>>());
     rows.filter(|row| !row.is_empty()).collect()
 }
@@ -185,7 +177,7 @@ fn check(folder: &Path, pair: &Pair) -> Result<String, String> {
         None => ("-i source.wav", String::new()),
     };
     let (encoder, options) = (pair.encoder, pair.options);
-    run("ffmpeg", folder, &format!("-v error -nostdin -y {input} {codec} -c:a {encoder} {options} {file}"));
+    ffmpeg(folder, &format!("{input} {codec} -c:a {encoder} {options} {file}"));
     compare(folder, file, pair.picture.is_some())
 }
 
@@ -194,7 +186,7 @@ const SAME: f32 = 0.5 / 32_768.0;
 
 /// Reads `file` and compares it with ffmpeg's own decode. Returns a row of the table.
 fn compare(folder: &Path, file: &str, has_picture: bool) -> Result<String, String> {
-    let truth = run("ffmpeg", folder, &format!("-v error -nostdin -i {file} -map 0:a:0 -f f32le -"));
+    let truth = ffmpeg(folder, &format!("-i {file} -map 0:a:0 -f f32le -"));
     let truth: Vec<f32> = truth.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
 
     let path = folder.join(file);
@@ -269,7 +261,7 @@ fn correlation(a: &[f32], b: &[f32]) -> f64 {
 fn check_all(pairs: &[Pair], n_least: usize) {
     let folder = tempfile::tempdir().unwrap();
     source(folder.path());
-    let encoders = String::from_utf8(run("ffmpeg", folder.path(), "-hide_banner -encoders")).unwrap();
+    let encoders = String::from_utf8(ffmpeg(folder.path(), "-encoders")).unwrap();
     let (mut wrong, mut n_read) = (Vec::new(), 0);
     print_head();
     for pair in pairs {
@@ -322,7 +314,7 @@ fn codecs_without_an_encoder() {
         for container in containers {
             let file = format!("{stem}.{container}");
             if file != clip {
-                run("ffmpeg", folder.path(), &format!("-v error -nostdin -y -i {clip} -c copy {file}"));
+                ffmpeg(folder.path(), &format!("-i {clip} -c copy {file}"));
             }
             match compare(folder.path(), &file, false) {
                 Ok(what) => println!("{what}"),

@@ -2,21 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its input stops")]
 
-use std::path::Path;
-use std::process::Command;
-
 use crate::support::command::{User, names};
-
-fn ffmpeg(folder: &Path, arguments: &str) -> Vec<u8> {
-    let done = Command::new("ffmpeg")
-        .args(["-v", "error", "-nostdin", "-y"])
-        .args(arguments.split_whitespace())
-        .current_dir(folder)
-        .output()
-        .expect("ffmpeg is installed");
-    assert!(done.status.success(), "ffmpeg {arguments}: {}", String::from_utf8_lossy(&done.stderr));
-    done.stdout
-}
+use crate::support::programs::ffmpeg;
 
 /// What the head says (RFC 9639, section 8.2): samples a second, channels, bits, samples, MD5 in hexadecimal.
 fn head(path: &str) -> (u32, u32, u32, u64, String) {

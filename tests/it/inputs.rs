@@ -5,21 +5,11 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::Value;
 
 use crate::support::command::{User, names, ran};
-
-fn ffmpeg(folder: &Path, arguments: &str) {
-    let done = Command::new("ffmpeg")
-        .args(["-v", "error", "-nostdin", "-y"])
-        .args(arguments.split(' '))
-        .current_dir(folder)
-        .output()
-        .expect("ffmpeg is installed");
-    assert!(done.status.success(), "ffmpeg {arguments}: {}", String::from_utf8_lossy(&done.stderr));
-}
+use crate::support::programs::ffmpeg;
 
 fn clip(user: &User, name: &str) {
     std::fs::copy("fixtures/one-fps.mp4", user.home.path().join(name)).unwrap();

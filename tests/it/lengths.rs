@@ -3,25 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its input stops")]
 
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::Value;
 
 use crate::support::command::{Ran, User};
-
-fn ffmpeg(folder: &Path, arguments: &[&str]) {
-    let done = Command::new("ffmpeg")
-        .args(["-v", "error", "-nostdin", "-y"])
-        .args(arguments)
-        .current_dir(folder)
-        .output()
-        .expect("ffmpeg is installed");
-    assert!(done.status.success(), "ffmpeg {arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
-}
+use crate::support::programs::ffmpeg_with;
 
 /// The samples of a file as ffmpeg decodes it, 16 bits, interleaved.
 fn samples(folder: &Path, name: &str) -> Vec<i16> {
-    ffmpeg(folder, &["-i", name, "-f", "s16le", "samples.raw"]);
+    ffmpeg_with(folder, &["-i", name, "-f", "s16le", "samples.raw"]);
     let bytes = std::fs::read(folder.join("samples.raw")).unwrap();
     bytes.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect()
 }
@@ -53,7 +43,7 @@ fn containers_without_lengths_of_streams_are_not_cut() {
         ("film.avi", "-c:v mpeg4 -c:a pcm_s16le"),
     ] {
         let codecs: Vec<&str> = codecs.split(' ').collect();
-        ffmpeg(user.home.path(), &[FILM, TONE, &codecs, &[name]].concat());
+        ffmpeg_with(user.home.path(), &[FILM, TONE, &codecs, &[name]].concat());
         let (ran, seconds) = audio(&user, name, &[]);
         assert!(ran.code == Some(0) && ran.err.is_empty(), "{name}: {ran:?}");
         assert!((4.95..5.2).contains(&seconds), "{name}: {seconds} s");
@@ -75,7 +65,7 @@ fn a_length_that_is_guessed_or_of_a_part_is_counted_instead() {
         ("guess.dts", "-c:a dca -strict -2 -ac 2"),
     ] {
         let options: Vec<&str> = options.split(' ').collect();
-        ffmpeg(home, &[&["-filter_complex", parts], &options[..], &[name]].concat());
+        ffmpeg_with(home, &[&["-filter_complex", parts], &options[..], &[name]].concat());
         let (ran, seconds) = audio(&user, name, &[]);
         assert!(ran.code == Some(0) && ran.err.is_empty(), "{name}: {ran:?}");
         assert!((12.0..12.2).contains(&seconds), "{name}: {seconds} s");
@@ -95,7 +85,7 @@ fn what_a_format_states_exactly_is_reported_where_it_is_missing() {
     let user = User::new();
     let home = user.home.path();
     for (name, share) in [("tone.flac", 0.97), ("tone.wav", 0.9), ("tone.aiff", 0.9)] {
-        ffmpeg(home, &[TONE, &[name]].concat());
+        ffmpeg_with(home, &[TONE, &[name]].concat());
         assert_eq!(audio(&user, name, &[]).0.code, Some(0), "{name} is whole");
         let whole = std::fs::read(home.join(name)).unwrap();
         std::fs::write(home.join(name), &whole[..(whole.len() as f64 * share) as usize]).unwrap();
@@ -103,8 +93,11 @@ fn what_a_format_states_exactly_is_reported_where_it_is_missing() {
         assert!(ran.code == Some(1) && ran.err.contains("missing") | ran.err.contains("ends after"), "{name}: {ran:?}");
     }
     // FLAC counts its samples: one packet of 4608 less is a loss, though it lasts a tenth of a second.
-    ffmpeg(home, &[TONE, &["whole.flac"]].concat());
-    ffmpeg(home, &["-i", "whole.flac", "-c", "copy", "-bsf:a", "noise=drop=gt(n\\,46)", "-f", "flac", "less.flac"]);
+    ffmpeg_with(home, &[TONE, &["whole.flac"]].concat());
+    ffmpeg_with(
+        home,
+        &["-i", "whole.flac", "-c", "copy", "-bsf:a", "noise=drop=gt(n\\,46)", "-f", "flac", "less.flac"],
+    );
     let (whole, mut less) =
         (std::fs::read(home.join("whole.flac")).unwrap(), std::fs::read(home.join("less.flac")).unwrap());
     // STREAMINFO follows the marker and the header of its block.
@@ -119,7 +112,7 @@ fn what_a_format_states_exactly_is_reported_where_it_is_missing() {
 fn a_stream_without_samples_is_refused_with_advice_that_exists() {
     let user = User::new();
     for name in ["empty.wav", "empty.flac", "empty.aiff"] {
-        ffmpeg(user.home.path(), &["-f", "lavfi", "-i", "anullsrc", "-t", "0", name]);
+        ffmpeg_with(user.home.path(), &["-f", "lavfi", "-i", "anullsrc", "-t", "0", name]);
         let (ran, _) = audio(&user, name, &[]);
         assert!(ran.code == Some(2) && !ran.err.contains("--"), "{name}: {ran:?}");
         assert_eq!(ran.err.lines().count(), 1, "{name}: {}", ran.err);
@@ -131,7 +124,7 @@ fn containers_without_times_of_packets_have_no_gaps() {
     let user = User::new();
     let home = user.home.path();
     for (name, codec) in [("wma.wav", "wmav2"), ("wma1.wav", "wmav1"), ("mp3.wav", "libmp3lame"), ("ac3.wav", "ac3")] {
-        ffmpeg(home, &["-f", "lavfi", "-i", "anoisesrc=d=9:a=0.4:r=48000", "-c:a", codec, name]);
+        ffmpeg_with(home, &["-f", "lavfi", "-i", "anoisesrc=d=9:a=0.4:r=48000", "-c:a", codec, name]);
         assert_eq!(audio(&user, name, &[]).0.code, Some(0), "{name}");
         let (own, ffmpegs) = (samples(home, "out.wav"), samples(home, name));
         assert_eq!(own.len(), ffmpegs.len(), "{name}");
@@ -151,7 +144,7 @@ fn channels_of_opposite_phase_are_heard_in_a_mono_mix() {
         ("same.wav", "stereo|c0=c0|c1=c0", false),
         ("left.wav", "stereo|c0=c0|c1=0*c0", false),
     ] {
-        ffmpeg(home, &[TONE, &["-af", &format!("pan={pan}"), name]].concat());
+        ffmpeg_with(home, &[TONE, &["-af", &format!("pan={pan}"), name]].concat());
         let (ran, _) = audio(&user, name, &["--channels", "1"]);
         assert_eq!(ran.code, Some(0), "{name}: {ran:?}");
         assert_eq!(ran.err.contains("cancel each other"), is_lost, "{name}: {}", ran.err);

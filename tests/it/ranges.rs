@@ -1,13 +1,13 @@
 //! A range bounds all that a command does, and the track that holds the speech is transcribed.
 
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::Value;
 
 use crate::speech::{n_errors, text, user};
 use crate::support::command::User;
 use crate::support::fake_server::{FakeServer, HEARING_MODEL};
+use crate::support::programs::{ffmpeg_with, run};
 
 const SENTENCES: [&str; 3] = [
     "The first sentence is about the harbor and the ships.",
@@ -15,22 +15,13 @@ const SENTENCES: [&str; 3] = [
     "The third sentence ends the recording with thanks.",
 ];
 
-fn run(program: &str, folder: &Path, args: &[&str]) {
-    let done = Command::new(program).args(args).current_dir(folder).output().expect(program);
-    assert!(done.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&done.stderr));
-}
-
-fn ffmpeg(folder: &Path, args: &[&str]) {
-    run("ffmpeg", folder, &[&["-nostdin", "-v", "error", "-y"], args].concat());
-}
-
 /// `talk.wav`: a sentence at 0, 8 and 16 s, silence between them.
 fn talk(folder: &Path) {
     for (idx, sentence) in SENTENCES.iter().enumerate() {
         run("espeak-ng", folder, &["-v", "en-us", "-s", "150", "-w", &format!("{idx}.wav"), sentence]);
     }
     let parts = "[0]apad=whole_dur=8[a];[1]apad=whole_dur=8[b];[a][b][2]concat=n=3:v=0:a=1";
-    ffmpeg(
+    ffmpeg_with(
         folder,
         &["-i", "0.wav", "-i", "1.wav", "-i", "2.wav", "-filter_complex", parts, "-ar", "16000", "talk.wav"],
     );
@@ -71,7 +62,10 @@ fn a_range_bounds_written_and_described_audio() {
     let user = User::new();
     let home = user.home.path();
     // A tone from 4 to 6 s.
-    ffmpeg(home, &["-f", "lavfi", "-i", "sine=d=10:r=8000", "-af", "volume=0:enable='not(between(t,4,6))'", "t.wav"]);
+    ffmpeg_with(
+        home,
+        &["-f", "lavfi", "-i", "sine=d=10:r=8000", "-af", "volume=0:enable='not(between(t,4,6))'", "t.wav"],
+    );
     let (tone, out) = (user.path("t.wav"), user.path("out.wav"));
     for (flags, millis) in [
         (&["--start", "4", "--end", "6.5"][..], 2500),
@@ -110,7 +104,7 @@ fn nothing_outside_the_range_is_sent_to_an_endpoint() {
     let (user, fake_server) = (User::new(), FakeServer::start());
     let home = user.home.path();
     let tone = ["-f", "lavfi", "-i", "sine=d=60:r=16000"];
-    ffmpeg(
+    ffmpeg_with(
         home,
         &[&tone[..], &["-f", "lavfi", "-i", "testsrc=s=64x48:r=5:d=60", "-c:v", "mpeg4", "film.mp4"]].concat(),
     );
@@ -136,10 +130,10 @@ fn the_track_that_holds_the_speech_is_transcribed_and_named() {
     let own = ["-i", "talk.wav"];
     let silence = ["-f", "lavfi", "-i", "anullsrc=r=16000:d=20"];
     let copy = ["-map", "0", "-map", "1", "-map", "2", "-c:v", "mpeg4", "-c:a", "flac"];
-    ffmpeg(home, &[&film[..], &tone, &own, &copy, &["-metadata:s:a:1", "title=Mic", "second.mkv"]].concat());
-    ffmpeg(home, &[&film[..], &own, &tone, &copy, &["first.mkv"]].concat());
-    ffmpeg(home, &[&film[..], &silence, &own, &copy, &["silent.mkv"]].concat());
-    ffmpeg(home, &[&film[..], &tone, &silence, &copy, &["none.mkv"]].concat());
+    ffmpeg_with(home, &[&film[..], &tone, &own, &copy, &["-metadata:s:a:1", "title=Mic", "second.mkv"]].concat());
+    ffmpeg_with(home, &[&film[..], &own, &tone, &copy, &["first.mkv"]].concat());
+    ffmpeg_with(home, &[&film[..], &silence, &own, &copy, &["silent.mkv"]].concat());
+    ffmpeg_with(home, &[&film[..], &tone, &silence, &copy, &["none.mkv"]].concat());
     for (name, track) in [("second.mkv", Some(2)), ("first.mkv", None), ("silent.mkv", Some(2)), ("none.mkv", None)] {
         let (found, err) = transcript(&user, name, &[]);
         assert_eq!(found["source"]["track"].as_u64(), track, "{name}: {found}");

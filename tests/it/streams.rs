@@ -9,18 +9,9 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::support::command::{Ran, User};
+use crate::support::programs::ffmpeg;
 
 const TEST_PICTURE: &str = "-f lavfi -i testsrc2=s=160x90:r=25";
-
-fn ffmpeg(folder: &Path, arguments: &str) {
-    let done = Command::new("ffmpeg")
-        .args(["-v", "error", "-nostdin", "-y"])
-        .args(arguments.split(' '))
-        .current_dir(folder)
-        .output()
-        .expect("ffmpeg is installed");
-    assert!(done.status.success(), "ffmpeg {arguments}: {}", String::from_utf8_lossy(&done.stderr));
-}
 
 /// The frames that `frames` extracts from a file, and how it ended.
 struct Frames {

@@ -2,7 +2,6 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its input stops")]
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use proptest::prelude::*;
 use vidgist::limits::Limits;
@@ -17,6 +16,7 @@ use vidgist::transcript::{Segment, Transcript, TranscriptSource};
 use vidgist::{Error, ErrorKind, Result};
 
 use crate::support;
+use crate::support::programs::ffmpeg;
 
 const TALK: &str =
     "1\n00:00:00,500 --> 00:00:01,250\nFirst words.\n\n2\n00:00:01,500 --> 00:00:02,750\nThe <i>second</i> ones.\n";
@@ -28,16 +28,6 @@ fn spans(segments: &[Segment]) -> Vec<(i64, i64, &str)> {
 
 fn talk() -> Vec<(i64, i64, &'static str)> {
     vec![(500, 1250, "First words."), (1500, 2750, "The second ones.")]
-}
-
-fn ffmpeg(folder: &Path, arguments: &str) {
-    let done = Command::new("ffmpeg")
-        .args(["-v", "error", "-nostdin", "-y"])
-        .args(arguments.split_whitespace())
-        .current_dir(folder)
-        .output()
-        .expect("ffmpeg is installed");
-    assert!(done.status.success(), "ffmpeg {arguments}: {}", String::from_utf8_lossy(&done.stderr));
 }
 
 fn facts(path: &Path) -> MediaInfo {

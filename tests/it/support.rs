@@ -3,6 +3,7 @@
 pub mod command;
 pub mod fake_server;
 pub mod marks;
+pub mod programs;
 pub mod python;
 pub mod recorder;
 pub mod sample;
