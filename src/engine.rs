@@ -23,8 +23,8 @@ use crate::analyze::{Analysis, Answerer};
 use crate::error::{Error, ErrorCode, Result};
 use crate::input::Source;
 use crate::job::{
-    AudioJob, CaptionFormat, CaptionJob, DescribeJob, FramesJob, ImageTransport, Job, ModelOptions, SummarizeJob, Task,
-    TrackOptions, TranscribeJob, TranscriptOptions,
+    AudioJob, CaptionJob, DescribeJob, FramesJob, ImageTransport, Job, ModelOptions, SummarizeJob, Task, TrackOptions,
+    TranscribeJob, TranscriptOptions,
 };
 use crate::pipeline::audio::ExtractAudio;
 use crate::pipeline::caption::Captions;
@@ -159,6 +159,7 @@ impl Engine {
         };
         let bounds = TimeBounds { start: job.sampling.start, end: job.sampling.end };
         Ok(Captions {
+            format: job.row_format(),
             inputs: job.inputs,
             options: options::frames(&job.sampling, &job.images, &self.config, 5000, None)?,
             transcript: self.transcript(&job.transcript, &endpoint, job.track, bounds).await?,
@@ -170,7 +171,6 @@ impl Engine {
             spend_limit: options::spend_limit(&job.spend)?,
             dry_run,
             is_batch: job.batch,
-            format: job.format.unwrap_or(if job.beside { CaptionFormat::Txt } else { CaptionFormat::default() }),
             output: job.output,
             resume: job.resume,
             existing: job.existing,

@@ -269,6 +269,14 @@ pub struct DescribeJob {
     pub model: ModelOptions,
 }
 
+impl CaptionJob {
+    /// The format of the captions: [`CaptionJob::format`], or the default.
+    #[must_use]
+    pub fn row_format(&self) -> CaptionFormat {
+        self.format.unwrap_or(if self.beside { CaptionFormat::Txt } else { CaptionFormat::Jsonl })
+    }
+}
+
 impl Job {
     /// A job of the current version.
     #[must_use]

@@ -80,7 +80,7 @@ impl CommandConfig {
         let mut config: Self = toml::from_str(&text).map_err(|e| {
             let line = |start| text.bytes().take(start).filter(|b| *b == b'\n').count() + 1;
             let place = e.span().map_or(String::new(), |span| format!("line {}: ", line(span.start)));
-            Error::usage(path.display(), format!("{place}{}", e.message()), "see the README for what may stand there")
+            Error::usage(path.display(), format!("{place}{}", e.message()), "see docs/configuration.md")
         })?;
         config.check(&path)?;
         config.take_key_commands(&path)?;

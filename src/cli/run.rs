@@ -62,7 +62,7 @@ impl Rows {
     fn of(task: &Task) -> Self {
         match task {
             Task::Caption(job) => {
-                let format = job.format.unwrap_or_default();
+                let format = job.row_format();
                 let captions = Some(format).filter(|_| job.output.is_none());
                 Self { captions, prints_paths: format == CaptionFormat::Txt, ..Self::default() }
             }

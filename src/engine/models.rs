@@ -87,10 +87,10 @@ impl ModelSelector<'_> {
                 own => own,
             };
             (provider, address, key)
-        } else if let (Some(key), Some(provider)) = (self.keys().default_key().await?, providers.get(OPENAI_NAME)) {
-            (provider, self.provider_address(provider, None)?, Some(key))
         } else if let Some(provider) = providers.get(OPENAI_NAME).filter(|_| named.is_some() && is_dry) {
             (provider, self.provider_address(provider, None)?, None)
+        } else if let (Some(key), Some(provider)) = (self.keys().default_key().await?, providers.get(OPENAI_NAME)) {
+            (provider, self.provider_address(provider, None)?, Some(key))
         } else if named.is_some() {
             let advice = Advice::SetKey(KEY_VARIABLE.to_owned())
                 .or(Advice::Set(Setting::BaseUrl))

@@ -95,27 +95,27 @@ async fn gather(task: Summarize, context: &Context, timer: &mut StageTimer) -> R
         (frames, transcript, task, Vec::new())
     };
     let kept = timer.note("frames", frames)?;
-    let transcript = timer.note("words", transcript)?;
-    let report_and_timeline = evidence_report(info, kept, transcript, task.options.sampling.end.is_some())?;
+    let transcript = timer.note("transcript", transcript)?;
+    let report_and_timeline = evidence_report(info, kept, transcript, task.options.sampling.end)?;
     let (report, timeline) = report_and_timeline;
     Ok(Evidence { task, report, timeline, changes })
 }
 
-/// The timeline, and the report of it without an answer. Unless `has_end` limits it, the range ends with the longest stream.
+/// The timeline, and the report of it without an answer. The range ends with the longest stream, but not after `end`.
 fn evidence_report(
     info: MediaInfo,
     kept: KeptFrames,
     transcript: FoundTranscript,
-    has_end: bool,
+    end: Option<Timestamp>,
 ) -> Result<(Report, Timeline)> {
     if kept.frames.is_empty() && transcript.transcript.is_none() {
         return Err(nothing_found(&info, &transcript.reason));
     }
     let range = match &kept.extraction {
-        Some(extraction) if has_end => extraction.range,
         Some(extraction) => longest(extraction.range, &info, transcript.transcript.as_ref()),
         None => whole(&info),
     };
+    let range = TimeRange::new(range.start, end.map_or(range.end, |end| range.end.min(end)));
     let timeline = Timeline::new(range, kept.frames, transcript.transcript);
     let (sampling, decoder, problems) = match kept.extraction {
         Some(Extraction { sampling, decoder, problems, .. }) => (sampling, Some(decoder), problems),

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use image::imageops::FilterType;
+use image::metadata::Orientation;
 use image::{DynamicImage, GenericImageView as _, ImageDecoder as _};
 
 use super::index::FrameIndex;
@@ -37,21 +38,21 @@ impl<'a> StillReader<'a> {
         let is_jpeg = reader.format() == Some(image::ImageFormat::Jpeg);
         let mut decoder = reader.into_decoder().map_err(broken)?;
         let (w, h) = decoder.dimensions();
-        let orientation = decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms);
+        let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+        let swaps_sides = matches!(
+            orientation,
+            Orientation::Rotate90 | Orientation::Rotate270 | Orientation::Rotate90FlipH | Orientation::Rotate270FlipH
+        );
+        let size = target.of(if swaps_sides { (h, w) } else { (w, h) });
         let mut picture = if is_jpeg && self.limits.exceeds_pixels(w, h) {
             drop(decoder);
-            let (wanted_w, wanted_h) = target.of((w, h));
-            DynamicImage::ImageRgb8(reduced_jpeg::load(path, (w, h), wanted_w.max(wanted_h), &self.limits)?)
+            DynamicImage::ImageRgb8(reduced_jpeg::load(path, (w, h), size.0.max(size.1), &self.limits)?)
         } else {
             self.limits.check_pixels(&path.display().to_string(), w, h)?;
             DynamicImage::from_decoder(decoder).map_err(broken)?
         };
         picture.apply_orientation(orientation);
-        // A reduced picture is scaled to the size that the whole one would have.
         let turned = picture.dimensions();
-        let display = if (turned.0 > turned.1) == (w > h) { (w, h) } else { (h, w) };
-        let display = if turned.0 == turned.1 { turned } else { display };
-        let size = target.of(display);
         let size = (size.0.min(turned.0), size.1.min(turned.1));
         // Transparent pictures are composited on white, as image viewers do.
         let picture = if picture.color().has_alpha() { on_white(&picture) } else { picture.into_rgb8() };

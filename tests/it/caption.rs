@@ -351,6 +351,7 @@ fn captions_go_beside_their_images() {
     let args = [shots.as_str(), "--beside", "--max-frames", "1"];
     let ran = caption(&user, &fake_server, &args);
     assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(!ran.out.contains("\"caption\"") && ran.out.contains("a.txt\n"), "the written files: {ran:?}");
     let found = texts(&shots);
     let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names.len(), 4, "{names:?}");

@@ -281,8 +281,10 @@ fn a_plan_needs_no_key_and_runs_no_command_for_one() {
         assert_eq!(ran.code, Some(0), "{args:?}: {ran:?}");
         assert!(!ran.out.is_empty());
     }
-    let ran = user.run(&["--config", &config, "plan", talk, "--model", "openai:gpt-4o-mini"]);
-    assert_eq!((ran.code, std::path::Path::new(&ran_file).exists()), (Some(0), false), "{ran:?}");
+    for model in ["openai:gpt-4o-mini", "gpt-4o-mini"] {
+        let ran = user.run(&["--config", &config, "plan", talk, "--model", model]);
+        assert_eq!((ran.code, std::path::Path::new(&ran_file).exists()), (Some(0), false), "{ran:?}");
+    }
     // To send, a key is needed.
     let ran = user.run(&["summarize", talk, "--model", "openai:gpt-4o-mini"]);
     assert!(ran.code == Some(2) && ran.err.contains("OPENAI_API_KEY"), "{ran:?}");
