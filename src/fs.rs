@@ -1,7 +1,7 @@
 //! Writes files atomically: a reader never sees a partial file.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
@@ -34,6 +34,17 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
         tracing::debug!(folder = %folder.display(), %error, "the folder could not be synced");
     }
     Ok(())
+}
+
+/// The first bytes of a file, at most `n_bytes`.
+///
+/// # Errors
+/// [`ErrorKind::Io`](crate::ErrorKind::Io) about `path`.
+pub(crate) fn read_head(path: &Path, n_bytes: usize) -> Result<Vec<u8>> {
+    let io = |error| Error::io(path, error);
+    let mut head = Vec::new();
+    std::fs::File::open(path).map_err(io)?.take(n_bytes as u64).read_to_end(&mut head).map_err(io)?;
+    Ok(head)
 }
 
 /// Bytes in lower-case hexadecimal.

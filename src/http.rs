@@ -21,6 +21,7 @@ mod retry_policy;
 mod too_long;
 
 pub use self::address::parse_base_url;
+pub(crate) use self::address::{is_loopback, origin};
 pub(crate) use self::client::ApiClient;
 pub use self::config::{Auth, RequestLimits, ServerConfig};
 pub(crate) use self::request_error::{RefusalDetails, RequestError, RequestErrorKind, tidy};

@@ -19,7 +19,6 @@ pub(crate) use flac::{FlacEncoder, STREAMINFO_BYTES};
 pub(crate) use packet::Packet;
 
 use std::ffi::{CStr, c_int};
-use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -27,6 +26,7 @@ use ffmpeg_the_third as ffmpeg;
 use ffmpeg_the_third::ffi;
 
 use crate::error::{Error, Result};
+use crate::fs::read_head;
 use crate::input::{KIND_HEAD_BYTES, file_kind};
 use crate::limits::Limits;
 use crate::media::Ratio;
@@ -55,11 +55,10 @@ impl Demuxer {
     /// damaged, [`ErrorKind::Limit`](crate::ErrorKind::Limit) where it holds more streams than allowed.
     pub(crate) fn open(path: &Path, limits: &Limits) -> Result<Self> {
         let name = path.display().to_string();
-        let size = std::fs::File::open(path).and_then(|file| file.metadata()).map_err(|e| Error::io(path, e))?.len();
-        if size == 0 {
+        let head = read_head(path, KIND_HEAD_BYTES)?;
+        if head.is_empty() {
             return Err(Error::malformed(name, "the file is empty (0 bytes)", "copy or download it again"));
         }
-        let head = read_head(path)?;
         if let Some(kind) = file_kind(&head) {
             return Err(wrong_kind(&name, kind));
         }
@@ -193,14 +192,6 @@ mod errno {
     pub(super) const EAGAIN: i32 = 11;
     #[cfg(not(target_os = "linux"))]
     pub(super) const EAGAIN: i32 = 35;
-}
-
-/// The first bytes of a file.
-fn read_head(path: &Path) -> Result<Vec<u8>> {
-    let mut head = Vec::new();
-    let file = std::fs::File::open(path).map_err(|e| Error::io(path, e))?;
-    file.take(KIND_HEAD_BYTES as u64).read_to_end(&mut head).map_err(|e| Error::io(path, e))?;
-    Ok(head)
 }
 
 /// The error for a file that is not media, as its first bytes show.

@@ -74,18 +74,13 @@ fn picture(path: &Path, name: &str, n_frames: usize, rate: Ratio, limits: &Limit
         is_default: true,
         is_cover: false,
     };
+    let format = if n_frames > 1 { format!("{format} sequence") } else { format };
     Ok(MediaInfo {
-        input: name.to_owned(),
-        format: if n_frames > 1 { format!("{format} sequence") } else { format },
         size_bytes: (n_frames == 1).then_some(size),
-        start: Timestamp::ZERO,
         duration: (n_frames > 1).then_some(duration),
-        title: None,
         video: vec![video],
-        audio: Vec::new(),
-        subtitles: Vec::new(),
-        chapters: Vec::new(),
         damage: if n_frames == 1 { extent::missing_end(path, size).into_iter().collect() } else { Vec::new() },
+        ..MediaInfo::new(name, format)
     })
 }
 

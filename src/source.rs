@@ -1,9 +1,9 @@
 //! Identifies the user's input by its content, not by its name. Nothing is decoded here.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::fs::read_head;
 pub use crate::input::Source;
 use crate::input::{KIND_HEAD_BYTES, file_kind, path_of};
 
@@ -53,7 +53,7 @@ fn has_scheme(input: &str) -> bool {
 
 /// Whether the file is a still picture. An animated GIF is a video.
 fn is_picture(path: &Path) -> Result<bool> {
-    let head = read_head(path)?;
+    let head = read_head(path, KIND_HEAD_BYTES)?;
     Ok(match image::guess_format(&head) {
         Ok(image::ImageFormat::Gif) => !is_animated_gif(path),
         Ok(format) => matches!(
@@ -109,19 +109,11 @@ fn not_a_picture(path: &Path) -> String {
     if path.is_dir() {
         return "is a folder".to_owned();
     }
-    match read_head(path) {
+    match read_head(path, KIND_HEAD_BYTES) {
         Ok(head) if head.is_empty() => "is empty (0 bytes)".to_owned(),
         Ok(head) => format!("is {}", file_kind(&head).unwrap_or("not a picture")),
         Err(error) => error.problem,
     }
-}
-
-/// The first bytes of a file.
-fn read_head(path: &Path) -> Result<Vec<u8>> {
-    let mut head = Vec::new();
-    let file = std::fs::File::open(path).map_err(|e| Error::io(path, e))?;
-    file.take(KIND_HEAD_BYTES as u64).read_to_end(&mut head).map_err(|e| Error::io(path, e))?;
-    Ok(head)
 }
 
 /// Sort key that orders `img2` before `img10`: digits by value, the rest by character.

@@ -363,10 +363,7 @@ impl<'de> Deserialize<'de> for TimeRange {
             end: Timestamp,
         }
         let Ends { start, end } = Ends::deserialize(deserializer)?;
-        if end < start {
-            return Err(D::Error::custom(format!("the end {end} is before the start {start}")));
-        }
-        Ok(Self::new(start, end))
+        Self::checked(start, end).map_err(D::Error::custom)
     }
 }
 
@@ -375,6 +372,14 @@ impl TimeRange {
     #[must_use]
     pub fn new(start: Timestamp, end: Timestamp) -> Self {
         Self { start, end: end.max(start) }
+    }
+
+    /// The range from `start` to `end`, or what is wrong if `end` is before `start`.
+    pub(crate) fn checked(start: Timestamp, end: Timestamp) -> Result<Self, String> {
+        if end < start {
+            return Err(format!("the end {end} is before the start {start}"));
+        }
+        Ok(Self { start, end })
     }
 
     /// Whether `t` is inside.

@@ -129,7 +129,7 @@ impl TryFrom<SegmentFields> for Segment {
 
     fn try_from(fields: SegmentFields) -> Result<Self, String> {
         let SegmentFields { start, end, text, speaker, words, confidence } = fields;
-        Ok(Self { range: valid_range(start, end)?, text, speaker, words, confidence })
+        Ok(Self { range: TimeRange::checked(start, end)?, text, speaker, words, confidence })
     }
 }
 
@@ -137,15 +137,8 @@ impl TryFrom<WordFields> for Word {
     type Error = String;
 
     fn try_from(fields: WordFields) -> Result<Self, String> {
-        Ok(Self { range: valid_range(fields.start, fields.end)?, text: fields.text })
+        Ok(Self { range: TimeRange::checked(fields.start, fields.end)?, text: fields.text })
     }
-}
-
-fn valid_range(start: Timestamp, end: Timestamp) -> Result<TimeRange, String> {
-    if end < start {
-        return Err(format!("the end {end} is before the start {start}"));
-    }
-    Ok(TimeRange::new(start, end))
 }
 
 #[cfg(test)]

@@ -105,3 +105,15 @@ pub fn error_text(error: &Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_setting_has_a_flag() {
+        let without: Vec<Setting> =
+            Setting::ALL.iter().copied().filter(|setting| !flag(*setting).starts_with("--")).collect();
+        assert_eq!(without, []);
+    }
+}

@@ -39,7 +39,8 @@ pub fn parse_base_url(text: &str) -> Result<Url> {
     Ok(url)
 }
 
-pub(super) fn origin(url: &Url) -> String {
+/// The scheme, host and port.
+pub(crate) fn origin(url: &Url) -> String {
     url.origin().ascii_serialization()
 }
 
@@ -48,7 +49,8 @@ pub(super) fn server_name(url: &Url) -> String {
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
-pub(super) fn is_loopback(host: &Host<&str>) -> bool {
+/// Whether a host is this machine.
+pub(crate) fn is_loopback(host: &Host<&str>) -> bool {
     match host {
         Host::Domain(name) => *name == "localhost" || name.ends_with(".localhost"),
         Host::Ipv4(address) => address.is_loopback(),

@@ -178,10 +178,10 @@ impl Refusal {
     }
 
     fn details(&self, status: u16) -> Option<RefusalDetails> {
-        let limits = if self.is_too_long(status) { too_long::limits(&self.message, &self.error) } else { None };
+        let is_too_long = self.is_too_long(status);
+        let limits = if is_too_long { too_long::limits(&self.message, &self.error) } else { RefusalDetails::default() };
         let param = Some(&self.param).filter(|param| !param.is_empty()).cloned();
-        let details =
-            RefusalDetails { param, has_no_system_role: self.has_no_system_role(), ..limits.unwrap_or_default() };
+        let details = RefusalDetails { param, has_no_system_role: self.has_no_system_role(), ..limits };
         (details != RefusalDetails::default()).then_some(details)
     }
 

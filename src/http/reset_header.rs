@@ -12,7 +12,8 @@ pub(super) fn parse(text: &str, now: SystemTime) -> Option<Duration> {
     go_duration(text).or_else(|| instant(text)?.duration_since(now).ok())
 }
 
-fn go_duration(text: &str) -> Option<Duration> {
+/// A duration in Go's format: `58s`, `1m2.5s`, `120ms`.
+pub(super) fn go_duration(text: &str) -> Option<Duration> {
     let (mut rest, mut seconds) = (text, 0.0);
     while !rest.is_empty() {
         let n_number = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;

@@ -5,6 +5,8 @@ use std::time::{Duration, SystemTime};
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
+use super::reset_header::go_duration;
+
 /// The longest wait requested by a server that is obeyed; a longer one ends the retries (openai-python does the same).
 pub(super) const MAX_RETRY_AFTER: Duration = Duration::from_mins(2);
 
@@ -51,7 +53,7 @@ impl RetryHints {
 fn wait_in_details(error: &Value) -> Option<Duration> {
     let details = error.get("details").and_then(Value::as_array).into_iter().flatten();
     let delay = details.filter_map(|detail| detail.get("retryDelay")).find_map(|delay| match delay {
-        Value::String(text) => duration(text),
+        Value::String(text) => go_duration(text.trim()),
         // The message of `google.protobuf.Duration` as an object.
         other => other.get("seconds").and_then(|seconds| match seconds {
             Value::String(text) => self::seconds(text, 1.0),
@@ -71,7 +73,7 @@ fn wait_in_text(message: &str) -> Option<Duration> {
     })?;
     let mut words = start.split_whitespace();
     let (first, unit) = (words.next()?.trim_end_matches(['.', ',', ';']), words.next().unwrap_or_default());
-    if let Some(wait) = duration(first) {
+    if let Some(wait) = go_duration(first) {
         return Some(wait);
     }
     let scale = match unit.trim_end_matches(['.', ',', ';']) {
@@ -81,30 +83,6 @@ fn wait_in_text(message: &str) -> Option<Duration> {
         _ => return None,
     };
     seconds(first, scale)
-}
-
-/// A duration such as `58s`, `1m2.5s` or `120ms`.
-fn duration(text: &str) -> Option<Duration> {
-    let (mut total, mut rest) = (Duration::ZERO, text.trim());
-    if rest.is_empty() {
-        return None;
-    }
-    while !rest.is_empty() {
-        let unit_at = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let (number, behind) = rest.split_at(unit_at);
-        let unit_end = behind.find(|c: char| c.is_ascii_digit()).unwrap_or(behind.len());
-        let (unit, next) = behind.split_at(unit_end);
-        let scale = match unit {
-            "ms" => 1e-3,
-            "s" => 1.0,
-            "m" => 60.0,
-            "h" => 3600.0,
-            _ => return None,
-        };
-        total = total.checked_add(seconds(number, scale)?)?;
-        rest = next;
-    }
-    Some(total)
 }
 
 /// Whether a server answers 503 because it is still loading its model: llama.cpp ("Loading model"), Hugging Face ("is

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::request_error::RefusalDetails;
 
 /// Wordings of servers; the comments name the server.
-const WORDS: [&str; 24] = [
+const WORDS: [&str; 23] = [
     // OpenAI, DeepSeek, vLLM, OpenRouter, LM Studio, SGLang, Ollama
     "context length",
     "context window",
@@ -40,7 +40,6 @@ const WORDS: [&str; 24] = [
     "too much media",
     "image(s) may be provided",
     "maximum number of images",
-    "at most",
 ];
 
 /// Words before the maximum number of tokens.
@@ -83,19 +82,15 @@ const BEFORE_COUNT: [&str; 12] = [
 /// Whether a message says that a request is too long.
 pub(super) fn is_about_length(message: &str) -> bool {
     let message = message.to_lowercase();
-    // "at most" alone is said of many parameters.
-    WORDS.iter().any(|words| {
-        message.contains(words)
-            && (*words != "at most" || (message.contains("image") && max_images(&message).is_some()))
-    })
+    max_images(&message).is_some() || WORDS.iter().any(|words| message.contains(words))
 }
 
-/// The limits in a refusal: in fields of `error` (llama.cpp), or in the message. None where there are none.
-pub(super) fn limits(message: &str, error: &Value) -> Option<RefusalDetails> {
+/// The limits in a refusal: in fields of `error` (llama.cpp), or in the message.
+pub(super) fn limits(message: &str, error: &Value) -> RefusalDetails {
     let message = message.to_lowercase();
     let field = |name: &str| error.get(name).and_then(Value::as_u64);
     let after = |words: &[&str]| words.iter().find_map(|words| number_after(&message, words));
-    let limits = RefusalDetails {
+    RefusalDetails {
         // Mistral: "too large for model with 32768 maximum context length"
         max_tokens: field("n_ctx")
             .or_else(|| after(&BEFORE_LIMIT))
@@ -104,8 +99,7 @@ pub(super) fn limits(message: &str, error: &Value) -> Option<RefusalDetails> {
         n_tokens: field("n_prompt_tokens").or_else(|| after(&BEFORE_COUNT)),
         max_images: max_images(&message),
         ..RefusalDetails::default()
-    };
-    (limits != RefusalDetails::default()).then_some(limits)
+    }
 }
 
 /// "At most 5 image(s) may be provided in one prompt" (vLLM), "at most 5 images" (others).
@@ -161,11 +155,11 @@ mod tests {
         ];
         for (message, max_tokens, n_tokens) in table {
             assert!(is_about_length(message), "{message}");
-            let found = limits(message, &Value::Null).unwrap_or_default();
+            let found = limits(message, &Value::Null);
             assert_eq!((found.max_tokens, found.n_tokens), (max_tokens, n_tokens), "{message}");
         }
         let fields = json!({"n_ctx": 512, "n_prompt_tokens": 700});
-        let found = limits("too big", &fields).expect("limits");
+        let found = limits("too big", &fields);
         assert_eq!((found.max_tokens, found.n_tokens), (Some(512), Some(700)));
     }
 

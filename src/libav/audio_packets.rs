@@ -73,17 +73,15 @@ impl AudioPackets {
             return CodecParameters { codec: "none", extradata, rate_hz: 0, speakers, block_bytes: 0 };
         };
         let parameters = stream.parameters();
-        // SAFETY: codecpar belongs to the open stream; its extradata is null or `extradata_size` bytes.
-        #[expect(unsafe_code, reason = "the wrapper has neither extradata nor block_align of undecoded streams")]
-        let (extradata, block_bytes, speakers) = unsafe {
+        // SAFETY: codecpar belongs to the open stream.
+        #[expect(unsafe_code, reason = "the wrapper has no block_align of undecoded streams")]
+        let (block_bytes, speakers) = unsafe {
             let raw = (*stream.as_ptr()).codecpar;
-            let (data, size) = ((*raw).extradata, usize::try_from((*raw).extradata_size).unwrap_or(0));
-            let extradata = if data.is_null() { &[][..] } else { std::slice::from_raw_parts(data, size) };
-            (extradata.to_vec(), (*raw).block_align, speakers(&raw const (*raw).ch_layout))
+            ((*raw).block_align, speakers(&raw const (*raw).ch_layout))
         };
         CodecParameters {
             codec: parameters.id().name(),
-            extradata,
+            extradata: self.demuxer.extradata(self.stream_idx).to_vec(),
             rate_hz: parameters.sample_rate(),
             speakers: speakers.unwrap_or_else(|| vec![-1]),
             block_bytes: usize::try_from(block_bytes).unwrap_or(0),

@@ -24,17 +24,10 @@ impl Demuxer {
     /// The container's facts. Consumes the demuxer, because it reads the first packets.
     pub(crate) fn into_media_info(mut self, input: &str, size_bytes: u64) -> MediaInfo {
         let mut info = MediaInfo {
-            input: input.to_owned(),
-            format: self.input.format().name().to_owned(),
             size_bytes: Some(size_bytes),
-            start: Timestamp::ZERO,
             duration: known(self.input.duration()).filter(|d| *d > 0).map(|d| Timestamp::new(d, MICROS)),
             title: self.tag(None, c"title"),
-            video: Vec::new(),
-            audio: Vec::new(),
-            subtitles: Vec::new(),
-            chapters: Vec::new(),
-            damage: Vec::new(),
+            ..MediaInfo::new(input, self.input.format().name())
         };
         for stream in self.input.streams() {
             match stream.parameters().medium() {
@@ -106,7 +99,7 @@ impl Demuxer {
     fn subtitle(&self, stream: &Stream<'_>) -> SubtitleStream {
         let mut codec = stream.parameters().id().name().to_owned();
         // Matroska's S_TEXT/WEBVTT, which this libav does not know: the codec's private data are the head of the file.
-        if codec == "none" && extradata(stream).trim_ascii_start().starts_with(b"WEBVTT") {
+        if codec == "none" && self.extradata(stream.index()).trim_ascii_start().starts_with(b"WEBVTT") {
             "webvtt".clone_into(&mut codec);
         }
         SubtitleStream {
@@ -177,17 +170,6 @@ impl Demuxer {
             if entry.is_null() { None } else { lossy((*entry).value) }
         };
         text.filter(|text| !text.is_empty())
-    }
-}
-
-/// The codec's private data.
-fn extradata<'a>(stream: &'a Stream<'_>) -> &'a [u8] {
-    // SAFETY: codecpar belongs to the open stream; its extradata is null or `extradata_size` bytes.
-    #[expect(unsafe_code, reason = "the wrapper has no extradata of undecoded streams")]
-    unsafe {
-        let raw = (*stream.as_ptr()).codecpar;
-        let (data, size) = ((*raw).extradata, usize::try_from((*raw).extradata_size).unwrap_or(0));
-        if data.is_null() { &[] } else { std::slice::from_raw_parts(data, size) }
     }
 }
 

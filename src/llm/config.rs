@@ -1,6 +1,7 @@
 //! The configuration of a chat model.
 
 use super::catalog::CatalogEntry;
+use super::cost::Prices;
 use super::params::SamplingParams;
 use super::provider::{Provider, Providers};
 use crate::advice::Setting;
@@ -28,6 +29,11 @@ pub struct ChatConfig {
 }
 
 impl ChatConfig {
+    /// The prices of the model; all unknown without a catalog entry.
+    pub(super) fn prices(&self) -> Prices {
+        self.facts.as_ref().map(CatalogEntry::prices).unwrap_or_default()
+    }
+
     /// No parameters and default limits; finds the provider by the address and the catalog entry by the name.
     #[must_use]
     pub fn new(server: ServerConfig, model: impl Into<String>) -> Self {

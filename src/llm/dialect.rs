@@ -11,7 +11,6 @@ use serde_json::Value;
 
 use super::batch::BatchApi;
 use super::body::RequestBody;
-use super::catalog::CatalogEntry;
 use super::config::ChatConfig;
 use super::limits::ModelLimits;
 use super::model::ChatModel;
@@ -85,7 +84,7 @@ impl<D: Dialect> ChatModel for D {
 
     fn batch_api(&self) -> Option<BatchApi> {
         let RemoteModel { server, config, .. } = self.remote();
-        let prices = config.facts.as_ref().map(CatalogEntry::prices).unwrap_or_default();
+        let prices = config.prices();
         Some(BatchApi::new(server.clone(), config.provider.batch?, prices, D::PATH, D::read))
     }
 

@@ -1,11 +1,10 @@
 //! The limits and the estimated cost of a request.
 
-use super::catalog::CatalogEntry;
 use super::config::ChatConfig;
 use super::cost::Prices;
 use super::params::SamplingParams;
 use super::tokens::{self, ImageTokens, UNKNOWN_IMAGE_TOKENS};
-use crate::chat::{Message, Part, PromptEstimate, Role, Usage};
+use crate::chat::{Message, Part, Role, Usage};
 use crate::money::Money;
 use crate::timeline::Load;
 
@@ -57,7 +56,7 @@ impl ModelLimits {
             context_tokens: known.unwrap_or(guess),
             is_context_known: known.is_some(),
             answer_tokens: config.params.max_tokens.map_or(usual, u64::from),
-            prices: facts.map(CatalogEntry::prices).unwrap_or_default(),
+            prices: config.prices(),
             params: config.params.clone(),
         }
     }
@@ -101,12 +100,6 @@ impl ModelLimits {
     #[must_use]
     pub fn reasoning_tokens(&self) -> u64 {
         self.answer_tokens.saturating_sub(ANSWER_TOKENS)
-    }
-
-    /// The estimated cost of a request of this many tokens.
-    #[must_use]
-    pub fn estimate(&self, prompt_tokens: u64) -> PromptEstimate {
-        PromptEstimate { prompt_tokens, prompt_cost: self.prices.of_prompt(prompt_tokens) }
     }
 
     /// The cost of this many tokens; None where a price is unknown.

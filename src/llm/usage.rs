@@ -2,9 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::catalog::CatalogEntry;
 use super::config::ChatConfig;
-use super::cost::Prices;
 use super::tokens::{self, PromptTokens};
 use crate::advice::Advice;
 use crate::chat::{ChatResponse, Message, Part, PromptEstimate};
@@ -16,7 +14,7 @@ const MIN_TOKENS: u64 = 1000;
 /// The estimated tokens and cost of a request.
 pub(super) fn estimate(config: &ChatConfig, messages: &[Message]) -> (PromptEstimate, PromptTokens) {
     let tokens = tokens::prompt_tokens(&config.model, messages, config.params.detail);
-    let prices = prices(config);
+    let prices = config.prices();
     (PromptEstimate { prompt_tokens: tokens.likely, prompt_cost: prices.of_prompt(tokens.likely) }, tokens)
 }
 
@@ -40,7 +38,7 @@ pub(super) fn record(
 ) -> Result<()> {
     let (estimate, tokens) = estimate(config, messages);
     response.estimate = Some(estimate);
-    let prices = prices(config);
+    let prices = config.prices();
     response.cost = response.usage.as_ref().and_then(|usage| prices.cost(usage));
     let Some(counted) = response.usage.and_then(|usage| usage.prompt_tokens) else { return Ok(()) };
     // Only one provider publishes how it counts audio.
@@ -70,8 +68,4 @@ pub(super) fn record(
     }
     let advice = Advice::from("configure a longer context on the server (Ollama: num_ctx)").or(Advice::send_less());
     Err(Error::service(server, problem, advice).with_code(ErrorCode::InvalidResponse))
-}
-
-fn prices(config: &ChatConfig) -> Prices {
-    config.facts.as_ref().map(CatalogEntry::prices).unwrap_or_default()
 }

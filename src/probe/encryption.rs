@@ -6,8 +6,8 @@ use std::path::Path;
 
 use crate::media::MediaInfo;
 
-/// Bytes of a file's header that are read.
-const MAX_HEADER_BYTES: u64 = 16 << 20;
+/// The largest `moov` box that is read.
+const MAX_MOOV_BYTES: u64 = 256 << 20;
 
 /// The scheme of each encrypted stream, by its kind.
 #[derive(Default)]
@@ -18,7 +18,7 @@ struct Tracks {
 
 /// Marks the encrypted streams of a file.
 pub(super) fn mark(path: &Path, info: &mut MediaInfo) {
-    let Some(tracks) = tracks(path, &info.format) else { return };
+    let Some(tracks) = tracks(path, info) else { return };
     for (stream, scheme) in info.video.iter_mut().filter(|video| !video.is_cover).zip(tracks.video) {
         stream.encryption = scheme;
     }
@@ -28,7 +28,8 @@ pub(super) fn mark(path: &Path, info: &mut MediaInfo) {
 }
 
 /// None where nothing is known to be encrypted.
-fn tracks(path: &Path, format: &str) -> Option<Tracks> {
+fn tracks(path: &Path, info: &MediaInfo) -> Option<Tracks> {
+    let format = info.format.as_str();
     let mut file = File::open(path).ok()?;
     if format.starts_with("mov") {
         let moov = read_moov(&mut file)?;
@@ -46,16 +47,16 @@ fn tracks(path: &Path, format: &str) -> Option<Tracks> {
     file.take(n_bytes).read_to_end(&mut head).ok()?;
     match format {
         _ if is_matroska => matroska(&head),
-        "mpegts" => is_scrambled(&head).then(|| all("scrambled broadcast")),
-        "asf" => head.windows(16).any(|window| window == ASF_ENCRYPTION).then(|| all("Windows Media DRM")),
+        "mpegts" => is_scrambled(&head).then(|| all(info, "scrambled broadcast")),
+        "asf" => head.windows(16).any(|window| window == ASF_ENCRYPTION).then(|| all(info, "Windows Media DRM")),
         _ => None,
     }
 }
 
 /// Every stream, encrypted by `scheme`.
-fn all(scheme: &str) -> Tracks {
-    const MAX_STREAMS: usize = 256;
-    Tracks { video: vec![Some(scheme.to_owned()); MAX_STREAMS], audio: vec![Some(scheme.to_owned()); MAX_STREAMS] }
+fn all(info: &MediaInfo, scheme: &str) -> Tracks {
+    let scheme = Some(scheme.to_owned());
+    Tracks { video: vec![scheme.clone(); info.video.len()], audio: vec![scheme; info.audio.len()] }
 }
 
 /// The Content Encryption Object of ASF (specification 01.20.05, section 3.14).
@@ -81,7 +82,7 @@ fn read_moov(file: &mut File) -> Option<Vec<u8>> {
             return None;
         }
         if &head[4..8] == b"moov" {
-            if length > MAX_HEADER_BYTES * 16 {
+            if length > MAX_MOOV_BYTES {
                 return None;
             }
             file.seek(SeekFrom::Start(at + header_bytes)).ok()?;

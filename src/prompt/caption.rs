@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Fence, speech};
-use crate::chat::{Message, Part, Role};
+use super::{Fence, messages, speech};
+use crate::chat::{Message, Part};
 use crate::fs::hex;
 use crate::media::EncodedImage;
 use crate::transcript::Segment;
@@ -75,7 +75,5 @@ pub fn build_captions(frames: &[CaptionFrame], prompt: &CaptionPrompt, fence: u3
         );
     }
     parts.push(Part::Text(task));
-    let rules = prompt.system.as_deref().unwrap_or(RULES).trim_end();
-    let system = format!("{rules}\n\n{}", fence.rule());
-    vec![Message { role: Role::System, parts: vec![Part::Text(system)] }, Message { role: Role::User, parts }]
+    messages(prompt.system.as_deref().unwrap_or(RULES), &fence, parts)
 }

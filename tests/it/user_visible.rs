@@ -130,16 +130,3 @@ fn every_flag_that_a_text_names_exists() {
         .collect();
     assert!(unknown.is_empty(), "no help names the flag of:\n{}", unknown.join("\n"));
 }
-
-#[test]
-fn the_library_names_no_flag() {
-    let known = flags(&help(&User::new()));
-    let named: Vec<String> = texts()
-        .iter()
-        .filter(|(path, _)| !path.starts_with("cli") && path != "main.rs")
-        .flat_map(|(path, found)| found.iter().map(move |text| (path, text)))
-        .filter(|(_, text)| !flags(text).is_disjoint(&known))
-        .map(|(path, text)| format!("src/{path}: {text}"))
-        .collect();
-    assert!(named.is_empty(), "use Advice or Setting in place of a flag:\n{}", named.join("\n"));
-}

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::error::{Error, Result};
-use crate::pcm::{AudioBlock, FlacWriter};
+use crate::pcm::{AudioBlock, FlacWriter, to_i16};
 use crate::time::{TimeBase, TimeRange, Timestamp};
 
 /// The search for a pause uses steps of a fiftieth of a second...
@@ -80,8 +80,7 @@ impl<I: Iterator<Item = Result<AudioBlock>>> AudioPieces<I> {
             return Err(Error::unsupported(&self.input, problem, ""));
         };
         self.clock.get_or_insert(PieceClock { start: block.time, rate_hz: block.rate_hz, base, n_before: 0 });
-        // NaN becomes 0.
-        self.samples.extend(block.samples.iter().map(|sample| (sample * 32_768.0).round() as i16));
+        self.samples.extend(block.samples.iter().map(|sample| to_i16(*sample)));
         Ok(())
     }
 

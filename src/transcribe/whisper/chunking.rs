@@ -76,7 +76,8 @@ impl Chunker {
                 probabilities.push(probability);
                 self.n_quiet = if probability < END_THRESHOLD { self.n_quiet + 1 } else { 0 };
                 if self.n_quiet >= MIN_PAUSE {
-                    self.end_speech(at + 1 - self.n_quiet)
+                    self.end_speech(at + 1 - self.n_quiet);
+                    None
                 } else if at + 1 - self.speech.first().map_or(start, |first| first.start) >= MAX_CHUNK {
                     self.cut(start)
                 } else {
@@ -86,15 +87,11 @@ impl Chunker {
         }
     }
 
-    /// Returns the remaining chunks at the end of the audio.
-    pub fn finish(mut self) -> Vec<SpeechChunk> {
+    /// Returns the remaining chunk at the end of the audio.
+    pub fn finish(mut self) -> Option<SpeechChunk> {
         let end = self.n;
-        let mut last = Vec::new();
-        if self.current.is_some() {
-            last.extend(self.end_speech(end - self.n_quiet));
-        }
-        last.extend(self.emit(end));
-        last
+        self.end_speech(end - self.n_quiet);
+        self.emit(end)
     }
 
     /// The first window whose audio may still be needed.
@@ -105,13 +102,12 @@ impl Chunker {
     }
 
     /// Adds the current speech to the chunk.
-    fn end_speech(&mut self, end: usize) -> Option<SpeechChunk> {
-        let (start, _) = self.current.take()?;
+    fn end_speech(&mut self, end: usize) {
+        let Some((start, _)) = self.current.take() else { return };
         self.n_quiet = 0;
         if end.saturating_sub(start) >= MIN_SPEECH {
             self.speech.push(start..end);
         }
-        None
     }
 
     /// Ends a full chunk while speech continues: in its last pause if it has one, otherwise within the speech.

@@ -9,13 +9,14 @@ use reqwest::header::{CONTENT_RANGE, RANGE};
 use reqwest::redirect;
 use reqwest::{Client, Response, StatusCode};
 use sha2::{Digest as _, Sha256};
-use url::{Host, Url};
+use url::Url;
 
 use super::catalog::SpeechModel;
 use crate::advice::{Advice, Setting};
 use crate::blocking::run_blocking;
 use crate::error::{Error, Result};
 use crate::fs::hex;
+use crate::http::{is_loopback, origin};
 
 /// Consecutive attempts without a new byte.
 const MAX_IDLE_TRIES: u32 = 4;
@@ -64,7 +65,7 @@ impl ModelHub {
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(IDLE_TIMEOUT)
             .user_agent(concat!("vidgist/", env!("CARGO_PKG_VERSION")));
-        let client = if is_loopback(&parsed) { client.no_proxy() } else { client };
+        let client = if parsed.host().is_some_and(|host| is_loopback(&host)) { client.no_proxy() } else { client };
         let client = client.build().map_err(|e| Error::service("the hub", "cannot set up TLS", "").because(e))?;
         Ok(Self { url: parsed, client })
     }
@@ -77,17 +78,8 @@ impl ModelHub {
     }
 }
 
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
-    }
-}
-
 fn is_safe(url: &Url) -> bool {
-    url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url))
+    url.scheme() == "https" || (url.scheme() == "http" && url.host().is_some_and(|host| is_loopback(&host)))
 }
 
 /// Downloads `model` into `folder`, which is created; returns the path of the file. A complete file with the right
@@ -163,7 +155,7 @@ async fn complete(
         n_idle = if n_have > before { 0 } else { n_idle + 1 };
         if n_idle >= MAX_IDLE_TRIES {
             let advice = "try again: the partial file is kept";
-            return Err(Error::service(origin(hub), format!("sends no data for {}", model.file), advice));
+            return Err(Error::service(origin(&hub.url), format!("sends no data for {}", model.file), advice));
         }
         tokio::time::sleep(FIRST_WAIT.saturating_mul(1 << n_idle)).await;
     }
@@ -174,7 +166,7 @@ async fn complete(
         std::fs::remove_file(part).map_err(io)?;
         let problem = format!("{} has the SHA-256 {found}, expected {}", model.file, model.sha256);
         let advice = Advice::from("try again (the file was deleted)").or(Advice::Set(Setting::HubUrl));
-        return Err(Error::malformed(origin(hub), problem, advice));
+        return Err(Error::malformed(origin(&hub.url), problem, advice));
     }
     Ok(())
 }
@@ -199,13 +191,13 @@ async fn request_rest(
         if error.is_redirect() {
             let problem = "redirects to a URL that is not encrypted, or redirects too often";
             return DownloadFailure::Permanent(
-                Error::service(origin(hub), problem, advice()).because(error.without_url()),
+                Error::service(origin(&hub.url), problem, advice()).because(error.without_url()),
             );
         }
         let what = if error.is_connect() { "cannot be reached" } else { "the connection broke" };
-        DownloadFailure::Temporary(Error::service(origin(hub), what, advice()).because(error.without_url()))
+        DownloadFailure::Temporary(Error::service(origin(&hub.url), what, advice()).because(error.without_url()))
     };
-    let permanent = |problem: String| DownloadFailure::Permanent(Error::service(origin(hub), problem, advice()));
+    let permanent = |problem: String| DownloadFailure::Permanent(Error::service(origin(&hub.url), problem, advice()));
     let mut request = hub.client.get(hub.file_url(model));
     if *n_have > 0 {
         request = request.header(RANGE, format!("bytes={n_have}-"));
@@ -218,7 +210,7 @@ async fn request_rest(
     if status != StatusCode::PARTIAL_CONTENT {
         if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
             return Err(DownloadFailure::Temporary(Error::service(
-                origin(hub),
+                origin(&hub.url),
                 format!("returned {status}"),
                 advice(),
             )));
@@ -262,8 +254,4 @@ async fn hash(path: &Path) -> Result<String> {
         }
     })
     .await
-}
-
-fn origin(hub: &ModelHub) -> String {
-    hub.url.origin().ascii_serialization()
 }
