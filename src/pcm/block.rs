@@ -13,6 +13,7 @@ pub struct PcmFormat {
 
 /// Consecutive samples without a gap.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct AudioBlock {
     /// Time of the first sample on the shared clock.
     pub time: Timestamp,

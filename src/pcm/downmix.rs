@@ -140,22 +140,31 @@ fn mix_mono(samples: &[f32], weights: &[f32]) -> Vec<f32> {
     samples.chunks_exact(weights.len()).map(|frame| weights.iter().zip(frame).map(|(w, s)| w * s).sum()).collect()
 }
 
+/// Mean power of each channel of interleaved samples. Each position of a block has a sum of its own: one sum would wait
+/// for itself at each sample, which costs more than decoding MP3 does.
+fn channel_powers(samples: &[f32], channels: usize) -> Vec<f32> {
+    let mut sums = vec![0.0_f32; channels * 32];
+    for block in samples.chunks(channels * 32) {
+        for (sum, sample) in sums.iter_mut().zip(block) {
+            *sum += sample * sample;
+        }
+    }
+    let frames = (samples.len() / channels).max(1) as f32;
+    (0..channels).map(|channel| sums.iter().skip(channel).step_by(channels).sum::<f32>() / frames).collect()
+}
+
 /// The channel to take in place of the mix; None where the mix keeps what the channels hold. `before` is the decision
 /// for the samples before.
 fn single_channel(samples: &[f32], mixed: &[f32], weights: &[f32], before: Option<usize>) -> Option<usize> {
-    let power =
-        |samples: &mut dyn Iterator<Item = f32>| samples.map(|s| s * s).sum::<f32>() / mixed.len().max(1) as f32;
-    let n = weights.len();
-    let channels: Vec<f32> =
-        (0..n).map(|channel| power(&mut samples.iter().skip(channel).step_by(n).copied())).collect();
+    let channels = channel_powers(samples, weights.len());
     let unrelated: f32 = channels.iter().zip(weights).map(|(power, weight)| power * weight * weight).sum();
     if unrelated < SILENT {
         return before;
     }
-    let share = power(&mut mixed.iter().copied()) / unrelated;
+    let share = channel_powers(mixed, 1)[0] / unrelated;
     if share < CANCELLED {
         // The low-frequency effects have no weight. The first one wins a tie.
-        let counted = (0..n).rev().filter(|channel| weights[*channel] > 0.0);
+        let counted = (0..weights.len()).rev().filter(|channel| weights[*channel] > 0.0);
         let loudest = counted.max_by(|a, b| channels[*a].total_cmp(&channels[*b]))?;
         // Changing from one channel to its opposite clicks.
         Some(before.filter(|before| channels[*before] * 2.0 > channels[loudest]).unwrap_or(loudest))
