@@ -42,20 +42,19 @@ pub enum Part {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ChatResponse {
     /// The choices, in the server's order; at least one.
-    #[serde(rename = "alternatives")]
     pub choices: Vec<Choice>,
     /// The model's name as the server reports it.
     pub model: Option<String>,
     /// Tokens as the server counted them.
     pub usage: Option<Usage>,
-    /// Requests made until this answer came, the successful one included; 0 where no server was asked.
+    /// Requests made until this answer came, the successful one included; 0 if no request was sent.
     pub n_attempts: u32,
     /// Parameters that were requested and dropped because the model does not support them, by their names in the API.
     pub dropped_params: Vec<String>,
     /// The cost by `usage` and the price table; None where either is unknown.
     #[serde(rename = "cost_usd")]
     pub cost: Option<Money>,
-    /// The estimate before it was sent; None where no server was asked.
+    /// The estimate before it was sent; None if no request was sent.
     pub estimate: Option<PromptEstimate>,
 }
 

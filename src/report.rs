@@ -8,6 +8,8 @@ pub mod markdown;
 mod safe_json;
 pub mod sound;
 pub mod subtitles;
+pub mod transcript;
+mod version;
 mod windows;
 pub mod write;
 

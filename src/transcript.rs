@@ -54,6 +54,7 @@ pub enum TranscriptSource {
 /// A span of speech.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "SegmentFields")]
+#[non_exhaustive]
 pub struct Segment {
     /// Its time range on the shared clock.
     #[serde(flatten)]

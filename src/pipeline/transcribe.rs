@@ -16,7 +16,7 @@ use crate::event::Event;
 use crate::fs::write_file;
 use crate::job::TranscriptFormat;
 use crate::media::MediaInfo;
-use crate::report::{json, subtitles};
+use crate::report::{subtitles, transcript as transcript_json};
 use crate::transcript::Transcript;
 
 impl TranscriptFormat {
@@ -40,7 +40,7 @@ impl TranscriptFormat {
             Self::Vtt => subtitles::to_vtt(transcript),
             Self::Txt => plain(transcript),
             Self::Md => subtitles::to_markdown(transcript, info),
-            Self::Json => json::to_text(transcript)?,
+            Self::Json => transcript_json::render(transcript)?,
         })
     }
 }
@@ -60,6 +60,7 @@ pub struct Transcribe {
 
 /// One file's transcript.
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct FileTranscript {
     /// The file.
     pub input: String,
@@ -81,6 +82,7 @@ pub async fn run(task: Transcribe, context: Context) -> Result<TranscribeResult>
 
 /// What became of the files.
 #[derive(Clone, Debug, Default, Serialize)]
+#[non_exhaustive]
 pub struct TranscribeResult {
     /// The transcripts, in the order of the inputs.
     pub files: Vec<FileTranscript>,

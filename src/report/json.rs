@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::document::{MadeWith, Missing, Report, ReportFrame, SamplingSummary, StageTime, Status, TranscriptOutcome};
 pub use super::safe_json::{to_line, to_text};
+use super::version;
 use super::windows::{Total, WindowReport};
 use crate::chat::{ChatResponse, ModelDescription};
 use crate::error::{Error, Result};
@@ -60,11 +61,6 @@ pub fn render(report: &Report) -> Result<String> {
 }
 
 #[derive(Deserialize)]
-struct Version {
-    schema_version: u32,
-}
-
-#[derive(Deserialize)]
 struct OwnedDocument {
     media: MediaInfo,
     sampling: SamplingSummary,
@@ -89,13 +85,10 @@ struct OwnedDocument {
 /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) if it is not a report, [`ErrorKind::Unsupported`](
 /// crate::ErrorKind::Unsupported) if its schema version is not [`SCHEMA_VERSION`].
 pub fn parse(text: &str) -> Result<Report> {
-    const ADVICE: &str = "write the report again with this version of vidgist";
-    let malformed = |error: serde_json::Error| Error::malformed("the report", error.to_string(), ADVICE).because(error);
-    let Version { schema_version } = serde_json::from_str(text).map_err(malformed)?;
-    if schema_version != SCHEMA_VERSION {
-        let problem = format!("has schema version {schema_version}, but version {SCHEMA_VERSION} is supported");
-        return Err(Error::unsupported("the report", problem, ADVICE));
-    }
+    const NAME: &str = "the report";
+    version::check(NAME, text, SCHEMA_VERSION)?;
+    let malformed =
+        |error: serde_json::Error| Error::malformed(NAME, error.to_string(), version::ADVICE).because(error);
     let document: OwnedDocument = serde_json::from_str(text).map_err(malformed)?;
     Ok(Report {
         media: document.media,

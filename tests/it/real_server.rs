@@ -130,9 +130,9 @@ fn a_summary_costs_the_tokens_of_each_picture() {
         let answer = &report["answer"];
         assert_eq!(report["frames"].as_array().map(Vec::len), n_frames.parse().ok(), "{report}");
         // How long it talks is the model's affair.
-        let finish = answer["alternatives"][0]["finish"].as_str();
+        let finish = answer["choices"][0]["finish"].as_str();
         assert!(matches!((finish, out.code), (Some("stop"), Some(0)) | (Some("length"), Some(1))), "{report}");
-        assert!(!answer["alternatives"][0]["text"].as_str().expect("a text").is_empty());
+        assert!(!answer["choices"][0]["text"].as_str().expect("a text").is_empty());
         counted.push(answer["usage"]["prompt_tokens"].as_u64().expect("the server counts"));
     }
     // One picture more, then two.
@@ -162,7 +162,7 @@ fn what_its_context_does_not_hold_is_split_and_made_one_answer() {
         assert!(window["usage"]["prompt_tokens"].as_u64().is_some_and(|n| n < 1024), "{window}");
     }
     assert_eq!(next, 16);
-    let text = &report["answer"]["alternatives"][0]["text"];
+    let text = &report["answer"]["choices"][0]["text"];
     assert!(text.as_str().is_some_and(|text| !text.is_empty()), "{out:?}");
 }
 
@@ -232,7 +232,7 @@ async fn answers_are_held_to_their_schema() {
 }
 
 #[tokio::test]
-async fn refusals_are_told_so_that_one_can_act() {
+async fn refusals_come_with_advice() {
     let Some(real) = Real::start(512, false) else { return };
     let want = || Want { max_tokens: 4, ..Want::default() };
     let error = real.ask(vec![text(&"word ".repeat(700)), text("What is said?")], want()).await.expect_err("too long");

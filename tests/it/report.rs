@@ -111,7 +111,7 @@ fn every_key_is_documented_and_every_documented_key_is_there() {
     paths(&json(&report), "", &mut keys);
     let docs = include_str!("../../docs/output.md");
     // The first part is the report's; the rest describes other documents.
-    let docs = docs.split("\n## Descriptions of sound").next().expect("a first part");
+    let docs = docs.split("\n## Transcripts").next().expect("a first part");
     let documented: BTreeSet<String> = docs
         .lines()
         .filter_map(|line| line.strip_prefix("| `")?.split_once("` |").map(|(key, _)| key.to_owned()))
@@ -133,7 +133,7 @@ fn values_come_through() {
     // `printf 'picture 1' | sha256sum`
     assert_eq!(frame["sha256"], "2dabd364013897cccceb7b1526cffb689610f8202cff6b4a8c387525982ad437");
     assert_eq!(document["speech_before_frames"], "Good evening, and welcome.");
-    assert_eq!(document["answer"]["alternatives"][2]["finish"]["other"], "eos");
+    assert_eq!(document["answer"]["choices"][2]["finish"]["other"], "eos");
     let mut silent = sample::report();
     silent.transcript = TranscriptOutcome::None { reason: "no subtitles were found".into() };
     assert_eq!(json(&silent)["transcript"]["state"], "none");
@@ -190,8 +190,9 @@ fn hostile_text_is_inert_wherever_it_comes_from() {
     transcript.segments[0].text = EVIL.into();
     transcript.segments[0].speaker = Some(EVIL.into());
     transcript.language = Some(EVIL.into());
-    let heard = Report { frames: Vec::new(), ..report.clone() };
-    for text in [markdown(&report), markdown(&heard)] {
+    let mut of_audio = report.clone();
+    of_audio.frames.clear();
+    for text in [markdown(&report), markdown(&of_audio)] {
         let ours = "(frames/frame_000002_t00-01-01.000.jpg)";
         let rest = text.replace(&format!("]{ours}"), "");
         for forbidden in ["<s", "<i", "</", "![", "](", "]: ", "\u{1b}", "\u{7}", "\u{202e}", "ZXZpbA"] {
@@ -270,7 +271,7 @@ fn a_folder_holds_report_pictures_and_words() {
 }
 
 #[test]
-fn damage_that_the_run_told_of_is_told_once() {
+fn damage_is_reported_once() {
     let mut report = complete();
     report.media.damage.push("it ends after 9 of its 10 bytes".into());
     report.miss("the end of the file", "it ends after 9 of its 10 bytes");

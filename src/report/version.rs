@@ -1,0 +1,24 @@
+//! The schema versions of JSON documents that are read back.
+
+use serde::Deserialize;
+
+use crate::error::{Error, Result};
+
+/// What to do about a document that cannot be read.
+pub(super) const ADVICE: &str = "write it again with this version of vidgist";
+
+#[derive(Deserialize)]
+struct Version {
+    schema_version: u32,
+}
+
+/// Refuses a document of another version. `name` is the document in the error.
+pub(super) fn check(name: &str, text: &str, supported: u32) -> Result<()> {
+    let Version { schema_version } =
+        serde_json::from_str(text).map_err(|error| Error::malformed(name, error.to_string(), ADVICE).because(error))?;
+    if schema_version == supported {
+        return Ok(());
+    }
+    let problem = format!("has schema version {schema_version}, but version {supported} is supported");
+    Err(Error::unsupported(name, problem, ADVICE))
+}
