@@ -1,7 +1,7 @@
 //! Common containers and codecs, made by ffmpeg and read back: as many samples as ffmpeg's own decoder finds, the same
-//! samples, at the same time relative to the video. Prints a table: which decoder reads which codec, and why; how many
-//! frames are missing or surplus ("off"), by how much samples differ from ffmpeg's, and by how many milliseconds the
-//! start does.
+//! samples, at the same time relative to the video. Prints the rows of `docs/audio-decoders.md`: which decoder reads which
+//! codec, and why; how many frames are missing or surplus, by how much samples differ from ffmpeg's, and by how many
+//! milliseconds the start does.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its input stops")]
 #![expect(clippy::print_stdout, reason = "prints the table of decoders")]
@@ -239,18 +239,10 @@ fn compare(folder: &Path, file: &str, has_picture: bool) -> Result<String, Strin
     }
     let container = media.format.split(',').next().unwrap_or_default();
     Ok(format!(
-        "{file:<16} {container:<10} {:<14} {decoder:<10} {off:>4} {difference:>9.1e} {:>6.2}  {reason}",
+        "| {file} | {container} | {} | {decoder} | {off} | {difference:.1e} | {:.2} | {reason} |",
         stream.codec,
         late * 1000.0
     ))
-}
-
-/// The head of the table that [`compare`] makes the rows of.
-fn print_head() {
-    println!(
-        "{:<16} {:<10} {:<14} {:<10} {:>4} {:>9} {:>6}  reason",
-        "file", "container", "codec", "decoder", "off", "differ", "ms"
-    );
 }
 
 fn correlation(a: &[f32], b: &[f32]) -> f64 {
@@ -263,7 +255,6 @@ fn check_all(pairs: &[Pair], n_least: usize) {
     source(folder.path());
     let encoders = String::from_utf8(ffmpeg(folder.path(), "-encoders")).unwrap();
     let (mut wrong, mut n_read) = (Vec::new(), 0);
-    print_head();
     for pair in pairs {
         if !encoders.split_whitespace().any(|word| word == pair.encoder) {
             support::skip(&format!("{}: this ffmpeg has no encoder {}", pair.file, pair.encoder));
@@ -302,7 +293,6 @@ fn codecs_without_an_encoder() {
     let folder = tempfile::tempdir().unwrap();
     let clips = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/sound");
     let mut wrong = Vec::new();
-    print_head();
     for (clip, containers) in [
         ("he-aac.aac", &["aac", "m4a", "mp4", "mkv", "ts", "flv"][..]),
         ("he-aac-v2.aac", &["aac", "m4a", "mp4", "mkv", "ts", "flv"][..]),
