@@ -1,7 +1,7 @@
-//! The built-in model: an extractive digest that needs no network, no weights and no language model.
+//! The built-in digest: an extractive summary without network, weights or language model.
 //!
-//! It quotes the transcript's weightiest sentences with their times, and finds the shots among the frames with one
-//! sharp frame each. It works in any language, since it counts words and knows none.
+//! It quotes the most central sentences of the transcript with their times, and groups the frames into shots with one
+//! sharp frame each. It works for any language because it only counts words.
 
 mod rank;
 mod sentences;
@@ -16,10 +16,10 @@ use crate::timeline::Timeline;
 
 pub use sound::describe;
 
-/// A quoted sentence is cut after this many characters.
+/// Quoted sentences are truncated to this many characters.
 const MAX_QUOTE_CHARS: usize = 400;
 
-/// How the digest names itself in a report.
+/// The digest's name in a report.
 #[must_use]
 pub fn description() -> ModelDescription {
     ModelDescription { name: "built-in digest".into(), endpoint: None, is_language_model: false }
@@ -31,7 +31,7 @@ pub fn respond(timeline: &Timeline) -> ChatResponse {
     ChatResponse::new(vec![Choice::new(digest(timeline), FinishReason::Stop)])
 }
 
-/// The digest as Markdown; it says of itself that no language model wrote it.
+/// The digest as Markdown, with a note that no language model wrote it.
 #[must_use]
 pub fn digest(timeline: &Timeline) -> String {
     if timeline.frames.is_empty() && !timeline.has_words() {

@@ -153,7 +153,7 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// The model: `openai:gpt-4o-mini`, or a name where [`Summary::base_url`] says the server.
+    /// The model: `openai:gpt-4o-mini`, or a name if [`Summary::base_url`] names the server.
     pub fn model(mut self, name: impl Into<String>) -> Self {
         self.job.model.name = Some(name.into());
         self

@@ -1,4 +1,5 @@
 //! What a user can ask for, as data: a [`Job`] is written as TOML or JSON, names no engine, and holds no key.
+//! Jobs get new fields: fill the rest of a struct with `..Default::default()`.
 //!
 //! ```
 //! use vidgist::job::{Job, Task};
@@ -38,11 +39,11 @@ pub const VERSION: u32 = 1;
 pub struct Job {
     /// The version of the format: [`VERSION`].
     pub version: u32,
-    /// What is done.
+    /// The task.
     pub task: Task,
 }
 
-/// What is done: a table named after the command.
+/// The task: a table named after the command.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -88,13 +89,13 @@ pub struct SummarizeJob {
     /// Where the transcript comes from.
     #[serde(skip_serializing_if = "text::is_default")]
     pub transcript: TranscriptOptions,
-    /// What is asked.
+    /// The question.
     #[serde(skip_serializing_if = "text::is_default")]
     pub prompt: PromptOptions,
-    /// Who is asked.
+    /// The model.
     #[serde(skip_serializing_if = "text::is_default")]
     pub model: ModelOptions,
-    /// What may be spent.
+    /// The spending limits.
     #[serde(skip_serializing_if = "text::is_default")]
     pub spend: SpendOptions,
 }
@@ -111,10 +112,10 @@ pub struct CaptionJob {
     /// The format of the captions; None is JSON lines, and Markdown for a dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<CaptionFormat>,
-    /// Whether captions that the output holds already are kept.
+    /// Whether captions in the existing output are kept.
     #[serde(skip_serializing_if = "text::is_default")]
     pub resume: bool,
-    /// What becomes of captions that are in text files already.
+    /// What happens to captions in existing text files.
     #[serde(skip_serializing_if = "text::is_default")]
     pub existing: ExistingCaptions,
     /// Whether each caption is written beside its input, under the input's name.
@@ -138,13 +139,13 @@ pub struct CaptionJob {
     /// Where transcripts come from.
     #[serde(skip_serializing_if = "text::is_default")]
     pub transcript: TranscriptOptions,
-    /// What is asked.
+    /// The question.
     #[serde(skip_serializing_if = "text::is_default")]
     pub prompt: PromptOptions,
-    /// Who is asked.
+    /// The model.
     #[serde(skip_serializing_if = "text::is_default")]
     pub model: ModelOptions,
-    /// What may be spent.
+    /// The spending limits.
     #[serde(skip_serializing_if = "text::is_default")]
     pub spend: SpendOptions,
 }
@@ -195,7 +196,7 @@ pub struct TranscribeJob {
     /// The server of the transcription endpoint, where the transcript options name none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base_url: Option<String>,
-    /// How the server is asked.
+    /// Connection settings.
     #[serde(skip_serializing_if = "text::is_default")]
     pub server: ServerOptions,
 }
@@ -264,7 +265,7 @@ pub struct DescribeJob {
     /// Where transcripts come from.
     #[serde(skip_serializing_if = "text::is_default")]
     pub transcript: TranscriptOptions,
-    /// Who is asked.
+    /// The model.
     #[serde(skip_serializing_if = "text::is_default")]
     pub model: ModelOptions,
 }

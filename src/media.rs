@@ -72,6 +72,7 @@ impl Rotation {
 
 /// Facts of a container. None means that the container does not state it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct MediaInfo {
     /// Path or URL as the user gave it.
     pub input: String,
@@ -171,6 +172,7 @@ pub enum FrameTiming {
 
 /// One video stream.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct VideoStream {
     /// Index among all streams of the container, from 0.
     pub stream_idx: usize,
@@ -238,6 +240,7 @@ pub(crate) fn display_size((width, height): (u32, u32), sample_aspect: Ratio, ro
 
 /// One audio stream.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct AudioStream {
     /// Index among all streams of the container, from 0.
     pub stream_idx: usize,
@@ -266,6 +269,7 @@ pub struct AudioStream {
 
 /// One chapter of a container.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct MediaChapter {
     /// Its start on the shared clock.
     pub start: Timestamp,
@@ -277,6 +281,7 @@ pub struct MediaChapter {
 
 /// One subtitle stream.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct SubtitleStream {
     /// Index among all streams of the container, from 0.
     pub stream_idx: usize,

@@ -31,7 +31,7 @@ pub struct Answered {
     pub windows: Vec<WindowReport>,
     /// The answer, or why there is none.
     pub outcome: Result<ChatResponse, String>,
-    /// None where no server was asked.
+    /// None if no request was sent.
     pub total: Option<Total>,
 }
 

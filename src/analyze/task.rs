@@ -1,4 +1,4 @@
-//! What is asked, and who answers.
+//! The question, and the model or digest that answers.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ pub enum Answerer {
 }
 
 impl Answerer {
-    /// What a report says of it.
+    /// Its description in the report.
     #[must_use]
     pub fn description(&self) -> ModelDescription {
         match self {

@@ -23,6 +23,7 @@ pub enum FileFormat {
 
 /// The written audio.
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct AudioSummary {
     /// Samples in one channel.
     pub n_samples: u64,

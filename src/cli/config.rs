@@ -12,7 +12,7 @@ use vidgist::time::Timestamp;
 use super::api_key::KeyCommand;
 use super::args::{ImageFormatArg, Stt};
 
-/// `config.toml`. Keys never stand in it.
+/// `config.toml`. It never contains keys.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CommandConfig {
@@ -38,7 +38,7 @@ pub struct CommandConfig {
     pub transcription: TranscriptionTable,
     /// Put over the table of providers, key by key.
     pub providers: toml::Table,
-    /// `api_key_command` of `[providers.NAME]` by name; the library does not know it.
+    /// `api_key_command` of `[providers.NAME]` by name; the library has no such option.
     #[serde(skip)]
     key_commands: BTreeMap<String, KeyCommand>,
 }
@@ -98,7 +98,7 @@ impl CommandConfig {
         Ok(())
     }
 
-    /// The defaults of jobs; `streams` says whether answers are streamed where the job does not say.
+    /// The defaults of jobs; `streams` is the default for streaming answers.
     pub fn engine(&self, streams: bool) -> Config {
         let mut config = Config::default();
         config.model.clone_from(&self.model);

@@ -5,7 +5,7 @@ use vidgist::llm::provider::Providers;
 
 use super::config::CommandConfig;
 
-/// Each provider with its address, whether its key is there, and the model that is asked where none is named.
+/// Each provider with its address, whether its key is set, and its default model.
 pub fn list(config: &CommandConfig) -> Result<String> {
     let is_set = |name: &str| std::env::var(name).is_ok_and(|value| !value.trim().is_empty());
     Ok(Providers::with(&config.providers)?.listing(is_set))

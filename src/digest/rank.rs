@@ -1,7 +1,7 @@
-//! Which sentences weigh most.
+//! Ranks sentences by importance.
 //!
 //! `LexRank` (Erkan and Radev, 2004) over TF-IDF vectors, then maximal marginal relevance (Carbonell and Goldstein,
-//! 1998) so that no two say the same. Frequent words lose their weight by counting: no list of stop words, no language.
+//! 1998) against repetition. Inverse document frequency reduces the weight of common words, so no list of stop words is needed.
 
 use std::collections::HashMap;
 
@@ -9,19 +9,19 @@ use unicode_segmentation::UnicodeSegmentation as _;
 
 use super::sentences::Sentence;
 
-/// Sentences that are compared with each other, 16 MB of similarities; of more, the richest of each stretch are.
+/// Maximum number of sentences compared with each other (16 MB of similarities); of more, the longest of each stretch.
 const MAX_COMPARED: usize = 2000;
-/// Terms of a sentence that count, so that a sentence without end has a bounded cost.
+/// Maximum number of terms of a sentence, which bounds the cost of very long ones.
 const MAX_TERMS: usize = 100;
 const N_ROUNDS: usize = 40;
-/// Share of the weight that comes from similar sentences; the rest is equal for all.
+/// `LexRank`'s damping factor: the share of the weight from similar sentences; the rest is equal for all.
 const DAMPING: f32 = 0.85;
-/// Weight of being important against being new.
+/// Weight of importance against novelty in maximal marginal relevance.
 const RELEVANCE: f32 = 0.7;
-/// From this similarity on a sentence says again what was said: chosen only where nothing else is left.
+/// From this similarity on a sentence counts as a repetition: it is chosen only if nothing else is left.
 const SAME: f32 = 0.8;
 
-/// Positions of the weightiest sentences, in the order of time: about 3 for a minute of speech, 12 at most.
+/// Positions of the most important sentences in time order: about 3 per minute of speech, at most 12.
 pub(super) fn weightiest(sentences: &[Sentence<'_>]) -> Vec<usize> {
     let n_words: usize = sentences.iter().map(|s| s.text.unicode_words().count()).sum();
     let n_wanted = (3 + n_words / 200).min(12);
@@ -87,7 +87,7 @@ fn vectors<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<Vector> {
             for (id, weight) in &mut weights {
                 *weight *= ((n + 1.0) / (n_holding[*id] as f32 + 0.5)).ln().max(0.0);
             }
-            // A term of half the sentences tells nothing, and would cost the most.
+            // A term in half of the sentences distinguishes nothing, and costs the most.
             weights.retain(|(id, _)| n < 20.0 || n_holding[*id] as f32 <= n / 2.0);
             let length = weights.iter().map(|(_, w)| w * w).sum::<f32>().sqrt();
             for (_, weight) in &mut weights {
@@ -99,7 +99,7 @@ fn vectors<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<Vector> {
         .collect()
 }
 
-/// Lower-case words; of scripts whose words are not marked, pairs of neighbouring characters.
+/// Lower-case words; for scripts without word boundaries, pairs of adjacent characters.
 fn terms(text: &str) -> Vec<String> {
     let mut terms: Vec<String> = Vec::new();
     let mut before: Option<(usize, &str)> = None;
@@ -115,7 +115,7 @@ fn terms(text: &str) -> Vec<String> {
     terms
 }
 
-/// Cosines of all pairs, row by row; 0 with itself.
+/// Cosine similarities of all pairs, row by row; 0 on the diagonal.
 fn similarities(vectors: &[Vector]) -> Vec<f32> {
     let n = vectors.len();
     let mut holders: HashMap<usize, Vec<(usize, f32)>> = HashMap::new();
@@ -135,12 +135,12 @@ fn similarities(vectors: &[Vector]) -> Vec<f32> {
     similar
 }
 
-/// How central each sentence is, by power iteration; the greatest is 1.
+/// The centrality of each sentence, by power iteration; the highest is 1.
 fn central(similar: &[f32], n: usize) -> Vec<f32> {
     let degrees: Vec<f32> = similar.chunks_exact(n).map(|row| row.iter().sum()).collect();
     let mut weights = vec![1.0 / n as f32; n];
     for _ in 0..N_ROUNDS {
-        // Each gives its weight to its neighbours by similarity; one without neighbours gives it to all alike.
+        // Each distributes its weight to its neighbours by similarity; one without neighbours, to all equally.
         let lone: f32 = weights.iter().zip(&degrees).filter(|(_, d)| **d <= 0.0).map(|(w, _)| w).sum();
         let given: Vec<f32> = weights.iter().zip(&degrees).map(|(w, d)| if *d > 0.0 { w / d } else { 0.0 }).collect();
         for (weight, row) in weights.iter_mut().zip(similar.chunks_exact(n)) {
@@ -152,18 +152,18 @@ fn central(similar: &[f32], n: usize) -> Vec<f32> {
     weights.iter().map(|weight| weight / greatest).collect()
 }
 
-/// Fragments of a few words tell little by themselves.
+/// Reduces the weight of fragments of a few words.
 fn length_prior(n_terms: usize) -> f32 {
     (n_terms as f32 / 8.0).min(1.0)
 }
 
-/// Talks say at the start what they are about, and at the end what it came to: up to 30 % and 15 % more.
+/// Talks introduce their subject at the start and conclude at the end: up to 30 % and 15 % more weight.
 fn position_prior(at: usize, n: usize) -> f32 {
     let place = at as f32 / n as f32;
     1.0 + 0.3 * (-place / 0.08).exp() + 0.15 * (-(1.0 - place) / 0.05).exp()
 }
 
-/// The best by maximal marginal relevance; a stretch of the talk that has had its turn counts a little less.
+/// The best by maximal marginal relevance; stretches of the talk that are already represented count a little less.
 fn choose(weights: &[f32], similar: &[f32], n_wanted: usize) -> Vec<usize> {
     let n = weights.len();
     let stretch = |i: usize| i * n_wanted / n;
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_talk_is_about_outweighs_asides_and_is_told_once() {
+    fn the_main_subject_outweighs_asides_and_is_quoted_once() {
         let texts = [
             "Hello there.",
             "Solar panels turn the light of the sun into electric power.",
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_day_of_speech_has_a_bounded_cost_and_is_told_from_end_to_end() {
+    fn a_day_of_speech_has_a_bounded_cost_and_is_covered_from_end_to_end() {
         let texts = (0..30_000).map(|i| format!("Point {} of chapter {} is about thing {}.", i, i / 3000, i % 97));
         let sentences = sentences(texts);
         let chosen = weightiest(&sentences);

@@ -1,4 +1,4 @@
-//! From segments, which break where a subtitle line is full, to sentences, which break where a thought ends.
+//! Splits and joins transcript segments into sentences.
 
 use unicode_segmentation::UnicodeSegmentation as _;
 
@@ -6,20 +6,20 @@ use crate::sanitize::clean_line;
 use crate::time::Timestamp;
 use crate::transcript::Segment;
 
-/// A silence of this length ends a sentence, full stop or not.
+/// A pause of this length ends a sentence, even without a full stop.
 const PAUSE_MILLIS: i64 = 2000;
 /// Without punctuation, as in automatic captions, a sentence ends with the segment that reaches this length.
 const LONG_CHARS: usize = 240;
-/// Text of one segment in which single words are looked up.
+/// Bytes of a segment's text within which word times are looked up.
 const MAX_TIMED_BYTES: usize = 20_000;
 
 /// One sentence.
 pub(super) struct Sentence<'a> {
-    /// When its first word is spoken: exact where the source times words, else the start of its segment.
+    /// The start of its first word if the source has word times, else the start of its segment.
     pub start: Timestamp,
-    /// Who speaks, where known.
+    /// The speaker, if known.
     pub speaker: Option<&'a str>,
-    /// Its words: one clean line.
+    /// The text, as one sanitized line.
     pub text: String,
 }
 
@@ -41,7 +41,7 @@ pub(super) fn split(segments: &[Segment]) -> Vec<Sentence<'_>> {
     sentences
 }
 
-/// Segments of one speaker without a pause, joined: where in the text each begins.
+/// Joined segments of one speaker without a pause, with the offset of each in the text.
 #[derive(Default)]
 struct SentenceBuilder<'a> {
     text: String,
@@ -89,18 +89,18 @@ impl<'a> SentenceBuilder<'a> {
         *self = Self::default();
     }
 
-    /// When the word at `offset` of the text is spoken, and by whom.
+    /// The time and speaker of the word at `offset` of the text.
     fn time_at(&self, offset: usize) -> Option<(Timestamp, Option<&'a str>)> {
         let last = self.parts.partition_point(|(begin, _)| *begin <= offset).checked_sub(1)?;
         let (begin, segment) = self.parts[last];
         let end = self.parts.get(last + 1).map_or(self.text.len(), |(next, _)| *next);
-        // Counting from the segment's start for each sentence is quadratic: not for a segment without end.
+        // Counting from the segment's start for each sentence is quadratic, so it is limited for very long segments.
         if segment.words.is_empty() || end - begin > MAX_TIMED_BYTES {
             return Some((segment.range.start, segment.speaker.as_deref()));
         }
         let n_before = self.text[begin..offset].split_whitespace().count();
         let n_words = self.text[begin..end].split_whitespace().count();
-        // Words that do not match the text's tell nothing of where in it they stand.
+        // Words that differ from the text cannot be located in it.
         let is_timed = n_words == segment.words.len();
         let word = segment.words.get(n_before).filter(|_| is_timed && n_before > 0);
         Some((word.map_or(segment.range.start, |word| word.range.start), segment.speaker.as_deref()))

@@ -1,12 +1,12 @@
-//! The shots among sampled frames.
+//! Groups sampled frames into shots.
 
 use crate::frame_diff;
 use crate::time::TimeRange;
 use crate::timeline::Timeline;
 
-/// Shots told at most: the strongest changes bound them.
+/// Maximum number of shots; the strongest changes separate them.
 const MAX_SHOTS: usize = 12;
-/// Consecutive frames that show one thing.
+/// Consecutive frames of one shot.
 pub(super) struct Shot {
     /// From its first frame to the next shot's, the last to the end of the timeline.
     pub range: TimeRange,
@@ -16,7 +16,7 @@ pub(super) struct Shot {
     pub sharpest: usize,
 }
 
-/// The shots, and how many more changes would have bounded one.
+/// The shots, and the number of further changes that were ignored.
 pub(super) struct Found {
     pub shots: Vec<Shot>,
     pub n_weaker: usize,

@@ -1,4 +1,4 @@
-//! Sentences about a sound, from what was measured of it.
+//! Describes audio in sentences from its measurements.
 
 use crate::audio_facts::{AudioFacts, SoundKind};
 use crate::time::TimeRange;
@@ -6,7 +6,7 @@ use crate::time::TimeRange;
 /// Share of the whole from which a kind of sound is "almost all" of it.
 const ALMOST_ALL: f64 = 0.9;
 
-/// Stretches of one kind that are named with their times, at most.
+/// Maximum number of stretches of one kind that are listed with their times.
 const MAX_NAMED: usize = 5;
 
 /// Describes a sound in a few sentences of plain text; `words_per_minute` is the rate of speech where there is a

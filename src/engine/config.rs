@@ -37,7 +37,7 @@ pub struct Config {
     pub models_folder: Option<PathBuf>,
     /// A folder for what later runs can reuse; None keeps nothing.
     pub cache_folder: Option<PathBuf>,
-    /// Whether answers are streamed where the job does not say.
+    /// The default for streaming answers.
     pub streams: bool,
 }
 

@@ -44,7 +44,7 @@ impl Secrets {
         self
     }
 
-    /// Adds a place where keys are stored, which is asked only when a key is needed.
+    /// Adds a key store, which is queried only when a key is needed.
     #[must_use]
     pub fn with_lookup<F>(mut self, lookup: impl Fn(KeyOwner) -> F + Send + Sync + 'static) -> Self
     where

@@ -19,7 +19,7 @@ use crate::transcribe::subtitles::Subtitles;
 use crate::transcribe::whisper::models::{self, SpeechModel};
 use crate::transcribe::whisper::{IS_AVAILABLE, Whisper, WhisperConfig};
 
-/// The chat server, where the transcription endpoint has no address of its own, and how it is asked.
+/// The chat server, used if the transcription endpoint has no address of its own, and its connection settings.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Endpoint {
     pub base_url: Option<String>,

@@ -1,4 +1,4 @@
-//! The parts that several jobs share. What is left out is decided by the configuration, then by vidgist.
+//! Options that several jobs share. Options that are left out come from the configuration, then from built-in defaults.
 
 use std::path::PathBuf;
 
@@ -52,7 +52,7 @@ pub struct SamplingOptions {
     /// Whether frames that show what a recent one showed are dropped.
     #[serde(skip_serializing_if = "text::is_default")]
     pub dedup: bool,
-    /// Pictures per second of a folder or pattern of pictures; None is 1.
+    /// Images per second of a folder or pattern of images; None is 1.
     #[serde(with = "text::ratio", skip_serializing_if = "Option::is_none")]
     pub sequence_fps: Option<Ratio>,
     /// The decoder backend.
@@ -134,12 +134,12 @@ pub struct TrackOptions {
     /// Its number among the audio tracks, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub number: Option<u16>,
-    /// The language that its tag says.
+    /// The language in its tag.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
 }
 
-/// What is asked.
+/// The question.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PromptOptions {
@@ -151,7 +151,7 @@ pub struct PromptOptions {
     pub system: Option<String>,
 }
 
-/// Who is asked.
+/// The model and how it is requested.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ModelOptions {
@@ -170,7 +170,7 @@ pub struct ModelOptions {
     /// Sampling parameters.
     #[serde(skip_serializing_if = "text::is_default")]
     pub params: ParamOptions,
-    /// How the server is asked.
+    /// Connection settings.
     #[serde(skip_serializing_if = "text::is_default")]
     pub server: ServerOptions,
 }
@@ -205,7 +205,7 @@ pub struct ParamOptions {
     pub reasoning_effort: Option<String>,
 }
 
-/// How a server is asked.
+/// Connection settings of a server.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ServerOptions {
@@ -227,7 +227,7 @@ pub struct ServerOptions {
     /// PEM certificates that are trusted in addition to the system's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
-    /// Whether a key may be sent unencrypted to another machine; otherwise such a server is asked without the key.
+    /// Whether a key may be sent unencrypted to another machine; otherwise requests to such a server carry no key.
     #[serde(skip_serializing_if = "text::is_default")]
     pub send_key_unencrypted: bool,
 }
@@ -243,7 +243,7 @@ pub enum ImageTransport {
     Url,
 }
 
-/// What may be spent, and whether anything is sent at all.
+/// Spending limits, and dry runs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SpendOptions {

@@ -1,4 +1,4 @@
-//! The packets of one audio stream, and what a decoder needs to know of them.
+//! The packets of one audio stream, with the parameters that a decoder needs.
 
 use std::path::Path;
 

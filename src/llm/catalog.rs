@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_is_told_when_it_is_near_or_past() {
+    fn an_end_of_life_that_is_near_or_past_gives_a_warning() {
         let ends = |day: &str| CatalogEntry { ends: Some(day.to_owned()), ..CatalogEntry::default() };
         let today = parse_day("2026-11-24").expect("a day");
         assert_eq!(ends("2027-03-01").end_warning(today), None);

@@ -1,11 +1,11 @@
-//! What tokens cost.
+//! Prices of tokens.
 
 use serde::{Deserialize, Deserializer};
 
 use crate::chat::Usage;
 use crate::money::Money;
 
-/// The price of one token, written as a text of dollars for a million: `"0.15"`.
+/// The price of one token, written as US dollars per million tokens: `"0.15"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TokenPrice(pub Money);
 
@@ -18,19 +18,19 @@ impl<'de> Deserialize<'de> for TokenPrice {
     }
 }
 
-/// What a model's tokens cost; None is unknown, never free.
+/// A model's prices. None means unknown, not free.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Prices {
-    /// A token of the request.
+    /// Per token of the request.
     pub input: Option<TokenPrice>,
-    /// A token of the request that the provider had in its cache; None: as any other, which is never less.
+    /// Per token of the request that the provider had cached; None uses the full price, which is never lower.
     pub cached: Option<TokenPrice>,
-    /// A token of the answer.
+    /// Per token of the answer.
     pub output: Option<TokenPrice>,
 }
 
 impl Prices {
-    /// What `usage` costs; None where a price or a count is not known.
+    /// The cost of `usage`; None if a price or a count is unknown.
     #[must_use]
     pub fn cost(&self, usage: &Usage) -> Option<Money> {
         let (input, output) = (self.input?, self.output?);
@@ -41,7 +41,7 @@ impl Prices {
         Some(fresh.plus(from_cache).plus(output.0.times(usage.completion_tokens?)))
     }
 
-    /// What so many tokens of a request cost; None where the price is not known.
+    /// The cost of this many tokens of a request; None if the price is unknown.
     #[must_use]
     pub fn of_prompt(&self, n_tokens: u64) -> Option<Money> {
         Some(self.input?.0.times(n_tokens))

@@ -19,6 +19,7 @@ const REASONED_ANSWER_TOKENS: u64 = 4000;
 
 /// The limits and prices of requests to one model.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ModelLimits {
     /// The provider's name.
     pub provider: String,

@@ -1,5 +1,5 @@
-//! Who serves models, and how they differ: data, not code. The table is `providers.toml` beside this file; a user's
-//! configuration may override any key of it and add rows.
+//! Model providers and their differences, as data. The table is `providers.toml` in this folder; the user's
+//! configuration can override any key and add rows.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -15,7 +15,7 @@ use crate::http::{Auth, ServerConfig, parse_base_url};
 use crate::limits::Limits;
 use crate::media::ImageFormat;
 
-/// The row for an address that no other row has.
+/// The row for addresses without a row of their own.
 pub const GENERIC: &str = "generic";
 /// A model whose context is this small, in tokens, may have a lower limit of pictures.
 const SMALL_CONTEXT_TOKENS: u64 = 200_000;
@@ -23,92 +23,92 @@ const SMALL_CONTEXT_TOKENS: u64 = 200_000;
 static BUILT_IN: LazyLock<toml::Table> =
     LazyLock::new(|| include_str!("providers.toml").parse().expect("a test reads it"));
 
-/// How a provider is spoken to.
+/// The API that a provider has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DialectKind {
     /// `POST /chat/completions`.
     #[default]
     Openai,
-    /// `POST /messages`, Anthropic's own.
+    /// `POST /messages`, Anthropic's API.
     Anthropic,
-    /// `POST /api/chat`, Ollama's own, which takes the length of the context.
+    /// `POST /api/chat`, Ollama's API, which takes a context length.
     Ollama,
 }
 
-/// One row: a provider. None, or an empty list, is "unknown" unless said otherwise.
+/// One provider. None and an empty list mean unknown unless a field says otherwise.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(clippy::struct_excessive_bools, reason = "each is one cell of a table")]
 pub struct Provider {
-    /// Its name, the key of its table: what stands before the colon in `--model NAME:MODEL`.
+    /// The name: the key of its table, and the part before the colon in `openai:gpt-4o`.
     #[serde(skip)]
     pub name: String,
-    /// How it is spoken to.
+    /// The API.
     #[serde(default)]
     pub dialect: DialectKind,
-    /// Its address; None where each user has one of his own.
+    /// The base URL; None if each user has a different one.
     pub base_url: Option<String>,
-    /// Environment variable in which people keep another address of it.
+    /// The environment variable with a different base URL.
     pub base_url_variable: Option<String>,
-    /// What is put behind an address out of that variable where it has no path.
+    /// The path appended to a base URL from that variable if it has none.
     #[serde(default)]
     pub base_url_path: String,
-    /// Environment variables in which people keep its key; the first that is set counts.
+    /// Environment variables with the key; the first one that is set counts.
     #[serde(default)]
     pub key_variables: Vec<String>,
     /// The header that carries the key.
     #[serde(default)]
     pub auth: Auth,
-    /// Whether it answers nobody without a key.
+    /// Whether a key is required.
     #[serde(default = "yes")]
     pub needs_key: bool,
     /// Headers of each request, by name.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
-    /// The model that is asked where none is named.
+    /// The default model.
     pub default_model: Option<String>,
-    /// What it calls the limit of tokens.
+    /// The name of the parameter that limits the answer's tokens.
     #[serde(default = "max_tokens")]
     pub max_tokens_key: String,
-    /// What it calls the seed; empty where it has none.
+    /// The name of the seed parameter; empty if there is none.
     #[serde(default = "seed")]
     pub seed_key: String,
-    /// Parameters that none of its models takes, by `OpenAI`'s names.
+    /// Parameters that none of its models supports, by `OpenAI`'s names.
     #[serde(default)]
     pub refused: Vec<String>,
-    /// Whether it knows `store`, which is then sent as false: nothing is to be kept there.
+    /// Whether it has the parameter `store`, which is then sent as false so that nothing is stored.
     #[serde(default)]
     pub takes_store: bool,
-    /// Pictures in one request.
+    /// Maximum number of images in a request.
     pub max_images: Option<usize>,
-    /// The same for models with a context of at most 200,000 tokens, where that differs.
+    /// The same for models with a context of at most 200,000 tokens, if it differs.
     pub max_images_small_context: Option<usize>,
-    /// Bytes of a request's body.
+    /// Maximum size of a request body in bytes.
     pub max_body_bytes: Option<u64>,
-    /// Bytes of one picture, before Base64.
+    /// Maximum size of an image in bytes, before Base64.
     pub max_image_bytes: Option<u64>,
-    /// Longest side of a picture.
+    /// Maximum length of an image's longer side in pixels.
     pub max_image_edge_px: Option<u32>,
-    /// The same where a request has more than 20 pictures.
+    /// The same for requests with more than 20 images.
     pub max_image_edge_many_px: Option<u32>,
-    /// Formats of pictures that it takes.
+    /// Supported image formats.
     #[serde(default)]
     pub image_formats: Vec<ImageFormat>,
-    /// Whether it can be held to a JSON schema.
+    /// Whether it supports JSON schemas for answers.
     #[serde(default)]
     pub json_schema: bool,
-    /// Whether a chat may hold sound.
+    /// Whether messages can contain audio.
     #[serde(default)]
     pub audio_input: bool,
-    /// Whether it may cut a request that is longer than the model's context, and say nothing.
+    /// Whether it may truncate a request that exceeds the model's context without an error.
     #[serde(default)]
     pub may_cut_context: bool,
-    /// Its batch API; None where none is known.
+    /// The batch API; None if none is known.
     pub batch: Option<BatchSupport>,
-    /// The day on which the row was checked, `YYYY-MM-DD`.
+    /// The date on which the row was checked, `YYYY-MM-DD`.
     pub checked: Option<String>,
-    /// How sure the row is: the marks at the top of `providers.toml`.
+    /// How reliable the row is: see the top of `providers.toml`.
     #[serde(default)]
     pub source: String,
 }
@@ -126,12 +126,12 @@ fn seed() -> String {
 }
 
 impl Provider {
-    /// The limits of one request to it, for a model whose context is so many tokens: `limits`, lowered to its own.
+    /// `limits` lowered to those of the provider, for a model with a context of this many tokens.
     #[must_use]
     pub fn narrow(&self, limits: Limits, context_tokens: Option<u64>) -> Limits {
         let is_small = context_tokens.is_some_and(|tokens| tokens <= SMALL_CONTEXT_TOKENS);
         let max_images = self.max_images_small_context.filter(|_| is_small).or(self.max_images);
-        // Base64 makes four bytes of three; the texts around the pictures get what is left of 64 KiB and a twentieth.
+        // Base64 turns three bytes into four. 64 KiB and a twentieth are reserved for the text around the images.
         let max_bytes = self.max_body_bytes.map(|bytes| (bytes - bytes / 20).saturating_sub(1 << 16) / 4 * 3);
         Limits {
             max_request_frames: max_images.unwrap_or(usize::MAX).min(limits.max_request_frames),
@@ -140,26 +140,26 @@ impl Provider {
         }
     }
 
-    /// A server as this provider wants to be spoken to: its headers, and the variable of its key for advice.
+    /// The server configuration for this provider: its headers, and the variable of its key for error messages.
     #[must_use]
     pub fn prepare(&self, server: ServerConfig) -> ServerConfig {
         let key_variable = self.key_variable().to_owned();
         ServerConfig { auth: self.auth, headers: self.headers.clone(), key_variable, ..server }
     }
 
-    /// The environment variable that advice names where its key is missing.
+    /// The environment variable that errors name when the key is missing.
     #[must_use]
     pub fn key_variable(&self) -> &str {
         self.key_variables.first().map_or("OPENAI_API_KEY", String::as_str)
     }
 
-    /// Reads an address of this provider as people keep it: with or without scheme, path and port.
+    /// Parses a base URL of this provider, with or without scheme, path and port.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where it is no address.
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) if it is not a valid URL.
     pub fn parse_address(&self, text: &str) -> Result<Url> {
         let text = text.trim();
-        // Ollama's own variable is `host`, `host:port` or a URL, and 0.0.0.0 where the server is to listen everywhere.
+        // Ollama's variable is `host`, `host:port` or a URL, and 0.0.0.0 if the server listens on all interfaces.
         let with_scheme = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
         let own = self.base_url.as_deref().and_then(|own| own.parse::<Url>().ok());
         let mut url = parse_base_url(if self.dialect == DialectKind::Ollama { &with_scheme } else { text })?;
@@ -190,7 +190,7 @@ impl Provider {
         Ok(())
     }
 
-    /// Whether `url` is this provider's usual address.
+    /// Whether `url` is this provider's default address.
     fn is_at(&self, url: &Url) -> bool {
         let own = self.base_url.as_deref().and_then(|own| own.parse::<Url>().ok());
         let is_azure =
@@ -203,7 +203,7 @@ impl Provider {
     }
 }
 
-/// All providers that are known, by name.
+/// All known providers by name.
 #[derive(Clone, Debug)]
 pub struct Providers {
     rows: BTreeMap<String, Provider>,
@@ -216,10 +216,10 @@ impl Default for Providers {
 }
 
 impl Providers {
-    /// The built-in table with `overrides` put over it: a table for each provider, key by key.
+    /// The built-in table with `overrides` merged into it key by key.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where a key is unknown, a value is not what it should be, or a new row has no address.
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) if a key is unknown, a value has the wrong type, or a new row has no address.
     pub fn with(overrides: &toml::Table) -> Result<Self> {
         let mut rows = BUILT_IN.clone();
         for (name, over) in overrides {
@@ -245,7 +245,7 @@ impl Providers {
         self.rows.values()
     }
 
-    /// The row of that name.
+    /// The row with this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Provider> {
         self.rows.get(name)
@@ -263,8 +263,8 @@ impl Providers {
         names
     }
 
-    /// The providers that can be named, one a line: name, whether its key is there (`is_set` says so of an environment
-    /// variable), address, and the model that is asked where none is named.
+    /// The providers, one a line: name, whether its key is set (`is_set` tests an environment variable), address and default
+    /// model.
     #[must_use]
     pub fn listing(&self, is_set: impl Fn(&str) -> bool) -> String {
         let mut lines = String::new();
@@ -281,26 +281,26 @@ impl Providers {
                 (None, None) => format!("set {}", own.unwrap_or("base_url")),
             };
             let model = provider.default_model.as_ref().map_or_else(String::new, |model| format!("  {model}"));
-            // Writing to a String does not fail.
+            // Writing to a `String` does not fail.
             let _ = writeln!(lines, "{:<11} {key:<35} {address}{model}", provider.name);
         }
         lines
     }
 
-    /// The row for an address: that of the provider who lives there, else the generic one.
+    /// The provider at an address, else the generic row.
     ///
     /// # Panics
     /// Never: the generic row is built in.
     #[must_use]
     pub fn at(&self, url: &Url) -> &Provider {
-        // Of two programs with the same usual port nobody knows which it is.
+        // Several programs share a default port: the port alone does not identify one.
         let mut found = self.iter().filter(|provider| provider.is_at(url));
         let generic = self.get(GENERIC).expect("it is built in");
         found.next().filter(|_| found.next().is_none()).unwrap_or(generic)
     }
 
-    /// Splits `openai:gpt-4o` into the provider and the model's name, which is None where nothing stands behind the
-    /// colon. A colon that is not behind a provider's name belongs to the model's (`qwen2.5vl:7b`).
+    /// Splits `openai:gpt-4o` into the provider and the model's name; the name is None if nothing follows the colon. A colon
+    /// after anything but a provider is part of the model's name (`qwen2.5vl:7b`).
     #[must_use]
     pub fn split<'a>(&self, model: &'a str) -> (Option<&Provider>, Option<&'a str>) {
         match model.split_once(':').and_then(|(name, rest)| Some((self.get(name)?, rest))) {
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_tells_the_provider() {
+    fn an_address_identifies_the_provider() {
         let providers = Providers::default();
         for (url, expected) in [
             ("https://api.openai.com/v1", "openai"),
@@ -386,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn the_listing_says_what_is_missing() {
+    fn the_listing_shows_missing_keys() {
         let listing = Providers::default().listing(|name| matches!(name, "GEMINI_API_KEY" | "OLLAMA_HOST"));
         let line = |name: &str| {
             let line = listing.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name}"));

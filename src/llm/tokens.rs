@@ -1,6 +1,6 @@
-//! How many tokens a request is, before it is sent: estimates, by the formulas that providers publish.
+//! Estimates the tokens of a request before it is sent, by the formulas that providers publish.
 //!
-//! Providers round, change what they count, and scale pictures first; a quarter more or less is usual.
+//! Providers round, change their formulas and scale images first: an error of a quarter is common.
 
 use std::str::FromStr;
 use std::sync::LazyLock;
@@ -17,49 +17,49 @@ static FAMILIES: LazyLock<Vec<(String, ImageTokens)>> = LazyLock::new(|| {
     table.into_iter().map(read).collect()
 });
 
-/// A second of the sound that is sent: 16-bit, 16 kHz, mono.
+/// Bytes per second of the audio that is sent: 16-bit, 16 kHz, mono.
 const SOUND_BYTES_PER_SECOND: u64 = 32_000;
-/// What Gemini counts for a second of sound; others publish no formula.
+/// Gemini's tokens per second of audio; other providers publish no formula.
 const SOUND_TOKENS_PER_SECOND: u64 = 32;
-/// Tokens that stand around each message.
+/// Tokens added to each message.
 const MESSAGE_TOKENS: u64 = 4;
-/// What a picture is taken to be where the model is not known: a frame of 768 by 432 pixels in cells of 28.
+/// Tokens per image for unknown models: a frame of 768 by 432 pixels in cells of 28.
 pub(super) const UNKNOWN_IMAGE_TOKENS: u64 = 448;
 
-/// How a family of models counts the tokens of a picture. Sizes are in pixels.
+/// How a model family counts the tokens of an image. Sizes are in pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ImageTokens {
     /// `OpenAI` until gpt-5: fit into 2048 squared, the shorter side to 768, then tiles of 512; `detail: low` is `base`.
     Tiles {
-        /// Tokens of any picture.
+        /// Tokens of any image.
         base: u64,
         /// Tokens of a tile.
         tile: u64,
     },
-    /// `OpenAI` since: patches of 32, the picture shrunk until there are at most `budget`; tokens are patches times
+    /// Later `OpenAI` models: patches of 32, the image shrunk until there are at most `budget`; tokens are patches times
     /// `factor`.
     Patches {
-        /// Tokens of a patch.
+        /// Tokens per patch.
         factor: f64,
-        /// Most patches.
+        /// Maximum number of patches.
         budget: u64,
     },
-    /// Cells of `side`, after the longer side is shrunk to `edge` (0: it is not): Anthropic, Qwen, Pixtral.
+    /// Cells of `side`, after the longer side is shrunk to `edge` (0: not shrunk): Anthropic, Qwen, Pixtral.
     Cells {
         /// A cell's side.
         side: u64,
-        /// Longest side of the picture.
+        /// Maximum length of the image's longer side.
         edge: u64,
-        /// Tokens beside the cells.
+        /// Tokens in addition to the cells.
         extra: u64,
     },
     /// The same for every size, by `detail`: Gemini since 3.
     Tiers {
         /// `detail: low`.
         low: u64,
-        /// `detail: medium`, which is not sent.
+        /// `detail: medium`; vidgist does not send it.
         medium: u64,
-        /// Otherwise.
+        /// Any other detail.
         high: u64,
     },
     /// One tile up to 384 on both sides, else tiles of 768: Gemini until 2.5.
@@ -67,20 +67,20 @@ pub enum ImageTokens {
         /// Tokens of a tile.
         tile: u64,
     },
-    /// Cells of `side` and one more, each of `tile` tokens: Grok.
+    /// Cells of `side` plus one, each of `tile` tokens: Grok.
     Grid {
         /// A cell's side.
         side: u64,
-        /// Tokens of a cell.
+        /// Tokens per cell.
         tile: u64,
     },
     /// Cells of `side`, at most `most`, each of `tile` tokens: Llama.
     Capped {
         /// A cell's side.
         side: u64,
-        /// Tokens of a cell.
+        /// Tokens per cell.
         tile: u64,
-        /// Most cells.
+        /// Maximum number of cells.
         most: u64,
     },
 }
@@ -88,7 +88,7 @@ pub enum ImageTokens {
 impl FromStr for ImageTokens {
     type Err = String;
 
-    /// Reads a formula as `image_tokens.toml` has it.
+    /// Parses a formula of `image_tokens.toml`.
     fn from_str(text: &str) -> Result<Self, String> {
         let mut words = text.split_ascii_whitespace();
         let kind = words.next().unwrap_or_default();
@@ -114,7 +114,7 @@ impl FromStr for ImageTokens {
 }
 
 impl ImageTokens {
-    /// The formula of a model's family, by the beginning of its name behind the vendor; None where it is not known.
+    /// The formula of a model, by the start of its name after the vendor; None if unknown.
     #[must_use]
     pub fn of_model(model: &str) -> Option<Self> {
         let name = model.rsplit('/').next().unwrap_or(model).to_ascii_lowercase();
@@ -122,7 +122,7 @@ impl ImageTokens {
         fitting.max_by_key(|(prefix, _)| prefix.len()).map(|(_, formula)| *formula)
     }
 
-    /// Tokens of a picture of `width` by `height` pixels.
+    /// Tokens of an image of `width` by `height` pixels.
     #[must_use]
     pub fn tokens(self, width: u32, height: u32, detail: Option<Detail>) -> u64 {
         let (width, height) = (u64::from(width.max(1)), u64::from(height.max(1)));
@@ -152,13 +152,13 @@ impl ImageTokens {
         }
     }
 
-    /// What a picture is at least, whatever the server made of `detail` and size.
+    /// The minimum for an image, whatever the server does with `detail` and size.
     fn least(self, width: u32, height: u32) -> u64 {
         match self {
             Self::Tiles { base, .. } => base,
             Self::Tiers { low, .. } => low / 4,
             Self::Gemini { tile } | Self::Grid { tile, .. } | Self::Capped { tile, .. } => tile,
-            // The factor is the price's, not the context's.
+            // The factor applies to the price, not to the context.
             Self::Patches { .. } => self.tokens(width, height, None) / 2,
             Self::Cells { .. } => self.tokens(width, height, None),
         }
@@ -169,7 +169,7 @@ fn fit_tiles(width: f64, height: f64) -> (f64, f64) {
     let into = (2048.0 / width.max(height)).min(1.0);
     let (width, height) = (width * into, height * into);
     let shorter = (768.0 / width.min(height)).min(1.0);
-    // A side that the scaling brings to a tile's border is not to be one rounding error over it.
+    // A side scaled exactly to a tile border must not exceed it by a rounding error.
     ((width * shorter).round(), (height * shorter).round())
 }
 
@@ -187,7 +187,7 @@ fn n_patches(width: u64, height: u64, budget: u64) -> u64 {
     (patches(width) * patches(height)).min(budget)
 }
 
-/// Tokens of a text, as an estimate: four ASCII characters a token, each other character one.
+/// Estimated tokens of a text: one per four ASCII characters, one per other character.
 #[must_use]
 pub fn text_tokens(text: &str) -> u64 {
     let (ascii, other) = count(text);
@@ -199,12 +199,12 @@ fn count(text: &str) -> (u64, u64) {
     (n_ascii, text.chars().count() as u64 - n_ascii)
 }
 
-/// An estimate of a request's tokens.
+/// The estimated tokens of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PromptTokens {
-    /// What it probably is.
+    /// The expected number.
     pub likely: u64,
-    /// What it is at least, if nothing was cut.
+    /// The minimum if the server truncates nothing.
     pub least: u64,
 }
 
@@ -220,7 +220,7 @@ pub fn prompt_tokens(model: &str, messages: &[Message], detail: Option<Detail>) 
                 Part::Text(text) => {
                     let (ascii, other) = count(text);
                     sum.likely += text_tokens(text);
-                    // Long words, and runs of blanks, are few tokens.
+                    // Long words and runs of blanks take few tokens.
                     sum.least += ascii / 8 + other / 4;
                 }
                 Part::Image(image) => {
@@ -229,7 +229,7 @@ pub fn prompt_tokens(model: &str, messages: &[Message], detail: Option<Detail>) 
                     sum.least += formula.map_or(0, |f| f.least(width, height));
                 }
                 Part::Audio(wav) => sum.likely += wav.len() as u64 / SOUND_BYTES_PER_SECOND * SOUND_TOKENS_PER_SECOND,
-                // Its size is not known here.
+                // Its size is unknown here.
                 Part::ImageUrl(_) => sum.likely += UNKNOWN_IMAGE_TOKENS,
             }
         }
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_formula_is_refused() {
+    fn invalid_formulas_are_refused() {
         for text in ["", "tiles", "tiles 1", "tiles 1 2 3", "cells a b c", "patches -1 2", "squares 1 2"] {
             assert!(text.parse::<ImageTokens>().is_err(), "{text}");
         }

@@ -43,6 +43,7 @@ pub struct ExtractAudio {
 
 /// One written file.
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct WrittenAudio {
     /// Its path.
     pub path: PathBuf,
@@ -54,12 +55,13 @@ pub struct WrittenAudio {
     pub duration: String,
     /// Where it starts on the shared clock, `HH:MM:SS.mmm`.
     pub start: String,
-    /// The language that the track's tag says; None without a tag.
+    /// The language in the track's tag; None without a tag.
     pub language: Option<String>,
 }
 
 /// What was written, and what is missing.
 #[derive(Clone, Debug, Default, Serialize)]
+#[non_exhaustive]
 pub struct AudioResult {
     /// The files.
     pub files: Vec<WrittenAudio>,
@@ -126,7 +128,7 @@ fn write(
     let want = PcmFormat { rate_hz: task.rate_hz, channels: task.channels };
     let mut reader = AudioReader::open(path, info, stream, &want)?.within(task.bounds);
     let summary = audio::write(&mut reader, unfinished, format).map_err(|mut error| {
-        // The user knows the file by the name that was given.
+        // Errors name the file as the user did.
         if error.kind == ErrorKind::Io && Path::new(&error.input).parent() == unfinished.parent() {
             error.input = output.display().to_string();
         }
@@ -157,7 +159,7 @@ fn written(output: &Path, summary: &AudioSummary, stream: &AudioStream) -> Writt
     }
 }
 
-/// The format that was chosen, else what the output's extension says.
+/// The chosen format, else that of the output's extension.
 fn format_of(task: &ExtractAudio) -> Result<FileFormat> {
     let extension = task.output.extension().and_then(|end| end.to_str()).unwrap_or_default().to_ascii_lowercase();
     match task.format {

@@ -51,6 +51,7 @@ pub struct DescribeAudio {
 
 /// What became of the files.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct DescribeResult {
     /// The descriptions, in the order of the inputs.
     pub reports: Vec<SoundReport>,

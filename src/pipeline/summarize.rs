@@ -34,9 +34,9 @@ pub struct Summarize {
     pub options: FrameOptions,
     /// Where the transcript comes from.
     pub transcript: TranscriptSearch,
-    /// The question, and who answers.
+    /// The question, and the model or digest that answers.
     pub analysis: Analysis,
-    /// Where set nothing is sent or written, and the report's estimate says what would be sent.
+    /// If set, nothing is sent or written, and the report has an estimate of what would be sent.
     pub dry_run: Option<DryRun>,
     /// Folder for the report, the frames and the transcript; None keeps everything in the report.
     pub output: Option<PathBuf>,

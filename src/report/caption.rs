@@ -12,8 +12,9 @@ use crate::time::{TimeBase, Timestamp};
 
 /// One frame with its caption, or with the reason why it has none.
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct CaptionRow {
-    /// The file as it was named, or found in a folder.
+    /// The path, as the user named it or as found in a folder.
     pub input: String,
     /// Index of the frame among those of this file and run, from 0; None where the file itself could not be read.
     pub frame_idx: Option<usize>,
@@ -26,13 +27,13 @@ pub struct CaptionRow {
     pub time: Option<Timestamp>,
     /// The caption: untrusted; None where there is none.
     pub caption: Option<String>,
-    /// Why there is none, or why it is incomplete.
+    /// The reason why it is missing or incomplete.
     pub error: Option<String>,
     /// The reasoning of the model, if the server sent it, on the first frame of its request: untrusted.
     pub reasoning: Option<String>,
-    /// The model that was asked.
+    /// The model.
     pub model: String,
-    /// Which wording it was asked with.
+    /// The identifier of the prompt.
     pub prompt_version: String,
     /// SHA-256 of the picture that was sent.
     pub image_sha256: Option<String>,
@@ -43,8 +44,9 @@ pub struct CaptionRow {
     pub cost: Option<Money>,
 }
 
-/// What names a caption: asked once with the same of these, a frame need not be asked again.
+/// The identity of a caption: a frame with the same key need not be captioned again.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct CaptionKey {
     /// The file.
     pub input: String,
@@ -58,7 +60,7 @@ pub struct CaptionKey {
     pub prompt_version: String,
 }
 
-/// What of a row an earlier run left, in so far as it is needed to go on.
+/// The part of an earlier run's row that is needed to continue.
 #[derive(Debug, Deserialize)]
 struct KeptCaption {
     input: String,
@@ -107,7 +109,7 @@ impl CaptionRow {
         }
     }
 
-    /// What names its caption; None where no picture was read.
+    /// The identity of its caption; None if no picture was read.
     #[must_use]
     pub fn key(&self) -> Option<CaptionKey> {
         Some(CaptionKey {

@@ -28,6 +28,7 @@ pub enum Status {
 
 /// The result of a run over one source.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Report {
     /// Facts of the container.
     pub media: MediaInfo,
@@ -136,6 +137,7 @@ impl Dropped {
 
 /// One frame of the report.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ReportFrame {
     /// Index of the frame in this run, from 0.
     pub frame_idx: usize,
@@ -218,6 +220,7 @@ pub enum TranscriptOutcome {
 
 /// A part of the requested result that is missing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Missing {
     /// What: `3 of 12 frames`.
     pub what: String,

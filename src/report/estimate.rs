@@ -20,6 +20,7 @@ macro_rules! put {
 
 /// The estimated requests of a run.
 #[derive(Clone, Debug, Default, Serialize)]
+#[non_exhaustive]
 pub struct Estimate {
     /// Path or URL as given.
     pub input: String,
@@ -59,6 +60,7 @@ pub struct Estimate {
 
 /// One request.
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct EstimatedRequest {
     /// The file, if there are several; otherwise None.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,4 +1,4 @@
-//! What is told of one sound: as Markdown, and, through [`super::json::to_text`], as JSON.
+//! The description of one audio track: as Markdown, and, through [`super::json::to_text`], as JSON.
 
 use std::fmt::Write as _;
 
@@ -14,44 +14,46 @@ use crate::sanitize::{clean_text, markdown_block, markdown_line, short_name, sho
 use crate::time::{TimeRange, Timestamp};
 use crate::transcript::{Transcript, TranscriptSource};
 
-/// One sound of one file, described.
+/// The description of one audio track.
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct SoundReport {
     /// The file, as the user named it.
     pub input: String,
-    /// The stream that was listened to.
+    /// The audio stream.
     pub stream: AudioStream,
-    /// What was measured.
+    /// The measurements.
     pub sound: AudioFacts,
-    /// How fast is spoken; None where there is no transcript.
+    /// The speech rate; None if there is no transcript.
     pub speech: Option<SpeechRate>,
-    /// The sound in words, untrusted where a language model wrote them.
+    /// The description in words; untrusted if a language model wrote it.
     pub description: String,
-    /// Who wrote the description.
+    /// The author of the description.
     pub described_by: ModelDescription,
-    /// The part of the sound that the model was sent to hear; None where it read figures and words alone.
+    /// The range of audio that the model was sent; None if it was sent only measurements and words.
     pub heard: Option<TimeRange>,
     /// What could not be read.
     pub missing: Vec<String>,
 }
 
-/// How fast is spoken, from a transcript.
+/// The speech rate, from a transcript.
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct SpeechRate {
-    /// Words by Unicode's rules (UAX 29): for scripts without spaces a rough count.
+    /// Words by Unicode's rules (UAX 29): a rough count for scripts without spaces.
     pub n_words: usize,
-    /// Seconds that the segments cover together.
+    /// Seconds covered by segments.
     pub spoken_seconds: f64,
-    /// Words for each minute that the segments cover.
+    /// Words per minute covered by segments.
     pub words_per_minute: f64,
-    /// Language of the transcript, untrusted; None where it does not say.
+    /// Language of the transcript, untrusted; None if unknown.
     pub language: Option<String>,
-    /// Where the words come from.
+    /// The source of the transcript.
     pub source: TranscriptSource,
 }
 
 impl SpeechRate {
-    /// None where the transcript holds no word, or its segments no time.
+    /// None if the transcript has no words, or its segments have no length.
     #[must_use]
     pub fn of(transcript: &Transcript) -> Option<Self> {
         let n_words: usize = transcript.segments.iter().map(|s| s.text.unicode_words().count()).sum();
@@ -130,7 +132,7 @@ impl SoundReport {
         }
     }
 
-    /// For people.
+    /// The report as Markdown.
     #[must_use]
     pub fn to_markdown(&self) -> String {
         let mut out = String::new();

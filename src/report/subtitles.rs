@@ -49,7 +49,7 @@ pub fn to_vtt(transcript: &Transcript) -> String {
     out
 }
 
-/// The transcript as Markdown: the file's name, who listened or wrote, then each segment with its time.
+/// The transcript as Markdown: the file's name, the source of the transcript, then each segment with its time.
 #[must_use]
 pub fn to_markdown(transcript: &Transcript, media: &MediaInfo) -> String {
     let mut out = format!("# {}\n\n", markdown_line(&short_name(&media.input)));

@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_planned_is_said() {
+    fn impossible_plans_are_errors() {
         let limits = Limits::default();
         let second = Timestamp::from_millis(1000);
         assert!(matches!(

@@ -28,6 +28,7 @@ pub trait FrameReader: Send {
 
 /// The result of reading: counts, and the sample points without a frame.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct ReadOutcome {
     /// Frames passed to the sink.
     pub n_frames: usize,

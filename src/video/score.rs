@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn cards_of_equal_grey_are_told_apart() {
+    fn cards_of_equal_grey_are_distinguished() {
         // Both are grey 90 by the weights of BT.601.
         let (red, green) = (frame(|_, _| [255, 18, 30]), frame(|_, _| [20, 140, 18]));
         assert!(change(&red, &green) > 0.6, "{}", change(&red, &green));

@@ -243,7 +243,7 @@ fn rate_and_channels_are_made() {
 }
 
 #[test]
-fn what_nobody_decodes_is_refused_by_name() {
+fn an_unsupported_codec_is_named() {
     let folder = tempfile::tempdir().unwrap();
     source(folder.path());
     ffmpeg(folder.path(), "-i burst.wav -c:a alac a.m4a");

@@ -70,7 +70,7 @@ fn a_batch_brings_the_same_rows_as_single_requests() {
 }
 
 #[test]
-fn what_failed_in_a_batch_is_a_row_and_is_asked_again() {
+fn failed_requests_of_a_batch_are_rows_and_sent_again() {
     for provider in ["openai", "anthropic"] {
         let (user, fake_server) = (User::new(), FakeServer::start_with_key(KEY));
         fake_server.batches_go(Course { failing: vec![0, 3], missing: vec![5], ..Course::default() });
@@ -96,7 +96,7 @@ fn what_failed_in_a_batch_is_a_row_and_is_asked_again() {
 }
 
 #[test]
-fn a_batch_that_was_created_unheard_is_not_created_again() {
+fn a_batch_whose_creation_response_is_lost_is_not_created_again() {
     for provider in ["openai", "anthropic"] {
         let (user, fake_server) = (User::new(), FakeServer::start_with_key(KEY));
         // The upload, where there is one, and the list go well; the answer to the creation never comes.
@@ -154,7 +154,7 @@ fn a_run_that_was_killed_is_gone_on_with() {
 }
 
 #[test]
-fn a_batch_that_is_refused_says_why() {
+fn a_refused_batch_reports_the_reason() {
     let (user, fake_server) = (User::new(), FakeServer::start_with_key(KEY));
     fake_server.batches_go(Course { is_refused: true, ..Course::default() });
     let out = user.path("captions.jsonl");
@@ -244,7 +244,7 @@ fn a_batch_costs_half_and_stays_within_its_limit() {
 }
 
 #[test]
-fn where_there_is_no_batch_api_it_says_so() {
+fn a_provider_without_a_batch_api_is_an_error() {
     let (user, fake_server) = (User::new(), FakeServer::start());
     let (base_url, out) = (fake_server.base_url(), user.path("captions.jsonl"));
     let told = |args: &[&str]| {
@@ -260,7 +260,7 @@ fn where_there_is_no_batch_api_it_says_so() {
 }
 
 #[test]
-fn what_is_too_much_for_one_batch_goes_into_several() {
+fn large_jobs_are_split_into_several_batches() {
     let (user, fake_server) = (User::new(), FakeServer::start_with_key(KEY));
     let (config, out) = (user.path("config.toml"), user.path("captions.jsonl"));
     let table = "[providers.openai.batch]\ndialect = \"files\"\nmax_requests = 3\nmax_bytes = 200_000\n";

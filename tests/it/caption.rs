@@ -86,7 +86,7 @@ fn every_frame_of_every_file_is_captioned_in_order() {
 }
 
 #[test]
-fn several_frames_share_a_request_and_what_was_left_out_is_asked_alone() {
+fn several_frames_share_a_request_and_missing_captions_are_requested_alone() {
     let (user, fake_server) = (User::new(), FakeServer::start());
     let args = [TALK, "--interval", "500ms", "--frames-per-request", "4"];
     let ran = caption(&user, &fake_server, &args);
@@ -207,7 +207,7 @@ fn words_around_a_frame_are_given_along() {
 }
 
 #[test]
-fn what_cannot_be_done_is_told_before_anything_is_asked() {
+fn impossible_jobs_are_errors_before_any_request() {
     let user = User::new();
     let told = |args: &[&str]| {
         let ran = user.run(args);
@@ -228,7 +228,7 @@ fn what_cannot_be_done_is_told_before_anything_is_asked() {
 }
 
 #[test]
-fn a_dry_run_tells_what_would_be_asked_and_sends_nothing() {
+fn a_dry_run_shows_the_requests_and_sends_nothing() {
     let (user, fake_server) = (User::new(), FakeServer::start());
     let base_url = fake_server.base_url();
     let args = ["caption", TALK, VFR, "--base-url", &base_url, "--model", "gpt-4o-mini", "--interval", "500ms"];
@@ -247,7 +247,7 @@ fn a_dry_run_tells_what_would_be_asked_and_sends_nothing() {
 }
 
 #[test]
-fn a_run_stops_before_its_limit_and_the_next_one_goes_on() {
+fn a_run_stops_before_its_limit_and_the_next_one_continues() {
     let (user, fake_server) = (User::new(), FakeServer::start());
     let out = user.path("captions.jsonl");
     let args = [TALK, "--interval", "500ms", "-o", &out, "--concurrency", "2"];

@@ -36,7 +36,7 @@ fn page_block(page: &str, name: &str) -> String {
 }
 
 #[test]
-fn the_documentation_shows_the_help_as_it_is() {
+fn the_documentation_shows_the_current_help() {
     let help = User::new().run(&["--help"]).complete();
     let path = project().join("docs/cli.md");
     if std::env::var_os("VIDGIST_UPDATE_SNAPSHOTS").is_some() {
@@ -47,7 +47,7 @@ fn the_documentation_shows_the_help_as_it_is() {
 }
 
 #[test]
-fn the_readme_shows_a_summary_as_it_is() {
+fn the_readme_shows_a_real_summary() {
     let printed = User::new().run(&["summarize", "fixtures/talk.mp4"]).complete();
     assert!(printed.contains(&page_block("README.md", "summarize")), "{printed}");
 }
@@ -145,7 +145,7 @@ fn what_cannot_be_done_is_one_line_on_stderr_and_code_2() {
 }
 
 #[test]
-fn wrong_usage_is_told_on_stderr_with_code_2() {
+fn wrong_usage_is_an_error_on_stderr_with_code_2() {
     let user = User::new();
     for args in [
         vec!["frames", "fixtures/talk.mp4"],
@@ -349,7 +349,7 @@ fn an_interrupted_reading_ends_with_130_and_leaves_no_half_file() {
 }
 
 #[test]
-fn an_interrupted_wait_for_the_model_ends_with_130_and_what_is_there_is_written() {
+fn an_interrupted_request_ends_with_130_and_writes_a_partial_report() {
     let user = User::new();
     let (address, is_stalled) = stalling_server(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n".to_vec());
     let (url, out) = (format!("{address}/v1"), user.path("out"));

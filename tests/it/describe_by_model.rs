@@ -97,7 +97,7 @@ fn report(ran: &Ran) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn figures_and_words_are_told_and_the_answer_is_the_description() {
+async fn measurements_and_transcript_are_sent_and_the_answer_is_the_description() {
     let fake_server = FakeServer::start();
     let ran = describe(&fake_server, &["fixtures/talk.mp4", "--format", "json"]).await;
     assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{ran:?}");
@@ -119,7 +119,7 @@ async fn figures_and_words_are_told_and_the_answer_is_the_description() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_sound_itself_is_sent_where_it_is_asked_for() {
+async fn the_audio_is_sent_if_requested() {
     let fake_server = FakeServer::start();
     let ran = describe(&fake_server, &["fixtures/talk.mp4", "--format", "json", "--send-audio"]).await;
     assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{ran:?}");
@@ -134,7 +134,7 @@ async fn the_sound_itself_is_sent_where_it_is_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_long_sound_is_cut_and_that_is_said() {
+async fn long_audio_is_truncated_and_reported() {
     let user = User::new();
     let long = user.path("long.wav");
     let spec =
@@ -167,7 +167,7 @@ async fn where_the_model_fails_the_built_in_text_stays_with_the_reason() {
 }
 
 #[test]
-fn the_built_in_model_does_not_hear() {
+fn the_digest_gets_no_audio() {
     let ran = User::new().run(&["describe-audio", "fixtures/talk.mp4", "--send-audio"]);
     assert!(
         ran.code == Some(2) && ran.err.contains("--send-audio: the built-in description does not use a model"),

@@ -41,7 +41,7 @@ fn talk() -> Vec<Segment> {
 }
 
 #[test]
-fn a_talk_is_told_by_its_weightiest_sentences_at_their_times() {
+fn a_talk_is_summarized_by_its_most_central_sentences() {
     let segments = talk();
     let text = digest(&heard(segments.clone(), Vec::new()));
     assert!(text.starts_with("Made without a language model: "), "{text}");
@@ -70,7 +70,7 @@ fn shots_have_their_range_and_one_sharp_frame() {
 }
 
 #[test]
-fn with_nothing_it_says_so() {
+fn an_empty_timeline_gives_an_empty_digest_with_a_note() {
     let text = digest(&heard(Vec::new(), Vec::new()));
     assert!(text.starts_with("Made without a language model: the file has neither frames nor a transcript"), "{text}");
 }
@@ -95,7 +95,7 @@ fn it_names_itself_and_sends_nothing() {
 }
 
 #[test]
-fn a_sonnet_is_told_by_its_own_lines() {
+fn a_sonnet_is_quoted_by_its_lines() {
     let Some(path) = support::shared("media/speech/sonnet/sonnet001.srt") else { return };
     let srt = std::fs::read_to_string(path).expect("UTF-8");
     let time = |text: &str| text.replace(',', ".").parse::<Timestamp>().expect("a time");

@@ -247,7 +247,7 @@ async fn words_inside_the_file_are_on_the_clock_of_its_pictures() {
 }
 
 #[tokio::test]
-async fn heard_words_stand_after_the_frame_at_which_they_are_said() {
+async fn speech_follows_the_frame_at_its_time() {
     let fake_server = FakeServer::start();
     // The sound starts 0.7 s after the picture, and its first words 0.3 s later; the second ones at 4.9 s.
     let (_, chat) = tell(&fake_server, job(&fake_server, "sound-late.mkv", 370, hearing(&fake_server))).await;
@@ -297,7 +297,7 @@ async fn a_server_that_never_answers_leaves_frames_and_words() {
 }
 
 #[tokio::test]
-async fn a_live_answer_is_told_piece_by_piece_and_begun_anew_where_it_broke() {
+async fn a_streamed_answer_arrives_in_pieces_and_restarts_after_a_break() {
     let fake_server = FakeServer::start();
     fake_server.fail_with([Fault::HalfStream]);
     let mut job = job(&fake_server, "talk.mp4", 5000, subtitles());

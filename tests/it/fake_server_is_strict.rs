@@ -324,7 +324,7 @@ fn tone() -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_bad_form_is_refused_and_a_good_one_heard() {
+async fn a_bad_form_is_refused_and_a_good_one_transcribed() {
     let fake_server = FakeServer::start_with_key(KEY);
     let url = format!("{}/audio/transcriptions", fake_server.base_url());
     let send = async |form: Form| {

@@ -127,7 +127,7 @@ fn a_mark_does_not_read_from_a_turned_mirrored_blended_or_tiny_picture() {
 }
 
 #[test]
-fn readme_names_every_file_and_the_truth_knows_them() {
+fn the_readme_and_the_truth_list_every_fixture() {
     let readme = std::fs::read_to_string(fixtures().join("README.md")).expect("README.md is committed");
     let truth = truth();
     for entry in std::fs::read_dir(fixtures()).expect("a folder") {

@@ -76,7 +76,7 @@ fn the_format_is_that_of_the_name_or_of_the_flag() {
 }
 
 #[test]
-fn what_flac_cannot_hold_is_told_and_leaves_nothing() {
+fn formats_that_flac_cannot_store_are_errors_and_leave_no_file() {
     let user = User::new();
     let nine = (0..9).map(|i| format!("{i}*t")).collect::<Vec<_>>().join("|");
     ffmpeg(user.home.path(), &format!("-f lavfi -i aevalsrc={nine}:d=0.1 -c:a pcm_s16le nine.wav"));

@@ -41,7 +41,7 @@ fn a_refusal_names_what_the_file_is() {
 }
 
 #[test]
-fn a_folder_is_read_by_content_and_what_is_skipped_is_named() {
+fn a_folder_is_read_by_content_and_skipped_files_are_listed() {
     let user = User::new();
     let folder = user.home.path().join("phone");
     std::fs::create_dir(&folder).unwrap();

@@ -78,7 +78,7 @@ fn each_key_goes_to_its_provider() {
 }
 
 #[test]
-fn what_is_missing_is_said_before_anything_is_read() {
+fn a_missing_key_is_an_error_before_anything_is_read() {
     let user = User::new();
     for (model, environment, said) in [
         ("anthropic:claude-sonnet-5", vec![("OPENAI_API_KEY", OPENAI_KEY)], "set ANTHROPIC_API_KEY"),
@@ -93,7 +93,7 @@ fn what_is_missing_is_said_before_anything_is_read() {
 }
 
 #[test]
-fn a_model_that_ends_is_warned_of_and_its_cost_told() {
+fn a_model_near_its_end_of_life_gives_a_warning_and_its_cost_is_reported() {
     let environment = [("OPENAI_API_KEY", OPENAI_KEY), ("OPENAI_BASE_URL", "ADDRESS")];
     let (ran, came) = summarize(&["--model", "openai:gpt-4o", "--max-tokens", "50"], &environment, "");
     assert_eq!(ran.code, Some(0), "{ran:?}");

@@ -134,7 +134,7 @@ fn containers_without_times_of_packets_have_no_gaps() {
 }
 
 #[test]
-fn channels_of_opposite_phase_are_heard_in_a_mono_mix() {
+fn channels_of_opposite_phase_survive_a_mono_mix() {
     let user = User::new();
     let home = user.home.path();
     for (name, pan, is_lost) in [

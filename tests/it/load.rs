@@ -122,7 +122,7 @@ async fn as_many_at_a_time_as_the_server_bears() {
 }
 
 #[tokio::test]
-async fn what_the_server_says_is_left_is_heeded() {
+async fn remaining_limits_of_the_server_are_obeyed() {
     const LEFT: &[(&str, &str)] = &[("x-ratelimit-remaining-requests", "0"), ("x-ratelimit-reset-requests", "200ms")];
     let ((listener, address), seen) = (listen().await, Arc::new(Seen::default()));
     // None are left, and without a limit all come back at the end of the 200 ms: each request but the first waits for that.

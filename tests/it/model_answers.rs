@@ -136,7 +136,7 @@ fn captions_of_a_group_are_found_behind_the_reasoning() {
 }
 
 #[test]
-fn a_caption_that_is_cut_off_is_incomplete_and_asked_for_again() {
+fn a_truncated_caption_is_incomplete_and_requested_again() {
     let (user, fake_server) = (User::new(), FakeServer::start());
     let out = user.path("captions.jsonl");
     let args = [TALK, "--max-frames", "3", "--concurrency", "1", "-o", &out];

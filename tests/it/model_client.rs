@@ -82,7 +82,7 @@ fn data_url(mime: &str, name: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_request_without_wishes_is_exactly_this() {
+async fn a_request_without_options_is_exactly_this() {
     let fake_server = FakeServer::start_with_key(KEY);
     let answer = ask(config(server(&fake_server, Some(KEY)))).await.expect("an answer");
     let expected = format!(
@@ -270,7 +270,7 @@ async fn a_redirect_is_not_followed() {
 }
 
 #[tokio::test]
-async fn a_refused_request_is_told_in_the_servers_words() {
+async fn a_refused_request_reports_the_servers_message() {
     let fake_server = FakeServer::start_with_key(KEY);
     let unknown = ChatConfig { model: "gpt-99".into(), ..config(server(&fake_server, Some(KEY))) };
     let error = ask(unknown).await.expect_err("no such model").to_string();
@@ -471,7 +471,7 @@ async fn words_are_put_on_the_clock_of_the_picture() {
 }
 
 #[tokio::test]
-async fn a_model_without_times_is_asked_for_text_alone() {
+async fn a_model_without_times_is_requested_as_text() {
     let fake_server = FakeServer::start();
     let config = ApiTranscriberConfig::new(server(&fake_server, None), TEXT_ONLY_MODEL);
     let config = ApiTranscriberConfig { max_piece: Duration::from_secs(4), ..config };
@@ -482,7 +482,7 @@ async fn a_model_without_times_is_asked_for_text_alone() {
 }
 
 #[tokio::test]
-async fn a_piece_that_cannot_be_heard_is_told_with_its_time() {
+async fn a_piece_that_fails_is_reported_with_its_time() {
     let fake_server = FakeServer::start();
     let config = ApiTranscriberConfig::new(server(&fake_server, None), HEARING_MODEL);
     let config = ApiTranscriberConfig {
@@ -544,7 +544,7 @@ async fn pieces_are_long_once_the_server_has_shown_that_it_has_times() {
 }
 
 #[tokio::test]
-async fn words_have_times_where_they_are_asked_for() {
+async fn words_have_times_if_requested() {
     let fake_server = FakeServer::start();
     let config = ApiTranscriberConfig {
         word_times: true,
@@ -571,7 +571,7 @@ async fn words_have_times_where_they_are_asked_for() {
 }
 
 #[tokio::test]
-async fn a_model_that_diarizes_tells_who_speaks() {
+async fn a_model_that_diarizes_gives_speakers() {
     let fake_server = FakeServer::start();
     let config = ApiTranscriberConfig::new(server(&fake_server, None), DIARIZING_MODEL);
     let speakers = async |config: ApiTranscriberConfig| {

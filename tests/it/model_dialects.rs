@@ -178,7 +178,7 @@ fn params() -> SamplingParams {
 }
 
 #[tokio::test]
-async fn a_parameter_that_is_refused_is_left_out_once_and_told() {
+async fn a_refused_parameter_is_dropped_and_reported() {
     let unsupported = "Unsupported value: 'temperature' does not support 0.5 with this model. Only the default (1)";
     let renamed =
         "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.";
@@ -238,7 +238,7 @@ async fn a_schema_is_sent_in_each_dialect() {
 }
 
 #[tokio::test]
-async fn anthropic_is_asked_in_its_own_words() {
+async fn anthropic_gets_requests_in_its_own_format() {
     let fake_server = fake_server("anthropic");
     let params = SamplingParams { stop: vec!["END".into()], reasoning_effort: Some("high".into()), ..params() };
     let answer = ask(ChatConfig { params, ..config("anthropic", &fake_server) }, None).await.expect("an answer");

@@ -198,7 +198,7 @@ fn a_key_is_not_sent_unencrypted_to_another_machine() {
 }
 
 #[test]
-fn a_server_without_a_key_is_asked_through_the_proxy_of_plain_http() {
+fn requests_without_a_key_use_the_http_proxy() {
     let user = User::new();
     let (proxy, came) = recorder(1, answer());
     let ran = summarize(&user, &["--base-url", "http://llm.example:8000/v1"], &[("http_proxy", &proxy)]);
@@ -214,7 +214,7 @@ fn a_server_without_a_key_is_asked_through_the_proxy_of_plain_http() {
 }
 
 #[test]
-fn a_file_without_certificates_is_told_before_anything_is_asked() {
+fn a_file_without_certificates_is_an_error_before_any_request() {
     let user = User::new();
     for (name, bytes, said) in [
         ("none.pem", "no certificate".to_owned(), "contains no PEM certificate"),
@@ -230,7 +230,7 @@ fn a_file_without_certificates_is_told_before_anything_is_asked() {
 }
 
 #[test]
-fn how_a_server_is_asked_may_stand_in_the_configuration() {
+fn connection_settings_can_be_in_the_configuration() {
     let user = User::new();
     let path = user.path("c.toml");
     let ask = |config: &str, flags: &[&str]| {

@@ -92,7 +92,7 @@ fn pictures_are_taken_singly_by_folder_and_by_pattern() {
 }
 
 #[test]
-fn pictures_have_the_format_and_width_that_were_asked_for() {
+fn images_have_the_requested_format_and_width() {
     for (format, extension) in [("jpeg", "jpg"), ("png", "png"), ("webp", "webp")] {
         let user = User::new();
         let out = user.path("out");
@@ -149,7 +149,7 @@ fn words_are_written_in_each_format() {
 }
 
 #[test]
-fn probe_tells_what_a_file_holds() {
+fn probe_describes_a_file() {
     let user = User::new();
     let info: Value = serde_json::from_str(&user.run(&["probe", "--json", TALK]).complete()).expect("JSON");
     let video = &info["video"][0];

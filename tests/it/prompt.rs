@@ -82,7 +82,7 @@ fn the_users_own_words_replace_ours_but_the_fence_is_still_explained() {
 }
 
 #[test]
-fn a_picture_that_only_the_server_fetches_is_sent_and_told_of() {
+fn an_image_that_only_the_server_fetches_is_sent_and_mentioned() {
     let nothing = Timeline::new(sample::timeline().range, Vec::new(), None);
     let options = PromptSpec { image_url: Some("https://h.example/ship.jpg".into()), ..PromptSpec::default() };
     let text = shown(&build(&nothing, &sample::media(), &options, FENCE));

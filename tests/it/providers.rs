@@ -122,7 +122,7 @@ async fn each_provider_is_spoken_to_in_its_own_way() {
 }
 
 #[test]
-fn each_row_says_when_and_how_it_was_checked() {
+fn each_row_has_the_date_and_method_of_its_check() {
     for provider in Providers::default().iter() {
         let name = &provider.name;
         assert!(provider.checked.as_ref().is_some_and(|day| day.len() == 10), "{name}");

@@ -128,7 +128,7 @@ async fn a_file_is_fetched_once() {
 }
 
 #[tokio::test]
-async fn what_broke_off_goes_on_where_it_was() {
+async fn an_interrupted_download_resumes() {
     let rig = Rig::new(&[Act::BreakAfter(100_000), Act::Status(503), Act::BreakAfter(50_000)]).await;
     rig.is_whole(&rig.download().await.expect("fetched"));
     let asked: Vec<_> = rig.ranges();
@@ -165,7 +165,7 @@ async fn another_file_is_refused_and_not_kept() {
 }
 
 #[tokio::test]
-async fn a_hub_without_the_file_is_told_at_once_and_a_dead_one_after_some_tries() {
+async fn a_missing_file_fails_at_once_and_a_dead_hub_after_retries() {
     let rig = Rig::new(&[Act::Status(404)]).await;
     let error = rig.download().await.expect_err("not there");
     assert!(error.to_string().contains("404") && error.to_string().contains("scripts/fetch-whisper"), "{error}");

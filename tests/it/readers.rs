@@ -186,7 +186,7 @@ fn opencv_clock(path: &Path) -> Vec<f64> {
 }
 
 #[test]
-fn opencv_tells_the_same_times_where_its_clock_is_right() {
+fn opencv_gives_the_same_times_if_its_clock_is_right() {
     let mut wrong = Vec::new();
     for truth in truths() {
         let clock = opencv_clock(&fixtures().join(&truth.name));

@@ -292,7 +292,7 @@ fn where_frames_are_is_found_out_once_for_each_content() {
 }
 
 #[test]
-fn what_cannot_be_chosen_is_said() {
+fn invalid_choices_are_errors() {
     let user = User::new();
     let out = user.path("out");
     let run = |args: &[&str]| {

@@ -147,7 +147,7 @@ fn sent(call: &str, seen: &Seen, is_ours: bool) -> Value {
 }
 
 #[tokio::test]
-async fn what_is_sent_is_what_the_official_sdks_send() {
+async fn requests_equal_those_of_the_official_sdks() {
     let Some(python) = python::python_for("sdk") else { return };
     let folder = tempfile::tempdir().expect("a folder");
     let sound = folder.path().join("sound.flac");

@@ -154,7 +154,7 @@ fn kinds(report: &Value) -> [f64; 4] {
 }
 
 #[test]
-fn speech_music_and_noise_are_told_apart() {
+fn speech_music_and_noise_are_distinguished() {
     let user = User::new();
     let home = user.home.path();
     ffmpeg(home, "-f lavfi -i anoisesrc=d=12:c=pink:a=0.3:r=44100 noise.wav");
@@ -181,7 +181,7 @@ fn speech_music_and_noise_are_told_apart() {
 }
 
 #[test]
-fn several_files_are_described_and_one_that_cannot_be_is_told() {
+fn several_files_are_described_and_one_that_fails_is_reported() {
     let user = User::new();
     let talk = "fixtures/talk.mp4";
     let text = user.run(&["listen", talk]).complete();

@@ -79,7 +79,7 @@ fn made(folder: &TempDir, name: &str, args: &[&str]) -> String {
 }
 
 #[test]
-fn the_default_model_hears_every_word_of_a_clear_speaker() {
+fn the_default_model_transcribes_every_word_of_a_clear_speaker() {
     let (Some(user), Some(jfk)) = (user(), clip("speech/jfk/jfk.flac")) else { return };
     let said =
         "And so, my fellow Americans, ask not what your country can do for you, ask what you can do for your country.";
@@ -96,7 +96,7 @@ fn the_default_model_hears_every_word_of_a_clear_speaker() {
 }
 
 #[test]
-fn speech_over_a_film_is_heard() {
+fn speech_over_a_film_is_transcribed() {
     let (Some(user), Some(nasa)) = (user(), clip("nasa/nasa_13013.mp4")) else { return };
     let said = "This is the optical and science segment of the Webb Space Telescope in one of the largest clean rooms \
                 in the world at NASA's Goddard Space Flight Center in Greenbelt, Maryland.";
@@ -139,7 +139,7 @@ fn words_are_timed_within_their_segments() {
 }
 
 #[test]
-fn the_language_is_told_where_it_is_sure() {
+fn the_language_is_reported_if_it_is_sure() {
     let Some(user) = user() else { return };
     for (name, language) in [("french.aiff", "fr"), ("chinese.flac", "zh"), ("english.wav", "en")] {
         let Some(path) = clip(&format!("speech/uberi/{name}")) else { return };
@@ -196,7 +196,7 @@ fn utterances_between_long_gaps_keep_their_times() {
 }
 
 #[test]
-fn nothing_is_heard_where_nobody_speaks() {
+fn audio_without_speech_gives_no_words() {
     let Some(user) = user() else { return };
     let folder = tempfile::tempdir().expect("a folder");
     let lavfi = |source: &str, seconds: u32| -> Vec<String> {
@@ -254,7 +254,7 @@ fn nothing_is_heard_where_nobody_speaks() {
 }
 
 #[test]
-fn nobody_speaking_is_a_state_of_its_own() {
+fn no_speech_is_a_state_of_its_own() {
     let Some(user) = user() else { return };
     let folder = tempfile::tempdir().expect("a folder");
     let tone = made(&folder, "tone", &["-f", "lavfi", "-i", "sine=f=440:r=16000", "-t", "5"]);
@@ -296,7 +296,7 @@ fn a_file_that_is_not_a_model_is_refused() {
 }
 
 #[test]
-fn without_a_model_the_way_to_one_is_told() {
+fn without_a_model_the_error_explains_how_to_get_one() {
     let user = User::new();
     let folder = tempfile::tempdir().expect("a folder");
     let tone = made(&folder, "tone", &["-f", "lavfi", "-i", "sine=f=440:r=16000", "-t", "1"]);

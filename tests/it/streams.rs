@@ -113,7 +113,7 @@ fn damage_in_a_frame_that_no_other_refers_to_reaches_it_alone() {
 }
 
 #[test]
-fn a_decoder_that_starts_in_the_middle_knows_the_message_of_x264() {
+fn a_decoder_that_starts_in_the_middle_gets_the_message_of_x264() {
     // libav decodes 4:4:4 of x264 before build 151 in another way; the message that names the build is in the first packet.
     for container in ["mp4", "mkv", "ts"] {
         let user = User::new();

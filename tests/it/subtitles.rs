@@ -131,14 +131,10 @@ async fn pictures_of_text_are_no_words_but_a_reason() {
     let (_folder, path) = folder_with_talk();
     // ffmpeg draws no text as pictures, so the stream is one that the facts claim.
     let mut media = facts(&path);
-    media.subtitles.push(vidgist::media::SubtitleStream {
-        stream_idx: 1,
-        codec: "dvd_subtitle".to_owned(),
-        is_text: false,
-        language: None,
-        is_default: true,
-        is_forced: false,
+    let stream = serde_json::json!({
+        "stream_idx": 1, "codec": "dvd_subtitle", "is_text": false, "language": null, "is_default": true, "is_forced": false
     });
+    media.subtitles.push(serde_json::from_value(stream).unwrap());
     let found = Subtitles::default().transcribe(TranscriptionInput::new(&path, &media), &|_| {}).await.unwrap();
     assert!(matches!(found, TranscriptionOutcome::None { reason } if reason.contains("dvd_subtitle")));
     assert!(unread_reason(&media).unwrap().contains("dvd_subtitle"));

@@ -158,7 +158,7 @@ async fn a_stopped_run_has_what_was_answered_and_asks_nothing_more() {
 }
 
 #[tokio::test]
-async fn where_nothing_is_answered_the_reason_is_told_once() {
+async fn without_any_answer_the_reason_is_reported_once() {
     let fake_server = FakeServer::start();
     fake_server.fail_with(std::iter::repeat_n(Fault::Param(None, "no"), 5));
     let report = finish(job(analysis(config(&fake_server)))).await.expect("a report");
@@ -224,7 +224,7 @@ async fn what_the_server_finds_too_long_is_halved() {
 }
 
 #[tokio::test]
-async fn a_server_that_finds_everything_too_long_is_not_asked_for_ever() {
+async fn a_server_that_refuses_every_length_ends_the_run() {
     let fake_server = FakeServer::start();
     fake_server.fail_with(std::iter::repeat_n(Fault::Status(413), 1000));
     let report = finish(job(analysis(config(&fake_server)))).await.expect("a report");

@@ -14,7 +14,7 @@ pub(super) const PAPER: Colour = [255, 255, 255];
 pub(super) const INK: Colour = [48, 48, 56];
 pub(super) const GRID: Colour = [222, 222, 228];
 
-/// Which point of a text stands at the place that is named.
+/// Which point of a text is at the given position.
 #[derive(Clone, Copy)]
 pub(super) enum Align {
     Left,
@@ -35,7 +35,7 @@ impl Canvas {
         self.image
     }
 
-    /// What lies outside of the picture is left out.
+    /// Pixels outside of the image are ignored.
     pub(super) fn put(&mut self, x: u32, y: u32, colour: Colour) {
         if let Some(pixel) = self.image.get_pixel_mut_checked(x, y) {
             *pixel = Rgb(colour);

@@ -11,6 +11,7 @@ pub enum Created {
 
 /// A batch in the provider's list.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct BatchSummary {
     /// Its id.
     pub id: String,

@@ -19,7 +19,7 @@ use crate::report::caption::CaptionRow;
 
 type Done = (CaptionRow, Option<EncodedImage>);
 
-/// Captions all that comes through `units`, and writes each row.
+/// Captions all `units`, and writes each row.
 pub(super) async fn ask_all(
     run: &CaptionRun,
     units: mpsc::Receiver<Unit>,
@@ -71,7 +71,7 @@ impl Captioner<'_> {
     async fn ask(&self, mut wanted: Vec<Wanted>) -> Vec<Wanted> {
         let is_group = wanted.len() > 1;
         match self.send(&wanted).await {
-            // It was not sent: no row, so that the next run sends it.
+            // Not sent: it gets no row, so that the next run sends it.
             Err(Error { kind: ErrorKind::Interrupted, .. }) => wanted.clear(),
             Err(Error { kind: ErrorKind::Limit, .. }) if is_group => {
                 let rest = wanted.split_off(wanted.len() / 2);

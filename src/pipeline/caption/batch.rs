@@ -1,11 +1,11 @@
 //! Captions through a provider's batch API: within a day, for half the price.
 //!
 //! ```text
-//! groups -> requests-001.jsonl, … -> upload -> create -> look, look, … -> results-001.jsonl, … -> rows, in order
+//! groups -> requests-001.jsonl, … -> upload -> create -> poll, poll, … -> results-001.jsonl, … -> rows, in order
 //! ```
 //!
-//! Each step is noted in a folder before the next begins: a run that ends anywhere is gone on with by the next one, and
-//! no request is paid for twice.
+//! Each step is recorded in a folder before the next begins: a run that is interrupted anywhere is continued by the next
+//! one, and no request is paid for twice.
 
 mod journal;
 
@@ -34,21 +34,21 @@ use crate::report::caption::CaptionRow;
 
 pub use journal::{is_under_way, remove};
 
-/// The wait before the first look at a batch; half as much again before each further one.
+/// The wait before the first poll of a batch; each further wait is half as long again.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
-/// The longest wait between two looks.
+/// The maximum wait between two polls.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
-/// A batch whose creation nobody hears of is created so many times at most, each after it was looked for in vain.
+/// Maximum number of attempts to create a batch when the response is lost; each attempt follows a search for the batch.
 const MAX_CREATIONS: usize = 3;
-/// Waits before each search for a batch that may have been created, in seconds: the server may still be at it.
+/// Waits in seconds before each search for a batch that may have been created: the server may still be creating it.
 const SEARCH_WAITS: [u64; 4] = [1, 2, 4, 8];
-/// A batch works for hours: so many rounds of looks that fail, one after another, end the run, and not the batch.
+/// This many consecutive rounds of failed polls end the run; the batch itself goes on at the provider.
 const MAX_FAILED_LOOKS: u32 = 10;
 
 /// The batch API of the model's provider.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`] where none is known.
+/// [`ErrorKind::Usage`] if the provider has no known batch API.
 pub fn api(model: &dyn ChatModel) -> Result<BatchApi> {
     model.batch_api().ok_or_else(|| {
         let model = model.description();
@@ -130,7 +130,7 @@ pub(super) async fn run(
     Ok(summary)
 }
 
-/// Reads all inputs, and writes the requests and whom each is about.
+/// Reads all inputs, and writes the requests and the frames of each.
 async fn prepare(run: &CaptionRun, api: &BatchApi, folder: &Path) -> Result<(Journal, usize)> {
     let files = run.expand().await?;
     let mut writer =
@@ -139,7 +139,7 @@ async fn prepare(run: &CaptionRun, api: &BatchApi, folder: &Path) -> Result<(Jou
     let (send, units) = mpsc::channel(groups::GROUP_QUEUE);
     let reading = groups::read_all(run, &files, send);
     let writing = async {
-        // Its own, so that the reader ends where writing fails.
+        // A token of its own, so that the reader stops if writing fails.
         let mut units = units;
         let (mut n_kept, mut expected) = (0, Expected::default());
         while let Some(unit) = units.recv().await {
@@ -158,7 +158,7 @@ async fn prepare(run: &CaptionRun, api: &BatchApi, folder: &Path) -> Result<(Jou
     Ok((writer.finish()?, n_kept))
 }
 
-/// What a batch is expected to take.
+/// The estimate for a batch.
 #[derive(Default)]
 struct Expected {
     n_tokens: u64,
@@ -181,7 +181,7 @@ impl Expected {
     }
 }
 
-/// Writes the request for a group, or several where it is too large for one.
+/// Writes the request for a group, or several if it is too large for one.
 fn write(
     run: &CaptionRun,
     format: &ResponseFormat,
@@ -211,14 +211,14 @@ fn write(
     }
 }
 
-/// Uploads a part and creates its batch, where that was not done.
+/// Uploads a part and creates its batch, unless that is done already.
 async fn send(api: &BatchApi, journal: &mut Journal, at: usize) -> Result<()> {
     if journal.parts[at].batch.is_some() {
         return Ok(());
     }
     let requests = journal.requests(at);
     if let Some(known) = journal.parts[at].known.clone() {
-        // An earlier run did not hear whether it was created.
+        // An earlier run did not get the response to its creation.
         journal.parts[at].batch = find(api, journal, at, &known).await?;
         if journal.parts[at].batch.is_some() {
             return journal.save();
@@ -243,7 +243,7 @@ async fn send(api: &BatchApi, journal: &mut Journal, at: usize) -> Result<()> {
             }
             Ok(Created::Unknown(why)) => why,
             Err(error) => {
-                // Nothing was created; the file may be what it does not like.
+                // Nothing was created; the file may be the reason.
                 journal.parts[at].known = None;
                 if let Some(file) = journal.parts[at].input_file.take()
                     && let Err(error) = api.delete(&file).await
@@ -267,7 +267,7 @@ async fn send(api: &BatchApi, journal: &mut Journal, at: usize) -> Result<()> {
     Err(Error::service(api.server_name(), problem, "run the same command again later"))
 }
 
-/// The batch of a part that was created unheard: the one of its file, or the only newer one of its size.
+/// Finds a part's batch after its creation response was lost: the one of its file, or the only newer one of its size.
 async fn find(api: &BatchApi, journal: &Journal, at: usize, known: &Known) -> Result<Option<String>> {
     let (listed, part) = (api.list().await?, &journal.parts[at]);
     let is_ours = |listed: &&BatchSummary| {
@@ -341,7 +341,7 @@ async fn fetch(api: &BatchApi, journal: &mut Journal, at: usize) -> Result<()> {
         return Ok(());
     }
     let into = journal.results(at);
-    // Half of an earlier try.
+    // The incomplete file of an earlier attempt.
     match std::fs::remove_file(&into) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Error::io(&into, error)),
         _ => {}
@@ -358,7 +358,7 @@ async fn fetch(api: &BatchApi, journal: &mut Journal, at: usize) -> Result<()> {
     journal.save()
 }
 
-/// Has the provider forget the pictures of a part, whose answers are here.
+/// Deletes a part's uploaded images at the provider, once its answers are downloaded.
 async fn forget(api: &BatchApi, journal: &mut Journal, at: usize) -> Result<()> {
     if journal.parts[at].is_forgotten {
         return Ok(());
@@ -372,7 +372,7 @@ async fn forget(api: &BatchApi, journal: &mut Journal, at: usize) -> Result<()> 
     journal.save()
 }
 
-/// Tells the rows, in the order in which they were asked.
+/// Sends the rows in the order of the requests.
 async fn hand_over(
     run: &CaptionRun,
     api: &BatchApi,
@@ -390,7 +390,7 @@ async fn hand_over(
             let has_answer = |asked: Asked| asked.part == Some(at) && answers.contains_key(&asked.id);
             let is_ours = journal.asked()?.any(|asked| asked.is_ok_and(has_answer));
             if !is_ours && journal.parts[at].refused.is_none() {
-                // A page of an error, another's batch: it is neither told nor deleted.
+                // An error page or another batch's results: neither reported nor deleted.
                 journal.parts[at].is_fetched = false;
                 journal.save()?;
                 let problem = format!("the results of batch part {} hold none of its answers", at + 1);
@@ -399,7 +399,7 @@ async fn hand_over(
         }
         for row in rows(journal, &asked, &mut answers) {
             if run.is_done(&row) {
-                // A run that was cut off wrote it.
+                // An interrupted run wrote it.
                 summary.n_kept += 1;
                 continue;
             }

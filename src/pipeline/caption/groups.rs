@@ -25,7 +25,7 @@ pub(super) const GROUP_QUEUE: usize = 2;
 /// A caption request holds the transcript this far around its frame, in milliseconds.
 const NEAR_MILLIS: i64 = 5000;
 
-/// What waits for the model.
+/// A unit of work for the model.
 pub(super) enum Unit {
     /// Frames of one request.
     Frames(Vec<Wanted>),
@@ -95,7 +95,7 @@ async fn read(run: &CaptionRun, input: &str, units: &mpsc::Sender<Unit>) -> Resu
     Ok(problems)
 }
 
-/// Groups the frames of one file. Stops where nobody receives them any more.
+/// Groups the frames of one file. Stops when the receiver is gone.
 async fn group(
     run: &CaptionRun,
     input: &str,

@@ -1,4 +1,4 @@
-//! The answer about several frames: the form that it is held to, and captions by the frames' ids out of it.
+//! Answers about several frames: their JSON schema, and how captions are read from them.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::llm::ResponseFormat;
 use crate::report::caption::CaptionRow;
 
-/// The form of an answer about several frames.
+/// The JSON schema of an answer about several frames.
 pub(super) fn form() -> Result<ResponseFormat> {
     let caption = json!({
         "type": "object",
@@ -28,8 +28,8 @@ pub(super) fn form() -> Result<ResponseFormat> {
     )
 }
 
-/// Reads `{"captions": [{"id": 3, "caption": "…"}]}`, also where a fence or a sentence stands around it, or the list
-/// alone. What is not of that form is left out: its frames are asked for again. Of two captions for one id the first counts.
+/// Reads `{"captions": [{"id": 3, "caption": "…"}]}`, also inside a code fence or text, or the list
+/// alone. Entries of another form are dropped, and their frames are requested again. Of two captions for one id the first counts.
 pub(super) fn read(text: &str) -> HashMap<usize, String> {
     let mut captions = HashMap::new();
     for entry in entries(text) {
@@ -46,8 +46,8 @@ pub(super) fn read(text: &str) -> HashMap<usize, String> {
     captions
 }
 
-/// Gives each of `rows` its caption out of the answer about all of them; the first one bears what the answer cost. A row
-/// that was left out has an error that says so.
+/// Fills in the caption of each of `rows` from the answer; the first row carries the answer's cost. A row without a caption
+/// gets an error.
 pub(super) fn share(rows: Vec<&mut CaptionRow>, answer: &ChatResponse) {
     let captions = answer.choices.first().map(|one| read(&one.text)).unwrap_or_default();
     for (at, row) in rows.into_iter().enumerate() {

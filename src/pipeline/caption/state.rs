@@ -19,7 +19,7 @@ use crate::report::caption::{CaptionKey, CaptionRow};
 /// Tokens that a caption is taken to have where no limit is set; hidden reasoning comes on top.
 pub(super) const CAPTION_TOKENS: u64 = 150;
 
-/// A run with all that is known of earlier ones.
+/// A run and the state that earlier runs left.
 pub(super) struct CaptionRun {
     pub task: Captions,
     /// Captions that an earlier run wrote: their frames are not sent again.

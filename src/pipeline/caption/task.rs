@@ -28,7 +28,7 @@ pub struct Captions {
     pub transcript: TranscriptSearch,
     /// The model.
     pub model: Arc<dyn ChatModel>,
-    /// What is asked.
+    /// The question.
     pub prompt: CaptionPrompt,
     /// A random number, new for each run: see [`crate::prompt::build_captions`].
     pub fence: u32,
@@ -36,9 +36,9 @@ pub struct Captions {
     pub frames_per_request: usize,
     /// Concurrent requests, at least 1.
     pub concurrency: usize,
-    /// The run stops before it would spend more.
+    /// The spending limit: the run stops before it is exceeded.
     pub spend_limit: SpendLimit,
-    /// Where set nothing is sent, and the summary holds an estimate.
+    /// If set, nothing is sent, and the summary holds an estimate.
     pub dry_run: Option<DryRun>,
     /// Whether the provider's batch API is used.
     pub is_batch: bool,
@@ -46,16 +46,17 @@ pub struct Captions {
     pub format: CaptionFormat,
     /// The file, or for texts the folder; None sends the rows as events alone.
     pub output: Option<PathBuf>,
-    /// Whether the captions that are in the output already are kept.
+    /// Whether captions in the existing output are kept.
     pub resume: bool,
-    /// What becomes of captions that are in text files already.
+    /// What happens to captions in existing text files.
     pub existing: ExistingCaptions,
     /// Whether each caption is written beside its input, under the input's name.
     pub beside: bool,
 }
 
-/// What became of a run.
+/// The summary of a run.
 #[derive(Clone, Debug, Default, Serialize)]
+#[non_exhaustive]
 pub struct CaptionSummary {
     /// Frames with a complete caption.
     pub n_captions: usize,
@@ -63,7 +64,7 @@ pub struct CaptionSummary {
     pub n_failed: usize,
     /// Frames that kept the caption of an earlier run.
     pub n_kept: usize,
-    /// What the requests cost together; None where a price is not known.
+    /// The total cost of the requests; None if a price is unknown.
     #[serde(rename = "cost_usd")]
     pub cost: Option<Money>,
     /// Why the run stopped before all requests were sent; None where it did not.

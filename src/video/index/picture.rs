@@ -1,4 +1,4 @@
-//! What the head of a packet tells about its picture, without decoding.
+//! Properties of a picture from the start of its packet, without decoding.
 
 /// The picture in a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

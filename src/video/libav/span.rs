@@ -1,4 +1,4 @@
-//! Decodes consecutive packets, and tells which frames a decoding error reaches.
+//! Decodes consecutive packets, and determines which frames a decoding error affects.
 
 use std::collections::VecDeque;
 

@@ -2,13 +2,11 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use bytes::Bytes;
+use serde_json::json;
 use vidgist::chat::ModelDescription;
 use vidgist::chat::{ChatResponse, Choice, FinishReason, PromptEstimate, Usage};
 use vidgist::frame_diff::FrameScore;
-use vidgist::media::{
-    AudioStream, ColorTags, EncodedImage, FieldOrder, FrameTiming, ImageFormat, MediaChapter, MediaInfo, Ratio,
-    Rotation, SubtitleStream, VideoStream,
-};
+use vidgist::media::{EncodedImage, ImageFormat, MediaInfo};
 use vidgist::money::Money;
 use vidgist::report::{Dropped, MadeWith, Report, SamplingSummary, StageTime, Total, WindowReport};
 use vidgist::time::{TimeBase, TimeRange, Timestamp};
@@ -20,63 +18,60 @@ pub fn at(millis: i64) -> Timestamp {
 }
 
 pub fn media() -> MediaInfo {
-    MediaInfo {
-        input: "talks/ships.mp4".into(),
-        format: "mov,mp4".into(),
-        size_bytes: Some(1_234_567),
-        start: Timestamp::ZERO,
-        duration: Some(at(95_500)),
-        title: Some("Ships & stars".into()),
-        video: vec![VideoStream {
-            stream_idx: 0,
-            codec: "h264".into(),
-            width: 1920,
-            height: 1080,
-            sample_aspect: Ratio::ONE,
-            rotation: Rotation::None,
-            is_mirrored: false,
-            frame_rate: Some(Ratio { num: 30_000, den: 1001 }),
-            pixel_format: Some("yuv420p".into()),
-            color: ColorTags { matrix: Some("bt709".into()), range: Some("tv".into()), ..ColorTags::default() },
-            field_order: Some(FieldOrder::Progressive),
-            time_base: TimeBase::new(1, 30_000).expect("a base"),
-            start: Some(at(0)),
-            duration: Some(at(95_500)),
-            n_frames: Some(2862),
-            timing: FrameTiming::Stored,
-            encryption: None,
-            language: None,
-            is_default: true,
-            is_cover: false,
+    let media = json!({
+        "input": "talks/ships.mp4",
+        "format": "mov,mp4",
+        "size_bytes": 1_234_567,
+        "start": 0.0,
+        "duration": 95.5,
+        "title": "Ships & stars",
+        "video": [{
+            "stream_idx": 0,
+            "codec": "h264",
+            "width": 1920,
+            "height": 1080,
+            "sample_aspect": {"num": 1, "den": 1},
+            "rotation": "0",
+            "is_mirrored": false,
+            "frame_rate": {"num": 30_000, "den": 1001},
+            "pixel_format": "yuv420p",
+            "color": {"matrix": "bt709", "range": "tv", "transfer": null, "primaries": null},
+            "field_order": "progressive",
+            "time_base": "1/30000",
+            "start": 0.0,
+            "duration": 95.5,
+            "n_frames": 2862,
+            "timing": "stored",
+            "encryption": null,
+            "language": null,
+            "is_default": true,
+            "is_cover": false
         }],
-        audio: vec![AudioStream {
-            stream_idx: 1,
-            codec: "aac".into(),
-            sample_rate_hz: Some(48_000),
-            channels: Some(2),
-            start: Some(at(0)),
-            first_packet: Some(at(-21)),
-            duration: Some(at(95_500)),
-            encryption: None,
-            language: Some("en".into()),
-            title: None,
-            is_default: true,
+        "audio": [{
+            "stream_idx": 1,
+            "codec": "aac",
+            "sample_rate_hz": 48_000,
+            "channels": 2,
+            "start": 0.0,
+            "first_packet": -0.021,
+            "duration": 95.5,
+            "encryption": null,
+            "language": "en",
+            "title": null,
+            "is_default": true
         }],
-        subtitles: vec![SubtitleStream {
-            stream_idx: 2,
-            codec: "mov_text".into(),
-            is_text: true,
-            language: Some("en".into()),
-            is_default: false,
-            is_forced: false,
+        "subtitles": [{
+            "stream_idx": 2,
+            "codec": "mov_text",
+            "is_text": true,
+            "language": "en",
+            "is_default": false,
+            "is_forced": false
         }],
-        chapters: vec![MediaChapter {
-            start: Timestamp::ZERO,
-            end: Timestamp::from_millis(4000),
-            title: Some("Opening".into()),
-        }],
-        damage: Vec::new(),
-    }
+        "chapters": [{"start": 0.0, "end": 4.0, "title": "Opening"}],
+        "damage": []
+    });
+    serde_json::from_value(media).expect("facts of a file")
 }
 
 pub fn frame(frame_idx: usize, millis: i64, sharpness: f64, change: f64) -> TimelineFrame {

@@ -1,5 +1,5 @@
-//! What is known of a batch under way: a folder with the requests, whom each is about, the results, and in `batch.json`
-//! how far each part is.
+//! The state of a running batch: a folder with the requests, the frames of each, the results, and in `batch.json` the
+//! progress of each part.
 
 use std::fs::{File, TryLockError};
 use std::io::{BufRead as _, BufReader, BufWriter, ErrorKind, Write as _};
@@ -17,12 +17,12 @@ use crate::report::caption::CaptionRow;
 use crate::report::json;
 use crate::time::{TimeBase, Timestamp};
 
-/// Counts up when the files change, so that those of another version are not misread.
+/// The version of the file format; other versions are refused.
 const VERSION: u32 = 1;
 const STATE: &str = "batch.json";
 const ASKED: &str = "asked.jsonl";
 const LOCK: &str = "lock";
-/// What the names of our other files begin with.
+/// Prefixes of the other files.
 const REQUESTS: &str = "requests-";
 const RESULTS: &str = "results-";
 
@@ -41,31 +41,31 @@ pub(super) struct Journal {
     folder: PathBuf,
 }
 
-/// One batch of the provider's: as many requests as it takes at once.
+/// One batch at the provider, with as many requests as it accepts.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct BatchPart {
     pub n_requests: u64,
     /// The provider's id of the uploaded requests.
     pub input_file: Option<String>,
-    /// The account's batches before this one was to be created; None where it cannot have been.
+    /// The account's newest batches before the creation was attempted; None if it was not attempted.
     pub known: Option<Known>,
     /// The provider's id of the batch.
     pub batch: Option<String>,
-    /// The provider's ids of the results; empty until there are any.
+    /// The provider's ids of the results; empty until they exist.
     pub results: Vec<String>,
     /// Why the provider refused it as a whole.
     pub refused: Option<String>,
     /// Whether the results lie in this folder.
     pub is_fetched: bool,
-    /// Whether the provider was asked to forget what it holds of this part.
+    /// Whether the part's files at the provider were deleted.
     pub is_forgotten: bool,
 }
 
-/// The newest batches of an account at some moment.
+/// The newest batches of an account at a point in time.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Known {
     pub ids: Vec<String>,
-    /// When the newest was created, where the provider tells it as a text (RFC 3339).
+    /// The creation time of the newest (RFC 3339), if the provider states it.
     pub newest: Option<String>,
 }
 
@@ -78,14 +78,14 @@ impl BatchPart {
 /// A request, or a file that could not be read.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Asked {
-    /// Index of its part, from 0; None where nothing is asked.
+    /// Index of its part, from 0; None if it has no request.
     pub part: Option<usize>,
-    /// What its answer is known by.
+    /// The id that its answer carries.
     pub id: String,
     pub frames: Vec<AskedFrame>,
 }
 
-/// A frame, in so far as its row needs it.
+/// The data of a frame that its row needs.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct AskedFrame {
     pub input: String,
@@ -131,13 +131,13 @@ impl AskedFrame {
     }
 }
 
-/// Whether a batch was sent from `folder`, or is ready to be.
+/// Whether `folder` has a batch that was sent or is ready to be sent.
 #[must_use]
 pub fn is_under_way(folder: &Path) -> bool {
     folder.join(STATE).exists()
 }
 
-/// Removes what a batch left in `folder`, once its rows are written, and the folder if nothing else is in it.
+/// Removes a batch's files from `folder` once its rows are written, and the folder if it is then empty.
 ///
 /// # Errors
 /// [`ErrorKind::Io`](crate::ErrorKind::Io).
@@ -162,10 +162,10 @@ pub fn remove(folder: &Path) -> Result<()> {
     }
 }
 
-/// The right to work in `folder`, which is made, as long as the file is open.
+/// Locks `folder`, which is created if missing, as long as the file is open.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where another process has it.
+/// [`ErrorKind::Usage`](crate::ErrorKind::Usage) if another process holds the lock.
 pub(super) fn turn(folder: &Path) -> Result<File> {
     let io = |error| Error::io(folder, error);
     std::fs::create_dir_all(folder).map_err(io)?;
@@ -198,7 +198,7 @@ impl Journal {
     }
 
     /// # Errors
-    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where the batch was sent to another server or model.
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) if the batch was sent to another server or model.
     pub fn check(&self, model: &ModelDescription) -> Result<()> {
         if self.endpoint == model.endpoint && self.model == model.name {
             return Ok(());
@@ -212,7 +212,7 @@ impl Journal {
         write_file(&self.path(), json::to_text(self)?.as_bytes())
     }
 
-    /// Where the state lies.
+    /// The path of the state.
     pub fn path(&self) -> PathBuf {
         self.folder.join(STATE)
     }
@@ -227,7 +227,7 @@ impl Journal {
         self.folder.join(format!("{RESULTS}{:03}.jsonl", part + 1))
     }
 
-    /// All that was asked, in its order.
+    /// All requests in order.
     pub fn asked(&self) -> Result<impl Iterator<Item = Result<Asked>> + use<>> {
         let path = self.folder.join(ASKED);
         let read = lines(&path)?;
@@ -242,14 +242,14 @@ fn requests(folder: &Path, part: usize) -> PathBuf {
     folder.join(format!("{REQUESTS}{:03}.jsonl", part + 1))
 }
 
-/// The lines of a file; none where it is not there.
+/// The lines of a file; none if it does not exist.
 pub(super) fn lines(path: &Path) -> Result<impl Iterator<Item = Result<String>> + use<>> {
     let file = match File::open(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => None,
         file => Some(file.map_err(|error| Error::io(path, error))?),
     };
     let path = path.to_owned();
-    // Bytes that are no text end neither the line nor the file.
+    // Invalid UTF-8 ends neither the line nor the file.
     let read = file.into_iter().flat_map(|file| BufReader::new(file).split(b'\n'));
     Ok(read.map(move |line| match line {
         Ok(line) => Ok(String::from_utf8_lossy(&line).into_owned()),
@@ -268,7 +268,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Begins anew in `folder`.
+    /// Starts a new batch in `folder`.
     pub fn new(
         folder: &Path,
         api: BatchApi,
@@ -289,15 +289,15 @@ impl Writer {
         Ok(Self { journal, api, asked, requests: None, n_asked: 0 })
     }
 
-    /// Adds a row that nothing is asked for.
+    /// Adds a row without a request.
     pub fn failed(&mut self, row: &CaptionRow) -> Result<()> {
         self.note(&Asked { part: None, id: String::new(), frames: vec![AskedFrame::of(row)] })
     }
 
-    /// Adds a request about the frames of `rows`.
+    /// Adds a request for the frames of `rows`.
     pub fn request<'a>(&mut self, body: &RequestBody, rows: impl Iterator<Item = &'a CaptionRow>) -> Result<()> {
         let terms = self.api.support();
-        // The line around the body, generously.
+        // The rest of the line, estimated generously.
         let n_bytes = body.len_bytes() + 256;
         let is_full = self.requests.as_ref().is_none_or(|(_, used)| {
             let n_requests = self.journal.parts.last().map_or(0, |part| part.n_requests);
@@ -311,7 +311,7 @@ impl Writer {
         }
         let at = self.journal.parts.len() - 1;
         self.n_asked += 1;
-        // A number, since two requests may be the same; a part of its hash, so that nobody else's answer is taken for it.
+        // A number, since two requests may be equal; a part of its hash, so that another batch's answer is not taken for it.
         let mut hash = Sha256::new();
         body.chunks().for_each(|chunk| hash.update(&chunk));
         let id = format!("vidgist-{}-{}", self.n_asked, &hex(&hash.finalize())[..16]);
@@ -336,7 +336,7 @@ impl Writer {
         sync(file, &requests(&self.journal.folder, self.journal.parts.len() - 1))
     }
 
-    /// All is written: from here on it is sent.
+    /// Everything is written; sending may begin.
     pub fn finish(mut self) -> Result<Journal> {
         self.close()?;
         sync(self.asked, &self.journal.folder.join(ASKED))?;
