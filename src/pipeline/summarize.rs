@@ -20,6 +20,7 @@ use crate::input::Source;
 use crate::media::{FrameReason, MediaInfo};
 use crate::prompt;
 use crate::report::{self, Report, write};
+use crate::sampling::SamplingSpec;
 use crate::time::{TimeRange, Timestamp};
 use crate::timeline::{Timeline, TimelineFrame};
 use crate::transcript::Transcript;
@@ -79,6 +80,7 @@ async fn gather(task: Summarize, context: &Context, timer: &mut StageTimer) -> R
     let (options, source) = (task.options.clone(), task.source.clone());
     let (info, video) = timer.time("probe", run_blocking(move || options.open(&source))).await?;
     context.events.send(Event::Probed { media: Box::new(info.clone()) }).await;
+    let video = video.filter(|video| !is_audio_only(&task.options.sampling, video, &info));
     // An invalid plan is reported before a transcript is made, which may cost money.
     let selected = video.map(|mut video| select(&task.options, &mut video).map(|plan| (video, plan))).transpose()?;
     let path = if let Source::Media(path) = &task.source { Some(path.clone()) } else { None };
@@ -96,17 +98,25 @@ async fn gather(task: Summarize, context: &Context, timer: &mut StageTimer) -> R
     };
     let kept = timer.note("frames", frames)?;
     let transcript = timer.note("transcript", transcript)?;
-    let report_and_timeline = evidence_report(info, kept, transcript, task.options.sampling.end)?;
+    let report_and_timeline = evidence_report(info, kept, transcript, &task.options.sampling)?;
     let (report, timeline) = report_and_timeline;
     Ok(Evidence { task, report, timeline, changes })
 }
 
-/// The timeline, and the report of it without an answer. The range ends with the longest stream, but not after `end`.
+/// Whether the requested range begins after the video ends, in a recording whose audio continues.
+fn is_audio_only(sampling: &SamplingSpec, video: &VideoSource, info: &MediaInfo) -> bool {
+    let (Some(start), Some(index)) = (sampling.start, &video.index) else { return false };
+    let video = index.range();
+    video.end <= start && start < longest(video, info, None).end
+}
+
+/// The timeline, and the report of it without an answer. The range ends with the longest stream, within the requested
+/// range.
 fn evidence_report(
     info: MediaInfo,
     kept: KeptFrames,
     transcript: FoundTranscript,
-    end: Option<Timestamp>,
+    requested: &SamplingSpec,
 ) -> Result<(Report, Timeline)> {
     if kept.frames.is_empty() && transcript.transcript.is_none() {
         return Err(nothing_found(&info, &transcript.reason));
@@ -115,7 +125,8 @@ fn evidence_report(
         Some(extraction) => longest(extraction.range, &info, transcript.transcript.as_ref()),
         None => whole(&info),
     };
-    let range = TimeRange::new(range.start, end.map_or(range.end, |end| range.end.min(end)));
+    let end = requested.end.map_or(range.end, |end| range.end.min(end));
+    let range = TimeRange::new(requested.start.map_or(range.start, |start| range.start.max(start).min(end)), end);
     let timeline = Timeline::new(range, kept.frames, transcript.transcript);
     let (sampling, decoder, problems) = match kept.extraction {
         Some(Extraction { sampling, decoder, problems, .. }) => (sampling, Some(decoder), problems),
@@ -267,10 +278,10 @@ fn longest(video: TimeRange, info: &MediaInfo, transcript: Option<&Transcript>) 
     TimeRange::new(video.start, audio.chain(words).fold(video.end, Timestamp::max))
 }
 
-/// The stated range of a source without video.
+/// The stated range of a source without selected frames.
 fn whole(info: &MediaInfo) -> TimeRange {
-    let longest = info.audio.iter().filter_map(|a| a.duration).max();
-    TimeRange::new(Timestamp::ZERO, info.duration.or(longest).unwrap_or(Timestamp::ZERO))
+    let none = TimeRange::new(Timestamp::ZERO, Timestamp::ZERO);
+    TimeRange::new(Timestamp::ZERO, info.duration.unwrap_or_else(|| longest(none, info, None).end))
 }
 
 fn nothing_found(info: &MediaInfo, reason: &str) -> Error {

@@ -154,3 +154,33 @@ fn the_track_that_holds_the_speech_is_transcribed_and_named() {
         assert_eq!(segments > 0, n_words > 0, "{flags:?}: {report}");
     }
 }
+
+/// A recording whose audio continues after its video: the words there reach the report, with the range that was requested.
+#[test]
+fn a_range_after_the_video_has_the_words_alone() {
+    let user = User::new();
+    let inputs = "-f lavfi -i testsrc=d=2:r=10:s=160x120 -f lavfi -i sine=d=10";
+    crate::support::programs::ffmpeg(user.home.path(), &format!("{inputs} -map 0 -map 1 talk.mp4"));
+    let srt = "1\n00:00:01,000 --> 00:00:02,000\nOne\n\n2\n00:00:06,000 --> 00:00:07,000\nTwo\n\n\
+               3\n00:00:09,000 --> 00:00:10,000\nThree\n";
+    std::fs::write(user.path("talk.srt"), srt).expect("written");
+    let talk = user.path("talk.mp4");
+    for (flags, said, frames) in [
+        (&["--start", "5s", "--end", "8s"][..], &["Two"][..], 0),
+        (&["--start", "2s"], &["Two", "Three"], 0),
+        (&["--start", "1.5s", "--end", "8s"], &["One", "Two"], 1),
+    ] {
+        let ran = user.run(&[&["summarize", &talk, "--model", "built-in", "--format", "json"], flags].concat());
+        assert_eq!(ran.code, Some(0), "{flags:?}: {ran:?}");
+        let report: Value = serde_json::from_str(&ran.out).expect("JSON");
+        let segments = report["transcript"]["segments"].as_array().expect("a transcript");
+        assert_eq!(segments.iter().map(|s| s["text"].as_str().expect("text")).collect::<Vec<_>>(), said, "{report}");
+        assert_eq!(report["frames"].as_array().expect("frames").len(), frames, "{report}");
+    }
+    // Nothing is there.
+    let ran = user.run(&["summarize", &talk, "--model", "built-in", "--start", "11s"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.err.contains("--start"), "{ran:?}");
+    let ran = user.run(&["frames", &talk, "--start", "5s", "-o", &user.path("frames")]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+}
