@@ -141,7 +141,7 @@ def references(path):
 
 
 def is_reference(file, position, size):
-    """Whether other frames refer to this H.264 packet: told by the first of its units that holds a slice."""
+    """Whether other frames refer to this H.264 packet: by the first of its units that holds a slice."""
     while size > 4:
         file.seek(position)
         head = file.read(5)

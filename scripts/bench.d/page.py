@@ -183,7 +183,7 @@ def better(results):
 
 
 def wrong(measured):
-    """Which tools did not deliver the frames that were asked for. `measured`: what is said before a line, and its results."""
+    """The tools that did not deliver the requested frames. `measured`: the text before a line, and its results."""
     found = []
     for before, row in [(before, row) for before, results in measured.items() for row in results["rows"]]:
         got = row.get("check")

@@ -13,7 +13,7 @@ impl<'de> Deserialize<'de> for TokenPrice {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let dollars = Money::parse_dollars(&text).filter(|money| money.picos() % 1_000_000 == 0);
-        let dollars = dollars.ok_or_else(|| serde::de::Error::custom(format!("{text:?} is no price")))?;
+        let dollars = dollars.ok_or_else(|| serde::de::Error::custom(format!("{text:?} is not a price")))?;
         Ok(Self(Money::from_picos(dollars.picos() / 1_000_000)))
     }
 }

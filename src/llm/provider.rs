@@ -185,7 +185,7 @@ impl Provider {
             return refuse("has no base_url".into());
         }
         if let Some(name) = self.headers.keys().find(|name| name.parse::<HeaderName>().is_err()) {
-            return refuse(format!("{name:?} is no name of a header"));
+            return refuse(format!("{name:?} is not a header name"));
         }
         Ok(())
     }

@@ -108,7 +108,7 @@ impl FromStr for ImageTokens {
             ("capped", Some(&[side, tile, most])) => {
                 Ok(Self::Capped { side: whole(side).max(1), tile: whole(tile), most: whole(most) })
             }
-            _ => Err(format!("{text:?} is no formula")),
+            _ => Err(format!("{text:?} is not a formula")),
         }
     }
 }

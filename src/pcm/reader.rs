@@ -77,7 +77,7 @@ impl AudioReader {
         let (rate_in_hz, stored) = (first.rate_hz, first.layout.len() as u16);
         let channels = want.channels.unwrap_or(stored);
         if channels != stored && !matches!(channels, 1 | 2) {
-            let problem = format!("{name} has {stored} channels, which cannot become {channels}");
+            let problem = format!("{name} has {stored} channels, which cannot be mixed to {channels}");
             return Err(Error::setting(Setting::AudioChannels, problem, "use 1 or 2, or keep them as stored"));
         }
         let Some(base) = TimeBase::of_rate(rate_in_hz).filter(|_| RATES_HZ.contains(&rate_in_hz)) else {

@@ -37,8 +37,8 @@ impl Resampler {
         let chunk = n_units * (from / unit);
         if chunk.max(n_units * (to / unit)) * channels > MAX_BLOCK_SAMPLES {
             let what = format!("{rate_in_hz} Hz to {rate_out_hz} Hz");
-            let problem = format!("these rates have no small common step, too much for {channels} channels at a time");
-            return Err(Error::unsupported(what, problem, "ask for one channel or for a usual rate"));
+            let problem = format!("converting {channels} channels between these rates takes too much memory");
+            return Err(Error::unsupported(what, problem, "use one channel or a common rate"));
         }
         let window = WindowFunction::BlackmanHarris2;
         let inner = Fft::new_custom(from, to, chunk, 1, channels, window, FixedSync::Both).map_err(|e| {

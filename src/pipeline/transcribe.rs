@@ -145,7 +145,7 @@ async fn transcribe(input: &str, task: &Transcribe, context: &Context) -> Result
     })
     .await?;
     if options.transcribers.is_empty() {
-        return Err(Error::setting(Setting::Stt, "none leaves nothing to do", Advice::Unset(Setting::Stt)));
+        return Err(Error::setting(Setting::Stt, "with none, there is nothing to do", Advice::Unset(Setting::Stt)));
     }
     let found = find_transcript(options, Some(&path), &info, &context.events, false).await?;
     let Some(transcript) = found.transcript else {

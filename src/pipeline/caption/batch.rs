@@ -101,7 +101,7 @@ pub(super) async fn run(
                 || Some(&journal.inputs) != inputs::expand(&run.task.inputs).ok().as_ref()
             {
                 let folder = folder.display();
-                tracing::warn!("{folder} holds a batch about other files or with another prompt, which comes first");
+                tracing::warn!("{folder} contains an unfinished batch for other files or another prompt");
             }
             (journal, 0)
         }
@@ -171,10 +171,8 @@ impl Expected {
             return Ok(());
         }
         let cost = self.cost.map(|cost| format!(", {cost}")).unwrap_or_default();
-        let problem = format!(
-            "would take about {} tokens{cost}, more than the {} that it may",
-            self.n_tokens, run.task.spend_limit
-        );
+        let problem =
+            format!("would need about {} tokens{cost}, above the limit of {}", self.n_tokens, run.task.spend_limit);
         let advice =
             Advice::Raise(Setting::MaxCost).or(Advice::Raise(Setting::Interval)).or(Advice::Set(Setting::MaxFrames));
         Err(Error::usage("the batch", problem, advice).with_code(ErrorCode::SpendLimit))
@@ -254,7 +252,7 @@ async fn send(api: &BatchApi, journal: &mut Journal, at: usize) -> Result<()> {
                 return Err(error);
             }
         };
-        tracing::warn!("{}: {why}: looking whether the batch was created all the same", api.server_name());
+        tracing::warn!("{}: {why}: checking whether the batch was created nevertheless", api.server_name());
         for wait in SEARCH_WAITS {
             tokio::time::sleep(Duration::from_secs(wait)).await;
             journal.parts[at].batch = find(api, journal, at, &known).await?;
@@ -263,7 +261,7 @@ async fn send(api: &BatchApi, journal: &mut Journal, at: usize) -> Result<()> {
             }
         }
     }
-    let problem = format!("did not answer {MAX_CREATIONS} times when a batch was to be created");
+    let problem = format!("did not answer {MAX_CREATIONS} requests to create a batch");
     Err(Error::service(api.server_name(), problem, "run the same command again later"))
 }
 
@@ -283,9 +281,8 @@ async fn find(api: &BatchApi, journal: &Journal, at: usize, known: &Known) -> Re
         [one] => Ok(Some(one.id.clone())),
         several => {
             let ids: Vec<&str> = several.iter().map(|batch| batch.id.as_str()).collect();
-            let problem = format!("one of these batches is this run's: {}", ids.join(", "));
-            let advice =
-                format!("write the right one as \"batch\" of part {} into {}", at + 1, journal.path().display());
+            let problem = format!("one of these batches belongs to this run: {}", ids.join(", "));
+            let advice = format!("write its id as \"batch\" of part {} in {}", at + 1, journal.path().display());
             Err(Error::service(api.server_name(), problem, advice))
         }
     }
@@ -349,8 +346,7 @@ async fn fetch(api: &BatchApi, journal: &mut Journal, at: usize) -> Result<()> {
     for file in journal.parts[at].results.clone() {
         let fetched = api.download(&file, &into).await;
         fetched.map_err(|error| {
-            let advice =
-                format!("run the same command again; {} keeps what is known of the batch", journal.path().display());
+            let advice = format!("run the same command again; {} has the state of the batch", journal.path().display());
             Error::service(format!("the results of batch part {}", at + 1), error.to_string(), advice)
         })?;
     }
@@ -393,7 +389,7 @@ async fn hand_over(
                 // An error page or another batch's results: neither reported nor deleted.
                 journal.parts[at].is_fetched = false;
                 journal.save()?;
-                let problem = format!("the results of batch part {} hold none of its answers", at + 1);
+                let problem = format!("the results of batch part {} contain none of its answers", at + 1);
                 return Err(Error::service(api.server_name(), problem, "run the same command again"));
             }
         }
@@ -419,7 +415,7 @@ fn read_results(api: &BatchApi, journal: &Journal, at: usize) -> Result<Answers>
         if let Some((id, answer)) = api.read_line(&line) {
             answers.entry(id).or_insert(answer);
         } else {
-            tracing::warn!("{}: a line of the results is none", journal.results(at).display());
+            tracing::warn!("{}: a line of the results is invalid", journal.results(at).display());
         }
     }
     Ok(answers)
@@ -430,7 +426,7 @@ fn rows(journal: &Journal, asked: &Asked, answers: &mut Answers) -> Vec<CaptionR
     let mut rows: Vec<CaptionRow> = asked.frames.iter().map(|frame| frame.row(journal)).collect();
     let Some(at) = asked.part else { return rows };
     let answer = answers.remove(&asked.id).unwrap_or_else(|| {
-        Err(journal.parts[at].refused.clone().unwrap_or_else(|| "the batch brought no answer".to_owned()))
+        Err(journal.parts[at].refused.clone().unwrap_or_else(|| "the batch returned no answer".to_owned()))
     });
     match answer {
         Err(why) => rows.iter_mut().for_each(|row| row.error = Some(why.clone())),

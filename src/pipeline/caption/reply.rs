@@ -55,7 +55,7 @@ pub(super) fn share(rows: Vec<&mut CaptionRow>, answer: &ChatResponse) {
             row.pay(answer);
         }
         row.caption = row.frame_idx.and_then(|idx| captions.get(&idx).cloned());
-        row.error = row.caption.is_none().then(|| "the answer about several frames left it out".to_owned());
+        row.error = row.caption.is_none().then(|| "the answer about several frames has no caption for it".to_owned());
     }
 }
 

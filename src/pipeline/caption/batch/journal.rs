@@ -173,7 +173,7 @@ pub(super) fn turn(folder: &Path) -> Result<File> {
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => {
-            Err(Error::usage(folder.display(), "another vidgist works on this batch", "let it end"))
+            Err(Error::usage(folder.display(), "another vidgist works on this batch", "wait until it has finished"))
         }
         Err(TryLockError::Error(error)) => Err(io(error)),
     }
@@ -187,12 +187,17 @@ impl Journal {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             read => read.map_err(|error| Error::io(&path, error))?,
         };
-        let advice = "look at the account's batches before it is deleted: they may be under way";
-        let journal: Self = serde_json::from_slice(&bytes)
-            .map_err(|error| Error::malformed(path.display(), format!("is no state of a batch: {error}"), advice))?;
+        let advice = "check the account's batches before you delete it: some may still be running";
+        let journal: Self = serde_json::from_slice(&bytes).map_err(|error| {
+            Error::malformed(path.display(), format!("is not the state of a batch: {error}"), advice)
+        })?;
         if journal.version != VERSION {
-            let problem = format!("is of version {}, not {VERSION}", journal.version);
-            return Err(Error::unsupported(path.display(), problem, "go on with the vidgist that wrote it"));
+            let problem = format!("has version {}, but version {VERSION} is supported", journal.version);
+            return Err(Error::unsupported(
+                path.display(),
+                problem,
+                "continue with the version of vidgist that wrote it",
+            ));
         }
         Ok(Some(Self { folder: folder.to_owned(), ..journal }))
     }
@@ -204,8 +209,8 @@ impl Journal {
             return Ok(());
         }
         let place = self.endpoint.as_deref().unwrap_or_default();
-        let problem = format!("holds a batch for {} at {place}", self.model);
-        Err(Error::usage(self.folder.display(), problem, "name the same model, or another file with -o"))
+        let problem = format!("contains a batch for {} at {place}", self.model);
+        Err(Error::usage(self.folder.display(), problem, "use the same model, or another output file"))
     }
 
     pub fn save(&self) -> Result<()> {
