@@ -13,6 +13,7 @@ mod probe;
 mod progress;
 mod providers;
 mod run;
+mod text_file;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;

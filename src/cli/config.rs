@@ -11,6 +11,7 @@ use vidgist::time::Timestamp;
 
 use super::api_key::KeyCommand;
 use super::args::{ImageFormatArg, Stt};
+use super::text_file::read_text;
 
 /// `config.toml`. It never contains keys.
 #[derive(Debug, Default, Deserialize)]
@@ -76,7 +77,7 @@ impl CommandConfig {
                 _ => return Ok(Self::default()),
             },
         };
-        let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, e))?;
+        let text = read_text(&path, "see docs/configuration.md")?;
         let mut config: Self = toml::from_str(&text).map_err(|e| {
             let line = |start| text.bytes().take(start).filter(|b| *b == b'\n').count() + 1;
             let place = e.span().map_or(String::new(), |span| format!("line {}: ", line(span.start)));

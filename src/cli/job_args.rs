@@ -19,6 +19,7 @@ use super::args::{
     ImageArgs, ImageFormatArg, ModelArgs, PromptArgs, ReportFormat, RequestArgs, SamplingArgs, ServerArgs,
     SoundFileFormat, StreamChoice, Stt, SummarizeArgs, TrackArgs, TranscribeArgs, TranscriptArgs,
 };
+use super::text_file::read_text;
 
 /// The job of a command; None for commands that are none.
 pub fn job(command: &Command) -> Result<Option<Job>> {
@@ -292,7 +293,7 @@ fn ratio(flag: &str, text: &str) -> Result<Ratio> {
 fn text_or_file(text: Option<&String>, file: Option<&PathBuf>) -> Result<Option<String>> {
     match (text, file) {
         (Some(text), _) => Ok(Some(text.clone())),
-        (None, Some(path)) => std::fs::read_to_string(path).map(Some).map_err(|e| Error::io(path, e)),
+        (None, Some(path)) => read_text(path, "write the text in UTF-8").map(Some),
         (None, None) => Ok(None),
     }
 }

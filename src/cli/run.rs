@@ -17,10 +17,11 @@ use vidgist::report::{self, Format, Report, estimate, json};
 use super::config::CommandConfig;
 use super::output::{PARTIAL, end_at_once_on_the_next, print, report_gaps, say, warn};
 use super::progress::Progress;
+use super::text_file::read_text;
 
 /// Runs a job file.
 pub async fn run_file(path: &Path, config: &CommandConfig, quiet: bool) -> Result<ExitCode> {
-    let text = std::fs::read_to_string(path).map_err(|error| Error::io(path, error))?;
+    let text = read_text(path, "name a job that --print-job wrote")?;
     let is_json = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("json"));
     let job = if is_json { Job::from_json(&text) } else { Job::from_toml(&text) };
     let job = job.map_err(|mut error| {

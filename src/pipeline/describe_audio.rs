@@ -115,7 +115,7 @@ fn check(task: &DescribeAudio) -> Result<()> {
             return Err(Error::setting(setting, problem, "describe them one by one"));
         }
         if !file.extension().is_some_and(|end| end.eq_ignore_ascii_case("png")) {
-            let problem = format!("is a PNG file, but {} does not end in .png", file.display());
+            let problem = format!("{} is written as PNG, but its name does not end in .png", file.display());
             return Err(Error::setting(setting, problem, "name it FILE.png"));
         }
     }
