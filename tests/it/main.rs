@@ -46,5 +46,6 @@ mod streams;
 mod subtitle_files;
 mod subtitles;
 mod support;
+mod tolerance;
 mod user_visible;
 mod windows;
