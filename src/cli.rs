@@ -13,6 +13,7 @@ mod probe;
 mod progress;
 mod providers;
 mod run;
+mod stdin;
 mod text_file;
 
 use std::io::IsTerminal as _;
@@ -52,7 +53,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         }
         match cli.command {
             Command::Run { job } => run::run_file(&job, &config, cli.quiet).await,
-            Command::Probe(args) => probe::run(&args),
+            Command::Probe(args) => probe::run(args).await,
             Command::Models { action } => unless_interrupted(models::run(action.as_ref(), &config, cli.quiet)).await,
             Command::Doctor(args) => unless_interrupted(doctor::run(&args, cli.config.as_deref(), &config)).await,
             _ => Ok(ExitCode::SUCCESS),

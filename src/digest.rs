@@ -53,7 +53,8 @@ macro_rules! put {
 
 fn say(out: &mut String, timeline: &Timeline) {
     put!(out, "\n### What is said\n");
-    let sentences = sentences::split(timeline.segments());
+    let mut sentences = sentences::split(timeline.segments());
+    sentences.extend(sentences::split_untimed(timeline.untimed()));
     if sentences.is_empty() {
         put!(out, "There is no transcript.");
         return;
@@ -65,7 +66,8 @@ fn say(out: &mut String, timeline: &Timeline) {
             text.push_str(" [...]");
         }
         let speaker = sentence.speaker.map(|name| format!("{}: ", markdown_line(name))).unwrap_or_default();
-        put!(out, "- {} {speaker}{}", sentence.start.label(), markdown_line(&text));
+        let start = sentence.start.map(|start| format!("{} ", start.label())).unwrap_or_default();
+        put!(out, "- {start}{speaker}{}", markdown_line(&text));
     }
 }
 

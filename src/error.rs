@@ -177,7 +177,8 @@ impl Error {
         problem: impl Into<String>,
         advice: impl Into<Advice>,
     ) -> Self {
-        let (input, problem, advice) = (input.to_string(), problem.into(), advice.into());
+        let input = crate::input::shown_name(Path::new(&input.to_string()));
+        let (problem, advice) = (problem.into(), advice.into());
         Self { kind, code, input, setting: None, problem, advice, cause: None }
     }
 

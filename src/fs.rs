@@ -1,5 +1,6 @@
 //! Writes files atomically: a reader never sees a partial file.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -64,6 +65,36 @@ pub fn frame_file_name(image: &EncodedImage) -> String {
     format!("frame_{:06}_t{time}.{}", image.frame_idx, image.format.extension())
 }
 
+/// Whether a name is of the form that [`frame_file_name`] makes, or that of a contact sheet.
+fn is_frame_file(name: &str) -> bool {
+    let Some((stem, extension)) = name.rsplit_once('.') else { return false };
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let is_time = |text: &str| {
+        let parts: Vec<&str> = text.strip_prefix('-').unwrap_or(text).split(['-', '.']).collect();
+        parts.len() == 4 && parts.iter().all(|part| is_digits(part))
+    };
+    let is_frame = stem.strip_prefix("frame_").and_then(|rest| rest.split_once("_t"));
+    let is_sheet = stem.strip_prefix("contact-sheet-").is_some_and(is_digits);
+    matches!(extension, "jpg" | "png" | "webp")
+        && (is_sheet || is_frame.is_some_and(|(number, time)| number.len() >= 6 && is_digits(number) && is_time(time)))
+}
+
+/// Removes the frames and contact sheets that an earlier run wrote into `folder`: files with such names that are not in
+/// `kept`. Other files stay.
+///
+/// # Errors
+/// [`ErrorKind::Io`](crate::ErrorKind::Io) about a file that cannot be removed.
+pub(crate) fn remove_other_frames(folder: &Path, kept: &HashSet<String>) -> Result<()> {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let is_stale = name.to_str().is_some_and(|name| is_frame_file(name) && !kept.contains(name));
+        if is_stale && entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            std::fs::remove_file(entry.path()).map_err(|error| Error::io(&entry.path(), error))?;
+        }
+    }
+    Ok(())
+}
+
 /// Writes the image into `folder` as [`frame_file_name`]; returns its path.
 ///
 /// # Errors
@@ -121,5 +152,41 @@ mod tests {
         };
         assert_eq!(frame_file_name(&image(252_480, ImageFormat::Jpeg)), "frame_000007_t00-04-12.480.jpg");
         assert_eq!(frame_file_name(&image(-1500, ImageFormat::Webp)), "frame_000007_t-00-00-01.500.webp");
+        for ours in [
+            &*frame_file_name(&image(252_480, ImageFormat::Jpeg)),
+            &frame_file_name(&image(-1500, ImageFormat::Webp)),
+            &frame_file_name(&image(500 * 3_600_000, ImageFormat::Png)),
+            "contact-sheet-01.jpg",
+        ] {
+            assert!(is_frame_file(ours), "{ours}");
+        }
+        for other in [
+            "frame_000007_t00-04-12.480.txt",
+            "frame_7_t00-04-12.480.jpg",
+            "frame_000007.jpg",
+            "my_frame_000007_t00-04-12.480.jpg",
+            "frame_000007_t00-04-12.480 (1).jpg",
+            "contact-sheet.jpg",
+            "contact-sheet-a.jpg",
+            "report.md",
+            "",
+        ] {
+            assert!(!is_frame_file(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn frames_of_an_earlier_run_are_removed_and_other_files_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let names = ["frame_000000_t00-00-00.000.jpg", "frame_000001_t00-00-05.000.jpg", "notes.txt"];
+        for name in names {
+            std::fs::write(dir.path().join(name), name).unwrap();
+        }
+        std::fs::create_dir(dir.path().join("frame_000002_t00-00-06.000.jpg")).unwrap();
+        remove_other_frames(dir.path(), &HashSet::from([names[1].to_owned()])).unwrap();
+        let left: Vec<bool> = names.iter().map(|name| dir.path().join(name).exists()).collect();
+        assert_eq!(left, [false, true, true]);
+        assert!(dir.path().join("frame_000002_t00-00-06.000.jpg").is_dir());
+        remove_other_frames(&dir.path().join("absent"), &HashSet::new()).unwrap();
     }
 }

@@ -31,7 +31,7 @@ impl Source {
     #[must_use]
     pub fn name(&self) -> String {
         match self {
-            Self::Media(path) | Self::Picture(path) | Self::Sequence { name: path, .. } => path.display().to_string(),
+            Self::Media(path) | Self::Picture(path) | Self::Sequence { name: path, .. } => shown_name(path),
             Self::Stream(url) => without_credentials(url),
             Self::Camera(number) => format!("camera:{number}"),
         }
@@ -42,6 +42,20 @@ impl Source {
     pub fn is_live(&self) -> bool {
         matches!(self, Self::Stream(_) | Self::Camera(_))
     }
+}
+
+/// The name of a spooled file: that of standard input.
+pub const SPOOLED_NAME: &str = "stdin";
+/// What the name of the temporary folder of a spooled file begins with.
+pub const SPOOL_PREFIX: &str = ".vidgist-stdin-";
+
+/// The name of a file in errors and reports: its path, or [`SPOOLED_NAME`] for a temporary file in a folder that begins
+/// with [`SPOOL_PREFIX`], which the user has never heard of.
+#[must_use]
+pub fn shown_name(path: &Path) -> String {
+    let folder = path.parent().and_then(Path::file_name).and_then(|name| name.to_str());
+    let is_spooled = path.ends_with(SPOOLED_NAME) && folder.is_some_and(|name| name.starts_with(SPOOL_PREFIX));
+    if is_spooled { SPOOLED_NAME.to_owned() } else { path.display().to_string() }
 }
 
 /// A path as the text of an input. One that is not UTF-8 becomes a `file:` address, which keeps its bytes.
@@ -79,6 +93,14 @@ fn without_credentials(address: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn spooled_files_are_shown_by_their_source() {
+        assert_eq!(shown_name(Path::new("/tmp/.vidgist-stdin-x1Y/stdin")), "stdin");
+        for other in ["/tmp/stdin", "stdin", "/tmp/.vidgist-stdin-x/other", "/tmp/.vidgist-stdin-x/stdin/a", ""] {
+            assert_eq!(shown_name(Path::new(other)), other);
+        }
+    }
 
     #[test]
     fn a_name_of_any_bytes_survives_as_text() {

@@ -54,7 +54,7 @@ impl Demuxer {
     /// [`ErrorKind::Io`](crate::ErrorKind::Io) where it cannot be read, [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) where no media container is recognized or it is
     /// damaged, [`ErrorKind::Limit`](crate::ErrorKind::Limit) where it holds more streams than allowed.
     pub(crate) fn open(path: &Path, limits: &Limits) -> Result<Self> {
-        let name = path.display().to_string();
+        let name = crate::input::shown_name(path);
         let head = read_head(path, KIND_HEAD_BYTES)?;
         if head.is_empty() {
             return Err(Error::malformed(name, "the file is empty (0 bytes)", "copy or download it again"));

@@ -8,7 +8,7 @@ use std::path::Path;
 use image::ImageDecoder as _;
 
 use crate::error::{Error, Result};
-use crate::input::Source;
+use crate::input::{Source, shown_name};
 use crate::libav::Demuxer;
 use crate::limits::Limits;
 use crate::media::{ColorTags, FrameTiming, MediaInfo, Ratio, Rotation, VideoStream};
@@ -36,7 +36,7 @@ pub fn probe(source: &Source, sequence_rate: Ratio, limits: &Limits) -> Result<M
 
 fn container(path: &Path, limits: &Limits) -> Result<MediaInfo> {
     let size = std::fs::metadata(path).map_err(|e| Error::io(path, e))?.len();
-    let name = path.display().to_string();
+    let name = shown_name(path);
     let mut info = Demuxer::open(path, limits)?.into_media_info(&name, size);
     if info.video.is_empty() && info.audio.is_empty() {
         let advice = "check the file with ffprobe";

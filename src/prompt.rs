@@ -69,9 +69,14 @@ fn messages(rules: &str, fence: &Fence, shown: Vec<Part>) -> Vec<Message> {
     vec![system, Message { role: Role::User, parts: shown }]
 }
 
-/// The label of a frame, its image, and the speech after it.
+/// Text without times, the label of a frame, its image, and the speech after it.
 fn parts(passage: Passage<'_>, fence: &Fence) -> Vec<Part> {
     let mut parts = Vec::with_capacity(3);
+    if !passage.untimed.is_empty() {
+        let lines: Vec<String> = passage.untimed.iter().map(|paragraph| fence.line(paragraph)).collect();
+        let text = fence.wrap(&format!("\n{}\n", lines.join("\n")));
+        parts.push(Part::Text(format!("Transcript of the whole file, without times:\n{text}")));
+    }
     if let Some(frame) = passage.frame {
         parts.push(Part::Text(format!("[t={} #{}]", frame.image.time.label(), frame.image.frame_idx)));
         parts.push(Part::Image(frame.image.clone()));
@@ -186,6 +191,10 @@ fn facts(
         match &timeline.transcript {
             Some(transcript) if timeline.has_words() => {
                 let source = match &transcript.source {
+                    _ if !transcript.untimed.is_empty() => {
+                        "a text without times, before the frames. You do not know when anything in it is said: give no \
+                         times for it"
+                    }
                     TranscriptSource::Sidecar { .. } => "from a subtitle file",
                     TranscriptSource::Embedded { .. } => "from a subtitle stream in the file",
                     TranscriptSource::Whisper { .. } | TranscriptSource::Api { .. } => {

@@ -29,13 +29,34 @@ pub struct Timeline {
     pub transcript: Option<Transcript>,
 }
 
-/// A frame and the segments that start from it until the next frame.
+/// A frame and the segments that start from it until the next frame, or text without times.
 #[derive(Clone, Copy, Debug)]
 pub struct Passage<'a> {
     /// The frame; None for segments before the first frame.
     pub frame: Option<&'a TimelineFrame>,
     /// The segments that start at or after this frame and before the next, in time order.
     pub words: &'a [Segment],
+    /// Paragraphs of a transcript without times; they stand alone, before everything else.
+    pub untimed: &'a [String],
+}
+
+impl Passage<'_> {
+    /// The number of its segments or paragraphs.
+    fn len(&self) -> usize {
+        self.words.len() + self.untimed.len()
+    }
+
+    /// Its frame and the first `n` of its segments or paragraphs.
+    fn first(self, n: usize) -> Self {
+        let (words, untimed) = (&self.words[..n.min(self.words.len())], &self.untimed[..n.min(self.untimed.len())]);
+        Self { words, untimed, ..self }
+    }
+
+    /// What [`Self::first`] leaves.
+    fn after(self, n: usize) -> Self {
+        let (words, untimed) = (&self.words[n.min(self.words.len())..], &self.untimed[n.min(self.untimed.len())..]);
+        Self { frame: None, words, untimed }
+    }
 }
 
 impl Timeline {
@@ -57,10 +78,16 @@ impl Timeline {
         self.transcript.as_ref().map_or(&[], |transcript| &transcript.segments)
     }
 
-    /// Whether any segment has text.
+    /// The paragraphs of a transcript without times; empty without one.
+    #[must_use]
+    pub fn untimed(&self) -> &[String] {
+        self.transcript.as_ref().map_or(&[], |transcript| &transcript.untimed)
+    }
+
+    /// Whether the transcript has text.
     #[must_use]
     pub fn has_words(&self) -> bool {
-        self.segments().iter().any(|segment| !segment.text.trim().is_empty())
+        !self.untimed().is_empty() || self.segments().iter().any(|segment| !segment.text.trim().is_empty())
     }
 
     /// The segments that start before the first frame; all of them if there is no frame.
@@ -85,13 +112,19 @@ impl Timeline {
         transcript.starting_in(frame.image.time, next)
     }
 
-    /// The timeline in order: the segments before the first frame, if there are any, then each frame with its segments.
-    /// Each segment is in exactly one passage.
+    /// The timeline in order: text without times, the segments before the first frame, if there are any, then each frame
+    /// with its segments. Each segment and paragraph is in exactly one passage.
     pub fn passages(&self) -> impl Iterator<Item = Passage<'_>> {
-        let before = self.words_before_frames();
-        let head = (!before.is_empty()).then_some(Passage { frame: None, words: before });
+        let nothing = Passage { frame: None, words: &[], untimed: &[] };
+        let untimed = Passage { untimed: self.untimed(), ..nothing };
+        let before = Passage { words: self.words_before_frames(), ..nothing };
+        let head = [untimed, before].into_iter().filter(|passage| passage.len() > 0);
         let frames = self.frames.iter().enumerate();
-        head.into_iter().chain(frames.map(|(at, frame)| Passage { frame: Some(frame), words: self.words_after(at) }))
+        head.chain(frames.map(move |(at, frame)| Passage {
+            frame: Some(frame),
+            words: self.words_after(at),
+            ..nothing
+        }))
     }
 }
 
@@ -120,11 +153,8 @@ mod tests {
         let at = Timestamp::from_millis;
         let segments =
             spans.iter().enumerate().map(|(i, (a, b))| Segment::new(TimeRange::new(at(*a), at(*b)), i.to_string()));
-        Transcript {
-            source: TranscriptSource::Sidecar { path: "a.srt".into(), guessed_encoding: None },
-            language: None,
-            segments: segments.collect(),
-        }
+        let source = TranscriptSource::Sidecar { path: "a.srt".into(), guessed_encoding: None };
+        Transcript::new(source, None, segments.collect())
     }
 
     #[test]

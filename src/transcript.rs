@@ -14,6 +14,9 @@ pub struct Transcript {
     pub language: Option<String>,
     /// The segments, sorted by start.
     pub segments: Vec<Segment>,
+    /// The paragraphs of a text without times, in order; empty where the source has times.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub untimed: Vec<String>,
 }
 
 /// Where a transcript comes from.
@@ -92,6 +95,18 @@ impl Segment {
 }
 
 impl Transcript {
+    /// A transcript with times.
+    #[must_use]
+    pub fn new(source: TranscriptSource, language: Option<String>, segments: Vec<Segment>) -> Self {
+        Self { source, language, segments, untimed: Vec::new() }
+    }
+
+    /// Whether it has no text, because no speech was detected.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.segments.is_empty() && self.untimed.is_empty()
+    }
+
     /// The segments that start in `[from, to)`; `to` None means until the end.
     ///
     /// Only the start counts, so that consecutive ranges contain each segment exactly once.
@@ -156,11 +171,8 @@ mod tests {
         let segments: Vec<Segment> = [(0, 900), (500, 1500), (1000, 1000), (2500, 9000)]
             .map(|(a, b)| Segment::new(TimeRange::new(at(a), at(b)), "x"))
             .into();
-        let transcript = Transcript {
-            source: TranscriptSource::Sidecar { path: String::new(), guessed_encoding: None },
-            language: None,
-            segments,
-        };
+        let source = TranscriptSource::Sidecar { path: String::new(), guessed_encoding: None };
+        let transcript = Transcript::new(source, None, segments);
         let counts: Vec<usize> = [(0, Some(1000)), (1000, Some(2000)), (2000, None)]
             .map(|(a, b)| transcript.starting_in(at(a), b.map(at)).len())
             .into();
@@ -232,12 +244,14 @@ mod tests {
             source in any_source(),
             language in prop::option::of(".*"),
             segments in prop::collection::vec(any_segment(), 0..5),
+            untimed in prop::collection::vec(".*", 0..3),
         ) {
-            let transcript = Transcript { source, language, segments };
+            let transcript = Transcript { untimed, ..Transcript::new(source, language, segments) };
             let written = serde_json::to_string(&transcript).expect("JSON");
             let read: Transcript = serde_json::from_str(&written).expect("what was written");
             prop_assert_eq!(serde_json::to_string(&read).expect("JSON"), written, "the same bytes again");
             prop_assert_eq!((&read.source, &read.language), (&transcript.source, &transcript.language));
+            prop_assert_eq!(&read.untimed, &transcript.untimed);
             for (read, segment) in read.segments.iter().zip(&transcript.segments) {
                 prop_assert_eq!((&read.text, &read.speaker), (&segment.text, &segment.speaker));
                 prop_assert_eq!(read.range.start.millis(), segment.range.start.millis());

@@ -2,7 +2,6 @@
 
 mod caption;
 mod requests;
-mod sampling;
 
 use std::path::PathBuf;
 
@@ -14,7 +13,6 @@ use super::input_parser::input_parser;
 pub use caption::{CaptionArgs, CaptionFormatArg, ExistingCaptionsArg};
 pub use requests::RequestArgs;
 use requests::{PLAN_EXAMPLES, SUMMARIZE_EXAMPLES};
-pub use sampling::{DecoderChoice, SamplingArgs, SamplingMethodArg};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -95,7 +93,7 @@ pub enum Command {
 
 #[derive(Debug, Args)]
 pub struct SummarizeArgs {
-    /// A media file, an image, a folder or pattern of images, a URL such as rtsp://…, or camera:0
+    /// A media file, an image, a folder or pattern of images, a URL such as rtsp://…, camera:0, or - for stdin
     #[arg(value_parser = input_parser())]
     pub input: String,
     #[command(flatten)]
@@ -131,6 +129,61 @@ pub enum ReportFormat {
     Json,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SamplingMethodArg {
+    /// One frame per interval
+    Interval,
+    /// Keyframes only; decodes nothing else
+    Keyframe,
+    /// One frame per shot
+    Scene,
+    /// --max-frames frames, more where the video changes more
+    Budget,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Frames")]
+pub struct SamplingArgs {
+    /// Sampling method [default: interval]
+    #[arg(long, value_name = "METHOD", conflicts_with_all = ["fps", "at"])]
+    pub sampling: Option<SamplingMethodArg>,
+    /// Sampling interval: 5s, 500ms, 1m [default: 1s for summarize, 5s for frames and caption]
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["fps", "at"])]
+    pub interval: Option<Timestamp>,
+    /// Frames per second: 0.5, 2, 30000/1001
+    #[arg(long, value_name = "RATE", conflicts_with = "at")]
+    pub fps: Option<String>,
+    /// Sample at these times: 12s,1:04,01:02:03.5
+    #[arg(long, value_name = "TIMES", value_delimiter = ',')]
+    pub at: Vec<Timestamp>,
+    /// Start time
+    #[arg(long, value_name = "TIME")]
+    pub start: Option<Timestamp>,
+    /// End time, exclusive
+    #[arg(long, value_name = "TIME")]
+    pub end: Option<Timestamp>,
+    /// Maximum number of frames, spread over the whole range [default: 50 for summarize and for budget]
+    #[arg(long, value_name = "N")]
+    pub max_frames: Option<usize>,
+    /// Remove frames that look the same as a recent one; keeps the last frame
+    #[arg(long)]
+    pub dedup: bool,
+    /// Frame rate of a folder or pattern of images
+    #[arg(long, value_name = "RATE", default_value = "1", hide_short_help = true)]
+    pub sequence_fps: String,
+    /// Decoder backend
+    #[arg(long, value_name = "DECODER", default_value = "auto", hide_short_help = true)]
+    pub decoder: DecoderChoice,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum DecoderChoice {
+    /// libav for files, which decodes only what the sampled frames need; OpenCV for other sources
+    Auto,
+    /// OpenCV, which decodes every frame
+    Opencv,
+}
+
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Images")]
 pub struct ImageArgs {
@@ -159,7 +212,7 @@ pub enum ImageFormatArg {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Transcript")]
 pub struct TranscriptArgs {
-    /// Subtitle file to use as the transcript (SRT, WebVTT or ASS)
+    /// Transcript to use: SRT, WebVTT, ASS, TTML, SBV, LRC, MicroDVD, JSON of YouTube or Whisper, or plain text
     #[arg(long, value_name = "FILE", conflicts_with = "no_transcript")]
     pub transcript: Option<PathBuf>,
     /// Text encoding of subtitle files, such as windows-1251 or gbk [default: detected]
@@ -329,7 +382,7 @@ pub enum ImageTransportArg {
   vidgist frames talk.mp4 --sampling budget --max-frames 40 --dedup -o slides/
   vidgist frames camera:0 --interval 1s --max-frames 10 -o cam/")]
 pub struct FramesArgs {
-    /// A media file, an image, a folder or pattern of images, a URL such as rtsp://…, or camera:0
+    /// A media file, an image, a folder or pattern of images, a URL such as rtsp://…, camera:0, or - for stdin
     #[arg(value_parser = input_parser())]
     pub input: String,
     #[command(flatten)]
@@ -351,7 +404,7 @@ pub struct FramesArgs {
   vidgist audio film.mkv --audio-language fr -o film.flac
   vidgist audio film.mkv --all-tracks -o film.wav    film.1.wav, film.2.wav and so on")]
 pub struct AudioArgs {
-    /// A media file
+    /// A media file, or - for stdin
     #[arg(value_parser = input_parser())]
     pub input: String,
     #[command(flatten)]
@@ -413,7 +466,7 @@ pub struct RangeArgs {
   vidgist describe-audio talk.mp4 --waveform talk.png --spectrogram talk-spectrum.png
   vidgist describe-audio *.mp3 --format json | jq '.[].sound.loudness_lufs'")]
 pub struct DescribeArgs {
-    /// Media files
+    /// Media files, or - for stdin
     #[arg(required = true, value_name = "INPUT", value_parser = input_parser())]
     pub inputs: Vec<String>,
     #[command(flatten)]
@@ -456,7 +509,7 @@ pub enum DescriptionFormat {
   vidgist transcribe *.mp3 --format txt -o texts/
   vidgist transcribe talk.mp4 --stt-model whisper-1")]
 pub struct TranscribeArgs {
-    /// Media files
+    /// Media files, or - for stdin
     #[arg(required = true, value_name = "INPUT", value_parser = input_parser())]
     pub inputs: Vec<String>,
     #[command(flatten)]
@@ -519,7 +572,7 @@ pub enum ModelsAction {
 
 #[derive(Debug, Args)]
 pub struct ProbeArgs {
-    /// A media file, an image, a folder or pattern of images, a URL, or camera:0
+    /// A media file, an image, a folder or pattern of images, a URL, camera:0, or - for stdin
     #[arg(value_parser = input_parser())]
     pub input: String,
     /// Print JSON

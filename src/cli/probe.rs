@@ -11,8 +11,10 @@ use vidgist::report::json;
 
 use super::args::ProbeArgs;
 use super::output::{PARTIAL, print};
+use super::stdin::Spooled;
 
-pub fn run(args: &ProbeArgs) -> Result<ExitCode> {
+pub async fn run(mut args: ProbeArgs) -> Result<ExitCode> {
+    let _spooled = Spooled::of_input(&mut args.input).await?;
     let source = Source::identify(&args.input)?;
     let info = vidgist::pipeline::probe_source(&source, Ratio::ONE, &Limits::default())?;
     let text = if args.json { json::to_text(&info)? } else { table(&info) };

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use vidgist::engine::{Engine, Outcome};
 use vidgist::error::Error;
 use vidgist::event::Event;
+use vidgist::input::shown_name;
 use vidgist::job::{CaptionFormat, Job, SummarizeJob, Task};
 use vidgist::pipeline::Run;
 use vidgist::report::caption::CSV_HEAD;
@@ -17,6 +18,7 @@ use vidgist::report::{self, Format, Report, estimate, json};
 use super::config::CommandConfig;
 use super::output::{PARTIAL, end_at_once_on_the_next, print, report_gaps, say, warn};
 use super::progress::Progress;
+use super::stdin::Spooled;
 use super::text_file::read_text;
 
 /// Runs a job file.
@@ -32,7 +34,8 @@ pub async fn run_file(path: &Path, config: &CommandConfig, quiet: bool) -> Resul
 }
 
 /// Runs a job and prints its result.
-pub async fn run(job: Job, config: &CommandConfig, quiet: bool) -> Result<ExitCode> {
+pub async fn run(mut job: Job, config: &CommandConfig, quiet: bool) -> Result<ExitCode> {
+    let _spooled = Spooled::of_job(&mut job).await?;
     let cancel = CancellationToken::new();
     let engine = Engine::new(config.engine(Progress::is_shown(quiet)), config.secrets()?);
     let mut rows = Rows::of(&job.task);
@@ -142,6 +145,7 @@ fn on_event(event: &Event, progress: &Progress, rows: &mut Rows, is_stopping: bo
             printed?;
         }
         Event::Warning { input, message } => {
+            let input = shown_name(Path::new(input));
             let text =
                 if message.starts_with(input.as_str()) { message.clone() } else { format!("{input}: {message}") };
             progress.suspend(|| warn(&text));

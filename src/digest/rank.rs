@@ -197,7 +197,7 @@ mod tests {
     use crate::time::Timestamp;
 
     fn sentences(texts: impl IntoIterator<Item = String>) -> Vec<Sentence<'static>> {
-        let timed = |(i, text)| Sentence { start: Timestamp::from_millis(i as i64 * 1000), speaker: None, text };
+        let timed = |(i, text)| Sentence { start: Some(Timestamp::from_millis(i as i64 * 1000)), speaker: None, text };
         texts.into_iter().enumerate().map(timed).collect()
     }
 

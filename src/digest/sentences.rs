@@ -15,8 +15,9 @@ const MAX_TIMED_BYTES: usize = 20_000;
 
 /// One sentence.
 pub(super) struct Sentence<'a> {
-    /// The start of its first word if the source has word times, else the start of its segment.
-    pub start: Timestamp,
+    /// When its first word is spoken: exact where the source times words, else the start of its segment. None if the
+    /// transcript has no times.
+    pub start: Option<Timestamp>,
     /// The speaker, if known.
     pub speaker: Option<&'a str>,
     /// The text, as one sanitized line.
@@ -38,6 +39,25 @@ pub(super) fn split(segments: &[Segment]) -> Vec<Sentence<'_>> {
         run.push(segment, &text);
     }
     run.split_into(&mut sentences);
+    sentences
+}
+
+/// The sentences of paragraphs without times, in their order.
+pub(super) fn split_untimed(paragraphs: &[String]) -> Vec<Sentence<'static>> {
+    let mut sentences = Vec::new();
+    for paragraph in paragraphs {
+        let mut sentence = String::new();
+        let line = clean_line(paragraph);
+        for piece in line.split_sentence_bounds() {
+            sentence.push_str(piece);
+            if !ends_in_abbreviation(&sentence) {
+                let text = std::mem::take(&mut sentence).trim().to_owned();
+                sentences.push(Sentence { start: None, speaker: None, text });
+            }
+        }
+        sentences.push(Sentence { start: None, speaker: None, text: sentence.trim().to_owned() });
+    }
+    sentences.retain(|sentence| !sentence.text.is_empty());
     sentences
 }
 
@@ -82,7 +102,7 @@ impl<'a> SentenceBuilder<'a> {
             }
             let text = self.text[begin..end].trim();
             if let (false, Some((start, speaker))) = (text.is_empty(), self.time_at(begin)) {
-                sentences.push(Sentence { start, speaker, text: text.to_owned() });
+                sentences.push(Sentence { start: Some(start), speaker, text: text.to_owned() });
             }
             begin = end;
         }
@@ -141,7 +161,7 @@ mod tests {
     }
 
     fn told(segments: &[Segment]) -> Vec<(i64, String)> {
-        split(segments).into_iter().map(|s| (s.start.millis(), s.text)).collect()
+        split(segments).into_iter().map(|s| (s.start.expect("a time").millis(), s.text)).collect()
     }
 
     fn expect(segments: &[Segment], expected: &[(i64, &str)]) {

@@ -62,7 +62,7 @@ impl AudioReader {
     /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where no decoder is there for the codec in this container, [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) where
     /// nothing can be decoded, [`ErrorKind::Usage`](crate::ErrorKind::Usage) for a rate or channel count that cannot be made, [`ErrorKind::Io`](crate::ErrorKind::Io).
     pub fn open(path: &Path, media: &MediaInfo, stream: &AudioStream, want: &PcmFormat) -> Result<Self> {
-        let name = path.display().to_string();
+        let name = crate::input::shown_name(path);
         if let Some(rate) = want.rate_hz.filter(|rate| !RATES_HZ.contains(rate)) {
             let problem = format!("{rate} Hz is out of range");
             return Err(Error::setting(Setting::AudioRate, problem, "use 1000 to 768000 Hz, 16000 for speech"));

@@ -9,7 +9,6 @@ use crate::input::Source;
 use crate::limits::Limits;
 use crate::media::{MediaInfo, Ratio};
 use crate::sampling::SamplingSpec;
-use crate::time::Tolerance;
 use crate::video::{DecoderBackend, SizeLimit, VideoSource};
 
 /// Which frames are read from a source, and how they are encoded.
@@ -17,8 +16,6 @@ use crate::video::{DecoderBackend, SizeLimit, VideoSource};
 pub struct FrameOptions {
     /// Which moments are read.
     pub sampling: SamplingSpec,
-    /// How far a frame may be from its sample point, so that one that is cheaper to decode is taken.
-    pub tolerance: Tolerance,
     /// Pictures per second of an image sequence.
     pub sequence_rate: Ratio,
     /// The decoder backend.
@@ -36,12 +33,11 @@ pub struct FrameOptions {
 }
 
 impl FrameOptions {
-    /// Exact frames, at most 768 pixels wide, as JPEG, without a cache.
+    /// Frames at most 768 pixels wide, as JPEG, without a cache.
     #[must_use]
     pub fn new(sampling: SamplingSpec) -> Self {
         Self {
             sampling,
-            tolerance: Tolerance::EXACT,
             sequence_rate: Ratio::ONE,
             decoder: DecoderBackend::Auto,
             size: SizeLimit { max_width: Some(768), max_edge: None },

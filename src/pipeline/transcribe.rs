@@ -1,7 +1,6 @@
 //! Transcripts of media files.
 
 use std::collections::HashSet;
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -33,12 +32,18 @@ impl TranscriptFormat {
     /// The transcript in this format.
     ///
     /// # Errors
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) for subtitles where the transcript has no times;
     /// [`ErrorKind::Io`](crate::ErrorKind::Io) where the JSON writer fails.
     pub fn render(self, transcript: &Transcript, info: &MediaInfo) -> Result<String> {
+        if matches!(self, Self::Srt | Self::Vtt) && !transcript.untimed.is_empty() {
+            let advice = Advice::SetTo(Setting::OutputFormat, "txt".to_owned());
+            let problem = "has a transcript without times, which cannot be written as subtitles";
+            return Err(Error::usage(&info.input, problem, advice));
+        }
         Ok(match self {
             Self::Srt => subtitles::to_srt(transcript),
             Self::Vtt => subtitles::to_vtt(transcript),
-            Self::Txt => plain(transcript),
+            Self::Txt => subtitles::to_text(transcript),
             Self::Md => subtitles::to_markdown(transcript, info),
             Self::Json => transcript_json::render(transcript)?,
         })
@@ -152,7 +157,7 @@ async fn transcribe(input: &str, task: &Transcribe, context: &Context) -> Result
         let advice = Advice::Set(Setting::Transcript).or(Advice::Set(Setting::SttModel));
         return Err(Error::unsupported(input, found.reason, advice).with_code(ErrorCode::NoTranscript));
     };
-    if transcript.segments.is_empty() {
+    if transcript.is_empty() {
         let message = "no speech was detected".to_owned();
         context.events.send(Event::Warning { input: input.to_owned(), message }).await;
     }
@@ -174,16 +179,4 @@ fn free_path(folder: &Path, input: &str, format: TranscriptFormat, taken: &mut H
         path = folder.join(format!("{stem}.{number}.{extension}"));
     }
     path
-}
-
-fn plain(transcript: &Transcript) -> String {
-    let mut text = String::new();
-    for segment in &transcript.segments {
-        // Writing to a String does not fail.
-        let _ = match &segment.speaker {
-            Some(speaker) => writeln!(text, "{speaker}: {}", segment.text),
-            None => writeln!(text, "{}", segment.text),
-        };
-    }
-    text
 }

@@ -46,13 +46,15 @@ pub fn build_window(
 ) -> Vec<Message> {
     let fence = Fence::new(fence);
     let mut shown = vec![Part::Text(facts(whole, media, options, &fence, Some(place.n_windows)))];
+    let what = if window.frames.is_empty() && !window.untimed().is_empty() {
+        "text from the transcript, without times. The rest of the text and the frames".to_owned()
+    } else {
+        let (start, end) = (window.range.start.label(), window.range.end.label());
+        format!("{start} to {end}. The frames and speech below are from this part only. The other parts")
+    };
     shown.push(Part::Text(format!(
-        "This is part {} of {}: {} to {}. The frames and speech below are from this part only. The other parts are sent \
-         separately, and the answers are combined later: answer for this part.",
-        place.number,
-        place.n_windows,
-        window.range.start.label(),
-        window.range.end.label()
+        "This is part {} of {}: {what} are sent separately, and the answers are combined later: answer for this part.",
+        place.number, place.n_windows
     )));
     shown.extend(window.passages().flat_map(|passage| parts(passage, &fence)));
     shown.push(Part::Text(task(whole, options)));

@@ -12,7 +12,7 @@ use crate::chat::{ChatResponse, Choice, FinishReason, ModelDescription};
 use crate::frame_diff::{Difference, FrameScore};
 use crate::fs::hex;
 use crate::media::{EncodedImage, Frame, FrameReason, ImageFormat, MediaInfo};
-use crate::time::{TimeBase, TimeRange, Timestamp, Tolerance};
+use crate::time::{TimeBase, TimeRange, Timestamp};
 use crate::timeline::Timeline;
 use crate::transcript::{Segment, Transcript, TranscriptSource};
 
@@ -38,7 +38,8 @@ pub struct Report {
     pub frames: Vec<ReportFrame>,
     /// Paths of the contact sheets that were written, relative to the report.
     pub contact_sheets: Vec<String>,
-    /// Text that is spoken before the first frame, or all of it if there is no frame; None without a transcript.
+    /// Text that is spoken before the first frame, or all of it if there is no frame; None without a transcript that has
+    /// times.
     pub speech_before_frames: Option<String>,
     /// The transcript, or the reason why there is none.
     pub transcript: TranscriptOutcome,
@@ -71,10 +72,9 @@ pub struct Report {
 pub struct SamplingSummary {
     /// The method: `interval`, `moments`, `keyframes`, `scenes`, `budget`, `still picture`, `none`.
     pub method: String,
-    /// The interval between sample points; None if they are not equally spaced.
+    /// The interval between sample points; None if they are not equally spaced, or if fewer were taken than the interval
+    /// asks for.
     pub interval: Option<Timestamp>,
-    /// How far a frame may be from its sample point; None where frames are exact.
-    pub tolerance: Option<Tolerance>,
     /// The sampled part of the source.
     pub range: TimeRange,
     /// The number of distinct frames planned; None if unknown in advance (live streams).
@@ -95,7 +95,6 @@ impl Default for SamplingSummary {
         Self {
             method: "none".to_owned(),
             interval: None,
-            tolerance: None,
             range: TimeRange::new(Timestamp::ZERO, Timestamp::ZERO),
             n_planned: None,
             longest_gap: None,
@@ -173,7 +172,7 @@ pub struct ReportFrame {
     pub change: Option<f64>,
     /// Path of the image file, relative to the report; None if it was not written.
     pub file: Option<String>,
-    /// Text that is spoken from this frame until the next; None without a transcript, empty during silence.
+    /// Text that is spoken from this frame until the next; None without a transcript that has times, empty during silence.
     pub speech: Option<String>,
 }
 
@@ -271,7 +270,7 @@ impl Report {
     /// `no_transcript` is the reason if the timeline has no transcript.
     #[must_use]
     pub fn new(media: MediaInfo, sampling: SamplingSummary, timeline: &Timeline, no_transcript: &str) -> Self {
-        let has_transcript = timeline.transcript.is_some();
+        let has_transcript = timeline.transcript.is_some() && timeline.untimed().is_empty();
         let speech = |segments: &[Segment]| has_transcript.then(|| joined(segments));
         let frames = timeline.frames.iter().enumerate().map(|(at, frame)| ReportFrame {
             speech: speech(timeline.words_after(at)),
@@ -284,7 +283,7 @@ impl Report {
             contact_sheets: Vec::new(),
             speech_before_frames: speech(timeline.words_before_frames()),
             transcript: match &timeline.transcript {
-                Some(transcript) if transcript.segments.is_empty() => {
+                Some(transcript) if transcript.is_empty() => {
                     TranscriptOutcome::NoSpeech { source: transcript.source.clone() }
                 }
                 Some(transcript) => TranscriptOutcome::Found(transcript.clone()),

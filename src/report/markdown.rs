@@ -32,6 +32,7 @@ pub fn render(report: &Report) -> String {
         window_summaries(&mut out, report);
     }
     timeline(&mut out, report);
+    untimed(&mut out, report);
     gaps(&mut out, report);
     details(&mut out, report);
     out
@@ -58,19 +59,16 @@ fn facts(out: &mut String, report: &Report) {
         put!(out, "- Chapter: {} to {}, {title}", chapter.start, chapter.end);
     }
     let range = report.sampling.range;
-    let mut how = match (report.sampling.interval, &*report.sampling.method) {
-        (Some(interval), _) => format!(", one every {}", seconds(interval)),
-        (_, "keyframes") => ", keyframes only".to_owned(),
-        (_, "scenes") => ", one per shot".to_owned(),
-        (_, "budget") => ", more where the video changes more".to_owned(),
+    let mut how = match &*report.sampling.method {
+        "interval" => spacing(report),
+        "keyframes" => ", keyframes only".to_owned(),
+        "scenes" => ", one per shot".to_owned(),
+        "budget" => ", more where the video changes more".to_owned(),
         _ => String::new(),
     };
-    if let Some(tolerance) = report.sampling.tolerance {
-        // Writing to a String does not fail.
-        let _ = write!(how, "; tolerance {tolerance}");
-    }
     let n_dropped = report.sampling.dropped.len();
     if n_dropped > 0 {
+        // Writing to a String does not fail.
         let _ = write!(how, "; {} removed", counted(n_dropped, "duplicate"));
     }
     put!(out, "- Frames: {} from {} to {}{}", report.frames.len(), range.start, range.end, how);
@@ -78,6 +76,37 @@ fn facts(out: &mut String, report: &Report) {
     for change in &report.changes {
         put!(out, "- Changed to stay within the spending limit: {}", markdown_line(change));
     }
+}
+
+/// The distance of the frames: the interval where it was kept, else the mean.
+fn spacing(report: &Report) -> String {
+    let sampling = &report.sampling;
+    let n_frames = report.frames.len() + sampling.dropped.len();
+    let n_planned = sampling.n_planned.unwrap_or(n_frames);
+    let length = sampling.range.length().secs_f64();
+    // A frame that is displayed at several sample points comes once.
+    let is_kept = |interval: Timestamp| {
+        let n_points = (length / interval.secs_f64()).ceil();
+        sampling.n_planned.is_none() || n_planned as f64 + 1.0 >= n_points
+    };
+    match sampling.interval.filter(|interval| is_kept(*interval)) {
+        Some(interval) => format!(", one every {}", seconds(interval)),
+        None if n_planned > 1 => format!(", about one every {}", rough(length / n_planned as f64)),
+        None => String::new(),
+    }
+}
+
+/// Seconds with a precision of some percent: `72 s`, `2.4 s`, `0.04 s`.
+fn rough(seconds: f64) -> String {
+    let digits = if seconds >= 10.0 {
+        0
+    } else if seconds >= 1.0 {
+        1
+    } else {
+        2
+    };
+    let scale = 10_f64.powi(digits);
+    format!("{} s", (seconds * scale).round() / scale)
 }
 
 /// The source of the transcript, or the reason why there is none.
@@ -157,7 +186,10 @@ pub(super) fn transcript_source(transcript: &Transcript) -> String {
             format!("transcribed by {}", transcriber(&transcript.source))
         }
     };
-    let segments = counted(n, "segment");
+    let segments = match transcript.untimed.len() {
+        0 => counted(n, "segment"),
+        n => format!("{} without times", counted(n, "paragraph")),
+    };
     with_language(format!("{source}, {segments}"), transcript.language.as_deref())
 }
 
@@ -221,6 +253,9 @@ fn timeline(out: &mut String, report: &Report) {
     let spoken = |speech: &Option<String>| speech.as_deref().map(markdown_line).filter(|speech| !speech.is_empty());
     if report.frames.is_empty() {
         let TranscriptOutcome::Found(transcript) = &report.transcript else { return };
+        if transcript.segments.is_empty() {
+            return;
+        }
         put!(out, "\n## Timeline\n");
         for segment in &transcript.segments {
             let speaker = segment.speaker.as_deref().map(|name| format!("{}: ", markdown_line(name)));
@@ -253,26 +288,49 @@ fn timeline(out: &mut String, report: &Report) {
     }
 }
 
-fn gaps(out: &mut String, report: &Report) {
-    put!(out, "\n## Missing\n");
-    let gaps = report.gaps();
-    for gap in &gaps {
-        put!(out, "- {}: {}", markdown_line(&gap.what), markdown_line(&gap.why));
+fn untimed(out: &mut String, report: &Report) {
+    let TranscriptOutcome::Found(transcript) = &report.transcript else { return };
+    if transcript.untimed.is_empty() {
+        return;
     }
-    if gaps.is_empty() {
-        put!(out, "Nothing is missing.");
+    put!(out, "\n## Transcript, without times\n");
+    for paragraph in &transcript.untimed {
+        put!(out, "- {}", markdown_line(paragraph));
     }
 }
 
+fn gaps(out: &mut String, report: &Report) {
+    let gaps = report.gaps();
+    if gaps.is_empty() {
+        return;
+    }
+    put!(out, "\n## Missing\n");
+    for gap in &gaps {
+        put!(out, "- {}: {}", markdown_line(&gap.what), markdown_line(&gap.why));
+    }
+}
+
+/// The requests, where a language model was asked; then one line: whether anything is missing, and what made the report.
 fn details(out: &mut String, report: &Report) {
+    if report.model.as_ref().is_some_and(|model| model.is_language_model) {
+        requests(out, report);
+    }
+    let state = match report.status() {
+        Status::Complete => "Nothing is missing.",
+        Status::Partial => "Partial result.",
+    };
+    let decoder = report.made_with.decoder.as_deref().map(|decoder| format!(", {}", markdown_line(decoder)));
+    put!(out, "\n*{state} vidgist {}{}*", report.made_with.vidgist, decoder.unwrap_or_default());
+}
+
+fn requests(out: &mut String, report: &Report) {
     put!(out, "\n## Details\n");
     if let Some(model) = &report.model {
         let place = match &model.endpoint {
             Some(endpoint) => format!(" at {}", markdown_line(endpoint)),
             None => ", on this machine".into(),
         };
-        let kind = if model.is_language_model { "" } else { " (no language model)" };
-        put!(out, "- Model: {}{place}{kind}", markdown_line(&model.name));
+        put!(out, "- Model: {}{place}", markdown_line(&model.name));
     }
     if let Some(answer) = &report.answer {
         if let Some(model) = &answer.model {
@@ -300,14 +358,6 @@ fn details(out: &mut String, report: &Report) {
         }
     }
     windows(out, report);
-    if let Some(decoder) = &report.made_with.decoder {
-        put!(out, "- Decoder: {}", markdown_line(decoder));
-    }
-    if !report.timings.is_empty() {
-        let stages: Vec<_> = report.timings.iter().map(|t| format!("{} {:.1} s", t.stage, t.seconds)).collect();
-        put!(out, "- Time: {}", markdown_line(&stages.join(", ")));
-    }
-    put!(out, "- vidgist {}", report.made_with.vidgist);
 }
 
 /// The windows and the total.

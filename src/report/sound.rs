@@ -53,7 +53,7 @@ pub struct SpeechRate {
 }
 
 impl SpeechRate {
-    /// None if the transcript has no words, or its segments have no length.
+    /// None if the transcript has no words, no times, or segments without length.
     #[must_use]
     pub fn of(transcript: &Transcript) -> Option<Self> {
         let n_words: usize = transcript.segments.iter().map(|s| s.text.unicode_words().count()).sum();
@@ -222,7 +222,7 @@ mod tests {
             segment(30_000, 33_000, "eight"),
         ];
         let source = TranscriptSource::Sidecar { path: "a.srt".into(), guessed_encoding: None };
-        let rate = SpeechRate::of(&Transcript { source, language: None, segments }).unwrap();
+        let rate = SpeechRate::of(&Transcript::new(source, None, segments)).unwrap();
         assert_eq!((rate.n_words, rate.spoken_seconds), (8, 15.0));
         assert!((rate.words_per_minute - 32.0).abs() < 1e-9);
     }

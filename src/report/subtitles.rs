@@ -60,6 +60,26 @@ pub fn to_markdown(transcript: &Transcript, media: &MediaInfo) -> String {
         let speaker = speaker.map(|name| format!("**{}:** ", markdown_line(&name))).unwrap_or_default();
         let _ = writeln!(out, "- {} {speaker}{}", segment.range.start.label(), markdown_line(&text));
     }
+    for paragraph in &transcript.untimed {
+        let _ = writeln!(out, "{}\n", markdown_line(paragraph));
+    }
+    out
+}
+
+/// The text alone: a line for each segment, a speaker as `Name: words`, or the paragraphs of a text without times.
+#[must_use]
+pub fn to_text(transcript: &Transcript) -> String {
+    let mut out = String::new();
+    for segment in &transcript.segments {
+        // Writing to a String does not fail.
+        let _ = match &segment.speaker {
+            Some(speaker) => writeln!(out, "{speaker}: {}", segment.text),
+            None => writeln!(out, "{}", segment.text),
+        };
+    }
+    for paragraph in &transcript.untimed {
+        let _ = writeln!(out, "{paragraph}\n");
+    }
     out
 }
 
@@ -91,7 +111,7 @@ mod tests {
 
     fn transcript(segments: Vec<Segment>) -> Transcript {
         let source = TranscriptSource::Sidecar { path: String::new(), guessed_encoding: None };
-        Transcript { source, language: Some("en".to_owned()), segments }
+        Transcript::new(source, Some("en".to_owned()), segments)
     }
 
     fn segment(start: i64, end: i64, text: &str) -> Segment {

@@ -51,11 +51,8 @@ mod tests {
 
     fn transcript() -> Transcript {
         let range = TimeRange::new(Timestamp::from_millis(1_234), Timestamp::from_millis(5_678));
-        Transcript {
-            source: TranscriptSource::Api { model: "whisper-1".into() },
-            language: Some("en".into()),
-            segments: vec![Segment { speaker: Some("A".into()), ..Segment::new(range, "one\u{202e}two") }],
-        }
+        let segment = Segment { speaker: Some("A".into()), ..Segment::new(range, "one\u{202e}two") };
+        Transcript::new(TranscriptSource::Api { model: "whisper-1".into() }, Some("en".into()), vec![segment])
     }
 
     #[test]

@@ -1,18 +1,18 @@
 //! The report as a folder of files.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::{Report, TranscriptOutcome, json, markdown, subtitles};
-use crate::error::Result;
-use crate::fs::{frame_file_name, write_file, write_frame};
+use crate::error::{Error, Result};
+use crate::fs::{frame_file_name, remove_other_frames, write_file, write_frame};
 use crate::media::EncodedImage;
 
-/// Writes `frames/`, `transcript.srt` (where there are words), `report.json` and `report.md` into `dir`, each file
-/// whole or not at all, the report last; returns the paths in this order.
+/// Writes `frames/`, `transcript.srt` (where there are words; `transcript.txt` where they have no times), `report.json`
+/// and `report.md` into `dir`, each file whole or not at all, the report last; returns the paths in this order.
 ///
-/// The report's frames get their [`file`](super::ReportFrame::file) set as their pictures are written. Files of
-/// other names in `dir` stay.
+/// The report's frames get their [`file`](super::ReportFrame::file) set as their pictures are written. What an earlier
+/// run wrote is replaced as a whole: its other frames and its transcript are removed. Files of other names in `dir` stay.
 ///
 /// # Errors
 /// As [`write_file`]: the first failure ends the writing.
@@ -21,33 +21,50 @@ pub fn write_dir<'a>(
     images: impl IntoIterator<Item = &'a EncodedImage>,
     dir: &Path,
 ) -> Result<Vec<PathBuf>> {
+    let is_again = dir.join("report.json").exists();
     let mut written = Vec::new();
     let places: HashMap<usize, usize> = report.frames.iter().enumerate().map(|(at, f)| (f.frame_idx, at)).collect();
+    let mut kept = HashSet::new();
     for image in images {
         written.push(write_frame(image, &dir.join("frames"))?);
+        let name = frame_file_name(image);
         if let Some(at) = places.get(&image.frame_idx) {
-            report.frames[*at].file = Some(format!("frames/{}", frame_file_name(image)));
+            report.frames[*at].file = Some(format!("frames/{name}"));
+        }
+        kept.insert(name);
+    }
+    remove_other_frames(&dir.join("frames"), &kept)?;
+    let transcript = match &report.transcript {
+        TranscriptOutcome::Found(transcript) if transcript.untimed.is_empty() => {
+            Some(("transcript.srt", subtitles::to_srt(transcript)))
+        }
+        TranscriptOutcome::Found(transcript) => Some(("transcript.txt", subtitles::to_text(transcript))),
+        _ => None,
+    };
+    for name in ["transcript.srt", "transcript.txt"] {
+        let is_ours = is_again && transcript.as_ref().is_none_or(|(now, _)| *now != name);
+        let path = dir.join(name);
+        if is_ours && path.is_file() {
+            std::fs::remove_file(&path).map_err(|error| Error::io(&path, error))?;
         }
     }
-    let mut write = |name: &str, text: String| {
+    let texts = [("report.json", json::render(report)?), ("report.md", markdown::render(report))];
+    for (name, text) in transcript.into_iter().chain(texts) {
         let path = dir.join(name);
         write_file(&path, text.as_bytes())?;
         written.push(path);
-        Ok(())
-    };
-    if let TranscriptOutcome::Found(transcript) = &report.transcript {
-        write("transcript.srt", subtitles::to_srt(transcript))?;
     }
-    write("report.json", json::render(report)?)?;
-    write("report.md", markdown::render(report))?;
     Ok(written)
 }
 
-/// Writes `frames.json`, the report of pictures that were written into `dir` as they came.
+/// Writes `frames.json`, the report of pictures that were written into `dir` as they came, and removes those of an earlier
+/// run.
 ///
 /// # Errors
 /// As [`write_file`].
 pub fn write_frames_index(report: &Report, dir: &Path) -> Result<PathBuf> {
+    let frames = report.frames.iter().filter_map(|frame| frame.file.as_ref());
+    remove_other_frames(dir, &frames.chain(&report.contact_sheets).cloned().collect())?;
     let path = dir.join("frames.json");
     write_file(&path, json::render(report)?.as_bytes())?;
     Ok(path)

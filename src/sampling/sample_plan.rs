@@ -35,6 +35,12 @@ impl SamplePlan {
         self.points.iter().map(|point| point.at).collect()
     }
 
+    /// Whether `max_frames` left out points.
+    #[must_use]
+    pub fn is_thinned(&self) -> bool {
+        (self.points.len() as u64) < self.n_before_limit
+    }
+
     /// Why the frame with presentation time `time` was sampled; None without points.
     #[must_use]
     pub fn reason(&self, time: Timestamp) -> Option<FrameReason> {

@@ -2,7 +2,7 @@
 
 use super::{Passage, Timeline};
 use crate::time::{TimeRange, Timestamp};
-use crate::transcript::Segment;
+use crate::transcript::{Segment, Transcript};
 
 /// The size of evidence, or the size that a request may have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,9 +49,11 @@ impl Load {
     }
 }
 
-/// A split position: the number of frames and segments before it.
+/// A split position: the number of paragraphs without times, frames and segments before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "counts, named as everywhere")]
 struct Cut {
+    n_untimed: usize,
     n_frames: usize,
     n_segments: usize,
 }
@@ -84,17 +86,18 @@ impl Timeline {
     /// between segments. None if it has only one frame or segment.
     #[must_use]
     pub fn halves(&self) -> Option<(Self, Self)> {
-        let end = Cut { n_frames: self.frames.len(), n_segments: self.segments().len() };
+        let (n_untimed, n_segments) = (self.untimed().len(), self.segments().len());
+        let end = Cut { n_untimed, n_frames: self.frames.len(), n_segments };
         let mut ends = Vec::new();
         let mut at = Cut::default();
         for passage in self.passages() {
-            at = at.behind(passage.frame.is_some(), passage.words.len());
+            at = at.behind(passage);
             ends.push(at);
         }
         let middle = if ends.len() > 1 {
             ends[ends.len() / 2 - 1]
-        } else if end.n_frames + end.n_segments > 1 {
-            Cut { n_frames: end.n_frames, n_segments: end.n_segments / 2 }
+        } else if end.n_untimed + end.n_frames + end.n_segments > 1 {
+            Cut { n_untimed: end.n_untimed / 2, n_frames: end.n_frames, n_segments: end.n_segments / 2 }
         } else {
             return None;
         };
@@ -105,15 +108,15 @@ impl Timeline {
         let mut units = Vec::new();
         let mut at = Cut::default();
         for passage in self.passages() {
-            let (mut frame, mut words) = (passage.frame, passage.words);
+            let mut rest = passage;
             loop {
-                // As many segments as fit; at least one if there is no frame.
-                let fits = |n: usize| weigh(Passage { frame, words: &words[..n] }).fits(most);
-                let n = largest(words.len(), fits).max(usize::from(frame.is_none() && !words.is_empty()));
-                at = at.behind(frame.is_some(), n);
-                units.push(WindowItem { end: at, load: weigh(Passage { frame, words: &words[..n] }) });
-                (frame, words) = (None, &words[n..]);
-                if words.is_empty() {
+                // As many segments or paragraphs as fit; at least one if there is no frame.
+                let fits = |n: usize| weigh(rest.first(n)).fits(most);
+                let n = largest(rest.len(), fits).max(usize::from(rest.frame.is_none() && rest.len() > 0));
+                at = at.behind(rest.first(n));
+                units.push(WindowItem { end: at, load: weigh(rest.first(n)) });
+                rest = rest.after(n);
+                if rest.len() == 0 {
                     break;
                 }
             }
@@ -122,18 +125,21 @@ impl Timeline {
     }
 
     fn part(&self, from: Cut, to: Cut) -> Self {
-        let transcript = self.transcript.as_ref().map(|transcript| crate::transcript::Transcript {
+        let transcript = self.transcript.as_ref().map(|transcript| Transcript {
             segments: transcript.segments[from.n_segments..to.n_segments].to_vec(),
+            untimed: transcript.untimed[from.n_untimed..to.n_untimed].to_vec(),
             source: transcript.source.clone(),
             language: transcript.language.clone(),
         });
-        let range = TimeRange::new(self.time_at(from), self.time_at(to));
+        // Text without times is about the whole.
+        let is_untimed = (from.n_frames, from.n_segments) == (to.n_frames, to.n_segments);
+        let range = if is_untimed { self.range } else { TimeRange::new(self.time_at(from), self.time_at(to)) };
         Self { range, frames: self.frames[from.n_frames..to.n_frames].to_vec(), transcript }
     }
 
     /// The start time of the part after a split position.
     fn time_at(&self, cut: Cut) -> Timestamp {
-        if cut == Cut::default() {
+        if (cut.n_frames, cut.n_segments) == (0, 0) {
             return self.range.start;
         }
         let frame = self.frames.get(cut.n_frames).map(|frame| frame.image.time);
@@ -144,8 +150,12 @@ impl Timeline {
 }
 
 impl Cut {
-    fn behind(self, has_frame: bool, n_words: usize) -> Self {
-        Self { n_frames: self.n_frames + usize::from(has_frame), n_segments: self.n_segments + n_words }
+    fn behind(self, passage: Passage<'_>) -> Self {
+        Self {
+            n_untimed: self.n_untimed + passage.untimed.len(),
+            n_frames: self.n_frames + usize::from(passage.frame.is_some()),
+            n_segments: self.n_segments + passage.words.len(),
+        }
     }
 }
 
@@ -245,6 +255,21 @@ mod tests {
         let shape: Vec<_> = windows.iter().map(|w| (w.frames.len(), w.segments().len())).collect();
         assert_eq!(shape, [(1, 3), (0, 4), (0, 3)]);
         assert_eq!(windows[1].range, TimeRange::new(at(300), at(700)));
+    }
+
+    #[test]
+    fn text_without_times_comes_first_and_is_cut_between_its_paragraphs() {
+        let mut whole = timeline(&[0, 1000], &[]);
+        whole.transcript.as_mut().expect("a transcript").untimed = (0..5).map(|n| n.to_string()).collect();
+        let most = Load { n_frames: 9, n_bytes: 9, n_tokens: 20 };
+        let weigh = |passage: Passage<'_>| Load { n_tokens: 9 * passage.untimed.len() as u64, ..weigh(passage) };
+        let windows = whole.windows(most, weigh);
+        let shape: Vec<_> =
+            windows.iter().map(|w| (w.untimed().len(), w.frames.len(), w.range == whole.range)).collect();
+        assert_eq!(shape, [(2, 0, true), (2, 0, true), (1, 2, true)]);
+        assert_eq!(windows.iter().flat_map(|w| w.untimed().to_vec()).collect::<Vec<_>>(), whole.untimed());
+        let (first, second) = windows[0].halves().expect("two");
+        assert_eq!((first.untimed().len(), second.untimed().len(), first.halves().is_none()), (1, 1, true));
     }
 
     #[test]

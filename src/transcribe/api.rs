@@ -77,10 +77,10 @@ impl ApiTranscriber {
             tracing::warn!("{}: {} returns speakers without word times", self.server.name(), self.config.model);
         }
         let max_len = self.config.piece_len(detail == ReplyDetail::Speakers);
-        let mut pieces = AudioPieces::new(blocks, path.display().to_string(), self.config.max_piece_bytes, max_len);
+        let mut pieces = AudioPieces::new(blocks, crate::input::shown_name(path), self.config.max_piece_bytes, max_len);
 
         let source = TranscriptSource::Api { model: self.config.model.clone() };
-        let mut transcript = Transcript { source, language: self.config.language.clone(), segments: Vec::new() };
+        let mut transcript = Transcript::new(source, self.config.language.clone(), Vec::new());
         loop {
             let (rest, piece) = run_blocking(move || {
                 let piece = pieces.next().transpose()?;

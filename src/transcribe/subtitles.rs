@@ -4,13 +4,23 @@ mod ass;
 mod cues;
 mod embedded;
 mod encoding;
+mod json;
+mod lrc;
 mod markup;
+mod microdvd;
 mod parse;
+mod plain;
 mod rolling;
+mod sbv;
 mod sidecar;
 mod srt;
 mod timing;
+mod ttml;
+mod ttml_clock;
 mod vtt;
+mod whisper_json;
+mod xml;
+mod youtube;
 
 use std::path::{Path, PathBuf};
 
@@ -19,17 +29,18 @@ use futures_util::future::BoxFuture;
 
 use super::transcriber::{ProgressCallback, Transcriber, TranscriptionInput, TranscriptionOutcome};
 use crate::blocking::run_blocking;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::language;
 use crate::limits::Limits;
 use crate::media::MediaInfo;
+use crate::time::TimeBounds;
 use crate::transcript::{Transcript, TranscriptSource};
 
 pub use cues::Cues;
 pub use embedded::unread_reason;
 pub use encoding::SubtitleEncoding;
 pub use parse::{ReadOptions, parse, read_file};
-pub use sidecar::{Sidecar, find_sidecar};
+pub use sidecar::{Sidecar, find_sidecars};
 
 /// Reads the transcript from subtitles: the explicit file, otherwise one beside the media, otherwise a stream inside it.
 #[derive(Clone, Debug, Default)]
@@ -57,6 +68,12 @@ impl Transcriber for Subtitles {
         run_blocking(move || {
             let mut found = this.read(&path, &media)?;
             if let Some(transcript) = &mut found {
+                if bounds != TimeBounds::default() && !transcript.untimed.is_empty() {
+                    tracing::warn!(
+                        "{}: the transcript has no times, so all of it is used for the range",
+                        crate::input::shown_name(&path)
+                    );
+                }
                 transcript.segments.retain(|segment| bounds.overlaps(segment.range));
             }
             let reason = || unread_reason(&media).unwrap_or_else(|| "no subtitles were found".to_owned());
@@ -67,36 +84,44 @@ impl Transcriber for Subtitles {
 }
 
 impl Subtitles {
-    fn read_options<'a>(&self, language: Option<&'a str>) -> ReadOptions<'a> {
-        ReadOptions { encoding: self.encoding, language }
-    }
-
     /// The blocking form of [`Transcriber::transcribe`]; None if there are no subtitles.
     ///
     /// # Errors
     /// Those of [`Transcriber::transcribe`].
     pub fn read(&self, path: &Path, media: &MediaInfo) -> Result<Option<Transcript>> {
+        let frame_rate = media.main_video().and_then(|video| video.frame_rate);
+        let preferred = self.language.as_deref();
+        let read = |file: &Path, language: Option<&str>| {
+            read_file(file, &ReadOptions { encoding: self.encoding, language, frame_rate }, &self.limits)
+        };
         if let Some(file) = &self.explicit {
-            let cues = read_file(file, &self.read_options(self.language.as_deref()), &self.limits)?;
-            if cues.segments.is_empty() {
-                let advice = "choose an SRT, WebVTT or ASS file";
-                return Err(Error::malformed(file.display(), "contains no readable subtitle", advice));
+            let cues = read(file, preferred)?;
+            if cues.segments.is_empty() && cues.untimed.is_empty() {
+                let damage = cues.damage.map(|damage| format!(": {damage}")).unwrap_or_default();
+                let problem = format!("contains no readable subtitle{damage}");
+                return Err(Error::malformed(file.display(), problem, parse::FORMATS));
             }
             return Ok(Some(cues.into_transcript(file, None)));
         }
-        let preferred = self.language.as_deref();
         let stream = embedded::choose(media, preferred);
         let is_preferred = |tag: Option<&str>| preferred.zip(tag).is_some_and(|(a, b)| language::is_same(a, b));
-        if let Some(sidecar) = find_sidecar(path, preferred) {
+        for sidecar in find_sidecars(path, preferred) {
             let tag = sidecar.language.as_deref();
             let is_other = preferred.is_some() && tag.is_some() && !is_preferred(tag);
-            let is_stream_better = is_other && stream.is_some_and(|s| is_preferred(s.language.as_deref()));
-            if !is_stream_better {
-                let cues = read_file(&sidecar.path, &self.read_options(tag), &self.limits)?;
-                if !cues.segments.is_empty() {
+            if is_other && stream.is_some_and(|s| is_preferred(s.language.as_deref())) {
+                break;
+            }
+            match read(&sidecar.path, tag) {
+                Ok(cues) if !cues.segments.is_empty() => {
                     return Ok(Some(cues.into_transcript(&sidecar.path, sidecar.language)));
                 }
-                tracing::warn!("{}: skipped, contains no readable subtitle", sidecar.path.display());
+                Err(error) if sidecar.is_certain() && error.kind != ErrorKind::Malformed => return Err(error),
+                outcome => {
+                    let damage = outcome.map_or_else(|error| Some(error.problem), |cues| cues.damage);
+                    let problem = damage.unwrap_or_else(|| "contains no readable subtitle".to_owned());
+                    let text = format!("{}: skipped: {problem}", sidecar.path.display());
+                    if sidecar.is_certain() { tracing::warn!("{text}") } else { tracing::info!("{text}") }
+                }
             }
         }
         let Some(stream) = stream else {
@@ -107,10 +132,8 @@ impl Subtitles {
         };
         let cues = embedded::read(path, media, stream, self.encoding, &self.limits)?;
         cues.warn(&media.input);
-        Ok((!cues.segments.is_empty()).then(|| Transcript {
-            source: TranscriptSource::Embedded { stream_idx: stream.stream_idx, codec: stream.codec.clone() },
-            language: stream.language.clone(),
-            segments: cues.segments,
-        }))
+        let source = TranscriptSource::Embedded { stream_idx: stream.stream_idx, codec: stream.codec.clone() };
+        let language = stream.language.clone();
+        Ok((!cues.segments.is_empty()).then(|| Transcript::new(source, language, cues.segments)))
     }
 }

@@ -2,7 +2,6 @@
 
 mod avi;
 mod cache;
-mod costs;
 mod entry;
 mod frame_index;
 mod picture;

@@ -50,6 +50,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("whisper_rs", &["transcribe/whisper"]),
     ("turbojpeg", &["encode", "video"]),
     ("webp", &["encode"]),
+    ("quick_xml", &["transcribe/subtitles"]),
     ("symphonia", &["pcm"]),
     ("rubato", &["pcm"]),
     ("reqwest", &["http", "llm", "transcribe"]),

@@ -13,7 +13,7 @@ fn heard(segments: Vec<Segment>, frames: Vec<TimelineFrame>) -> Timeline {
     let end = segments.last().map_or(Timestamp::ZERO, |s| s.range.end);
     let end = frames.last().map_or(end, |f| f.image.time.plus(sample::at(1000)).max(end));
     let source = TranscriptSource::Sidecar { path: "talk.srt".into(), guessed_encoding: None };
-    let transcript = (!segments.is_empty()).then_some(Transcript { source, language: None, segments });
+    let transcript = (!segments.is_empty()).then_some(Transcript::new(source, None, segments));
     Timeline::new(TimeRange::new(Timestamp::ZERO, end), frames, transcript)
 }
 

@@ -20,7 +20,7 @@ fn without_timings(text: &str, folder: &str) -> String {
     let mut out = String::new();
     for line in text.lines() {
         in_timings = (in_timings || line.trim_start().starts_with("\"timings\"")) && line.trim() != "],";
-        if !in_timings && !line.starts_with("- Time: ") {
+        if !in_timings {
             out.push_str(&line.replace(folder, "OUT"));
             out.push('\n');
         }
@@ -90,8 +90,6 @@ fn commands_without_a_server() {
     let user = User::new();
     same(&user, &["summarize", TALK, "--interval", "2s", "--max-width", "320"]);
     same(&user, &["summarize", TALK, "--format", "json", "--at", "1s,2.5s", "-o", "OUT/talk"]);
-    same(&user, &["frames", TALK, "--interval", "2s", "--tolerance", "12.5%", "-o", "OUT/frames"]);
-    same(&user, &["summarize", TALK, "--tolerance", "0.3s"]);
     same(&user, &["frames", TALK, "--fps", "1/2", "--image-format", "png", "--contact-sheet", "-o", "OUT/frames"]);
     same(&user, &["frames", TALK, "--sampling", "scene", "--dedup", "--end", "5s", "-o", "OUT/frames"]);
     same(&user, &["transcribe", TALK, "--format", "vtt"]);

@@ -214,3 +214,100 @@ fn a_stream_gives_the_frames_of_the_right_moments() {
     let expected = [("00:00:00.000", 0), ("00:00:05.000", 125), ("00:00:10.000", 250)];
     assert_eq!(frames(&[&url, "--interval", "5s", "--max-frames", "3"]), told(&expected));
 }
+
+/// The names below a folder, with the folders' own.
+fn tree(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for name in names(folder) {
+        let path = folder.join(&name);
+        if path.is_dir() {
+            found.extend(tree(&path).into_iter().map(|inner| format!("{name}/{inner}")));
+        } else {
+            found.push(name);
+        }
+    }
+    found
+}
+
+/// What an earlier run wrote goes as a whole: frames of another video, interval, format and number, the transcript of a
+/// file that had one, contact sheets. Files of others stay.
+#[test]
+fn a_second_run_replaces_the_first_as_a_whole() {
+    let user = User::new();
+    let (same, clean) = (user.path("same"), user.path("clean"));
+    let (same_folder, clean_folder) = (Path::new(&same), Path::new(&clean));
+    let summarize = |args: &[&str], out: &str| {
+        user.run(&[&["summarize", "--model", "built-in", "-o", out], args].concat()).complete_but_told();
+    };
+    let runs: [&[&str]; 4] = [
+        &[TALK, "--interval", "1s"],
+        &["fixtures/no-audio.mp4", "--interval", "1s", "--no-transcript"],
+        &[TALK, "--interval", "4s", "--image-format", "png"],
+        &["fixtures/speech.wav", "--transcript", "fixtures/talk.srt"],
+    ];
+    std::fs::create_dir_all(same_folder.join("frames")).expect("a folder");
+    let others = ["frames/mine.jpg", "frames/frame_1.jpg", "notes.md", "frames/frame_000000_t00-00-00.000.txt"];
+    for name in others {
+        std::fs::write(same_folder.join(name), name).expect("written");
+    }
+    for args in runs {
+        summarize(args, &same);
+        let _ = std::fs::remove_dir_all(clean_folder);
+        summarize(args, &clean);
+        let mut expected = tree(clean_folder);
+        expected.extend(others.map(str::to_owned));
+        expected.sort();
+        let mut found = tree(same_folder);
+        found.sort();
+        assert_eq!(found, expected, "{args:?}");
+    }
+    let frames = |args: &[&str]| user.run(&[&["frames", "-o", &same], args].concat()).complete();
+    frames(&[TALK, "--interval", "2s", "--contact-sheet"]);
+    assert!(same_folder.join("contact-sheet-01.jpg").exists());
+    let printed = frames(&["fixtures/no-audio.mp4", "--interval", "1s"]);
+    let written = names(same_folder).into_iter().filter(|name| name.starts_with("frame_")).count();
+    assert_eq!(written, printed.lines().count(), "{printed}");
+    assert!(same_folder.join("report.md").exists() && same_folder.join("notes.md").exists(), "not of this command");
+}
+
+/// A report says how far apart its frames are: the interval where it was kept, else the mean distance. Kept: an interval
+/// that leaves room. Not kept: fewer frames than it asks for, a video with fewer frames, a spending limit.
+#[test]
+fn a_report_names_the_interval_only_where_it_was_kept() {
+    let user = User::new();
+    for (args, told, interval) in [
+        (&["--interval", "5s"][..], "6 from 00:00:00.000 to 00:00:30.000, one every 5 s", Some(5.0)),
+        (&["--interval", "1s", "--max-frames", "5"], "5 from 00:00:00.000 to 00:00:30.000, about one every 6 s", None),
+        (
+            &["--interval", "250ms", "--max-frames", "200"],
+            "30 from 00:00:00.000 to 00:00:30.000, about one every 1 s",
+            Some(0.25),
+        ),
+        (
+            &["--start", "10s", "--end", "20s", "--max-frames", "4"],
+            "4 from 00:00:10.000 to 00:00:20.000, about one every 2.5 s",
+            None,
+        ),
+        (&["--at", "1s,2s"], "2 from 00:00:00.000 to 00:00:30.000\n", None),
+    ] {
+        let out = user.path("out");
+        let base = ["summarize", "fixtures/one-fps.mp4", "--model", "built-in", "--no-transcript", "-o", &*out];
+        let report = user.run(&[&base, args].concat()).complete();
+        assert!(report.contains(&format!("- Frames: {told}")), "{args:?}: {report}");
+        let document = json(&user.home.path().join("out/report.json"));
+        assert_eq!(document["sampling"]["interval"].as_f64(), interval, "{args:?}");
+    }
+}
+
+/// The last lines of a report that no language model wrote: what is missing, if anything, and one line of facts.
+#[test]
+fn a_built_in_report_ends_with_one_line() {
+    let user = User::new();
+    let report = user.run(&["summarize", "fixtures/no-audio.mp4", "--model", "built-in"]).complete();
+    assert!(!report.contains("## Details") && !report.contains("## Missing"), "{report}");
+    let last = report.lines().last().expect("a line");
+    assert!(last.starts_with("*Nothing is missing. vidgist ") && last.ends_with('*'), "{last}");
+    let damaged = user.run(&["summarize", "fixtures/broken/cut-to-60-percent.mp4", "--model", "built-in"]);
+    assert_eq!(damaged.code, Some(1));
+    assert!(damaged.out.contains("## Missing") && damaged.out.contains("*Partial result. "), "{damaged:?}");
+}

@@ -10,7 +10,7 @@ use vidgist::probe::probe;
 use vidgist::report::subtitles::{to_srt, to_vtt};
 use vidgist::source::Source;
 use vidgist::time::{TimeRange, Timestamp};
-use vidgist::transcribe::subtitles::{ReadOptions, Subtitles, parse, read_file, unread_reason};
+use vidgist::transcribe::subtitles::{Cues, ReadOptions, Subtitles, parse, read_file, unread_reason};
 use vidgist::transcribe::{Transcriber, TranscriptionInput, TranscriptionOutcome};
 use vidgist::transcript::{Segment, Transcript, TranscriptSource};
 use vidgist::{Error, ErrorKind, Result};
@@ -28,6 +28,12 @@ fn spans(segments: &[Segment]) -> Vec<(i64, i64, &str)> {
 
 fn talk() -> Vec<(i64, i64, &'static str)> {
     vec![(500, 1250, "First words."), (1500, 2750, "The second ones.")]
+}
+
+/// The cues of any bytes; none where they are no transcript.
+fn cues(bytes: &[u8]) -> Cues {
+    let rate = Ratio { num: 25, den: 1 };
+    parse(bytes, &ReadOptions { frame_rate: Some(rate), ..ReadOptions::default() }).unwrap_or_default()
 }
 
 fn facts(path: &Path) -> MediaInfo {
@@ -91,6 +97,8 @@ async fn the_wanted_language_is_taken_from_inside_or_beside() {
     assert_eq!(said(Some("en-GB"), &two).await, is("beside English", Some("en")));
     // A file beside it that holds nothing does not hide the stream inside.
     std::fs::write(folder.path().join("two.srt"), "nothing here").unwrap();
+    assert_eq!(said(None, &two).await, is("beside English", Some("en")));
+    std::fs::remove_file(folder.path().join("two.en.srt")).unwrap();
     assert_eq!(said(None, &two).await, is("inside English", Some("eng")));
     assert_eq!(said(None, &path).await, None);
 }
@@ -103,7 +111,7 @@ async fn a_named_file_must_hold_words() {
     std::fs::write(folder.path().join("own.srt"), TALK).unwrap();
     let transcript = words(named("own.srt"), &path).await.unwrap().unwrap();
     assert_eq!(spans(&transcript.segments), talk());
-    std::fs::write(folder.path().join("empty.srt"), "just text\n").unwrap();
+    std::fs::write(folder.path().join("empty.srt"), "1\n00:00:01,000 --> 00:00:02,000\n<i></i>\n").unwrap();
     assert!(matches!(words(named("empty.srt"), &path).await, Err(Error { kind: ErrorKind::Malformed, .. })));
     assert!(matches!(words(named("none.srt"), &path).await, Err(Error { kind: ErrorKind::Io, .. })));
     assert!(matches!(words(named("."), &path).await, Err(Error { kind: ErrorKind::Usage, .. })));
@@ -152,7 +160,7 @@ async fn real_containers_say_what_another_program_read() {
         let TranscriptSource::Embedded { stream_idx, .. } = transcript.source else { panic!("{name}: not embedded") };
         let streams = truth["subtitles"].as_array().unwrap();
         let wanted = streams.iter().find(|s| s["index"] == stream_idx as u64).unwrap()["srt"].as_str().unwrap();
-        let wanted = parse(wanted.as_bytes());
+        let wanted = cues(wanted.as_bytes());
         assert!(!wanted.segments.is_empty());
         // The other program's times are the container's; ours begin with the picture.
         let wanted: Vec<_> =
@@ -171,7 +179,7 @@ fn the_projects_own_sidecar_is_read() {
 
 fn transcript(segments: Vec<Segment>) -> Transcript {
     let source = TranscriptSource::Sidecar { path: String::new(), guessed_encoding: None };
-    Transcript { source, language: Some("en-GB".to_owned()), segments }
+    Transcript::new(source, Some("en-GB".to_owned()), segments)
 }
 
 /// Cues in order, each with its number in its text so that none repeats the one before.
@@ -196,14 +204,14 @@ fn plain(segments: &[Segment]) -> Vec<(i64, i64, String)> {
 proptest! {
     #[test]
     fn srt_comes_back_as_it_went(cues in any_cues("[a-zA-Z0-9 .,'éß字\n-]{0,40}")) {
-        let back = parse(to_srt(&transcript(cues.clone())).as_bytes());
+        let back = self::cues(to_srt(&transcript(cues.clone())).as_bytes());
         prop_assert_eq!(back.n_dropped, 0);
         prop_assert_eq!(plain(&back.segments), plain(&cues));
     }
 
     #[test]
     fn vtt_comes_back_as_it_went_whatever_the_words(cues in any_cues("[a-z0-9<>&;:#{}\\\\ \n-]{0,40}")) {
-        let back = parse(to_vtt(&transcript(cues.clone())).as_bytes());
+        let back = self::cues(to_vtt(&transcript(cues.clone())).as_bytes());
         prop_assert_eq!(back.n_dropped, 0);
         prop_assert_eq!(back.language.as_deref(), Some("en-GB"));
         prop_assert_eq!(plain(&back.segments), plain(&cues));
@@ -211,21 +219,35 @@ proptest! {
 
     #[test]
     fn no_bytes_break_the_parsers(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
-        for head in ["", "WEBVTT\n\n", "[Events]\nFormat: Start, End, Text\n"] {
-            check(&parse(&[head.as_bytes(), &bytes].concat()).segments)?;
+        for head in HEADS {
+            check(&cues(&[head.as_bytes(), &bytes].concat()).segments)?;
         }
     }
 
     #[test]
     fn no_odd_subtitles_break_the_parsers(parts in prop::collection::vec(prop::sample::select(ODD.to_vec()), 0..60)) {
-        for head in ["", "WEBVTT\n\n", "[Events]\n"] {
-            check(&parse(format!("{head}{}", parts.concat()).as_bytes()).segments)?;
+        for head in HEADS {
+            check(&cues(format!("{head}{}", parts.concat()).as_bytes()).segments)?;
         }
     }
 }
 
+/// Starts from which each format is recognized.
+const HEADS: [&str; 10] = [
+    "",
+    "WEBVTT\n\n",
+    "[Events]\nFormat: Start, End, Text\n",
+    "<tt ttp:frameRate='25'><body><div begin='1s'>",
+    "<timedtext><body>",
+    "0:00:01.000,0:00:02.000\n",
+    "[00:01.00]a\n[offset:5]",
+    "{1}{2}a\n",
+    "{\"events\":[{\"tStartMs\":1,\"segs\":[{\"utf8\":\"a\"}]}",
+    "{\"segments\":[{\"start\":1,\"end\":2,\"text\":\"a\"}]",
+];
+
 /// Pieces that subtitle files are made of, and some that they should not be.
-const ODD: [&str; 36] = [
+const ODD: [&str; 52] = [
     "\n",
     "\r\n",
     "\n\n",
@@ -262,6 +284,22 @@ const ODD: [&str; 36] = [
     "Dialogue: 0,0:00:01.00,0:00:02.00,D,N,0,0,0,,",
     "Format: ",
     ",",
+    "<p begin='1s' end='2s'>",
+    "<p begin='-5f' dur='9999999999999999999t'>",
+    "<span begin='00:00:01:99'>",
+    "</p>",
+    "<br/>",
+    "<p t='1' d='-5'><s t='99999999999'>",
+    "<!DOCTYPE x [<!ENTITY a 'b'>]>",
+    "]}",
+    ",\"words\":[{\"word\":\"w\",\"start\":-1}]",
+    "0:00:03.000,0:00:02.000\n",
+    "[00:99.00]",
+    "[00:02.00]<00:02.50>",
+    "{5}{}",
+    "{99999999999999999999}{1}",
+    "[offset:-9223372036854775808]",
+    "NaN",
 ];
 
 /// What every transcript keeps: order, sense in time, words on one line.

@@ -88,6 +88,10 @@ async fn read(run: &CaptionRun, input: &str, units: &mpsc::Sender<Unit>) -> Resu
     let path = if let Source::Media(path) = &source { Some(path.as_path()) } else { None };
     let is_dry = task.dry_run.is_some();
     let found = find_transcript(&task.transcript, path, &info, &context.events, is_dry).await?;
+    if found.transcript.as_ref().is_some_and(|transcript| !transcript.untimed.is_empty()) {
+        let message = "the transcript has no times, so captions do not use it".to_owned();
+        run.context.events.send(Event::Warning { input: input.to_owned(), message }).await;
+    }
     let mut stream = FrameStream::start(&task.options, &source, (video, selection), false, &context).await?;
     group(run, input, found.transcript.as_ref(), &mut stream, units).await;
     let mut problems = stream.finish().await?.problems;

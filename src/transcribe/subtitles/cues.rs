@@ -8,26 +8,35 @@ use super::timing::CueTiming;
 use crate::time::{TimeRange, Timestamp};
 use crate::transcript::{Segment, Transcript, TranscriptSource};
 
+/// How long a cue without an end lasts unless another one follows sooner: enough to read two lines.
+pub(super) const DEFAULT_DURATION_MILLIS: i64 = 5000;
+/// Times from this one on are errors: a million hours.
+const MAX_MILLIS: i64 = 3_600_000_000_000;
+
 /// The contents of a subtitle file or stream.
 #[derive(Clone, Debug, Default)]
 pub struct Cues {
     /// The cues, sorted by start, as plain text; cues without text are omitted.
     pub segments: Vec<Segment>,
+    /// The paragraphs of a text without times, in order; empty if there are cues.
+    pub untimed: Vec<String>,
     /// The language that the file declares; None if it declares none.
     pub language: Option<String>,
     /// Cues that were omitted because their times are negative, reversed or invalid.
     pub n_dropped: usize,
     /// The encoding of the text, if it had to be guessed: `windows-1251`.
     pub guessed_encoding: Option<&'static str>,
+    /// Why nothing, or not all, of the file could be read, as a phrase: `it ends inside an element: the file is cut`.
+    pub damage: Option<String>,
 }
 
 impl Cues {
     pub(super) fn into_transcript(self, path: &Path, tag: Option<String>) -> Transcript {
-        let path = path.display().to_string();
+        let path = crate::input::shown_name(path);
         self.warn(&path);
         let guessed_encoding = self.guessed_encoding.map(str::to_owned);
         let source = TranscriptSource::Sidecar { path, guessed_encoding };
-        Transcript { source, language: tag.or(self.language), segments: self.segments }
+        Transcript { untimed: self.untimed, ..Transcript::new(source, tag.or(self.language), self.segments) }
     }
 
     /// Logs how many cues were omitted, and a guessed encoding.
@@ -39,6 +48,12 @@ impl Cues {
         if self.n_dropped > 0 {
             tracing::warn!("{name}: skipped {} subtitles with invalid times", self.n_dropped);
         }
+        if !self.untimed.is_empty() {
+            tracing::warn!("{name}: has no times, so it is used as one text for the whole recording");
+        }
+        if let Some(damage) = &self.damage {
+            tracing::warn!("{name}: only {} subtitles could be read: {damage}", self.segments.len());
+        }
     }
 
     /// Adds a cue, one segment per voice; a cue with invalid times is counted instead.
@@ -49,6 +64,33 @@ impl Cues {
             }
             CueTiming::Invalid => self.n_dropped += 1,
         }
+    }
+
+    /// Adds a cue at milliseconds that may be any number. One without an end gets it from [`Self::with_ends`].
+    pub(super) fn push_open(&mut self, start: i64, end: Option<i64>, voices: Vec<VoiceSpan>) {
+        let end = end.unwrap_or(start);
+        if start >= MAX_MILLIS || end >= MAX_MILLIS {
+            self.n_dropped += 1;
+            return;
+        }
+        self.push_at(Timestamp::from_millis(start), Timestamp::from_millis(end), voices);
+    }
+
+    /// Sorts the cues. Those without a length end with the next one, but after five seconds at the latest.
+    pub(super) fn with_ends(mut self) -> Self {
+        self.segments.sort_by_key(|s| s.range.start);
+        let mut next_start: Option<Timestamp> = None;
+        for segment in self.segments.iter_mut().rev() {
+            let start = segment.range.start;
+            if segment.range.end <= start {
+                let latest = start.plus(Timestamp::from_millis(DEFAULT_DURATION_MILLIS));
+                segment.range.end = next_start.filter(|next| *next > start).map_or(latest, |next| next.min(latest));
+            }
+            if next_start.is_none_or(|next| next > start) {
+                next_start = Some(start);
+            }
+        }
+        self
     }
 
     pub(super) fn push_at(&mut self, start: Timestamp, end: Timestamp, voices: Vec<VoiceSpan>) {
@@ -76,5 +118,20 @@ impl Cues {
         });
         rolling::remove_repeats(&mut self.segments);
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_ends_are_the_next_cue_or_five_seconds() {
+        let at = Timestamp::from_millis;
+        let cue = |start, end| Segment::new(TimeRange::new(at(start), at(end)), "x");
+        let segments = vec![cue(0, 0), cue(1000, 1000), cue(1000, 1500), cue(9000, 9000)];
+        let cues = Cues { segments, ..Cues::default() }.with_ends();
+        let ends: Vec<_> = cues.segments.iter().map(|s| s.range.end.millis()).collect();
+        assert_eq!(ends, [1000, 6000, 1500, 14_000]);
     }
 }

@@ -15,9 +15,6 @@ use crate::limits::Limits;
 use crate::media::{MediaInfo, SubtitleStream};
 use crate::time::Timestamp;
 
-/// How long a cue without a duration lasts unless another one follows sooner: enough to read two lines.
-const DEFAULT_DURATION_MILLIS: i64 = 5000;
-
 /// The text stream to read: the preferred language, otherwise the default, otherwise the first; forced streams, which
 /// only translate foreign passages, last. None if there is no text stream.
 pub(super) fn choose<'a>(media: &'a MediaInfo, preferred: Option<&str>) -> Option<&'a SubtitleStream> {
@@ -96,24 +93,8 @@ pub(super) fn read(
         let start = if start.is_negative() && !end.is_negative() { Timestamp::ZERO } else { start };
         cues.push_at(start, end, voices);
     }
-    cues.segments.sort_by_key(|s| s.range.start);
     // Packets without a duration made empty ranges.
-    set_missing_ends(&mut cues);
-    Ok(cues.normalized())
-}
-
-fn set_missing_ends(cues: &mut Cues) {
-    let mut next_start: Option<Timestamp> = None;
-    for segment in cues.segments.iter_mut().rev() {
-        let start = segment.range.start;
-        if segment.range.end <= start {
-            let latest = start.plus(Timestamp::from_millis(DEFAULT_DURATION_MILLIS));
-            segment.range.end = next_start.filter(|next| *next > start).map_or(latest, |next| next.min(latest));
-        }
-        if next_start.is_none_or(|next| next > start) {
-            next_start = Some(start);
-        }
-    }
+    Ok(cues.with_ends().normalized())
 }
 
 fn voices(codec: &str, text: &str) -> Vec<VoiceSpan> {
@@ -144,8 +125,6 @@ fn mov_text(data: &[u8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::TimeRange;
-    use crate::transcript::Segment;
 
     fn stream(stream_idx: usize, language: &str, is_default: bool, is_forced: bool, is_text: bool) -> SubtitleStream {
         let language = Some(language.to_owned()).filter(|l| !l.is_empty());
@@ -178,17 +157,6 @@ mod tests {
         let reason = unread_reason(&media(vec![stream(4, "", true, false, false)])).unwrap();
         assert!(reason.contains("images") && reason.contains("subrip"), "{reason}");
         assert_eq!(unread_reason(&media(Vec::new())), None);
-    }
-
-    #[test]
-    fn missing_ends_are_the_next_cue_or_five_seconds() {
-        let at = Timestamp::from_millis;
-        let cue = |start, end| Segment::new(TimeRange::new(at(start), at(end)), "x");
-        let mut cues =
-            Cues { segments: vec![cue(0, 0), cue(1000, 1000), cue(1000, 1500), cue(9000, 9000)], ..Cues::default() };
-        set_missing_ends(&mut cues);
-        let ends: Vec<_> = cues.segments.iter().map(|s| s.range.end.millis()).collect();
-        assert_eq!(ends, [1000, 6000, 1500, 14_000]);
     }
 
     #[test]

@@ -145,7 +145,7 @@ fn is_html(body: &str) -> bool {
 }
 
 /// Replaces the entities that subtitles use; keeps unknown ones.
-fn entities(text: &str) -> String {
+pub(super) fn entities(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('&') {

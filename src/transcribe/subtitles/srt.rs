@@ -4,6 +4,10 @@ use super::cues::Cues;
 use super::markup;
 use super::timing::parse_timing;
 
+pub(super) fn is_srt(text: &str) -> bool {
+    text.lines().any(|line| parse_timing(line).is_some())
+}
+
 /// A cue starts at its timing line; everything up to the next one is text, except the number before it.
 pub(super) fn parse(text: &str) -> Cues {
     let lines: Vec<&str> = text.lines().map(|line| line.trim_end_matches('\r')).collect();

@@ -97,7 +97,7 @@ impl LocalTranscription {
         let language = if self.config.translate { Some("en") } else { spoken }.map(str::to_owned);
         let track = (stream.stream_idx != self.stream.stream_idx).then(|| self.track_number(stream));
         let source = TranscriptSource::Whisper { model: self.config.name.clone(), track };
-        Ok(Transcript { source, language, segments })
+        Ok(Transcript::new(source, language, segments))
     }
 
     /// The stream to transcribe.
@@ -110,7 +110,7 @@ impl LocalTranscription {
         if found.stream_idx != self.stream.stream_idx {
             let (main, other) = (self.track_number(&self.stream), self.track_number(found));
             let title = found.title.as_deref().map(|title| format!(" ({})", clean_line(title))).unwrap_or_default();
-            let path = self.path.display();
+            let path = crate::input::shown_name(&self.path);
             tracing::warn!("{path}: no speech was detected in audio track {main}; transcribing track {other}{title}");
         }
         Ok(found)

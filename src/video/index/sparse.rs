@@ -35,7 +35,7 @@ impl FrameIndex {
         }
         let outline = Self::around(path, stream, info.start, &[Timestamp::ZERO], limits)?;
         if outline.is_some() {
-            let name = path.display();
+            let name = crate::input::shown_name(path);
             tracing::info!("{name}: large file; using the container's index instead of a full scan");
         }
         Ok(outline.map(|index| Self { is_outline: true, ..index }))

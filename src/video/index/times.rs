@@ -5,6 +5,7 @@ use std::path::Path;
 use super::super::reader::{n_cores, no_frame};
 use super::entry::PacketEntry;
 use crate::error::Result;
+use crate::input::shown_name;
 use crate::libav::{Demuxer, is_flagged};
 use crate::limits::Limits;
 use crate::media::VideoStream;
@@ -23,7 +24,10 @@ pub(super) fn decoded_times(
         tracing::debug!(path = %path.display(), "packets without timestamps: decoding the whole stream to find them");
     } else {
         let rate = stream.frame_rate.map_or_else(|| "unknown".to_owned(), |rate| format!("{:.3}", rate.as_f64()));
-        tracing::warn!("{}: stores no timestamps; times follow from its frame rate of {rate} frames/s", path.display());
+        tracing::warn!(
+            "{}: stores no timestamps; times follow from its frame rate of {rate} frames/s",
+            shown_name(path)
+        );
     }
     let mut demuxer = Demuxer::open(path, limits)?;
     demuxer.keep_only(&[stream.stream_idx]);

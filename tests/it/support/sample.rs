@@ -9,7 +9,7 @@ use vidgist::frame_diff::FrameScore;
 use vidgist::media::{EncodedImage, ImageFormat, MediaInfo};
 use vidgist::money::Money;
 use vidgist::report::{Dropped, MadeWith, Report, SamplingSummary, StageTime, Total, WindowReport};
-use vidgist::time::{TimeBase, TimeRange, Timestamp, Tolerance};
+use vidgist::time::{TimeBase, TimeRange, Timestamp};
 use vidgist::timeline::{Timeline, TimelineFrame};
 use vidgist::transcript::{Segment, Transcript, TranscriptSource, Word};
 
@@ -96,16 +96,14 @@ pub fn transcript() -> Transcript {
     guest.speaker = Some("Guest".into());
     guest.confidence = Some(0.93);
     guest.words = vec![Word { range: TimeRange::new(at(31_000), at(31_400)), text: "Thank".into() }];
-    Transcript {
-        source: TranscriptSource::Embedded { stream_idx: 2, codec: "mov_text".into() },
-        language: Some("en".into()),
-        segments: vec![
-            segment(500, 2500, "Good evening,\nand welcome."),
-            segment(12_000, 15_500, "Tonight we talk of ships."),
-            guest,
-            segment(90_000, 95_000, "Good night."),
-        ],
-    }
+    let segments = vec![
+        segment(500, 2500, "Good evening,\nand welcome."),
+        segment(12_000, 15_500, "Tonight we talk of ships."),
+        guest,
+        segment(90_000, 95_000, "Good night."),
+    ];
+    let source = TranscriptSource::Embedded { stream_idx: 2, codec: "mov_text".into() };
+    Transcript::new(source, Some("en".into()), segments)
 }
 
 pub fn timeline() -> Timeline {
@@ -121,7 +119,6 @@ pub fn report() -> Report {
     let sampling = SamplingSummary {
         method: "interval".into(),
         interval: Some(at(30_000)),
-        tolerance: Some(Tolerance::HALF),
         range: TimeRange::new(at(0), at(95_500)),
         n_planned: Some(5),
         longest_gap: Some(at(30_000)),
