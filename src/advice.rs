@@ -216,6 +216,7 @@ settings! {
     SubtitleEncoding "the encoding of the subtitles",
     Temperature "the temperature",
     Timeout "the timeout",
+    Tolerance "the sampling tolerance",
     TopP "the nucleus sampling threshold",
     TotalTimeout "the total timeout",
     Track "the audio track",

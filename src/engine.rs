@@ -109,8 +109,7 @@ impl Engine {
     async fn summarize(&self, job: SummarizeJob) -> Result<Summarize> {
         let dry_run = options::dry_run(&job.spend)?;
         let source = Source::identify(&job.input)?;
-        let options =
-            options::frames(&job.sampling, &job.images, &self.config, 1000, Some(options::DEFAULT_MAX_FRAMES))?;
+        let options = options::frames(&job.sampling, &job.images, &self.config, options::SUMMARIZE)?;
         let spend_limit = options::spend_limit(&job.spend)?;
         let answerer = self.models().answerer(&job.model, dry_run.is_some()).await?;
         let is_digest = answerer.chat_model().is_none();
@@ -161,7 +160,7 @@ impl Engine {
         Ok(Captions {
             format: job.row_format(),
             inputs: job.inputs,
-            options: options::frames(&job.sampling, &job.images, &self.config, 5000, None)?,
+            options: options::frames(&job.sampling, &job.images, &self.config, options::CAPTION)?,
             transcript: self.transcript(&job.transcript, &endpoint, job.track, bounds).await?,
             model,
             prompt: CaptionPrompt { system: job.prompt.system, task: job.prompt.task },
@@ -181,7 +180,7 @@ impl Engine {
     fn frames(&self, job: FramesJob) -> Result<ExtractFrames> {
         Ok(ExtractFrames {
             source: Source::identify(&job.input)?,
-            options: options::frames(&job.sampling, &job.images, &self.config, 5000, None)?,
+            options: options::frames(&job.sampling, &job.images, &self.config, options::FRAMES)?,
             contact_sheets: job.contact_sheet,
             output: job.output,
         })

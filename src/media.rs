@@ -357,6 +357,22 @@ pub enum FrameReason {
     Activity,
 }
 
+/// What a decoder must decode for one frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DecodeCost {
+    /// Presentation time in ticks of the stream.
+    pub ticks: i64,
+    /// Number of the packet that decoding starts at. Frames with the same start are consecutive in presentation order.
+    pub start: u32,
+    /// Reference frames that are decoded from there for this frame or an earlier one with the same start, so that it does
+    /// not decrease; 1 for a keyframe.
+    pub n_references: u32,
+    /// Whether the frame itself comes on top, because no other frame refers to it.
+    pub is_disposable: bool,
+    /// Whether it is a keyframe.
+    pub is_key: bool,
+}
+
 /// Formats of encoded frames.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

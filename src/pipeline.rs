@@ -9,6 +9,7 @@ mod extract;
 mod frame_options;
 pub mod frames;
 pub(crate) mod input;
+mod near;
 mod run;
 mod select;
 pub mod summarize;

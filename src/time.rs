@@ -2,11 +2,13 @@
 
 mod bounds;
 mod from_seconds;
+mod tolerance;
 
 pub use bounds::TimeBounds;
+pub use tolerance::Tolerance;
 
 use std::cmp::Ordering;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
 use serde::de::Error as _;
@@ -195,6 +197,20 @@ impl Timestamp {
         let t = tenths.unsigned_abs();
         let (h, m, s, d) = (t / 36_000, t / 600 % 60, t / 10 % 60, t % 10);
         if h > 0 { format!("{sign}{h}:{m:02}:{s:02}.{d}") } else { format!("{sign}{m:02}:{s:02}.{d}") }
+    }
+
+    /// `5s` or `0.04s`: exact to the nanosecond, and read again as the same time.
+    #[must_use]
+    pub fn exact_text(self) -> String {
+        let nanos = self.nanos();
+        let (seconds, rest) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
+        let mut text = seconds.to_string();
+        if rest != 0 {
+            // Writing to a String does not fail.
+            let _ = write!(text, ".{rest:09}");
+            text.truncate(text.trim_end_matches('0').len());
+        }
+        text + "s"
     }
 
     fn combine(self, other: Self, sign: i128) -> Self {

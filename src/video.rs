@@ -15,12 +15,14 @@ mod size;
 mod stills;
 mod tone_map;
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use crate::error::{Error, ErrorCode, Result};
 use crate::input::Source;
 use crate::limits::Limits;
 use crate::media::{MediaInfo, VideoStream};
+use crate::time::Timestamp;
 use index::FrameIndex;
 pub use reader::{FrameReader, FrameSink, ReadOutcome};
 pub use size::{SizeLimit, TargetSize, fit};
@@ -105,6 +107,21 @@ impl VideoSource {
             *index = FrameIndex::scan(path, &self.stream, index.container_start(), &self.limits)?;
         }
         Ok(())
+    }
+
+    /// The index, of a very long file that of the packets around `points` (sorted, on the shared clock). None for live
+    /// sources, and where the container's own index does not serve.
+    ///
+    /// # Errors
+    /// As [`FrameIndex::scan`].
+    pub fn index_around(&self, points: &[Timestamp]) -> Result<Option<Cow<'_, FrameIndex>>> {
+        match (&self.source, &self.index) {
+            (Source::Media(path), Some(index)) if index.is_outline => {
+                let around = FrameIndex::around(path, &self.stream, index.container_start(), points, &self.limits)?;
+                Ok(around.map(Cow::Owned))
+            }
+            (_, index) => Ok(index.as_ref().map(Cow::Borrowed)),
+        }
     }
 
     /// Creates the reader of this source.

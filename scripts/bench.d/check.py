@@ -2,7 +2,7 @@
 
     check.py FOLDER REFERENCE N_BITS SQUARE_PX WIDTH < JSON list of the numbers expected
 
-Prints JSON: `n` pictures, `n_right` with the expected number, `psnr` in dB against those in REFERENCE: the worst (None: nothing
+Prints JSON: `n` pictures, their `numbers`, `n_right` with the expected number, `psnr` in dB against those in REFERENCE: the worst (None: nothing
 to compare with, or the same).
 """
 
@@ -26,12 +26,13 @@ def number(picture):
 
 
 files, others = sorted(folder.glob("*.jpg")), sorted(reference.glob("*.jpg"))
-n_right, worst = 0, numpy.inf
+n_right, worst, numbers = 0, numpy.inf, []
 for i, file in enumerate(files):
     picture = cv2.imread(str(file))
-    n_right += i < len(expected) and number(picture) == expected[i]
+    numbers.append(number(picture))
+    n_right += i < len(expected) and numbers[i] == expected[i]
     if folder != reference and i < len(others):
         other = cv2.imread(str(others[i]))
         if other.shape == picture.shape:
             worst = min(worst, cv2.PSNR(picture, other))
-print(json.dumps({"n": len(files), "n_right": n_right, "psnr": None if numpy.isinf(worst) else round(float(worst), 1)}))
+print(json.dumps({"n": len(files), "n_right": n_right, "numbers": numbers, "psnr": None if numpy.isinf(worst) else round(float(worst), 1)}))

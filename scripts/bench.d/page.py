@@ -7,6 +7,7 @@ from statistics import median
 import growth
 import inputs
 import large
+import near
 import peers
 
 UNITS = {"cpu": "CPU time", "wall": "wall time", "peak_mb": "memory"}
@@ -222,7 +223,7 @@ def rounds(results):
     return "one round" if n == 1 else f"medians of {n} rounds (least and most in brackets)"
 
 
-def write(folder, results, contents, grown, at_4k):
+def write(folder, results, contents, grown, found_near, at_4k):
     """docs/benchmarks.md, and the pictures of the growth."""
     parts = ["# Benchmarks\n\n`scripts/bench` writes this page from what it measured; `scripts/bench --help` tells how. Do not edit it by hand."]
     if results:
@@ -282,9 +283,26 @@ what these cost beside the others: grain and much motion make the frames that ot
 {content_table(contents)}
 
 {wrong({f"{inputs.CONTENTS[content].name}, ": results for content, results in contents.items()})}""")
+    if found_near:
+        parts.append(near.text(found_near))
     if grown:
         parts.append(growth.text(folder, grown))
     if at_4k:
         parts.append(large.text(at_4k))
     with open(os.path.join(folder, "benchmarks.md"), "w", encoding="utf-8") as file:
         file.write("\n\n".join(parts) + "\n")
+
+
+def put_section(folder, text):
+    """Puts a section into docs/benchmarks.md, in place of the one with its heading, or before the growth."""
+    path = os.path.join(folder, "benchmarks.md")
+    with open(path, encoding="utf-8") as file:
+        sections = file.read().split("\n## ")
+    heading, section = text.split("\n")[0].removeprefix("## "), text.removeprefix("## ") + "\n"
+    headings = [each.split("\n")[0] for each in sections]
+    if heading in headings:
+        sections[headings.index(heading)] = section
+    else:
+        sections.insert(next((i for i, each in enumerate(headings) if each.startswith(("Growth", "Memory"))), len(sections)), section)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("\n## ".join(each.strip("\n") + "\n" for each in sections))

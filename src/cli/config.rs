@@ -7,7 +7,7 @@ use serde::Deserialize;
 use vidgist::engine::{Config, KeyOwner, Secrets};
 use vidgist::error::{Error, Result};
 use vidgist::llm::provider::Providers;
-use vidgist::time::Timestamp;
+use vidgist::time::{Timestamp, Tolerance};
 
 use super::api_key::KeyCommand;
 use super::args::{ImageFormatArg, Stt};
@@ -48,6 +48,7 @@ pub struct CommandConfig {
 #[serde(deny_unknown_fields, default)]
 pub struct FramesTable {
     pub interval: Option<String>,
+    pub tolerance: Option<Tolerance>,
     pub max_frames: Option<usize>,
     pub max_width: Option<u32>,
     pub max_edge: Option<u32>,
@@ -111,6 +112,7 @@ impl CommandConfig {
         config.max_tokens_per_minute = self.max_tokens_per_minute;
         config.ca_file.clone_from(&self.ca_file);
         config.frames.interval = self.frames.interval.as_deref().and_then(|text| text.parse().ok());
+        config.frames.tolerance = self.frames.tolerance;
         config.frames.max_frames = self.frames.max_frames;
         config.frames.max_width = self.frames.max_width;
         config.frames.max_edge = self.frames.max_edge;

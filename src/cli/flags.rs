@@ -55,6 +55,7 @@ pub const fn flag(setting: Setting) -> &'static str {
         Setting::SubtitleEncoding => "--subtitle-encoding",
         Setting::Temperature => "--temperature",
         Setting::Timeout => "--timeout",
+        Setting::Tolerance => "--tolerance",
         Setting::TopP => "--top-p",
         Setting::TotalTimeout => "--total-timeout",
         Setting::Track => "--track",

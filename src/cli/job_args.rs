@@ -164,6 +164,7 @@ fn sampling(args: &SamplingArgs) -> Result<SamplingOptions> {
         interval: args.interval,
         fps: args.fps.as_deref().map(|text| ratio("--fps", text)).transpose()?,
         at: args.at.clone(),
+        tolerance: args.tolerance,
         start: args.start,
         end: args.end,
         max_frames: args.max_frames,

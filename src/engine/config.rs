@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::job::TranscriptChoice;
 use crate::media::ImageFormat;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, Tolerance};
 
 /// Defaults for what a job leaves out. Holds no key.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +46,8 @@ pub struct Config {
 pub struct FramesConfig {
     /// The sampling interval.
     pub interval: Option<Timestamp>,
+    /// How far a frame may be from its sample point.
+    pub tolerance: Option<Tolerance>,
     /// The most frames.
     pub max_frames: Option<usize>,
     /// Maximum width in pixels.

@@ -12,11 +12,26 @@ use crate::media::Ratio;
 use crate::money::Money;
 use crate::pipeline::FrameOptions;
 use crate::sampling::{self, Sampling};
-use crate::time::{TimeBase, Timestamp};
+use crate::time::{TimeBase, Timestamp, Tolerance};
 use crate::video::SizeLimit;
 
 /// Frames that are read if the job sets no limit: dense for minutes, coarse for an hour.
-pub(super) const DEFAULT_MAX_FRAMES: usize = 50;
+const DEFAULT_MAX_FRAMES: usize = 50;
+/// Defaults of a kind of job.
+#[derive(Clone, Copy)]
+pub(super) struct FrameDefaults {
+    interval_millis: i64,
+    max_frames: Option<usize>,
+    /// Where the job gives no interval, rate or times.
+    tolerance: Tolerance,
+}
+
+pub(super) const SUMMARIZE: FrameDefaults =
+    FrameDefaults { interval_millis: 1000, max_frames: Some(DEFAULT_MAX_FRAMES), tolerance: Tolerance::HALF };
+pub(super) const CAPTION: FrameDefaults =
+    FrameDefaults { interval_millis: 5000, max_frames: None, tolerance: Tolerance::HALF };
+pub(super) const FRAMES: FrameDefaults = FrameDefaults { tolerance: Tolerance::EXACT, ..CAPTION };
+
 const DEFAULT_MAX_WIDTH: u32 = 768;
 const DEFAULT_QUALITY: u8 = 85;
 
@@ -25,8 +40,7 @@ pub(super) fn frames(
     options: &SamplingOptions,
     images: &ImageOptions,
     config: &Config,
-    default_interval_millis: i64,
-    default_max_frames: Option<usize>,
+    defaults: FrameDefaults,
 ) -> Result<FrameOptions> {
     let format = images.format.or(config.frames.image_format).unwrap_or_default();
     let quality = images.jpeg_quality.or(config.frames.jpeg_quality).unwrap_or(DEFAULT_QUALITY);
@@ -40,8 +54,11 @@ pub(super) fn frames(
             return Err(Error::setting(setting, "must be 16 to 16383 pixels", ""));
         }
     }
+    let sampling = sampling(options, config, defaults)?;
+    let tolerance = tolerance(options, config, defaults, &sampling.sampling)?;
     Ok(FrameOptions {
-        sampling: sampling(options, config, default_interval_millis, default_max_frames)?,
+        sampling,
+        tolerance,
         sequence_rate: options.sequence_fps.unwrap_or(Ratio::ONE),
         decoder: options.decoder,
         size: SizeLimit { max_width, max_edge },
@@ -52,12 +69,7 @@ pub(super) fn frames(
     })
 }
 
-fn sampling(
-    options: &SamplingOptions,
-    config: &Config,
-    default_interval_millis: i64,
-    default_max_frames: Option<usize>,
-) -> Result<sampling::SamplingSpec> {
+fn sampling(options: &SamplingOptions, config: &Config, defaults: FrameDefaults) -> Result<sampling::SamplingSpec> {
     let exclusive = [options.interval.is_some(), options.fps.is_some(), !options.at.is_empty()];
     if exclusive.iter().filter(|is_set| **is_set).count() > 1 {
         let problem = "cannot be combined with another interval, rate or list of times";
@@ -81,7 +93,7 @@ fn sampling(
         let frame_time = TimeBase::new(rate.den, rate.num).map(|base| Timestamp::new(1, base));
         Sampling::Interval(frame_time.unwrap_or(Timestamp::ZERO))
     } else {
-        let default = Timestamp::from_millis(default_interval_millis);
+        let default = Timestamp::from_millis(defaults.interval_millis);
         Sampling::Interval(options.interval.or(config.frames.interval).unwrap_or(default))
     };
     if options.max_frames == Some(0) {
@@ -91,10 +103,40 @@ fn sampling(
     let default_max = match sampling {
         Sampling::At(_) => None,
         Sampling::Budget => config.frames.max_frames.or(Some(DEFAULT_MAX_FRAMES)),
-        _ => config.frames.max_frames.or(default_max_frames),
+        _ => config.frames.max_frames.or(defaults.max_frames),
     };
     let max_frames = options.max_frames.or(default_max);
     Ok(sampling::SamplingSpec { sampling, start: options.start, end: options.end, max_frames })
+}
+
+/// How far frames may be from their sample points. A share of the interval needs one: listed times have none, and keyframes
+/// are what they are.
+fn tolerance(
+    options: &SamplingOptions,
+    config: &Config,
+    defaults: FrameDefaults,
+    sampling: &Sampling,
+) -> Result<Tolerance> {
+    let wanted = options.tolerance.or(config.frames.tolerance);
+    let problem = match (sampling, wanted) {
+        (Sampling::Keyframes, None) => return Ok(Tolerance::EXACT),
+        (Sampling::Keyframes, Some(_)) => "is for sample points only, and keyframes are taken as they are",
+        (Sampling::At(_), Some(Tolerance::Share(1..))) => "is a share of an interval, and listed times have none",
+        _ => {
+            let is_chosen = options.interval.is_some() || options.fps.is_some() || !options.at.is_empty();
+            let default = if is_chosen { Tolerance::EXACT } else { defaults.tolerance };
+            return Ok(wanted.unwrap_or(default));
+        }
+    };
+    if options.tolerance.is_none() {
+        // The configuration is for all jobs.
+        return Ok(Tolerance::EXACT);
+    }
+    let advice = match sampling {
+        Sampling::Keyframes => Advice::Unset(Setting::Tolerance),
+        _ => Advice::SetTo(Setting::Tolerance, "1s".into()),
+    };
+    Err(Error::setting(Setting::Tolerance, problem, advice))
 }
 
 /// The most that a job may spend.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::text;
 use crate::llm::Detail;
 use crate::media::{ImageFormat, Ratio};
-use crate::time::Timestamp;
+use crate::time::{Timestamp, Tolerance};
 use crate::video::DecoderBackend;
 
 /// How frames are chosen.
@@ -40,6 +40,11 @@ pub struct SamplingOptions {
     /// Single moments, in place of a method.
     #[serde(with = "text::times", skip_serializing_if = "Vec::is_empty")]
     pub at: Vec<Timestamp>,
+    /// How far a frame may be from its sample point, so that one that is cheaper to decode is taken: `50%` of the
+    /// interval, or a time. None is half of the interval for summaries and captions of which the job gives no interval,
+    /// rate or times, else 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tolerance: Option<Tolerance>,
     /// The start of the range.
     #[serde(with = "text::time", skip_serializing_if = "Option::is_none")]
     pub start: Option<Timestamp>,

@@ -1,7 +1,5 @@
 //! Exact times and rates as text: `5s`, `0.04s`, `30000/1001`.
 
-use std::fmt::Write as _;
-
 use serde::{Deserialize, Deserializer, Serializer};
 
 use crate::media::Ratio;
@@ -10,19 +8,6 @@ use crate::time::{TimeBase, Timestamp};
 /// Whether a value need not be written.
 pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
-}
-
-/// `5s` or `0.04s`: exact to the nanosecond, as [`Timestamp`] parses it.
-pub(super) fn time_text(time: Timestamp) -> String {
-    let nanos = time.floor_to(TimeBase::NANOS);
-    let (seconds, rest) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
-    let mut text = seconds.to_string();
-    if rest != 0 {
-        // Writing to a String does not fail.
-        let _ = write!(text, ".{rest:09}");
-        text.truncate(text.trim_end_matches('0').len());
-    }
-    text + "s"
 }
 
 /// `2` or `30000/1001`.
@@ -66,7 +51,7 @@ macro_rules! as_text {
     };
 }
 
-as_text!(time, Timestamp, time_text, |text: &str| text.parse::<Timestamp>());
+as_text!(time, Timestamp, Timestamp::exact_text, |text: &str| text.parse::<Timestamp>());
 as_text!(ratio, Ratio, ratio_text, |text: &str| parse_ratio(text)
     .ok_or_else(|| format!("{text} is not a rate above 0; write it as 2, 0.5 or 30000/1001")));
 
@@ -74,12 +59,12 @@ as_text!(ratio, Ratio, ratio_text, |text: &str| parse_ratio(text)
 pub(super) mod times {
     use serde::ser::SerializeSeq as _;
 
-    use super::{Deserialize as _, Deserializer, Serializer, Timestamp, time_text};
+    use super::{Deserialize as _, Deserializer, Serializer, Timestamp};
 
     pub fn serialize<S: Serializer>(value: &[Timestamp], serializer: S) -> Result<S::Ok, S::Error> {
         let mut list = serializer.serialize_seq(Some(value.len()))?;
         for time in value {
-            list.serialize_element(&time_text(*time))?;
+            list.serialize_element(&time.exact_text())?;
         }
         list.end()
     }
@@ -113,8 +98,8 @@ mod tests {
             [("5s", "5s"), ("40ms", "0.04s"), ("1:04.5", "64.5s"), ("1h", "3600s"), ("1us", "0.000001s")]
         {
             let time: Timestamp = text.parse().expect(text);
-            assert_eq!(time_text(time), expected);
-            assert_eq!(time_text(time).parse::<Timestamp>().expect(expected), time);
+            assert_eq!(time.exact_text(), expected);
+            assert_eq!(time.exact_text().parse::<Timestamp>().expect(expected), time);
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::input::Source;
 use crate::media::{EncodedImage, Frame, FrameReason};
 use crate::report::{self, Dropped};
 use crate::sampling::{SamplePlan, Sampling};
-use crate::time::TimeRange;
+use crate::time::{TimeRange, Tolerance};
 use crate::video::contact_sheet::ContactSheets;
 use crate::video::score::Scorer;
 use crate::video::{ReadOutcome, TargetSize, VideoSource};
@@ -55,6 +55,8 @@ struct SourceKind {
     is_still: bool,
     is_live: bool,
     method: &'static str,
+    /// None where frames are exact.
+    tolerance: Option<Tolerance>,
 }
 
 impl FrameStream {
@@ -87,6 +89,7 @@ impl FrameStream {
             is_still: matches!(source, Source::Picture(_)),
             is_live: source.is_live(),
             method: method(&options.sampling.sampling),
+            tolerance: Some(options.tolerance).filter(|tolerance| !tolerance.is_exact()),
         };
         Ok(Self { frames, reading, context: context.clone(), plan, problems, kind, n_done: 0 })
     }
@@ -122,10 +125,11 @@ impl FrameStream {
             let why = "the decoder reported errors in them or in frames that they refer to; they may look wrong";
             problems.push((format!("{} suspect {frames}", outcome.n_suspect), why.to_owned()));
         }
-        let SourceKind { is_still, is_live, method } = self.kind;
+        let SourceKind { is_still, is_live, method, tolerance } = self.kind;
         let sampling = report::SamplingSummary {
             method: if is_still { "still picture" } else { method }.to_owned(),
             interval: self.plan.interval.filter(|_| !is_still && !self.plan.is_thinned()),
+            tolerance: tolerance.filter(|_| !is_still && !is_live),
             longest_gap: self.plan.longest_gap().filter(|_| !is_still && !is_live),
             range: self.plan.range,
             n_planned: (!is_live).then_some(self.plan.points.len() - outcome.n_repeated),

@@ -9,6 +9,7 @@ use crate::input::Source;
 use crate::limits::Limits;
 use crate::media::{MediaInfo, Ratio};
 use crate::sampling::SamplingSpec;
+use crate::time::Tolerance;
 use crate::video::{DecoderBackend, SizeLimit, VideoSource};
 
 /// Which frames are read from a source, and how they are encoded.
@@ -16,6 +17,8 @@ use crate::video::{DecoderBackend, SizeLimit, VideoSource};
 pub struct FrameOptions {
     /// Which moments are read.
     pub sampling: SamplingSpec,
+    /// How far a frame may be from its sample point, so that one that is cheaper to decode is taken.
+    pub tolerance: Tolerance,
     /// Pictures per second of an image sequence.
     pub sequence_rate: Ratio,
     /// The decoder backend.
@@ -33,11 +36,12 @@ pub struct FrameOptions {
 }
 
 impl FrameOptions {
-    /// Frames at most 768 pixels wide, as JPEG, without a cache.
+    /// Exact frames, at most 768 pixels wide, as JPEG, without a cache.
     #[must_use]
     pub fn new(sampling: SamplingSpec) -> Self {
         Self {
             sampling,
+            tolerance: Tolerance::EXACT,
             sequence_rate: Ratio::ONE,
             decoder: DecoderBackend::Auto,
             size: SizeLimit { max_width: Some(768), max_edge: None },

@@ -1,11 +1,12 @@
 //! Selects the sample points. Scenes and budgets need a scan of the whole range at low resolution first.
 
 use super::frame_options::FrameOptions;
+use super::near::near;
 use super::run::Context;
 use crate::blocking::run_blocking;
 use crate::error::Result;
 use crate::event::Event;
-use crate::sampling::{self, SamplePlan, Sampling, SamplingSpec, Scanned};
+use crate::sampling::{self, SamplePlan, SamplePoint, Sampling, SamplingSpec, Scanned};
 use crate::time::{TimeRange, Timestamp};
 use crate::video::index::FrameIndex;
 use crate::video::score::Scorer;
@@ -40,11 +41,21 @@ pub(super) fn select(options: &FrameOptions, video: &mut VideoSource) -> Result<
     }
     let plan = match (&sampling.sampling, &video.index) {
         (Sampling::Scenes | Sampling::Budget, Some(index)) => {
-            let (range, points) = sampling::scan_points(sampling, index.range(), index.time(index.n_frames() - 1))?;
+            let (range, mut points) = sampling::scan_points(sampling, index.range(), index.time(index.n_frames() - 1))?;
+            // The last frame is chosen as such, so it stays.
+            if let Some(last) = points.pop() {
+                points = near(&points, range, options.tolerance, video)?.into_iter().flatten().chain([last]).collect();
+            }
             return Ok(Selection::Scan(range, points));
         }
         (Sampling::Keyframes, Some(index)) => sampling::keyframes(sampling, index.range(), &index.keyframes(), limits)?,
-        (_, index) => sampling::plan(sampling, index.as_ref().map(FrameIndex::range), limits)?,
+        (_, index) => {
+            let mut plan = sampling::plan(sampling, index.as_ref().map(FrameIndex::range), limits)?;
+            let times = near(&plan.moments(), plan.range, options.tolerance, video)?;
+            let points = plan.points.iter().zip(times);
+            plan.points = points.filter_map(|(point, at)| Some(SamplePoint { at: at?, ..*point })).collect();
+            plan
+        }
     };
     Ok(Selection::Plan(plan))
 }

@@ -12,7 +12,7 @@ use crate::chat::{ChatResponse, Choice, FinishReason, ModelDescription};
 use crate::frame_diff::{Difference, FrameScore};
 use crate::fs::hex;
 use crate::media::{EncodedImage, Frame, FrameReason, ImageFormat, MediaInfo};
-use crate::time::{TimeBase, TimeRange, Timestamp};
+use crate::time::{TimeBase, TimeRange, Timestamp, Tolerance};
 use crate::timeline::Timeline;
 use crate::transcript::{Segment, Transcript, TranscriptSource};
 
@@ -75,6 +75,8 @@ pub struct SamplingSummary {
     /// The interval between sample points; None if they are not equally spaced, or if fewer were taken than the interval
     /// asks for.
     pub interval: Option<Timestamp>,
+    /// How far a frame may be from its sample point; None where frames are exact.
+    pub tolerance: Option<Tolerance>,
     /// The sampled part of the source.
     pub range: TimeRange,
     /// The number of distinct frames planned; None if unknown in advance (live streams).
@@ -95,6 +97,7 @@ impl Default for SamplingSummary {
         Self {
             method: "none".to_owned(),
             interval: None,
+            tolerance: None,
             range: TimeRange::new(Timestamp::ZERO, Timestamp::ZERO),
             n_planned: None,
             longest_gap: None,

@@ -66,9 +66,12 @@ fn facts(out: &mut String, report: &Report) {
         "budget" => ", more where the video changes more".to_owned(),
         _ => String::new(),
     };
+    if let Some(tolerance) = report.sampling.tolerance {
+        // Writing to a String does not fail.
+        let _ = write!(how, "; tolerance {tolerance}");
+    }
     let n_dropped = report.sampling.dropped.len();
     if n_dropped > 0 {
-        // Writing to a String does not fail.
         let _ = write!(how, "; {} removed", counted(n_dropped, "duplicate"));
     }
     put!(out, "- Frames: {} from {} to {}{}", report.frames.len(), range.start, range.end, how);

@@ -2,6 +2,7 @@
 
 mod avi;
 mod cache;
+mod costs;
 mod entry;
 mod frame_index;
 mod picture;

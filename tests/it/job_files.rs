@@ -90,6 +90,8 @@ fn commands_without_a_server() {
     let user = User::new();
     same(&user, &["summarize", TALK, "--interval", "2s", "--max-width", "320"]);
     same(&user, &["summarize", TALK, "--format", "json", "--at", "1s,2.5s", "-o", "OUT/talk"]);
+    same(&user, &["frames", TALK, "--interval", "2s", "--tolerance", "12.5%", "-o", "OUT/frames"]);
+    same(&user, &["summarize", TALK, "--tolerance", "0.3s"]);
     same(&user, &["frames", TALK, "--fps", "1/2", "--image-format", "png", "--contact-sheet", "-o", "OUT/frames"]);
     same(&user, &["frames", TALK, "--sampling", "scene", "--dedup", "--end", "5s", "-o", "OUT/frames"]);
     same(&user, &["transcribe", TALK, "--format", "vtt"]);

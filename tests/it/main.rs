@@ -48,6 +48,7 @@ mod streams;
 mod subtitle_files;
 mod subtitles;
 mod support;
+mod tolerance;
 mod transcript_formats;
 mod user_visible;
 mod windows;

@@ -9,7 +9,7 @@ use vidgist::frame_diff::FrameScore;
 use vidgist::media::{EncodedImage, ImageFormat, MediaInfo};
 use vidgist::money::Money;
 use vidgist::report::{Dropped, MadeWith, Report, SamplingSummary, StageTime, Total, WindowReport};
-use vidgist::time::{TimeBase, TimeRange, Timestamp};
+use vidgist::time::{TimeBase, TimeRange, Timestamp, Tolerance};
 use vidgist::timeline::{Timeline, TimelineFrame};
 use vidgist::transcript::{Segment, Transcript, TranscriptSource, Word};
 
@@ -119,6 +119,7 @@ pub fn report() -> Report {
     let sampling = SamplingSummary {
         method: "interval".into(),
         interval: Some(at(30_000)),
+        tolerance: Some(Tolerance::HALF),
         range: TimeRange::new(at(0), at(95_500)),
         n_planned: Some(5),
         longest_gap: Some(at(30_000)),
