@@ -197,6 +197,7 @@ settings! {
     Output "the output",
     Overwrite "overwriting",
     OutputFormat "the output format",
+    Playlist "playlists",
     Prompt "the prompt",
     ReasoningEffort "the reasoning effort",
     Resume "resuming",

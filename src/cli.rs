@@ -53,7 +53,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         }
         match cli.command {
             Command::Run { job } => run::run_file(&job, &config, cli.quiet).await,
-            Command::Probe(args) => probe::run(args).await,
+            Command::Probe(args) => unless_interrupted(probe::run(args, &config)).await,
             Command::Models { action } => unless_interrupted(models::run(action.as_ref(), &config, cli.quiet)).await,
             Command::Doctor(args) => unless_interrupted(doctor::run(&args, cli.config.as_deref(), &config)).await,
             _ => Ok(ExitCode::SUCCESS),

@@ -20,12 +20,15 @@ pub use self::outcome::Outcome;
 pub use self::secrets::{KeyOwner, Secrets};
 use crate::advice::{Advice, Setting};
 use crate::analyze::{Analysis, Answerer};
+use crate::blocking::run_blocking;
 use crate::error::{Error, ErrorCode, Result};
 use crate::input::Source;
 use crate::job::{
     AudioJob, CaptionJob, DescribeJob, FramesJob, ImageTransport, Job, ModelOptions, SummarizeJob, Task, TrackOptions,
     TranscribeJob, TranscriptOptions,
 };
+use crate::limits::Limits;
+use crate::media::{MediaInfo, Ratio};
 use crate::pipeline::audio::ExtractAudio;
 use crate::pipeline::caption::Captions;
 use crate::pipeline::describe_audio::DescribeAudio;
@@ -34,6 +37,7 @@ use crate::pipeline::summarize::Summarize;
 use crate::pipeline::transcribe::Transcribe;
 use crate::pipeline::{self, Context, Run, TrackChoice};
 use crate::prompt::{CaptionPrompt, PromptSpec};
+use crate::source::site::SiteAccess;
 use crate::time::TimeBounds;
 use keys::Keys;
 use models::ModelSelector;
@@ -57,7 +61,10 @@ impl Engine {
     #[must_use]
     pub fn run(&self, job: Job, cancel: CancellationToken) -> Run<Outcome> {
         let engine = self.clone();
-        pipeline::start(cancel, move |context| async move { Box::pin(engine.work(job.task, context)).await })
+        pipeline::start(cancel, move |context| async move {
+            let context = Context { sites: engine.sites(), ..context };
+            Box::pin(engine.work(job.task, context)).await
+        })
     }
 
     async fn work(&self, task: Task, context: Context) -> Result<Outcome> {
@@ -83,6 +90,26 @@ impl Engine {
                 let task = context.unless_cancelled(self.describe_audio(job)).await?;
                 Ok(Outcome::Descriptions(pipeline::describe_audio::run(task, context).await?))
             }
+        }
+    }
+
+    /// The facts of any input, as `vidgist probe` shows them. Of an address, the facts that its site states.
+    ///
+    /// # Errors
+    /// As [`probe_source`](pipeline::probe_source) and [`recognize`](crate::source::site::recognize).
+    pub async fn probe(&self, input: &str) -> Result<MediaInfo> {
+        let source = Source::identify(input)?;
+        match pipeline::probe_site(&source, &self.sites()).await? {
+            Some(info) => Ok(info),
+            None => run_blocking(move || pipeline::probe_source(&source, Ratio::ONE, &Limits::default())).await,
+        }
+    }
+
+    fn sites(&self) -> SiteAccess {
+        SiteAccess {
+            ytdlp_args: self.config.ytdlp_args.clone(),
+            ca_file: self.config.ca_file.clone(),
+            ..SiteAccess::default()
         }
     }
 
@@ -160,6 +187,7 @@ impl Engine {
         Ok(Captions {
             format: job.row_format(),
             inputs: job.inputs,
+            playlist: job.playlist,
             options: options::frames(&job.sampling, &job.images, &self.config, options::CAPTION)?,
             transcript: self.transcript(&job.transcript, &endpoint, job.track, bounds).await?,
             model,
@@ -191,6 +219,7 @@ impl Engine {
         let bounds = TimeBounds { start: job.start, end: job.end };
         Ok(Transcribe {
             inputs: job.inputs,
+            playlist: job.playlist,
             transcript: pipeline::TranscriptSearch {
                 is_required: true,
                 ..self.transcript(&job.transcript, &endpoint, job.track, bounds).await?
@@ -208,6 +237,7 @@ impl Engine {
             model: self.models().answerer(&job.model, false).await?.chat_model().cloned(),
             transcript: self.transcript(&job.transcript, &endpoint, job.track, bounds).await?,
             inputs: job.inputs,
+            playlist: job.playlist,
             send_audio: job.send_audio,
             waveform: job.waveform,
             spectrogram: job.spectrogram,

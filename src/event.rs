@@ -27,6 +27,15 @@ pub enum Event {
         /// Its name.
         input: String,
     },
+    /// A site is asked for a video, or its captions or media are downloaded.
+    Fetching {
+        /// The address.
+        input: String,
+        /// Bytes of the current file so far; 0 before the first.
+        n_bytes: u64,
+        /// Bytes of the current file; None where they are not known.
+        total_bytes: Option<u64>,
+    },
     /// The container was probed.
     Probed {
         /// What it holds.

@@ -2,6 +2,7 @@
 //! retries where a retry can help.
 //!
 //! Redirects are never followed, so that the key reaches no other host. A key is sent without encryption to loopback only.
+//! [`served_content`] sends no key: it asks what an address serves.
 
 mod adaptive_limit;
 mod address;
@@ -18,6 +19,7 @@ mod retry;
 mod retry_budget;
 mod retry_hints;
 mod retry_policy;
+mod served;
 mod too_long;
 
 pub use self::address::parse_base_url;
@@ -26,3 +28,4 @@ pub(crate) use self::client::ApiClient;
 pub use self::config::{Auth, RequestLimits, ServerConfig};
 pub(crate) use self::request_error::{RefusalDetails, RequestError, RequestErrorKind, tidy};
 pub(crate) use self::response::{ReadStream, too_large};
+pub(crate) use self::served::{ServedContent, served_content};

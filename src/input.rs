@@ -4,7 +4,7 @@ mod file_kind;
 
 use std::path::{Path, PathBuf};
 
-pub use file_kind::{KIND_HEAD_BYTES, file_kind};
+pub use file_kind::{KIND_HEAD_BYTES, file_kind, heif_format};
 
 /// An input with images, audio or both.
 #[derive(Clone, Debug)]
@@ -77,8 +77,8 @@ pub fn path_of(input: &str) -> PathBuf {
     address.and_then(|address| address.to_file_path().ok()).unwrap_or_else(|| PathBuf::from(input))
 }
 
-/// A URL without user name and password, for errors and reports.
-fn without_credentials(address: &str) -> String {
+/// A URL without user name, password and query, for errors and reports.
+pub(crate) fn without_credentials(address: &str) -> String {
     url::Url::parse(address).map_or_else(
         |_| address.to_owned(),
         |mut url| {

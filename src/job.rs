@@ -103,9 +103,13 @@ pub struct SummarizeJob {
 /// Captions of the frames of several inputs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct CaptionJob {
     /// Media files, pictures, and folders of them.
     pub inputs: Vec<String>,
+    /// Whether the address of a playlist stands for its videos.
+    #[serde(skip_serializing_if = "text::is_default")]
+    pub playlist: bool,
     /// File for the captions; for texts a folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<PathBuf>,
@@ -175,6 +179,9 @@ pub struct FramesJob {
 pub struct TranscribeJob {
     /// Media files.
     pub inputs: Vec<String>,
+    /// Whether the address of a playlist stands for its videos.
+    #[serde(skip_serializing_if = "text::is_default")]
+    pub playlist: bool,
     /// File for the transcript; for several inputs a folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<PathBuf>,
@@ -238,6 +245,9 @@ pub struct AudioJob {
 pub struct DescribeJob {
     /// Media files.
     pub inputs: Vec<String>,
+    /// Whether the address of a playlist stands for its videos.
+    #[serde(skip_serializing_if = "text::is_default")]
+    pub playlist: bool,
     /// File for the descriptions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<PathBuf>,

@@ -24,6 +24,8 @@ pub struct Limits {
     pub max_request_sound_bytes: u64,
     /// Bytes of one subtitle file or of all text of one subtitle stream.
     pub max_subtitle_bytes: u64,
+    /// Bytes of what is downloaded from a site into a temporary folder.
+    pub max_download_bytes: u64,
     /// Bytes of one response of a server.
     pub max_reply_bytes: usize,
 }
@@ -44,6 +46,8 @@ impl Default for Limits {
             // Five minutes of 16 kHz mono and a margin: Gemini accepts 20 MB in one request.
             max_request_sound_bytes: 10_000_000,
             max_subtitle_bytes: 16 << 20,
+            // A day at 720p and 100 kB/s.
+            max_download_bytes: 8 << 30,
             max_reply_bytes: 16 << 20,
         }
     }

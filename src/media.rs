@@ -86,6 +86,10 @@ pub struct MediaInfo {
     pub duration: Option<Timestamp>,
     /// Title tag, untrusted text.
     pub title: Option<String>,
+    /// Who published it, as its site says; untrusted text.
+    pub uploader: Option<String>,
+    /// Its description, as its site says; untrusted text.
+    pub description: Option<String>,
     /// Video streams in container order.
     pub video: Vec<VideoStream>,
     /// Audio streams in container order.
@@ -109,6 +113,8 @@ impl MediaInfo {
             start: Timestamp::ZERO,
             duration: None,
             title: None,
+            uploader: None,
+            description: None,
             video: Vec::new(),
             audio: Vec::new(),
             subtitles: Vec::new(),

@@ -8,7 +8,9 @@ use std::path::Path;
 use image::ImageDecoder as _;
 
 use crate::error::{Error, Result};
-use crate::input::{Source, shown_name};
+use crate::fs::read_head;
+use crate::heif::heif_facts;
+use crate::input::{KIND_HEAD_BYTES, Source, heif_format, shown_name};
 use crate::libav::Demuxer;
 use crate::limits::Limits;
 use crate::media::{ColorTags, FrameTiming, MediaInfo, Ratio, Rotation, VideoStream};
@@ -86,6 +88,11 @@ fn picture(path: &Path, name: &str, n_frames: usize, rate: Ratio, limits: &Limit
 
 /// Format, stored size and orientation of a picture, read without decoding its pixels.
 fn picture_facts(path: &Path, limits: &Limits) -> Result<(String, (u32, u32), Rotation, bool)> {
+    if let Some(format) = heif_format(&read_head(path, KIND_HEAD_BYTES)?) {
+        // libheif rotates and mirrors.
+        let facts = heif_facts(path, limits)?;
+        return Ok((format.to_owned(), (facts.width, facts.height), Rotation::None, false));
+    }
     let name = path.display();
     let broken = |e: image::ImageError| {
         Error::malformed(

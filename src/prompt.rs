@@ -16,12 +16,14 @@ pub use sound::{SoundEvidence, build_sound};
 
 use crate::chat::{Message, Part, Role};
 use crate::media::MediaInfo;
-use crate::sanitize::{clean_line, short_name};
+use crate::sanitize::{clean_line, excerpt, short_name};
 use crate::timeline::{Passage, Timeline};
 use crate::transcript::{Segment, TranscriptSource};
 
 /// Chapters of the container that a prompt lists.
 const MAX_CHAPTERS: usize = 100;
+/// Characters of a description that a prompt holds.
+const MAX_DESCRIPTION_CHARS: usize = 2000;
 
 /// The version of the wording; stored answers of different versions are not mixed.
 pub const VERSION: u32 = 2;
@@ -162,6 +164,12 @@ fn facts(
     if let Some(duration) = media.duration {
         fact("duration", duration.label());
     }
+    if let Some(uploader) = &media.uploader {
+        fact("published by", fence.wrap(&fence.line(uploader)));
+    }
+    if let Some(description) = &media.description {
+        fact("description", fence.wrap(&fence.line(&excerpt(description, MAX_DESCRIPTION_CHARS))));
+    }
     for chapter in media.chapters.iter().take(MAX_CHAPTERS) {
         let title = chapter.title.as_deref().unwrap_or("without a title");
         let (start, end) = (chapter.start.label(), chapter.end.label());
@@ -197,9 +205,10 @@ fn facts(
                     }
                     TranscriptSource::Sidecar { .. } => "from a subtitle file",
                     TranscriptSource::Embedded { .. } => "from a subtitle stream in the file",
-                    TranscriptSource::Whisper { .. } | TranscriptSource::Api { .. } => {
-                        "transcribed by a speech recognition model; may contain errors"
-                    }
+                    TranscriptSource::Site { is_automatic: false } => "from captions of the site",
+                    TranscriptSource::Site { is_automatic: true }
+                    | TranscriptSource::Whisper { .. }
+                    | TranscriptSource::Api { .. } => "transcribed by a speech recognition model; may contain errors",
                 };
                 match transcript.language.as_deref().map(|language| fence.line(language)) {
                     Some(language) => format!("{source}, language {}", fence.wrap(&language)),

@@ -88,6 +88,17 @@ fn skip_string(chars: &mut Peekable<Chars<'_>>) {
     }
 }
 
+/// The first `max_chars` characters of a text, as one line, with `…` where something is left out.
+#[must_use]
+pub fn excerpt(text: &str, max_chars: usize) -> String {
+    let mut line = clean_line(text);
+    if let Some((end, _)) = line.char_indices().nth(max_chars) {
+        line.truncate(end);
+        line.push('…');
+    }
+    line
+}
+
 /// The text as one line of Markdown that renders literally: no emphasis, code, HTML, images or links.
 #[must_use]
 pub fn markdown_line(text: &str) -> String {

@@ -1,11 +1,13 @@
 //! Identifies the user's input by its content, not by its name. Nothing is decoded here.
 
+pub mod site;
+
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::fs::read_head;
 pub use crate::input::Source;
-use crate::input::{KIND_HEAD_BYTES, file_kind, path_of};
+use crate::input::{KIND_HEAD_BYTES, file_kind, heif_format, path_of};
 
 impl Source {
     /// Identifies `input`: a path, a folder of pictures, a pattern such as `img_%04d.png`, an address with a
@@ -51,18 +53,18 @@ fn has_scheme(input: &str) -> bool {
     })
 }
 
-/// Whether the file is a still picture. An animated GIF is a video.
+/// Whether the file is a still picture. An animated GIF or PNG is a video.
 fn is_picture(path: &Path) -> Result<bool> {
     let head = read_head(path, KIND_HEAD_BYTES)?;
+    if heif_format(&head).is_some() {
+        return Ok(true);
+    }
     Ok(match image::guess_format(&head) {
         Ok(image::ImageFormat::Gif) => !is_animated_gif(path),
+        Ok(image::ImageFormat::Png) => !is_animated_png(path),
         Ok(format) => matches!(
             format,
-            image::ImageFormat::Jpeg
-                | image::ImageFormat::Png
-                | image::ImageFormat::WebP
-                | image::ImageFormat::Bmp
-                | image::ImageFormat::Tiff
+            image::ImageFormat::Jpeg | image::ImageFormat::WebP | image::ImageFormat::Bmp | image::ImageFormat::Tiff
         ),
         Err(_) => false,
     })
@@ -81,6 +83,30 @@ fn is_animated_gif(path: &Path) -> bool {
     })
 }
 
+/// Whether a PNG states more than one frame, before its first pixels (PNG, third edition, 11.3.6.1).
+fn is_animated_png(path: &Path) -> bool {
+    use std::io::{Read as _, Seek as _, SeekFrom};
+    const MAX_CHUNKS: usize = 1000;
+    let frames = || -> std::io::Result<u32> {
+        let mut file = std::io::BufReader::new(std::fs::File::open(path)?);
+        file.seek(SeekFrom::Start(8))?;
+        for _ in 0..MAX_CHUNKS {
+            let mut head = [0; 12];
+            file.read_exact(&mut head)?;
+            let [n_bytes, kind, first] =
+                [0, 4, 8].map(|at| u32::from_be_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]));
+            match &kind.to_be_bytes() {
+                b"acTL" => return Ok(first),
+                b"IDAT" => break,
+                // The rest of the chunk and its checksum.
+                _ => drop(file.seek(SeekFrom::Current(i64::from(n_bytes)))?),
+            }
+        }
+        Ok(1)
+    };
+    frames().is_ok_and(|n_frames| n_frames > 1)
+}
+
 fn folder_of_pictures(folder: &Path) -> Result<Source> {
     let entries = std::fs::read_dir(folder).map_err(|e| Error::io(folder, e))?;
     let (mut pictures, mut others) = (Vec::new(), Vec::new());
@@ -93,7 +119,7 @@ fn folder_of_pictures(folder: &Path) -> Result<Source> {
         }
     }
     if pictures.is_empty() {
-        let advice = "name a media file, or a folder of JPEG, PNG, WebP, BMP or TIFF pictures";
+        let advice = "name a media file, or a folder of JPEG, PNG, WebP, HEIC, AVIF, BMP or TIFF pictures";
         return Err(Error::usage(folder.display(), "the folder contains no pictures", advice));
     }
     others.sort();

@@ -5,4 +5,4 @@ pub mod subtitles;
 mod transcriber;
 pub mod whisper;
 
-pub use transcriber::{ProgressCallback, Transcriber, TranscriptionInput, TranscriptionOutcome};
+pub use transcriber::{ProgressCallback, Transcriber, TranscriberNeed, TranscriptionInput, TranscriptionOutcome};

@@ -38,6 +38,11 @@ pub enum TranscriptSource {
         /// The codec's name in libav.
         codec: String,
     },
+    /// Captions of a site.
+    Site {
+        /// Whether the site made them by speech recognition.
+        is_automatic: bool,
+    },
     /// Whisper on this machine.
     Whisper {
         /// The model's name: `base`, or the name of its file.

@@ -4,6 +4,7 @@ pub mod contact_sheet;
 mod damage;
 mod decode_plan;
 mod deinterlace;
+mod heif;
 pub mod index;
 mod libav;
 pub mod opencv;

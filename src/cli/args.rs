@@ -416,6 +416,9 @@ pub struct DescribeArgs {
     /// Media files, or - for stdin
     #[arg(required = true, value_name = "INPUT", value_parser = input_parser())]
     pub inputs: Vec<String>,
+    /// Take the URL of a playlist for all of its videos
+    #[arg(long)]
+    pub playlist: bool,
     #[command(flatten)]
     pub track: TrackArgs,
     #[command(flatten)]
@@ -459,6 +462,9 @@ pub struct TranscribeArgs {
     /// Media files, or - for stdin
     #[arg(required = true, value_name = "INPUT", value_parser = input_parser())]
     pub inputs: Vec<String>,
+    /// Take the URL of a playlist for all of its videos
+    #[arg(long)]
+    pub playlist: bool,
     #[command(flatten)]
     pub track: TrackArgs,
     #[command(flatten)]

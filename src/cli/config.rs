@@ -33,6 +33,8 @@ pub struct CommandConfig {
     pub max_tokens_per_minute: Option<u64>,
     /// PEM certificates that are trusted beside the system's.
     pub ca_file: Option<PathBuf>,
+    /// Further arguments of yt-dlp.
+    pub ytdlp_args: Vec<String>,
     /// Prints the key; the environment takes precedence.
     api_key_command: Option<KeyCommand>,
     pub frames: FramesTable,
@@ -111,6 +113,7 @@ impl CommandConfig {
         config.max_requests_per_minute = self.max_requests_per_minute;
         config.max_tokens_per_minute = self.max_tokens_per_minute;
         config.ca_file.clone_from(&self.ca_file);
+        config.ytdlp_args.clone_from(&self.ytdlp_args);
         config.frames.interval = self.frames.interval.as_deref().and_then(|text| text.parse().ok());
         config.frames.tolerance = self.frames.tolerance;
         config.frames.max_frames = self.frames.max_frames;
@@ -170,6 +173,9 @@ impl CommandConfig {
                 let problem = format!("{key} = {}: {}", error.input, error.problem);
                 return Err(Error::usage(path.display(), problem, error.advice));
             }
+        }
+        if self.ytdlp_args.iter().any(|arg| arg == "--") {
+            return bad("ytdlp_args", "options alone: the address follows them");
         }
         match &self.frames {
             FramesTable { jpeg_quality: Some(0 | 101..), .. } => bad("frames.jpeg_quality", "1 to 100"),

@@ -36,6 +36,7 @@ pub const fn flag(setting: Setting) -> &'static str {
         Setting::NChoices => "--n",
         Setting::Output => "--output",
         Setting::Overwrite => "--overwrite",
+        Setting::Playlist => "--playlist",
         Setting::Prompt => "--prompt",
         Setting::ReasoningEffort => "--reasoning-effort",
         Setting::Resume => "--resume",

@@ -60,6 +60,7 @@ fn summarize(args: &SummarizeArgs, dry_run: bool) -> Result<SummarizeJob> {
 fn caption(args: &CaptionArgs) -> Result<CaptionJob> {
     Ok(CaptionJob {
         inputs: args.inputs.clone(),
+        playlist: args.playlist,
         output: args.output.clone(),
         format: args.format.map(|format| match format {
             args::CaptionFormatArg::Jsonl => CaptionFormat::Jsonl,
@@ -116,6 +117,7 @@ fn audio(args: &AudioArgs) -> AudioJob {
 fn describe(args: &DescribeArgs) -> DescribeJob {
     DescribeJob {
         inputs: args.inputs.clone(),
+        playlist: args.playlist,
         output: args.output.clone(),
         format: match args.format {
             DescriptionFormat::Markdown => Format::Markdown,
@@ -135,6 +137,7 @@ fn describe(args: &DescribeArgs) -> DescribeJob {
 fn transcribe(args: &TranscribeArgs) -> TranscribeJob {
     TranscribeJob {
         inputs: args.inputs.clone(),
+        playlist: args.playlist,
         output: args.output.clone(),
         format: match args.format {
             args::TranscriptFormatArg::Srt => TranscriptFormat::Srt,

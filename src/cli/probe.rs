@@ -4,19 +4,21 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use vidgist::input::Source;
-use vidgist::limits::Limits;
-use vidgist::media::{FrameTiming, MediaInfo, Ratio};
+use vidgist::engine::{Engine, Secrets};
+use vidgist::media::{FrameTiming, MediaInfo};
 use vidgist::report::json;
 
 use super::args::ProbeArgs;
+use super::config::CommandConfig;
 use super::output::{PARTIAL, print};
 use super::stdin::Spooled;
 
-pub async fn run(mut args: ProbeArgs) -> Result<ExitCode> {
+/// Characters of a description that the table shows.
+const MAX_DESCRIPTION_CHARS: usize = 300;
+
+pub async fn run(mut args: ProbeArgs, config: &CommandConfig) -> Result<ExitCode> {
     let _spooled = Spooled::of_input(&mut args.input).await?;
-    let source = Source::identify(&args.input)?;
-    let info = vidgist::pipeline::probe_source(&source, Ratio::ONE, &Limits::default())?;
+    let info = Engine::new(config.engine(false), Secrets::default()).probe(&args.input).await?;
     let text = if args.json { json::to_text(&info)? } else { table(&info) };
     print(&text)?;
     Ok(if info.damage.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(PARTIAL) })
@@ -41,6 +43,12 @@ fn table(info: &MediaInfo) -> String {
     line("start", &info.start.to_string());
     if let Some(title) = &info.title {
         line("title", title);
+    }
+    if let Some(uploader) = &info.uploader {
+        line("published by", uploader);
+    }
+    if let Some(description) = &info.description {
+        line("description", &vidgist::sanitize::excerpt(description, MAX_DESCRIPTION_CHARS));
     }
     for v in &info.video {
         let (width, height) = v.display_size();

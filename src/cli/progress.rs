@@ -36,6 +36,12 @@ impl Progress {
     pub fn show(&self, event: &Event) {
         match event {
             Event::Input { input } => self.say(format!("reading {input}")),
+            Event::Fetching { input, n_bytes: 0, .. } => self.say(format!("asking {input}")),
+            Event::Fetching { input, n_bytes, total_bytes } => {
+                let megabytes = |n_bytes: u64| n_bytes as f64 / 1e6;
+                let of = total_bytes.map(|total| format!(" of {:.1}", megabytes(total))).unwrap_or_default();
+                self.say(format!("downloading {input}, {:.1}{of} MB", megabytes(*n_bytes)));
+            }
             Event::Probed { media } => self.bar.set_message(format!("reading {}", media.input)),
             Event::Scanning { n_points } => self.count(*n_points, "scanning"),
             Event::Planned { n_points } => self.count(*n_points, "decoding"),

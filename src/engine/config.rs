@@ -27,6 +27,8 @@ pub struct Config {
     pub max_tokens_per_minute: Option<u64>,
     /// PEM certificates that are trusted in addition to the system's.
     pub ca_file: Option<PathBuf>,
+    /// Further arguments of yt-dlp, which reads videos of sites.
+    pub ytdlp_args: Vec<String>,
     /// Which frames.
     pub frames: FramesConfig,
     /// Where transcripts come from.

@@ -301,7 +301,7 @@ impl fmt::Debug for ApiClient {
 }
 
 /// The certificates in a PEM file.
-fn certificates(path: &Path) -> Result<Vec<Certificate>> {
+pub(super) fn certificates(path: &Path) -> Result<Vec<Certificate>> {
     let n_bytes = std::fs::metadata(path).map_err(|error| Error::io(path, error))?.len();
     if n_bytes > MAX_CA_BYTES {
         return Err(Error::limit(

@@ -194,7 +194,7 @@ pub(crate) fn tidy(text: &str) -> String {
 }
 
 /// The text of the innermost cause, without the operating system's number.
-fn deepest_text(error: &dyn StdError) -> String {
+pub(super) fn deepest_text(error: &dyn StdError) -> String {
     let mut cause = error;
     while let Some(source) = cause.source() {
         cause = source;

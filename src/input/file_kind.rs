@@ -78,11 +78,25 @@ fn zip_kind(head: &[u8]) -> &'static str {
     }
 }
 
-/// Pictures in the container of MP4 (ISO/IEC 23008-12) that libav does not read. It reads AVIF since FFmpeg 5.1.
+/// Pictures in the container of MP4 that are not read.
 fn picture_brand(head: &[u8]) -> Option<&'static str> {
-    match head.get(8..12)? {
-        b"heic" | b"heix" | b"heim" | b"heis" | b"mif1" | b"msf1" => Some("a HEIC picture"),
-        b"crx " => Some("a camera's raw picture (CR3)"),
+    (head.get(8..12)? == b"crx ").then_some("a camera's raw picture (CR3)")
+}
+
+/// `heic` or `avif` for a still picture in the container of MP4 (ISO/IEC 23008-12); None for others, and for sequences of
+/// pictures, which are videos.
+#[must_use]
+pub fn heif_format(head: &[u8]) -> Option<&'static str> {
+    if head.get(4..8)? != b"ftyp" {
+        return None;
+    }
+    let n_bytes = u32::from_be_bytes(head.get(..4)?.try_into().ok()?) as usize;
+    let brands = head.get(8..n_bytes.max(12).min(head.len())).filter(|brands| brands.len() >= 4)?;
+    let has = |brand: &[u8]| brands.chunks_exact(4).enumerate().any(|(at, found)| at != 1 && found == brand);
+    match &brands[..4] {
+        b"avif" => Some("avif"),
+        b"heic" | b"heix" | b"heim" | b"heis" => Some("heic"),
+        b"mif1" => Some(if has(b"avif") { "avif" } else { "heic" }),
         _ => None,
     }
 }
@@ -142,7 +156,7 @@ mod tests {
             (b"Not found\n", "plain text"),
             (b"Gr\xfc\xdfe aus K\xf6ln", "plain text"),
             (b"#EXTM3U\n#EXT-X-VERSION:3\n", "a playlist"),
-            (b"\0\0\0\x18ftypheic\0\0\0\0", "a HEIC picture"),
+            (b"\0\0\0\x18ftypcrx \0\0\0\0", "a camera's raw picture (CR3)"),
             (
                 b"version https://git-lfs.github.com/spec/v1\n",
                 "a Git LFS pointer: the file itself has not been downloaded",
@@ -150,6 +164,24 @@ mod tests {
             (&[0; 64], "a file of zeros: the download or copy was not finished"),
         ] {
             assert_eq!(file_kind(head), Some(kind), "{}", String::from_utf8_lossy(head));
+        }
+    }
+
+    #[test]
+    fn heif_brands() {
+        for (head, format) in [
+            (&b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"[..], Some("heic")),
+            (b"\0\0\0\x1cftypavif\0\0\0\0avifmif1miaf", Some("avif")),
+            (b"\0\0\0\x18ftypmif1\0\0\0\0avifmif1", Some("avif")),
+            (b"\0\0\0\x18ftypmif1\0\0\0\0heicmif1avif", Some("heic")),
+            (b"\0\0\0\x18ftypmsf1\0\0\0\0hevcmif1", None),
+            (b"\0\0\0\x18ftypavis\0\0\0\0avifmif1", None),
+            (b"\0\0\0\x18ftypisom\0\0\0\0", None),
+            (b"\xff\xff\xff\xffftypheic", Some("heic")),
+            (b"\0\0\0\0ftyphei", None),
+            (b"ftyp", None),
+        ] {
+            assert_eq!(heif_format(head), format, "{}", String::from_utf8_lossy(head));
         }
     }
 

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::input::{TrackChoice, check_bounds, open_media};
 use super::run::Context;
+use super::site::{fetch_audio, media_name, named};
 use crate::advice::{Advice, Setting};
 use crate::audio::{self, AudioSummary, FileFormat};
 use crate::blocking::run_blocking;
@@ -81,16 +82,20 @@ pub async fn run(task: ExtractAudio, context: Context) -> Result<AudioResult> {
     let unfinished = tempfile::Builder::new().prefix(".vidgist-").tempdir_in(folder).map_err(io)?;
     let written = unfinished.path().join("audio");
     let events = context.events.clone();
-    context.unless_cancelled(run_blocking(move || work(&task, format, &written, &events))).await
+    let fetched = context.unless_cancelled(fetch_audio(&task.input, None, true, &context)).await?;
+    let (site, opened) = (fetched.as_ref(), media_name(&task.input, fetched.as_ref()));
+    let done = run_blocking(move || work(&task, &opened, format, &written, &events));
+    context.unless_cancelled(done).await.map_err(|error| named(site, error))
 }
 
 fn work(
     task: &ExtractAudio,
+    opened: &str,
     format: FileFormat,
     unfinished: &Path,
     events: &crate::event::EventSender,
 ) -> Result<AudioResult> {
-    let (path, info) = open_media(&task.input)?;
+    let (path, info) = open_media(opened)?;
     let main = task.track.choose(&info)?;
     check_bounds(task.bounds, &info)?;
     let streams = if task.all_tracks { info.audio.iter().collect() } else { vec![main] };

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::input::{TrackChoice, check_bounds, open_media};
 use super::run::Context;
+use super::site::{self, FetchedSite, expand_playlists, fetch_audio, media_name, named};
 use super::transcript::{TranscriptSearch, find_transcript};
 use crate::advice::{Advice, Setting};
 use crate::audio;
@@ -35,6 +36,8 @@ const MAX_SENT_SECONDS: u32 = 300;
 pub struct DescribeAudio {
     /// Media files.
     pub inputs: Vec<String>,
+    /// Whether the address of a playlist stands for its videos.
+    pub playlist: bool,
     /// Where the transcript comes from, and which audio track and part is described.
     pub transcript: TranscriptSearch,
     /// Writes the description; None leaves the measured one.
@@ -78,7 +81,8 @@ pub async fn run(task: DescribeAudio, context: Context) -> Result<DescribeResult
 
 async fn work(task: &DescribeAudio, context: &Context) -> Result<DescribeResult> {
     let mut result = DescribeResult::default();
-    for input in &task.inputs {
+    let inputs = expand_playlists(&task.inputs, task.playlist, context).await?;
+    for input in &inputs {
         context.events.send(Event::Input { input: input.clone() }).await;
         let warning = |message: String| Event::Warning { input: input.clone(), message };
         match describe(input, task, context).await {
@@ -88,7 +92,7 @@ async fn work(task: &DescribeAudio, context: &Context) -> Result<DescribeResult>
                 }
                 result.reports.push(report);
             }
-            Err(error) if task.inputs.len() == 1 || error.is_interrupted() => return Err(error),
+            Err(error) if inputs.len() == 1 || error.is_interrupted() => return Err(error),
             Err(error) => {
                 result.n_failed += 1;
                 context.events.send(warning(error.to_string())).await;
@@ -127,20 +131,34 @@ fn check(task: &DescribeAudio) -> Result<()> {
 }
 
 async fn describe(input: &str, task: &DescribeAudio, context: &Context) -> Result<SoundReport> {
-    let (name, track, bounds) = (input.to_owned(), task.transcript.track.clone(), task.transcript.bounds);
-    let (path, info, stream) = run_blocking(move || {
+    let site = fetch_audio(input, Some(&task.transcript), true, context).await?;
+    let site = site.as_ref();
+    describe_fetched(input, site, task, context).await.map_err(|error| named(site, error))
+}
+
+/// As [`describe`], of a file, or of what was fetched of a site.
+async fn describe_fetched(
+    input: &str,
+    site: Option<&FetchedSite>,
+    task: &DescribeAudio,
+    context: &Context,
+) -> Result<SoundReport> {
+    let (name, track, bounds) = (media_name(input, site), task.transcript.track.clone(), task.transcript.bounds);
+    let (path, mut info, stream) = run_blocking(move || {
         let (path, info) = open_media(&name)?;
         let stream = track.choose(&info)?.clone();
         check_bounds(bounds, &info)?;
         Ok((path, info, stream))
     })
     .await?;
+    site::describe(site, &mut info);
     // The transcript is that of the described track.
     let number = info.audio.iter().position(|audio| audio.stream_idx == stream.stream_idx);
     let number = number.and_then(|idx| u16::try_from(idx + 1).ok());
     let options = TranscriptSearch { track: TrackChoice { number, language: None }, ..task.transcript.clone() };
-    let found = find_transcript(&options, Some(&path), &info, &context.events, false).await?;
-    for (_, why) in found.problems {
+    let captions = site.and_then(|site| site.captions.as_ref());
+    let found = find_transcript(&options, Some(&path), captions, &info, &context.events, false).await?;
+    for (_, why) in found.problems.into_iter().chain(site.into_iter().flat_map(|site| site.problems.clone())) {
         context.events.send(Event::Warning { input: input.to_owned(), message: why }).await;
     }
     let transcript = found.transcript;

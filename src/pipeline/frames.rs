@@ -6,6 +6,7 @@ use super::extract::{Extracted, FrameStream};
 use super::frame_options::FrameOptions;
 use super::run::Context;
 use super::select::select;
+use super::site::{FetchedSite, InputNeeds, describe, fetch_timed, named, read_source};
 use super::timing::StageTimer;
 use crate::blocking::run_blocking;
 use crate::error::{Error, ErrorCode, Result};
@@ -34,13 +35,26 @@ pub struct ExtractFrames {
 /// # Errors
 /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) without video; else as the stages.
 pub async fn run(task: ExtractFrames, context: Context) -> Result<Report> {
-    Box::pin(context.unless_cancelled(work(&task, &context))).await
+    Box::pin(context.unless_cancelled(async {
+        let needs = InputNeeds { frames: true, audio: false, transcript: None, takes_playlists: false };
+        let mut timer = StageTimer::default();
+        let site = fetch_timed(&task.source, needs, &mut timer, &context).await?;
+        let done = work(&task, site.as_ref(), &mut timer, &context).await;
+        done.map_err(|error| named(site.as_ref(), error))
+    }))
+    .await
 }
 
-async fn work(task: &ExtractFrames, context: &Context) -> Result<Report> {
-    let mut timer = StageTimer::default();
-    let (options, source) = (task.options.clone(), task.source.clone());
-    let (info, video) = timer.time("probe", run_blocking(move || options.open(&source))).await?;
+async fn work(
+    task: &ExtractFrames,
+    site: Option<&FetchedSite>,
+    timer: &mut StageTimer,
+    context: &Context,
+) -> Result<Report> {
+    let source = read_source(&task.source, site)?;
+    let (options, opened) = (task.options.clone(), source.clone());
+    let (mut info, video) = timer.time("probe", run_blocking(move || options.open(&opened))).await?;
+    describe(site, &mut info);
     context.events.send(Event::Probed { media: Box::new(info.clone()) }).await;
     let Some(mut video) = video else {
         let advice = crate::advice::Advice::Run("audio".into());
@@ -50,8 +64,7 @@ async fn work(task: &ExtractFrames, context: &Context) -> Result<Report> {
     let (frames, sheets, extraction) = timer
         .time("frames", async {
             let chosen = (video, selection);
-            let mut stream =
-                FrameStream::start(&task.options, &task.source, chosen, task.contact_sheets, context).await?;
+            let mut stream = FrameStream::start(&task.options, &source, chosen, task.contact_sheets, context).await?;
             let written = write_all(&mut stream, &task.output).await;
             // An error of writing is the cause; the reader's error only follows from it.
             let (frames, sheets) = match written {

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, Result};
 use crate::event::{Event, EventSender};
+use crate::source::site::SiteAccess;
 
 /// What a pipeline works with beside its input.
 #[derive(Clone, Debug)]
@@ -16,6 +17,8 @@ pub struct Context {
     pub events: EventSender,
     /// Cancels the job.
     pub cancel: CancellationToken,
+    /// How sites are accessed.
+    pub sites: SiteAccess,
 }
 
 impl Context {
@@ -93,6 +96,6 @@ where
     F: Future<Output = Result<T>> + Send + 'static,
 {
     let (events, receiver) = EventSender::channel();
-    let result = tokio::spawn(work(Context { events, cancel }));
+    let result = tokio::spawn(work(Context { events, cancel, sites: SiteAccess::default() }));
     Run { events: receiver, result, outcome: None }
 }

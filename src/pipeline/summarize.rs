@@ -7,6 +7,7 @@ use super::extract::{Extracted, Extraction, FrameStream};
 use super::frame_options::FrameOptions;
 use super::run::Context;
 use super::select::{Selection, select};
+use super::site::{FetchedSite, InputNeeds, describe, fetch_timed, named, read_source};
 use super::timing::{StageTimer, measure};
 use super::transcript::{FoundTranscript, TranscriptSearch, find_transcript};
 use crate::advice::{Advice, Setting};
@@ -51,7 +52,7 @@ pub struct Summarize {
 /// stages. A model that does not answer is no error: the report says so.
 pub async fn run(task: Summarize, context: Context) -> Result<Report> {
     let mut timer = StageTimer::default();
-    let evidence = Box::pin(context.unless_cancelled(gather(task, &context, &mut timer))).await?;
+    let evidence = Box::pin(context.unless_cancelled(fetch_and_gather(task, &context, &mut timer))).await?;
     answer(evidence, &context, &mut timer).await
 }
 
@@ -66,7 +67,26 @@ struct Evidence {
 }
 
 /// All that comes before the first request.
-async fn gather(task: Summarize, context: &Context, timer: &mut StageTimer) -> Result<Evidence> {
+async fn fetch_and_gather(task: Summarize, context: &Context, timer: &mut StageTimer) -> Result<Evidence> {
+    let needs = InputNeeds { frames: true, audio: false, transcript: Some(&task.transcript), takes_playlists: false };
+    let site = if task.analysis.prompt.image_url.is_some() {
+        None
+    } else {
+        fetch_timed(&task.source, needs, timer, context).await?
+    };
+    // What was downloaded is deleted when the evidence is complete.
+    let site = site.as_ref();
+    gather(task, site, context, timer).await.map_err(|error| named(site, error))
+}
+
+/// As [`fetch_and_gather`], of a file, or of what was fetched of a site.
+async fn gather(
+    task: Summarize,
+    site: Option<&FetchedSite>,
+    context: &Context,
+    timer: &mut StageTimer,
+) -> Result<Evidence> {
+    let task = Summarize { source: read_source(&task.source, site)?, ..task };
     if let Some(model) = task.analysis.answerer.chat_model() {
         task.analysis.spend_limit.check(&model.limits())?;
     }
@@ -78,15 +98,17 @@ async fn gather(task: Summarize, context: &Context, timer: &mut StageTimer) -> R
         return Ok(Evidence { task, report, timeline, changes: Vec::new() });
     }
     let (options, source) = (task.options.clone(), task.source.clone());
-    let (info, video) = timer.time("probe", run_blocking(move || options.open(&source))).await?;
+    let (mut info, video) = timer.time("probe", run_blocking(move || options.open(&source))).await?;
+    describe(site, &mut info);
     context.events.send(Event::Probed { media: Box::new(info.clone()) }).await;
     let video = video.filter(|video| !is_audio_only(&task.options.sampling, video, &info));
     // An invalid plan is reported before a transcript is made, which may cost money.
     let selected = video.map(|mut video| select(&task.options, &mut video).map(|plan| (video, plan))).transpose()?;
     let path = if let Source::Media(path) = &task.source { Some(path.clone()) } else { None };
+    let captions = site.and_then(|site| site.captions.as_ref());
     let is_dry = task.dry_run.is_some();
     let (options, events) = (task.transcript.clone(), context.events.clone());
-    let transcript = measure(find_transcript(&options, path.as_deref(), &info, &events, is_dry));
+    let transcript = measure(find_transcript(&options, path.as_deref(), captions, &info, &events, is_dry));
     let (frames, transcript, task, changes) = if task.analysis.spend_limit.is_limited() {
         // How many frames fit depends on the transcript.
         let transcript = transcript.await;
@@ -99,7 +121,10 @@ async fn gather(task: Summarize, context: &Context, timer: &mut StageTimer) -> R
     let kept = timer.note("frames", frames)?;
     let transcript = timer.note("transcript", transcript)?;
     let report_and_timeline = evidence_report(info, kept, transcript, &task.options.sampling)?;
-    let (report, timeline) = report_and_timeline;
+    let (mut report, timeline) = report_and_timeline;
+    for (what, why) in site.into_iter().flat_map(|site| site.problems.clone()) {
+        report.miss(what, why);
+    }
     Ok(Evidence { task, report, timeline, changes })
 }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::input::{check_bounds, open_media};
 use super::run::Context;
+use super::site::{FetchedSite, describe, expand_playlists, fetch_audio, media_name, named};
 use super::transcript::{TranscriptSearch, find_transcript};
 use crate::advice::{Advice, Setting};
 use crate::blocking::run_blocking;
@@ -55,6 +56,8 @@ impl TranscriptFormat {
 pub struct Transcribe {
     /// Media files.
     pub inputs: Vec<String>,
+    /// Whether the address of a playlist stands for its videos.
+    pub playlist: bool,
     /// Where the transcripts come from.
     pub transcript: TranscriptSearch,
     /// How the transcripts are written.
@@ -110,11 +113,15 @@ async fn work(task: &Transcribe, context: &Context) -> Result<TranscribeResult> 
     }
     let mut result = TranscribeResult::default();
     let mut taken = HashSet::new();
-    for input in &task.inputs {
+    let inputs = expand_playlists(&task.inputs, task.playlist, context).await?;
+    if inputs.len() > task.inputs.len() && task.output.is_none() {
+        return Err(Error::setting(Setting::Output, "several inputs need a folder", Advice::Set(Setting::Output)));
+    }
+    for input in &inputs {
         context.events.send(Event::Input { input: input.clone() }).await;
         let file = match transcribe(input, task, context).await {
             Ok(file) => file,
-            Err(error) if task.inputs.len() == 1 || error.is_interrupted() => return Err(error),
+            Err(error) if inputs.len() == 1 || error.is_interrupted() => return Err(error),
             Err(error) => {
                 result.n_failed += 1;
                 let message = error.to_string();
@@ -123,7 +130,7 @@ async fn work(task: &Transcribe, context: &Context) -> Result<TranscribeResult> 
             }
         };
         if let Some(output) = &task.output {
-            let several = task.inputs.len() > 1;
+            let several = inputs.len() > 1;
             let path = if several { free_path(output, input, task.format, &mut taken) } else { output.clone() };
             write_file(&path, task.format.render(&file.transcript, &file.media)?.as_bytes())?;
             context.events.send(Event::Written { path }).await;
@@ -138,10 +145,27 @@ async fn work(task: &Transcribe, context: &Context) -> Result<TranscribeResult> 
 }
 
 async fn transcribe(input: &str, task: &Transcribe, context: &Context) -> Result<FileTranscript> {
-    let (name, options) = (input.to_owned(), &task.transcript);
+    let options = &task.transcript;
+    let site = fetch_audio(input, Some(options), options.track.is_set(), context).await?;
+    let site = site.as_ref();
+    transcribe_fetched(input, site, task, context).await.map_err(|error| named(site, error))
+}
+
+/// As [`transcribe`], of a file, or of what was fetched of a site.
+async fn transcribe_fetched(
+    input: &str,
+    site: Option<&FetchedSite>,
+    task: &Transcribe,
+    context: &Context,
+) -> Result<FileTranscript> {
+    let (name, options) = (media_name(input, site), &task.transcript);
+    let only_captions = site.filter(|site| site.media.is_none()).map(FetchedSite::media_info);
     let (track, bounds) = (options.track.clone(), options.bounds);
-    let (path, info) = run_blocking(move || {
-        let (path, info) = open_media(&name)?;
+    let (path, mut info) = run_blocking(move || {
+        let (path, info) = match only_captions {
+            Some(info) => (None, info),
+            None => open_media(&name).map(|(path, info)| (Some(path), info))?,
+        };
         if track.is_set() {
             track.choose(&info)?;
         }
@@ -149,16 +173,22 @@ async fn transcribe(input: &str, task: &Transcribe, context: &Context) -> Result
         Ok((path, info))
     })
     .await?;
+    describe(site, &mut info);
     if options.transcribers.is_empty() {
         return Err(Error::setting(Setting::Stt, "with none, there is nothing to do", Advice::Unset(Setting::Stt)));
     }
-    let found = find_transcript(options, Some(&path), &info, &context.events, false).await?;
+    let captions = site.and_then(|site| site.captions.as_ref());
+    let found = find_transcript(options, path.as_deref(), captions, &info, &context.events, false).await?;
     let Some(transcript) = found.transcript else {
         let advice = Advice::Set(Setting::Transcript).or(Advice::Set(Setting::SttModel));
         return Err(Error::unsupported(input, found.reason, advice).with_code(ErrorCode::NoTranscript));
     };
     if transcript.is_empty() {
         let message = "no speech was detected".to_owned();
+        context.events.send(Event::Warning { input: input.to_owned(), message }).await;
+    }
+    for (what, why) in site.into_iter().flat_map(|site| &site.problems) {
+        let message = format!("{what}: {why}");
         context.events.send(Event::Warning { input: input.to_owned(), message }).await;
     }
     for damage in &info.damage {

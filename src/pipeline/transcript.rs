@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::event::{Event, EventSender};
 use crate::media::MediaInfo;
 use crate::time::TimeBounds;
-use crate::transcribe::{Transcriber, TranscriptionInput, TranscriptionOutcome};
+use crate::transcribe::{Transcriber, TranscriberNeed, TranscriptionInput, TranscriptionOutcome};
 use crate::transcript::Transcript;
 
 /// Where a transcript may come from.
@@ -24,6 +24,13 @@ pub struct TranscriptSearch {
     pub is_required: bool,
 }
 
+impl TranscriptSearch {
+    /// Whether a transcriber needs the audio itself.
+    pub(super) fn needs_audio(&self) -> bool {
+        self.transcribers.iter().any(|transcriber| transcriber.need() == TranscriberNeed::Audio)
+    }
+}
+
 /// What the search for a transcript found.
 #[derive(Default)]
 pub(super) struct FoundTranscript {
@@ -35,19 +42,27 @@ pub(super) struct FoundTranscript {
     pub problems: Vec<(String, String)>,
 }
 
-/// Tries each transcriber until one has the transcript. `path` is None for a source without sound. In a dry run
-/// transcribers that send sound to a server are left out.
+/// Tries each transcriber until one has the transcript. `path` is None for a source without sound. `captions` are those of
+/// a site, which were downloaded because a transcriber takes them. In a dry run transcribers that send sound to a server
+/// are left out.
 ///
 /// # Errors
 /// As the first transcriber that fails, where a transcript is required.
 pub(super) async fn find_transcript(
     options: &TranscriptSearch,
     path: Option<&Path>,
+    captions: Option<&Transcript>,
     info: &MediaInfo,
     events: &EventSender,
     is_dry: bool,
 ) -> Result<FoundTranscript> {
     let mut found = FoundTranscript::default();
+    if let Some(captions) = captions {
+        let mut transcript = captions.clone();
+        transcript.segments.retain(|segment| options.bounds.overlaps(segment.range));
+        found.transcript = Some(transcript);
+        return Ok(found);
+    }
     let Some(path) = path.filter(|_| !options.transcribers.is_empty()) else {
         let reason = if options.transcribers.is_empty() { "none was requested" } else { "the source has no audio" };
         reason.clone_into(&mut found.reason);

@@ -5,9 +5,12 @@ use std::fmt::Write as _;
 use super::document::{Report, ReportFrame, Status, TranscriptOutcome};
 use crate::chat::{ChatResponse, Choice, FinishReason, Usage};
 use crate::media::{AudioStream, MediaInfo, SubtitleStream, VideoStream};
-use crate::sanitize::{markdown_block, markdown_line, short_name, shown_input};
+use crate::sanitize::{excerpt, markdown_block, markdown_line, short_name, shown_input};
 use crate::time::Timestamp;
 use crate::transcript::{Transcript, TranscriptSource};
+
+/// Characters of a description that the report shows; the JSON has all.
+const MAX_DESCRIPTION_CHARS: usize = 300;
 
 /// Writing to a `String` does not fail.
 macro_rules! put {
@@ -53,6 +56,12 @@ fn facts(out: &mut String, report: &Report) {
     }
     for subtitles in &media.subtitles {
         put!(out, "- Subtitles: {}", subtitle(subtitles));
+    }
+    if let Some(uploader) = &media.uploader {
+        put!(out, "- Published by: {}", markdown_line(uploader));
+    }
+    if let Some(description) = &media.description {
+        put!(out, "- Description: {}", markdown_line(&excerpt(description, MAX_DESCRIPTION_CHARS)));
     }
     for chapter in &media.chapters {
         let title = chapter.title.as_deref().map_or_else(|| "without a title".to_owned(), markdown_line);
@@ -185,6 +194,8 @@ pub(super) fn transcript_source(transcript: &Transcript) -> String {
         TranscriptSource::Embedded { stream_idx, codec } => {
             format!("from subtitle stream {stream_idx} ({}) of the file", markdown_line(codec))
         }
+        TranscriptSource::Site { is_automatic: false } => "captions of the site".to_owned(),
+        TranscriptSource::Site { is_automatic: true } => "automatic captions of the site".to_owned(),
         TranscriptSource::Whisper { .. } | TranscriptSource::Api { .. } => {
             format!("transcribed by {}", transcriber(&transcript.source))
         }
@@ -204,7 +215,9 @@ fn transcriber(source: &TranscriptSource) -> String {
             format!("Whisper ({}), from audio track {track}", markdown_line(model))
         }
         TranscriptSource::Api { model } => markdown_line(model),
-        TranscriptSource::Sidecar { .. } | TranscriptSource::Embedded { .. } => "no transcriber".to_owned(),
+        TranscriptSource::Sidecar { .. } | TranscriptSource::Embedded { .. } | TranscriptSource::Site { .. } => {
+            "no transcriber".to_owned()
+        }
     }
 }
 

@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
-use super::transcriber::{ProgressCallback, Transcriber, TranscriptionInput, TranscriptionOutcome};
+use super::transcriber::{ProgressCallback, Transcriber, TranscriberNeed, TranscriptionInput, TranscriptionOutcome};
 use crate::blocking::run_blocking;
 use crate::error::{Error, ErrorKind, Result};
 use crate::language;
@@ -80,6 +80,13 @@ impl Transcriber for Subtitles {
             Ok(found.map_or_else(|| TranscriptionOutcome::None { reason: reason() }, TranscriptionOutcome::Found))
         })
         .boxed()
+    }
+
+    fn need(&self) -> TranscriberNeed {
+        match self.explicit {
+            Some(_) => TranscriberNeed::Nothing,
+            None => TranscriberNeed::Captions { language: self.language.clone() },
+        }
     }
 }
 

@@ -22,6 +22,20 @@ pub enum TranscriptionOutcome {
     },
 }
 
+/// What a transcriber needs of an input that is not on this machine yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TranscriberNeed {
+    /// The audio.
+    Audio,
+    /// Captions in place of audio.
+    Captions {
+        /// The language that is wanted; None takes the spoken one.
+        language: Option<String>,
+    },
+    /// Nothing.
+    Nothing,
+}
+
 /// Receives the time on the shared clock up to which the audio has been transcribed.
 pub type ProgressCallback<'a> = &'a (dyn Fn(Timestamp) + Send + Sync);
 
@@ -58,6 +72,11 @@ pub trait Transcriber: Send + Sync {
         input: TranscriptionInput<'a>,
         on_progress: ProgressCallback<'a>,
     ) -> BoxFuture<'a, Result<TranscriptionOutcome>>;
+
+    /// What it needs of an input that must be downloaded first.
+    fn need(&self) -> TranscriberNeed {
+        TranscriberNeed::Audio
+    }
 
     /// Whether audio leaves this machine. A dry run skips such a transcriber.
     fn is_remote(&self) -> bool {

@@ -8,10 +8,12 @@ use image::{DynamicImage, GenericImageView as _, ImageDecoder as _};
 
 use super::index::FrameIndex;
 use super::reader::{FrameReader, FrameSink, ReadOutcome};
-use super::reduced_jpeg;
 use super::scale::Upright;
 use super::size::TargetSize;
+use super::{heif, reduced_jpeg};
 use crate::error::{Error, Result};
+use crate::fs::read_head;
+use crate::input::{KIND_HEAD_BYTES, heif_format};
 use crate::limits::Limits;
 use crate::media::{Frame, VideoStream};
 use crate::time::Timestamp;
@@ -28,6 +30,9 @@ impl<'a> StillReader<'a> {
     }
 
     fn load(&self, path: &Path, target: TargetSize) -> Result<Upright> {
+        if heif_format(&read_head(path, KIND_HEAD_BYTES)?).is_some() {
+            return heif::load(path, self.stream, target, &self.limits);
+        }
         let broken = |e: image::ImageError| {
             let problem = format!("the {} picture is damaged: {e}", self.stream.codec);
             Error::malformed(path.display(), problem, "check it with an image viewer").because(e)

@@ -29,7 +29,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "transcript",
         ],
     ),
-    ("ground", &["http", "libav"]),
+    ("ground", &["heif", "http", "libav", "program"]),
     ("audio decoding", &["pcm"]),
     (
         "stages",
@@ -46,6 +46,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 /// Crates of foreign code and of fronts, and the folders or files that may name them.
 const ROOMS: &[(&str, &[&str])] = &[
     ("ffmpeg_the_third", &["libav", "video"]),
+    ("libheif_rs", &["heif"]),
     ("opencv", &["video"]),
     ("whisper_rs", &["transcribe/whisper"]),
     ("turbojpeg", &["encode", "video"]),

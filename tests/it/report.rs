@@ -101,6 +101,7 @@ fn every_key_is_documented_and_every_documented_key_is_there() {
         TranscriptSource::Sidecar { path: "a.srt".into(), guessed_encoding: Some("windows-1251".into()) },
         TranscriptSource::Whisper { model: "base".into(), track: Some(2) },
         TranscriptSource::Api { model: "m".into() },
+        TranscriptSource::Site { is_automatic: true },
     ];
     for source in sources {
         let TranscriptOutcome::Found(transcript) = &mut report.transcript else { panic!("the sample has words") };

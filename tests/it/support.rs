@@ -2,6 +2,7 @@
 
 pub mod command;
 pub mod fake_server;
+pub mod heif_grid;
 pub mod marks;
 pub mod programs;
 pub mod python;
@@ -9,5 +10,6 @@ pub mod recorder;
 pub mod sample;
 mod skip;
 pub mod snapshot;
+pub mod web_pages;
 
 pub use skip::{shared, skip};

@@ -20,6 +20,9 @@ pub struct CaptionArgs {
     /// Media files, images, and folders of them
     #[arg(required = true, value_name = "INPUT", value_parser = input_parser())]
     pub inputs: Vec<String>,
+    /// Take the URL of a playlist for all of its videos
+    #[arg(long)]
+    pub playlist: bool,
     #[command(flatten)]
     pub sampling: SamplingArgs,
     #[command(flatten)]

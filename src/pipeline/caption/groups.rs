@@ -5,6 +5,7 @@ use tokio::sync::mpsc;
 use super::super::extract::{Extracted, FrameStream};
 use super::super::run::Context;
 use super::super::select::select;
+use super::super::site::{self, FetchedSite, InputNeeds, fetch_site};
 use super::super::transcript::find_transcript;
 use super::state::CaptionRun;
 use crate::advice::Advice;
@@ -71,12 +72,34 @@ pub(super) async fn read_all(run: &CaptionRun, files: &[String], units: mpsc::Se
 /// Reads the transcript, then the frames of one file, and sends them in groups; returns what is missing, and why.
 async fn read(run: &CaptionRun, input: &str, units: &mpsc::Sender<Unit>) -> Result<Vec<(String, String)>> {
     let task = &run.task;
-    let source = Source::identify(input)?;
+    let named_source = Source::identify(input)?;
+    let needs = InputNeeds { frames: true, audio: false, transcript: Some(&task.transcript), takes_playlists: true };
+    let fetched = fetch_site(&named_source, needs, &run.context);
+    let site = tokio::select! {
+        site = fetched => site?,
+        () = run.stop.cancelled() => return Err(Error::interrupted()),
+    };
+    let site = site.as_ref();
+    let name = site.map_or(input, |site| &*site.video.name);
+    let done = read_file(run, (name, &named_source), site, units).await;
+    done.map_err(|error| site::named(site, error))
+}
+
+/// As [`read`], of a file, or of what was fetched of a site.
+async fn read_file(
+    run: &CaptionRun,
+    (input, named_source): (&str, &Source),
+    site: Option<&FetchedSite>,
+    units: &mpsc::Sender<Unit>,
+) -> Result<Vec<(String, String)>> {
+    let task = &run.task;
+    let source = site::read_source(named_source, site)?;
     if let Some(texts) = &run.texts {
         texts.begin_input(input, &source);
     }
     let (options, opened) = (task.options.clone(), source.clone());
-    let (info, video) = run_blocking(move || options.open(&opened)).await?;
+    let (mut info, video) = run_blocking(move || options.open(&opened)).await?;
+    site::describe(site, &mut info);
     let Some(mut video) = video else {
         let advice = Advice::from("leave it out").or(Advice::Run("transcribe".into()));
         return Err(Error::unsupported(input, "has no video stream", advice).with_code(ErrorCode::NoVideo));
@@ -84,10 +107,11 @@ async fn read(run: &CaptionRun, input: &str, units: &mpsc::Sender<Unit>) -> Resu
     let selection = select(&task.options, &mut video)?;
     // The steps within one file are no events of the whole job.
     let (events, _) = EventSender::channel();
-    let context = Context { events, cancel: run.stop.clone() };
+    let context = Context { events, cancel: run.stop.clone(), ..run.context.clone() };
     let path = if let Source::Media(path) = &source { Some(path.as_path()) } else { None };
+    let captions = site.and_then(|site| site.captions.as_ref());
     let is_dry = task.dry_run.is_some();
-    let found = find_transcript(&task.transcript, path, &info, &context.events, is_dry).await?;
+    let found = find_transcript(&task.transcript, path, captions, &info, &context.events, is_dry).await?;
     if found.transcript.as_ref().is_some_and(|transcript| !transcript.untimed.is_empty()) {
         let message = "the transcript has no times, so captions do not use it".to_owned();
         run.context.events.send(Event::Warning { input: input.to_owned(), message }).await;
@@ -96,6 +120,7 @@ async fn read(run: &CaptionRun, input: &str, units: &mpsc::Sender<Unit>) -> Resu
     group(run, input, found.transcript.as_ref(), &mut stream, units).await;
     let mut problems = stream.finish().await?.problems;
     problems.extend(found.problems);
+    problems.extend(site.into_iter().flat_map(|site| site.problems.clone()));
     Ok(problems)
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::super::run::Context;
+use super::super::site::expand_playlists;
 use super::inputs;
 use super::task::Captions;
 use super::texts::CaptionTexts;
@@ -36,7 +37,8 @@ pub(super) struct CaptionRun {
 impl CaptionRun {
     /// The files of the inputs, in order.
     pub async fn expand(&self) -> Result<Vec<String>> {
-        let files = inputs::expand(&self.task.inputs)?;
+        let expanded = expand_playlists(&self.task.inputs, self.task.playlist, &self.context);
+        let files = inputs::expand(&self.context.unless_cancelled(expanded).await?)?;
         self.context.events.send(Event::Inputs { inputs: files.clone() }).await;
         Ok(files)
     }

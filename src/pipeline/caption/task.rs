@@ -19,9 +19,12 @@ use crate::report::caption::CaptionRow;
 use crate::report::estimate::Estimate;
 
 /// Captions of the frames of several inputs.
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct Captions {
     /// Files and folders; a folder stands for the videos and pictures in it.
     pub inputs: Vec<String>,
+    /// Whether the address of a playlist stands for its videos.
+    pub playlist: bool,
     /// Which frames of each input.
     pub options: FrameOptions,
     /// Where the transcript of each input comes from.

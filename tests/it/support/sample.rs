@@ -25,6 +25,8 @@ pub fn media() -> MediaInfo {
         "start": 0.0,
         "duration": 95.5,
         "title": "Ships & stars",
+        "uploader": null,
+        "description": null,
         "video": [{
             "stream_idx": 0,
             "codec": "h264",
