@@ -2,7 +2,7 @@
 //! retries where a retry can help.
 //!
 //! Redirects are never followed, so that the key reaches no other host. A key is sent without encryption to loopback only.
-//! [`served_content`] sends no key: it asks what an address serves.
+//! `served_content` sends no key: it asks what an address serves.
 
 mod adaptive_limit;
 mod address;

@@ -36,7 +36,7 @@ use crate::time::TimeBase;
 /// and image sequences are excluded because they open further files.
 const FORMATS: &str = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,mpegvideo,avi,flv,asf,ogg,wav,w64,mp3,aac,\
                        flac,aiff,caf,au,gif,h264,hevc,ivf,obu,amr,ac3,eac3,dts,dtshd,nut,mxf,rm,wv,ape,tta,m4v,dv,\
-                       mjpeg,apng,wtv,yuv4mpegpipe,mlv,voc,truehd";
+                       mjpeg,apng,wtv,yuv4mpegpipe,mlv,voc,truehd,dhav";
 
 /// Reads the packets of a container in file order.
 pub(crate) struct Demuxer {

@@ -272,3 +272,50 @@ fn a_motion_photo_is_its_picture() {
         assert_eq!(user.run(&["probe", &user.path(&photo)]).code, Some(0), "{name}: nothing is damaged");
     }
 }
+
+/// A recording as Dahua's cameras store it (`.dav`), of the access units of an H.264 stream, 200 ms apart.
+fn dhav(stream: &[u8], sizes: &[usize]) -> Vec<u8> {
+    let (mut file, mut rest) = (Vec::new(), stream);
+    for (number, size) in sizes.iter().enumerate() {
+        let (unit, behind) = rest.split_at(*size);
+        rest = behind;
+        let number = number as u32;
+        // Codec and frame rate, then width and height.
+        let facts = [&[0x81, 0, 4, 5][..], &[0x82, 0, 0, 0], &160_u16.to_le_bytes(), &96_u16.to_le_bytes()].concat();
+        let length = (24 + facts.len() + unit.len() + 8) as u32;
+        let kind = if number % 5 == 0 { 0xfd } else { 0xfc };
+        file.extend_from_slice(b"DHAV");
+        file.extend_from_slice(&[kind, 0, 0, 0]);
+        file.extend_from_slice(&number.to_le_bytes());
+        file.extend_from_slice(&length.to_le_bytes());
+        // 2026-01-01, 00:00 and whole seconds: years from 2000, months, days, hours, minutes, seconds.
+        file.extend_from_slice(&(26_u32 << 26 | 1 << 22 | 1 << 17 | number / 5).to_le_bytes());
+        file.extend_from_slice(&((number * 200) as u16).to_le_bytes());
+        file.extend_from_slice(&[facts.len() as u8, 0]);
+        file.extend_from_slice(&facts);
+        file.extend_from_slice(unit);
+        file.extend_from_slice(b"dhav");
+        file.extend_from_slice(&length.to_le_bytes());
+    }
+    file
+}
+
+#[test]
+fn a_recording_of_a_surveillance_camera_is_read() {
+    let user = User::new();
+    let folder = user.home.path();
+    ffmpeg(folder, "-f lavfi -i testsrc2=s=160x96:r=5 -frames:v 10 -c:v libx264 -bf 0 -g 5 -sc_threshold 0 a.264");
+    let sizes = crate::support::programs::run(
+        "ffprobe",
+        folder,
+        &["-v", "error", "-show_entries", "packet=size", "-of", "csv=p=0", "a.264"],
+    );
+    let sizes: Vec<usize> =
+        String::from_utf8(sizes).unwrap().lines().map(|size| size.trim_end_matches(',').parse().unwrap()).collect();
+    let stream = std::fs::read(folder.join("a.264")).unwrap();
+    std::fs::write(folder.join("a.dav"), dhav(&stream, &sizes)).unwrap();
+    let out = user.path("out");
+    let done = user.run(&["frames", &user.path("a.dav"), "--interval", "200ms", "-o", &out]);
+    assert_eq!((done.code, done.out.lines().count()), (Some(0), 10), "{done:?}");
+    assert!(done.out.lines().last().unwrap().starts_with("00:00:01.8"), "{}", done.out);
+}
