@@ -289,7 +289,7 @@ fn dhav(stream: &[u8], sizes: &[usize]) -> Vec<u8> {
         file.extend_from_slice(&number.to_le_bytes());
         file.extend_from_slice(&length.to_le_bytes());
         // 2026-01-01, 00:00 and whole seconds: years from 2000, months, days, hours, minutes, seconds.
-        file.extend_from_slice(&(26_u32 << 26 | 1 << 22 | 1 << 17 | number / 5).to_le_bytes());
+        file.extend_from_slice(&((26_u32 << 26) | (1 << 22) | (1 << 17) | (number / 5)).to_le_bytes());
         file.extend_from_slice(&((number * 200) as u16).to_le_bytes());
         file.extend_from_slice(&[facts.len() as u8, 0]);
         file.extend_from_slice(&facts);
