@@ -175,6 +175,7 @@ settings! {
     Beside "captions beside their images",
     CaFile "the file of certificates",
     Captions "the use of existing captions",
+    ChannelMode "how the channels of stereo are transcribed",
     Decoder "the decoder backend",
     Detail "the image detail",
     DryRun "the dry run",

@@ -5,4 +5,6 @@ pub mod subtitles;
 mod transcriber;
 pub mod whisper;
 
-pub use transcriber::{ProgressCallback, Transcriber, TranscriberNeed, TranscriptionInput, TranscriptionOutcome};
+pub use transcriber::{
+    ChannelMode, ProgressCallback, Transcriber, TranscriberNeed, TranscriptionInput, TranscriptionOutcome,
+};

@@ -10,13 +10,27 @@ use crate::time::{TimeRange, Timestamp};
 pub struct Transcript {
     /// Where the text comes from.
     pub source: TranscriptSource,
-    /// The language (ISO 639 or BCP 47) as the source declares it; None if it declares none.
+    /// The language (ISO 639 or BCP 47) as the source declares it, or as it was detected; None if neither is certain.
     pub language: Option<String>,
+    /// The probability of the detected language, 0 to 1; None if the language was declared or requested.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language_confidence: Option<f64>,
+    /// The most likely spoken language, which the speech was transcribed as, if its probability is too low to be sure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub likely_language: Option<String>,
+    /// Phrases that the transcriber returned for sounds other than speech, and that were dropped.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub n_invented: usize,
     /// The segments, sorted by start.
     pub segments: Vec<Segment>,
     /// The paragraphs of a text without times, in order; empty where the source has times.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub untimed: Vec<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_zero(n: &usize) -> bool {
+    *n == 0
 }
 
 /// Where a transcript comes from.
@@ -78,6 +92,9 @@ pub struct Segment {
     /// The mean probability of the words, 0 to 1; None if the source has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confidence: Option<f64>,
+    /// The language, if it is not the transcript's; None if it is, or is unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
 }
 
 /// One word of a segment.
@@ -95,21 +112,39 @@ impl Segment {
     /// A segment with only text.
     #[must_use]
     pub fn new(range: TimeRange, text: impl Into<String>) -> Self {
-        Self { range, text: text.into(), speaker: None, words: Vec::new(), confidence: None }
+        Self { range, text: text.into(), speaker: None, words: Vec::new(), confidence: None, language: None }
     }
 }
 
 impl Transcript {
-    /// A transcript with times.
+    /// A transcript with times, whose language, if any, the source declares.
     #[must_use]
     pub fn new(source: TranscriptSource, language: Option<String>, segments: Vec<Segment>) -> Self {
-        Self { source, language, segments, untimed: Vec::new() }
+        Self {
+            source,
+            language,
+            language_confidence: None,
+            likely_language: None,
+            n_invented: 0,
+            segments,
+            untimed: Vec::new(),
+        }
     }
 
     /// Whether it has no text, because no speech was detected.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.segments.is_empty() && self.untimed.is_empty()
+    }
+
+    /// What is uncertain, each a phrase; empty if nothing is.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let warning = self.likely_language.as_ref().map(|language| {
+            let percent = self.language_confidence.unwrap_or_default() * 100.0;
+            format!("the spoken language is uncertain; it was transcribed as {language} ({percent:.0} %)")
+        });
+        warning.into_iter().collect()
     }
 
     /// The segments that start in `[from, to)`; `to` None means until the end.
@@ -134,6 +169,7 @@ struct SegmentFields {
     #[serde(default)]
     words: Vec<Word>,
     confidence: Option<f64>,
+    language: Option<String>,
 }
 
 /// [`Word`] as written.
@@ -149,8 +185,8 @@ impl TryFrom<SegmentFields> for Segment {
     type Error = String;
 
     fn try_from(fields: SegmentFields) -> Result<Self, String> {
-        let SegmentFields { start, end, text, speaker, words, confidence } = fields;
-        Ok(Self { range: TimeRange::checked(start, end)?, text, speaker, words, confidence })
+        let SegmentFields { start, end, text, speaker, words, confidence, language } = fields;
+        Ok(Self { range: TimeRange::checked(start, end)?, text, speaker, words, confidence, language })
     }
 }
 
@@ -239,8 +275,17 @@ mod tests {
 
     fn any_segment() -> impl Strategy<Value = Segment> {
         let words = prop::collection::vec((any_range(), ".*").prop_map(|(range, text)| Word { range, text }), 0..4);
-        (any_range(), ".*", prop::option::of(".*"), words, prop::option::of(0.0..=1.0))
-            .prop_map(|(range, text, speaker, words, confidence)| Segment { range, text, speaker, words, confidence })
+        let language = prop::option::of("[a-z]{2}");
+        (any_range(), ".*", prop::option::of(".*"), words, prop::option::of(0.0..=1.0), language).prop_map(
+            |(range, text, speaker, words, confidence, language)| Segment {
+                range,
+                text,
+                speaker,
+                words,
+                confidence,
+                language,
+            },
+        )
     }
 
     proptest! {
@@ -248,10 +293,12 @@ mod tests {
         fn what_is_written_can_be_read_back(
             source in any_source(),
             language in prop::option::of(".*"),
+            detected in (prop::option::of(0.0..=1.0), prop::option::of("[a-z]{2}"), 0_usize..9),
             segments in prop::collection::vec(any_segment(), 0..5),
             untimed in prop::collection::vec(".*", 0..3),
         ) {
-            let transcript = Transcript { untimed, ..Transcript::new(source, language, segments) };
+            let mut transcript = Transcript { untimed, ..Transcript::new(source, language, segments) };
+            (transcript.language_confidence, transcript.likely_language, transcript.n_invented) = detected;
             let written = serde_json::to_string(&transcript).expect("JSON");
             let read: Transcript = serde_json::from_str(&written).expect("what was written");
             prop_assert_eq!(serde_json::to_string(&read).expect("JSON"), written, "the same bytes again");

@@ -3,6 +3,7 @@
 mod caption;
 mod requests;
 mod sampling;
+mod transcript;
 
 use std::path::PathBuf;
 
@@ -15,6 +16,7 @@ pub use caption::{CaptionArgs, CaptionFormatArg, ExistingCaptionsArg};
 pub use requests::RequestArgs;
 use requests::{PLAN_EXAMPLES, SUMMARIZE_EXAMPLES};
 pub use sampling::{DecoderChoice, SamplingArgs, SamplingMethodArg};
+pub use transcript::{ChannelsArg, Stt, TranscriptArgs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -154,56 +156,6 @@ pub enum ImageFormatArg {
     Jpeg,
     Png,
     Webp,
-}
-
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Transcript")]
-pub struct TranscriptArgs {
-    /// Transcript to use: SRT, WebVTT, ASS, TTML, SBV, LRC, MicroDVD, JSON of YouTube or Whisper, or plain text
-    #[arg(long, value_name = "FILE", conflicts_with = "no_transcript")]
-    pub transcript: Option<PathBuf>,
-    /// Text encoding of subtitle files, such as windows-1251 or gbk [default: detected]
-    #[arg(long, value_name = "NAME")]
-    pub subtitle_encoding: Option<String>,
-    /// Use no transcript; the same as --stt none
-    #[arg(long, conflicts_with = "stt")]
-    pub no_transcript: bool,
-    /// Source of the transcript [default: auto]
-    #[arg(long, value_name = "SOURCE", conflicts_with = "transcript")]
-    pub stt: Option<Stt>,
-    /// Local Whisper model: tiny.en, tiny, base, small, large-v3-turbo or a file [default: base]
-    #[arg(long, value_name = "NAME|FILE")]
-    pub whisper_model: Option<String>,
-    /// Translate speech to English with Whisper; subtitles are ignored
-    #[arg(long, conflicts_with_all = ["transcript", "no_transcript"])]
-    pub translate: bool,
-    /// Time each word, with Whisper or with --stt api; subtitles are ignored
-    #[arg(long, conflicts_with_all = ["transcript", "no_transcript"])]
-    pub words: bool,
-    /// Language of the speech, and preferred language of subtitles: en, fr
-    #[arg(long, value_name = "CODE")]
-    pub language: Option<String>,
-    /// Model of a transcription endpoint; without it no audio is sent anywhere
-    #[arg(long, value_name = "NAME")]
-    pub stt_model: Option<String>,
-    /// URL of the transcription endpoint [default: --base-url]
-    #[arg(long, value_name = "URL", requires = "stt_model")]
-    pub stt_base_url: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Stt {
-    /// Subtitles, otherwise the endpoint of --stt-model, otherwise Whisper if its model is downloaded
-    Auto,
-    /// Subtitles only
-    Subtitles,
-    /// Whisper on this machine
-    Whisper,
-    /// The transcription endpoint
-    Api,
-    /// No transcript
-    None,
 }
 
 #[derive(Debug, Args)]

@@ -68,6 +68,7 @@ pub struct TranscriptionTable {
     pub model: Option<String>,
     pub base_url: Option<String>,
     pub language: Option<String>,
+    pub languages: Vec<String>,
 }
 
 impl CommandConfig {
@@ -126,6 +127,7 @@ impl CommandConfig {
         config.transcription.model.clone_from(&self.transcription.model);
         config.transcription.base_url.clone_from(&self.transcription.base_url);
         config.transcription.language.clone_from(&self.transcription.language);
+        config.transcription.languages.clone_from(&self.transcription.languages);
         config.providers.clone_from(&self.providers);
         config.models_folder = models_folder();
         config.cache_folder = cache_folder();

@@ -7,7 +7,7 @@ use vidgist::advice::{Advice, AdviceNames, Setting};
 pub const fn flag(setting: Setting) -> &'static str {
     match setting {
         Setting::At => "--at",
-        Setting::AudioChannels => "--channels",
+        Setting::AudioChannels | Setting::ChannelMode => "--channels",
         Setting::AudioFormat | Setting::OutputFormat => "--format",
         Setting::AudioRate => "--rate",
         Setting::BaseUrl => "--base-url",

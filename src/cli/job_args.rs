@@ -12,11 +12,12 @@ use vidgist::job::{
 use vidgist::llm::Detail;
 use vidgist::media::{ImageFormat, Ratio};
 use vidgist::report::Format;
+use vidgist::transcribe::ChannelMode;
 use vidgist::video::DecoderBackend;
 
 use super::args::{
-    self, AudioArgs, CaptionArgs, Command, DecoderChoice, DescribeArgs, DescriptionFormat, DetailChoice, FramesArgs,
-    ImageArgs, ImageFormatArg, ModelArgs, PromptArgs, ReportFormat, RequestArgs, SamplingArgs, ServerArgs,
+    self, AudioArgs, CaptionArgs, ChannelsArg, Command, DecoderChoice, DescribeArgs, DescriptionFormat, DetailChoice,
+    FramesArgs, ImageArgs, ImageFormatArg, ModelArgs, PromptArgs, ReportFormat, RequestArgs, SamplingArgs, ServerArgs,
     SoundFileFormat, StreamChoice, Stt, SummarizeArgs, TrackArgs, TranscribeArgs, TranscriptArgs,
 };
 use super::text_file::read_text;
@@ -203,7 +204,14 @@ fn transcript(args: &TranscriptArgs) -> TranscriptOptions {
     TranscriptOptions {
         source: if args.no_transcript { Some(TranscriptChoice::None) } else { args.stt.map(Stt::into) },
         file: args.transcript.clone(),
-        language: args.language.clone(),
+        language: args.language.first().filter(|_| args.language.len() == 1).cloned(),
+        languages: if args.language.len() > 1 { args.language.clone() } else { Vec::new() },
+        multilingual: args.multilingual,
+        channels: match args.channels {
+            ChannelsArg::Auto => ChannelMode::Auto,
+            ChannelsArg::Split => ChannelMode::Split,
+            ChannelsArg::Mix => ChannelMode::Mix,
+        },
         subtitle_encoding: args.subtitle_encoding.clone(),
         whisper_model: args.whisper_model.clone(),
         translate: args.translate,

@@ -73,6 +73,8 @@ pub struct TranscriptionConfig {
     pub model: Option<String>,
     /// The address of the transcription endpoint.
     pub base_url: Option<String>,
-    /// The language.
+    /// The language; `auto` or None detects it.
     pub language: Option<String>,
+    /// The languages among which it is detected; empty for all.
+    pub languages: Vec<String>,
 }

@@ -19,6 +19,9 @@ use crate::transcribe::subtitles::Subtitles;
 use crate::transcribe::whisper::models::{self, SpeechModel};
 use crate::transcribe::whisper::{IS_AVAILABLE, Whisper, WhisperConfig};
 
+/// The language that means: detect it.
+const AUTO: &str = "auto";
+
 /// The chat server, used if the transcription endpoint has no address of its own, and its connection settings.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Endpoint {
@@ -80,8 +83,23 @@ fn source(options: &TranscriptOptions, config: &Config) -> Result<TranscriptChoi
     })
 }
 
+/// The language that is expected, if it is only one.
 fn language(options: &TranscriptOptions, config: &Config) -> Option<String> {
-    options.language.clone().or_else(|| config.transcription.language.clone())
+    match languages(options, config) {
+        [only] => Some(only.clone()),
+        _ => None,
+    }
+}
+
+/// The languages that are expected; empty for all. What the job says comes before what the configuration says.
+fn languages<'a>(options: &'a TranscriptOptions, config: &'a Config) -> &'a [String] {
+    let config = &config.transcription;
+    match (&options.language, &config.language) {
+        (Some(language), _) if language != AUTO => std::slice::from_ref(language),
+        (_, _) if !options.languages.is_empty() => &options.languages,
+        (None, Some(language)) if language != AUTO => std::slice::from_ref(language),
+        _ => &config.languages,
+    }
 }
 
 fn api(
@@ -129,7 +147,9 @@ fn whisper(options: &TranscriptOptions, config: &Config, is_named: bool) -> Resu
     let file_name = model.file_name().filter(|_| SpeechModel::by_name(name).is_none());
     let shown = file_name.map_or_else(|| name.to_owned(), |file| file.to_string_lossy().into_owned());
     let mut whisper = WhisperConfig::new(shown, model, vad_model);
-    whisper.language = language(options, config);
+    whisper.languages = languages(options, config).to_vec();
+    whisper.multilingual = options.multilingual;
+    whisper.channels = options.channels;
     whisper.translate = options.translate;
     whisper.word_times = options.words;
     Whisper::new(whisper)

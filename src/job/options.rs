@@ -8,6 +8,7 @@ use super::text;
 use crate::llm::Detail;
 use crate::media::{ImageFormat, Ratio};
 use crate::time::{Timestamp, Tolerance};
+use crate::transcribe::ChannelMode;
 use crate::video::DecoderBackend;
 
 /// How frames are chosen.
@@ -109,9 +110,18 @@ pub struct TranscriptOptions {
     /// A subtitle file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<PathBuf>,
-    /// The language to prefer among subtitles and to expect in speech.
+    /// The language to prefer among subtitles and to expect in speech; `auto` detects it, whatever the configuration says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
+    /// The languages among which that of the speech is detected; empty for all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub languages: Vec<String>,
+    /// Whether Whisper detects the language of each part of the speech.
+    #[serde(skip_serializing_if = "text::is_default")]
+    pub multilingual: bool,
+    /// How Whisper transcribes the channels of stereo.
+    #[serde(skip_serializing_if = "text::is_default")]
+    pub channels: ChannelMode,
     /// The text encoding of subtitle files, such as `windows-1251`; detected where it is left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subtitle_encoding: Option<String>,

@@ -83,6 +83,9 @@ pub(super) async fn find_transcript(
         }
         match transcriber.transcribe(input, &progress).await {
             Ok(TranscriptionOutcome::Found(transcript)) => {
+                for message in transcript.warnings() {
+                    events.send(Event::Warning { input: info.input.clone(), message }).await;
+                }
                 found.transcript = Some(transcript);
                 return Ok(found);
             }

@@ -204,7 +204,20 @@ pub(super) fn transcript_source(transcript: &Transcript) -> String {
         0 => counted(n, "segment"),
         n => format!("{} without times", counted(n, "paragraph")),
     };
-    with_language(format!("{source}, {segments}"), transcript.language.as_deref())
+    let text = format!("{source}, {segments}");
+    let confidence = transcript.language_confidence.map(|share| format!(" ({:.0} %)", share * 100.0));
+    let confidence = confidence.unwrap_or_default();
+    let mut text = match &transcript.likely_language {
+        Some(language) => format!("{text}, language uncertain, most likely {}{confidence}", markdown_line(language)),
+        None if transcript.language.is_some() => {
+            format!("{}{confidence}", with_language(text, transcript.language.as_deref()))
+        }
+        None => text,
+    };
+    if transcript.n_invented > 0 {
+        let _ = write!(text, ", {} dropped as invented", counted(transcript.n_invented, "phrase"));
+    }
+    text
 }
 
 /// What transcribed the audio.

@@ -214,6 +214,7 @@ mod tests {
             speaker: None,
             words: Vec::new(),
             confidence: None,
+            language: None,
         };
         let segments = vec![
             segment(0, 10_000, "One two three, four."),

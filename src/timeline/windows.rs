@@ -130,6 +130,8 @@ impl Timeline {
             untimed: transcript.untimed[from.n_untimed..to.n_untimed].to_vec(),
             source: transcript.source.clone(),
             language: transcript.language.clone(),
+            likely_language: transcript.likely_language.clone(),
+            ..*transcript
         });
         // Text without times is about the whole.
         let is_untimed = (from.n_frames, from.n_segments) == (to.n_frames, to.n_segments);

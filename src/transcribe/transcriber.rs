@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
 
 use crate::advice::Advice;
 use crate::error::{Error, Result};
@@ -34,6 +35,19 @@ pub enum TranscriberNeed {
     },
     /// Nothing.
     Nothing,
+}
+
+/// How the channels of a stereo recording are transcribed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ChannelMode {
+    /// Apart if they hold different speakers, otherwise together.
+    #[default]
+    Auto,
+    /// Apart; the segments are those of the speakers `left` and `right`.
+    Split,
+    /// Mixed into one.
+    Mix,
 }
 
 /// Receives the time on the shared clock up to which the audio has been transcribed.

@@ -15,6 +15,10 @@ mod config;
 pub mod models;
 
 #[cfg(feature = "whisper")]
+mod channels;
+#[cfg(feature = "whisper")]
+mod chunk_finder;
+#[cfg(feature = "whisper")]
 mod chunk_task;
 #[cfg(feature = "whisper")]
 mod chunking;
@@ -22,6 +26,12 @@ mod chunking;
 mod decoder;
 #[cfg(feature = "whisper")]
 mod file;
+#[cfg(feature = "whisper")]
+mod invented;
+#[cfg(feature = "whisper")]
+mod language_search;
+#[cfg(feature = "whisper")]
+mod language_vote;
 #[cfg(feature = "whisper")]
 mod model_path;
 #[cfg(feature = "whisper")]

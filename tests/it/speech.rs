@@ -29,17 +29,17 @@ pub fn user() -> Option<User> {
 }
 
 /// A clip with known words; None where it does not exist.
-fn clip(name: &str) -> Option<String> {
+pub fn clip(name: &str) -> Option<String> {
     support::shared(&format!("media/{name}")).map(|path| path.to_str().expect("UTF-8").to_owned())
 }
 
 /// The transcript as JSON.
-fn heard(user: &User, input: &str, flags: &[&str]) -> Value {
+pub fn heard(user: &User, input: &str, flags: &[&str]) -> Value {
     let args = [&["-q", "transcribe", "--stt", "whisper", "--format", "json", input], flags].concat();
     serde_json::from_str(&user.run(&args).complete()).expect("JSON")
 }
 
-fn segments(transcript: &Value) -> Vec<(f64, f64, String)> {
+pub fn segments(transcript: &Value) -> Vec<(f64, f64, String)> {
     let segments = transcript["segments"].as_array().expect("a list");
     let time = |segment: &Value, key: &str| segment[key].as_f64().expect("seconds");
     segments.iter().map(|s| (time(s, "start"), time(s, "end"), s["text"].as_str().expect("text").to_owned())).collect()
@@ -71,7 +71,7 @@ pub fn n_errors(said: &str, heard: &str) -> usize {
 }
 
 /// A sound file that ffmpeg makes, 16-bit WAV.
-fn made(folder: &TempDir, name: &str, args: &[&str]) -> String {
+pub fn made(folder: &TempDir, name: &str, args: &[&str]) -> String {
     let path = folder.path().join(format!("{name}.wav")).to_str().expect("UTF-8").to_owned();
     let status = Command::new("ffmpeg").args(["-nostdin", "-v", "error", "-y"]).args(args).arg(&path).status();
     assert!(status.expect("ffmpeg runs").success(), "{name}");

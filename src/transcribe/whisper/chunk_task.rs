@@ -6,6 +6,8 @@ use std::sync::atomic::AtomicBool;
 
 use super::chunking::{SpeechChunk, WINDOW_SAMPLES};
 use super::decoder::{DecodeOptions, Phrase, SpeechDecoder};
+use super::invented::{self, PhraseEvidence};
+use super::language_vote::LanguageProbabilities;
 use super::postprocess;
 use crate::error::Result;
 use crate::time::{TimeRange, Timestamp};
@@ -34,12 +36,31 @@ pub(super) struct ChunkTask {
     pub samples: Vec<f32>,
     /// The time of the first sample on the shared clock.
     pub start: Timestamp,
+    /// Who speaks, if it is known.
+    pub speaker: Option<&'static str>,
+    /// Whether it is among the first minutes of speech, in which the language is detected.
+    pub is_probe: bool,
+}
+
+/// What was found in a chunk.
+#[derive(Default)]
+pub(super) struct ChunkTranscript {
+    pub segments: Vec<Segment>,
+    /// The probability of each language; None if it is not known for the whole chunk.
+    pub languages: Option<LanguageProbabilities>,
+    /// Phrases that were dropped because they are the model's answer to other sounds than speech.
+    pub n_invented: usize,
 }
 
 impl ChunkTask {
     /// The end of its audio on the shared clock.
     pub fn end(&self) -> Timestamp {
         self.start.plus(Timestamp::from_millis(millis(self.samples.len())))
+    }
+
+    /// The speech in it, in seconds.
+    pub fn speech_seconds(&self) -> f64 {
+        self.chunk.speech_seconds()
     }
 
     /// Transcribes the chunk, and again the parts of it that no phrase covers. `path` is for the log.
@@ -50,24 +71,40 @@ impl ChunkTask {
         options: DecodeOptions,
         is_cancelled: &AtomicBool,
         path: &Path,
-    ) -> Result<Vec<Segment>> {
+    ) -> Result<ChunkTranscript> {
         let whole = 0..millis(self.samples.len());
         let speech: Vec<Range<i64>> = self.chunk.speech.iter().map(|windows| self.millis_of(windows)).collect();
         let mut found: Vec<(Range<i64>, Phrase)> = Vec::new();
         let mut todo = vec![whole.clone()];
         let mut done: Vec<Range<i64>> = Vec::new();
+        let mut result = ChunkTranscript::default();
+        let mut answered: Vec<Range<i64>> = Vec::new();
         for round in 0..MAX_ROUNDS {
             for range in std::mem::take(&mut todo) {
                 done.push(range.clone());
                 let speech_in_range = clipped(&speech, &range);
-                for phrase in decoder.decode(&self.padded_samples(&range), language, options, is_cancelled)? {
+                let heard = decoder.decode(&self.padded_samples(&range), language, options, is_cancelled)?;
+                if round == 0 {
+                    result.languages = heard.audio.as_ref().map(|audio| audio.languages.clone());
+                }
+                let no_speech = heard.audio.as_ref().map(|audio| audio.no_speech);
+                for phrase in heard.phrases {
                     let claimed = phrase.start * 10 + range.start..phrase.end * 10 + range.start;
                     let place =
                         postprocess::fit(&claimed, &speech_in_range).filter(|_| postprocess::is_spoken(&phrase.text));
+                    let evidence = PhraseEvidence { no_speech, avg_logprob: phrase.avg_logprob };
+                    tracing::debug!("{}: {evidence:?}, {place:?} ms: {:?}", path.display(), phrase.text);
                     let Some(place) = place else {
                         tracing::debug!("{}: dropped a phrase without speech: {:?}", path.display(), phrase.text);
                         continue;
                     };
+                    if invented::is_invented(&phrase.text, evidence) {
+                        tracing::debug!("{}: dropped an invented phrase: {:?}", path.display(), phrase.text);
+                        result.n_invented += 1;
+                        // The same sounds would give the same words.
+                        answered.push(place);
+                        continue;
+                    }
                     let is_echo = found.iter().any(|(at, other)| {
                         round > 0
                             && postprocess::is_echo(&other.text, &phrase.text)
@@ -84,7 +121,9 @@ impl ChunkTask {
                 let place = &mut found[at - 1].0;
                 place.end = place.end.min(next).max(place.start + 1);
             }
-            let covered: Vec<Range<i64>> = found.iter().map(|(place, _)| place.clone()).collect();
+            let mut covered: Vec<Range<i64>> = found.iter().map(|(place, _)| place.clone()).collect();
+            covered.extend(answered.iter().cloned());
+            covered.sort_by_key(|place| (place.start, place.end));
             let with_context = |gap: &Range<i64>| {
                 (gap.start - CONTEXT_MILLIS).max(whole.start)..(gap.end + CONTEXT_MILLIS).min(whole.end)
             };
@@ -98,7 +137,8 @@ impl ChunkTask {
             }
             tracing::debug!("{}: retrying uncovered speech {todo:?} of {whole:?} ms", path.display());
         }
-        Ok(found.into_iter().map(|(place, phrase)| self.segment(&place, phrase)).collect())
+        result.segments = found.into_iter().map(|(place, phrase)| self.segment(&place, phrase)).collect();
+        Ok(result)
     }
 
     /// The audio of `range`, at least as long as whisper.cpp requires.
@@ -123,6 +163,7 @@ impl ChunkTask {
         };
         let mut segment = Segment::new(on_clock(place.clone()), "");
         segment.confidence = phrase.confidence;
+        segment.speaker = self.speaker.map(str::to_owned);
         if let Some(text) = postprocess::without_loop(&phrase.text) {
             tracing::warn!("at {}: the model repeated itself in a loop; one repeat is kept", self.start);
             segment.text = text;

@@ -8,6 +8,7 @@ use std::ops::Range;
 
 /// Samples that one probability covers: Silero's window at 16 kHz, 32 ms.
 pub(super) const WINDOW_SAMPLES: usize = 512;
+const WINDOW_SECONDS: f64 = 0.032;
 
 /// Speech starts at this probability and ends below the other: Silero's own thresholds.
 const START_THRESHOLD: f32 = 0.5;
@@ -18,7 +19,9 @@ const MIN_PAUSE: usize = 9;
 const MIN_SPEECH: usize = 5;
 /// Speech with shorter pauses stays in one chunk: 1 s. With 2 s no more words were right, and a phrase could span two
 /// utterances.
-const MAX_PAUSE: usize = 31;
+pub(super) const MAX_PAUSE: usize = 31;
+/// The same where parts of the recording are in different languages: 0.4 s, because a chunk is in one language.
+pub(super) const MAX_PAUSE_MULTILINGUAL: usize = 12;
 /// Whisper processes 30 s at a time; a chunk with its padding stays below.
 const MAX_CHUNK: usize = 880;
 /// Speech without a pause is cut at its lowest probability within its last 8 s.
@@ -35,9 +38,19 @@ pub(super) struct SpeechChunk {
     pub speech: Vec<Range<usize>>,
 }
 
+impl SpeechChunk {
+    /// The speech in it, in seconds.
+    pub fn speech_seconds(&self) -> f64 {
+        let n_windows: usize = self.speech.iter().map(Range::len).sum();
+        n_windows as f64 * WINDOW_SECONDS
+    }
+}
+
 /// Turns probabilities, one per window and in order, into chunks. Holds less than a minute of them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Chunker {
+    /// Speech with shorter pauses stays in one chunk.
+    max_pause: usize,
     /// Windows so far.
     n: usize,
     /// Start of the current speech, and its probabilities.
@@ -53,6 +66,11 @@ pub(super) struct Chunker {
 }
 
 impl Chunker {
+    /// `max_pause` in windows.
+    pub fn new(max_pause: usize) -> Self {
+        Self { max_pause, n: 0, current: None, n_quiet: 0, is_cut: false, speech: Vec::new(), emitted: 0 }
+    }
+
     /// Takes the next probability; returns the chunk that it completes.
     pub fn push(&mut self, probability: f32) -> Option<SpeechChunk> {
         let at = self.n;
@@ -69,7 +87,7 @@ impl Chunker {
             }
             None => {
                 let end = self.speech.last()?.end;
-                (at - end >= MAX_PAUSE).then(|| self.emit(at)).flatten()
+                (at - end >= self.max_pause).then(|| self.emit(at)).flatten()
             }
             Some((start, probabilities)) => {
                 let start = *start;
@@ -149,7 +167,7 @@ mod tests {
     use super::*;
 
     fn chunks(probabilities: &[f32]) -> Vec<SpeechChunk> {
-        let mut state = Chunker::default();
+        let mut state = Chunker::new(MAX_PAUSE);
         let mut found: Vec<SpeechChunk> = probabilities.iter().filter_map(|p| state.push(*p)).collect();
         found.extend(state.finish());
         found
@@ -200,7 +218,7 @@ mod tests {
             runs in prop::collection::vec((0.0_f32..1.0, 1_usize..400), 0..40),
         ) {
             let probabilities = probabilities_of(&runs);
-            let mut state = Chunker::default();
+            let mut state = Chunker::new(MAX_PAUSE);
             let mut found = Vec::new();
             for p in &probabilities {
                 let needed = state.needed_from();

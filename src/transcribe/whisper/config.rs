@@ -3,6 +3,8 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use crate::transcribe::transcriber::ChannelMode;
+
 /// Which model transcribes, and how.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -13,8 +15,13 @@ pub struct WhisperConfig {
     pub vad_model: PathBuf,
     /// The model's name in the report: `base`.
     pub name: String,
-    /// The spoken language, as a tag or an English name (`en`, `german`); None detects it.
-    pub language: Option<String>,
+    /// The languages that may be spoken, as tags or English names (`en`, `german`). It is detected which of them is,
+    /// unless there is only one; empty allows all.
+    pub languages: Vec<String>,
+    /// Whether parts of the recording may be in different languages.
+    pub multilingual: bool,
+    /// How the channels of stereo are transcribed.
+    pub channels: ChannelMode,
     /// Whether to translate the transcript into English.
     pub translate: bool,
     /// Whether to time each word.
@@ -31,7 +38,9 @@ impl WhisperConfig {
             model: model.into(),
             vad_model: vad_model.into(),
             name: name.into(),
-            language: None,
+            languages: Vec::new(),
+            multilingual: false,
+            channels: ChannelMode::default(),
             translate: false,
             word_times: false,
             n_decoders: None,

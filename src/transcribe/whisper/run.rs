@@ -4,10 +4,13 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
-use super::chunk_task::{ChunkTask, RATE_HZ, WINDOW_MILLIS};
-use super::chunking::{Chunker, SpeechChunk, WINDOW_SAMPLES};
+use super::channels::are_speakers;
+use super::chunk_finder::{ChunkFinder, FoundChunk};
+use super::chunk_task::{ChunkTask, ChunkTranscript, RATE_HZ};
+use super::chunking::{Chunker, MAX_PAUSE, MAX_PAUSE_MULTILINGUAL};
 use super::config::WhisperConfig;
 use super::decoder::{DecodeOptions, SpeechDecoder, WhisperModel};
+use super::language_search::{ExpectedLanguages, LanguageSearch, OpenVote, PROBED_SECONDS, is_certain};
 use super::speech_track::find_speech_track;
 use super::spoken_language::whisper_language;
 use super::vad::VoiceActivityDetector;
@@ -17,14 +20,8 @@ use crate::media::{AudioStream, MediaInfo};
 use crate::pcm::{AudioReader, PcmFormat};
 use crate::sanitize::clean_line;
 use crate::time::{TimeBounds, Timestamp};
-use crate::transcript::{Segment, Transcript, TranscriptSource};
-
-/// Audio per call of the voice activity model: 10 s, so that its warm-up is a tenth of the work.
-const VAD_BATCH: usize = 312 * WINDOW_SAMPLES;
-/// A detected language below this probability is not reported: detections at 0.16 were wrong.
-const MIN_LANGUAGE_PROBABILITY: f32 = 0.5;
-/// Chunks in which the language is detected until one result is certain.
-const MAX_DETECTIONS: u32 = 5;
+use crate::transcribe::transcriber::ChannelMode;
+use crate::transcript::{Transcript, TranscriptSource};
 
 /// One transcription on this machine.
 pub(super) struct LocalTranscription {
@@ -42,62 +39,118 @@ pub(super) struct LocalTranscription {
     pub progress: tokio::sync::mpsc::UnboundedSender<Timestamp>,
 }
 
-/// The chunks in order, and the language detected so far.
-struct ChunkQueue {
-    tasks: mpsc::Receiver<ChunkTask>,
-    language: Option<&'static str>,
-    n_detections: u32,
+/// What became of one chunk.
+struct ChunkOutcome {
+    idx: usize,
+    found: Result<TranscribedChunk>,
 }
 
-/// The segments of the chunk with that index.
-type ChunkResult = (usize, Result<Vec<Segment>>);
+struct TranscribedChunk {
+    transcript: ChunkTranscript,
+    /// The language it was transcribed as; None if it is unknown.
+    language: Option<&'static str>,
+    /// The chunk, if it may have to be transcribed again in another language.
+    task: Option<ChunkTask>,
+}
 
 impl LocalTranscription {
     pub fn run(&self) -> Result<Transcript> {
         let model = WhisperModel::load(&self.config.model)?;
-        let requested = self.config.language.as_deref().and_then(whisper_language);
-        let language = match (requested, model.is_multilingual()) {
-            (Some(code), false) if code != "en" => {
-                let problem = format!("the model {} supports English only", self.config.name);
-                let advice = Advice::SetTo(Setting::WhisperModel, "base".into());
-                return Err(Error::setting(Setting::Language, problem, advice));
-            }
-            (_, false) => Some("en"),
-            (requested, true) => requested,
-        };
-        let detector = VoiceActivityDetector::load(&self.config.vad_model)?;
-        let want = PcmFormat { rate_hz: Some(RATE_HZ), channels: Some(1) };
+        let search = LanguageSearch::new(&self.expected_languages(&model)?);
         let stream = self.find_stream()?;
-        let reader = AudioReader::open(&self.path, &self.media, stream, &want)?.within(self.bounds);
+        let speakers: &[_] = if self.is_split(stream)? { &[Some("left"), Some("right")] } else { &[None] };
+        let reader = self.open(stream, speakers.len() as u16)?;
 
-        // One chunk (1.8 MB) waits in the queue, and each decoder holds one.
+        // One chunk (1.8 MB) waits in the queue, and each decoder holds one; those of the first minutes are kept until the
+        // language is known (10 MB).
         let (sender, tasks) = mpsc::sync_channel(1);
-        let queue = Arc::new(Mutex::new(ChunkQueue { tasks, language, n_detections: 0 }));
+        let tasks = Mutex::new(tasks);
         let (results, received) = mpsc::channel();
         let (chunked, mut results) = std::thread::scope(|scope| {
             for _ in 0..self.n_decoders {
-                let (queue, results, model) = (queue.clone(), results.clone(), &model);
-                scope.spawn(move || self.decode_chunks(model, &queue, &results));
+                let (tasks, search, results, model) = (&tasks, &search, results.clone(), &model);
+                scope.spawn(move || self.decode_chunks(model, tasks, search, &results));
             }
             drop(results);
-            let chunked = self.send_chunks(reader, detector, &sender);
+            let chunked = self.send_chunks(reader, speakers, &sender);
             drop(sender);
             (chunked, received.iter().collect::<Vec<_>>())
         });
         chunked?;
-        results.sort_by_key(|(idx, _)| *idx);
-        let mut segments = Vec::new();
-        for (_, found) in results {
-            segments.extend(found?);
-        }
+        results.sort_by_key(|chunk: &ChunkOutcome| chunk.idx);
+        let chunks: Vec<_> = results.into_iter().map(|chunk| chunk.found).collect::<Result<_>>()?;
         if self.is_cancelled.load(Ordering::Relaxed) {
             return Err(Error::interrupted());
         }
-        let spoken = queue.lock().unwrap_or_else(PoisonError::into_inner).language;
-        let language = if self.config.translate { Some("en") } else { spoken }.map(str::to_owned);
+        let chunks = self.in_their_languages(chunks, &search, &model)?;
         let track = (stream.stream_idx != self.stream.stream_idx).then(|| self.track_number(stream));
         let source = TranscriptSource::Whisper { model: self.config.name.clone(), track };
-        Ok(Transcript::new(source, language, segments))
+        Ok(self.transcript(source, chunks, &search))
+    }
+
+    /// Which languages the model and the request allow.
+    fn expected_languages(&self, model: &WhisperModel) -> Result<ExpectedLanguages> {
+        let possible: Vec<_> = self.config.languages.iter().filter_map(|tag| whisper_language(tag)).collect();
+        let requested = if let [only] = *possible { Some(only) } else { None };
+        if !model.is_multilingual() && !possible.is_empty() && !possible.contains(&"en") {
+            let problem = format!("the model {} supports English only", self.config.name);
+            let advice = Advice::SetTo(Setting::WhisperModel, "base".into());
+            return Err(Error::setting(Setting::Language, problem, advice));
+        }
+        let known = if model.is_multilingual() { requested } else { Some("en") };
+        Ok(ExpectedLanguages { known, possible, is_multilingual: self.config.multilingual })
+    }
+
+    /// Transcribes again the chunks that were transcribed as another language than that of the recording.
+    fn in_their_languages(
+        &self,
+        mut chunks: Vec<TranscribedChunk>,
+        search: &LanguageSearch,
+        model: &WhisperModel,
+    ) -> Result<Vec<TranscribedChunk>> {
+        let mut decoder = None;
+        for chunk in &mut chunks {
+            let Some(task) = chunk.task.take() else { continue };
+            let language = search.of_chunk(chunk.transcript.languages.as_ref());
+            if language == chunk.language {
+                continue;
+            }
+            tracing::debug!("{}: {} is {language:?}, not {:?}", self.path.display(), task.start, chunk.language);
+            let decoder = match &mut decoder {
+                Some(decoder) => decoder,
+                None => decoder.insert(model.decoder()?),
+            };
+            *chunk = self.transcribe_as(&task, language, decoder)?;
+        }
+        Ok(chunks)
+    }
+
+    fn transcript(
+        &self,
+        source: TranscriptSource,
+        chunks: Vec<TranscribedChunk>,
+        search: &LanguageSearch,
+    ) -> Transcript {
+        let likely = search.result();
+        let certain = likely.filter(|likely| is_certain(*likely)).map(|likely| likely.code);
+        let spoken = certain.or(search.known());
+        let mut transcript = Transcript::new(source, None, Vec::new());
+        for chunk in chunks {
+            transcript.n_invented += chunk.transcript.n_invented;
+            let other = chunk.language.filter(|code| search.is_multilingual() && spoken != Some(code));
+            transcript.segments.extend(chunk.transcript.segments.into_iter().map(|mut segment| {
+                segment.language = other.map(str::to_owned);
+                segment
+            }));
+        }
+        // Those of two channels alternate.
+        transcript.segments.sort_by_key(|segment| segment.range.start);
+        let text_language = if self.config.translate { Some("en") } else { spoken };
+        transcript.language = text_language.map(str::to_owned);
+        transcript.language_confidence = likely.map(|likely| likely.confidence);
+        transcript.likely_language =
+            likely.filter(|_| certain.is_none() && !search.is_multilingual()).map(|likely| likely.code.to_owned());
+        transcript
     }
 
     /// The stream to transcribe.
@@ -121,97 +174,154 @@ impl LocalTranscription {
         self.media.audio.iter().position(|audio| audio.stream_idx == stream.stream_idx).map_or(1, |idx| idx + 1)
     }
 
-    /// Reads the audio, finds the chunks and sends them in order.
+    /// Whether the channels are transcribed apart.
+    fn is_split(&self, stream: &AudioStream) -> Result<bool> {
+        let is_stereo = stream.channels == Some(2);
+        match self.config.channels {
+            ChannelMode::Split if is_stereo => Ok(true),
+            ChannelMode::Split => {
+                let n = stream.channels.map_or_else(|| "an unknown number of".to_owned(), |n| n.to_string());
+                let problem = format!("{} has {n} channels; only those of stereo can be split", self.path.display());
+                Err(Error::setting(Setting::ChannelMode, problem, Advice::Unset(Setting::ChannelMode)))
+            }
+            ChannelMode::Auto if is_stereo => {
+                let is_split = are_speakers(self.open(stream, 2)?, &self.config.vad_model, &self.is_cancelled)?;
+                if is_split {
+                    tracing::info!("{}: a speaker on each channel; transcribing them apart", self.path.display());
+                }
+                Ok(is_split)
+            }
+            ChannelMode::Auto | ChannelMode::Mix => Ok(false),
+        }
+    }
+
+    fn open(&self, stream: &AudioStream, channels: u16) -> Result<AudioReader> {
+        let want = PcmFormat { rate_hz: Some(RATE_HZ), channels: Some(channels) };
+        Ok(AudioReader::open(&self.path, &self.media, stream, &want)?.within(self.bounds))
+    }
+
+    /// Reads the audio, finds the chunks and sends them, those of each speaker in order.
     fn send_chunks(
         &self,
         reader: AudioReader,
-        mut detector: VoiceActivityDetector,
+        speakers: &[Option<&'static str>],
         sender: &mpsc::SyncSender<ChunkTask>,
     ) -> Result<()> {
-        let mut chunker = Chunker::default();
-        // The audio from window `first` on; the detector has rated `n_rated` windows of it.
-        let (mut audio, mut first, mut n_rated) = (Vec::<f32>::new(), 0, 0);
-        let mut start = None;
-        let mut n_sent = 0;
-        let mut send_all = |found: Vec<SpeechChunk>, audio: &[f32], first: usize, start: Timestamp| {
-            for chunk in found {
-                let from = (chunk.windows.start - first) * WINDOW_SAMPLES;
-                let to = ((chunk.windows.end - first) * WINDOW_SAMPLES).min(audio.len());
-                let millis = chunk.windows.start as i64 * WINDOW_MILLIS;
-                let samples = audio[from..to].to_vec();
-                let start = start.plus(Timestamp::from_millis(millis));
+        let max_pause = if self.config.multilingual { MAX_PAUSE_MULTILINGUAL } else { MAX_PAUSE };
+        let finder =
+            || Ok(ChunkFinder::new(VoiceActivityDetector::load(&self.config.vad_model)?, Chunker::new(max_pause)));
+        let mut finders = speakers.iter().map(|_| finder()).collect::<Result<Vec<_>>>()?;
+        let (mut n_sent, mut seconds_sent) = (0, 0.0);
+        let mut send_all = |found: Vec<FoundChunk>, speaker: Option<&'static str>| {
+            for FoundChunk { chunk, samples, start } in found {
+                let (is_probe, seconds) = (seconds_sent < PROBED_SECONDS, chunk.speech_seconds());
                 // The receiver is gone only after a decoder failed, and that decoder reports why.
-                let _ = sender.send(ChunkTask { idx: n_sent, chunk, samples, start });
+                let _ = sender.send(ChunkTask { idx: n_sent, chunk, samples, start, speaker, is_probe });
                 n_sent += 1;
+                seconds_sent += seconds;
             }
         };
         for block in reader {
             let block = block?;
-            let start = *start.get_or_insert(block.time);
-            audio.extend_from_slice(&block.samples);
             if self.is_cancelled.load(Ordering::Relaxed) {
                 return Err(Error::interrupted());
             }
-            while audio.len() - n_rated * WINDOW_SAMPLES >= VAD_BATCH {
-                let from = n_rated * WINDOW_SAMPLES;
-                let probabilities = detector.probabilities(&audio[from..from + VAD_BATCH])?;
-                let found = probabilities.into_iter().filter_map(|p| chunker.push(p)).collect();
-                n_rated += VAD_BATCH / WINDOW_SAMPLES;
-                send_all(found, &audio, first, start);
-                let n_done = chunker.needed_from() - first;
-                audio.drain(..n_done * WINDOW_SAMPLES);
-                first += n_done;
-                n_rated -= n_done;
+            for (idx, (finder, speaker)) in finders.iter_mut().zip(speakers).enumerate() {
+                let samples = block.samples.iter().skip(idx).step_by(speakers.len()).copied();
+                send_all(finder.push(samples, block.time)?, *speaker);
             }
         }
-        let Some(start) = start else { return Ok(()) };
-        let rest = &audio[n_rated * WINDOW_SAMPLES..];
-        let probabilities = if rest.is_empty() { Vec::new() } else { detector.probabilities(rest)? };
-        let mut found: Vec<SpeechChunk> = probabilities.into_iter().filter_map(|p| chunker.push(p)).collect();
-        found.extend(chunker.finish());
-        send_all(found, &audio, first, start);
+        for (finder, speaker) in finders.into_iter().zip(speakers) {
+            send_all(finder.finish()?, *speaker);
+        }
         Ok(())
     }
 
     /// The thread of one decoder: transcribes chunks until there are no more.
-    fn decode_chunks(&self, model: &WhisperModel, queue: &Mutex<ChunkQueue>, results: &mpsc::Sender<ChunkResult>) {
-        let options = DecodeOptions { translate: self.config.translate, token_times: self.config.word_times };
+    fn decode_chunks(
+        &self,
+        model: &WhisperModel,
+        tasks: &Mutex<mpsc::Receiver<ChunkTask>>,
+        search: &LanguageSearch,
+        results: &mpsc::Sender<ChunkOutcome>,
+    ) {
         let mut decoder = None;
         loop {
-            let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
-            let Ok(task) = queue.tasks.recv() else { return };
+            let queue = tasks.lock().unwrap_or_else(PoisonError::into_inner);
+            let Ok(task) = queue.recv() else { return };
             if self.is_cancelled.load(Ordering::Relaxed) {
                 continue;
             }
+            // Under the lock, so that no later chunk is there before all of these are announced.
+            let vote = (task.is_probe && search.is_open()).then(|| search.announce());
+            drop(queue);
+            let (idx, end) = (task.idx, task.end());
             let found = match &mut decoder {
                 Some(decoder) => Ok(decoder),
                 None => model.decoder().map(|new| decoder.insert(new)),
             };
-            // The lock is held, so that the first chunks determine the language, whichever decoder is faster.
-            let found = found.and_then(|decoder| Ok((queue.language_of(decoder, &task.samples)?, decoder)));
-            drop(queue);
-            let found = found.and_then(|(language, decoder)| {
-                task.transcribe(decoder, language, options, &self.is_cancelled, &self.path)
+            let found = found.and_then(|decoder| match vote {
+                Some(vote) => self.transcribe_probe(task, decoder, search, vote),
+                None => self.transcribe_chunk(&task, decoder, search),
             });
             // The receivers are gone only if the work was cancelled.
-            let _ = self.progress.send(task.end());
-            let _ = results.send((task.idx, found));
+            let _ = self.progress.send(end);
+            let _ = results.send(ChunkOutcome { idx, found });
         }
     }
-}
 
-impl ChunkQueue {
-    /// The language to transcribe in: the known one, otherwise the most likely one of this audio.
-    fn language_of(&mut self, decoder: &mut SpeechDecoder<'_>, samples: &[f32]) -> Result<Option<&'static str>> {
-        if self.language.is_some() || self.n_detections >= MAX_DETECTIONS {
-            return Ok(self.language);
+    /// Transcribes a chunk of the first minutes as the language that it or the chunks before it sound like, and votes.
+    fn transcribe_probe(
+        &self,
+        task: ChunkTask,
+        decoder: &mut SpeechDecoder<'_>,
+        search: &LanguageSearch,
+        vote: OpenVote<'_>,
+    ) -> Result<TranscribedChunk> {
+        let (language, examined) = if let Some(code) = search.certain_so_far() {
+            (Some(code), None)
+        } else {
+            let languages = decoder.examine(&task.samples)?.languages;
+            (search.most_likely(&languages), Some(languages))
+        };
+        let mut chunk = self.transcribe_as(&task, language, decoder)?;
+        let languages = match examined.or(chunk.transcript.languages.take()) {
+            Some(languages) => languages,
+            None => decoder.examine(&task.samples)?.languages,
+        };
+        vote.cast(&languages, task.speech_seconds());
+        chunk.transcript.languages = Some(languages);
+        chunk.task = Some(task);
+        Ok(chunk)
+    }
+
+    /// Transcribes a chunk after the first minutes.
+    fn transcribe_chunk(
+        &self,
+        task: &ChunkTask,
+        decoder: &mut SpeechDecoder<'_>,
+        search: &LanguageSearch,
+    ) -> Result<TranscribedChunk> {
+        let language = search.of_chunk(None);
+        let chunk = self.transcribe_as(task, language, decoder)?;
+        if !search.is_multilingual() {
+            return Ok(chunk);
         }
-        self.n_detections += 1;
-        let (language, probability) = decoder.detect_language(samples)?;
-        tracing::info!("detected language: {language} (probability {probability:.2})");
-        if probability >= MIN_LANGUAGE_PROBABILITY {
-            self.language = Some(language);
-        }
-        Ok(Some(language))
+        let own = match &chunk.transcript.languages {
+            Some(languages) => search.of_chunk(Some(languages)),
+            None => search.of_chunk(Some(&decoder.examine(&task.samples)?.languages)),
+        };
+        if own == language { Ok(chunk) } else { self.transcribe_as(task, own, decoder) }
+    }
+
+    fn transcribe_as(
+        &self,
+        task: &ChunkTask,
+        language: Option<&'static str>,
+        decoder: &mut SpeechDecoder<'_>,
+    ) -> Result<TranscribedChunk> {
+        let options = DecodeOptions { translate: self.config.translate, token_times: self.config.word_times };
+        let transcript = task.transcribe(decoder, language, options, &self.is_cancelled, &self.path)?;
+        Ok(TranscribedChunk { transcript, language, task: None })
     }
 }

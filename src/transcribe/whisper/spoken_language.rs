@@ -2,6 +2,12 @@
 
 use crate::language;
 
+/// Whisper's languages: the id and the code of each.
+pub(super) fn language_ids() -> impl Iterator<Item = (usize, &'static str)> {
+    (0..=whisper_rs::get_lang_max_id())
+        .filter_map(|id| Some((usize::try_from(id).ok()?, whisper_rs::get_lang_str(id)?)))
+}
+
 /// The language as Whisper spells it; None if Whisper does not know it.
 pub(super) fn whisper_language(tag: &str) -> Option<&'static str> {
     let primary = tag.split(['-', '_']).next().unwrap_or_default().to_ascii_lowercase();
@@ -11,9 +17,7 @@ pub(super) fn whisper_language(tag: &str) -> Option<&'static str> {
     let by_code = whisper_rs::get_lang_id(&primary).and_then(whisper_rs::get_lang_str);
     by_code.or_else(|| {
         // Containers write `eng` and `ger`.
-        (0..=whisper_rs::get_lang_max_id())
-            .filter_map(whisper_rs::get_lang_str)
-            .find(|code| language::is_same(code, tag))
+        language_ids().map(|(_, code)| code).find(|code| language::is_same(code, tag))
     })
 }
 

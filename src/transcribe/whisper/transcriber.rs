@@ -34,9 +34,7 @@ impl Whisper {
     /// # Errors
     /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) if Whisper does not know the language.
     pub fn new(config: WhisperConfig) -> Result<Self> {
-        if let Some(tag) = &config.language
-            && whisper_language(tag).is_none()
-        {
+        if let Some(tag) = config.languages.iter().find(|tag| whisper_language(tag).is_none()) {
             let advice = Advice::from("write it as en, fr or german").or(Advice::Unset(Setting::Language));
             return Err(Error::setting(Setting::Language, format!("Whisper does not know {tag:?}"), advice));
         }
