@@ -9,6 +9,7 @@ mod counted_length;
 mod decode;
 mod facts;
 mod flac;
+mod messages;
 mod packet;
 
 pub(crate) use audio::{AudioStreamDecoder, DecodedAudio};
@@ -16,6 +17,7 @@ pub(crate) use audio_packets::{AudioPackets, CodecParameters};
 pub(crate) use decode::{VideoDecoder, is_flagged};
 pub(crate) use facts::valid_aspect;
 pub(crate) use flac::{FlacEncoder, STREAMINFO_BYTES};
+pub(crate) use messages::quiet;
 pub(crate) use packet::Packet;
 
 use std::ffi::{CStr, c_int};
@@ -102,8 +104,14 @@ impl Demuxer {
     /// [`ErrorKind::Io`](crate::ErrorKind::Io) where the file can no longer be read.
     pub(crate) fn next_packet(&mut self) -> Result<Option<Packet>> {
         let mut inner = ffmpeg::Packet::empty();
+        let n_before = messages::n_counted();
         loop {
-            match inner.read(&mut self.input) {
+            let read = inner.read(&mut self.input);
+            // At the end, or in front of a packet.
+            if !matches!(read, Err(ffmpeg::Error::InvalidData | ffmpeg::Error::Other { .. })) {
+                self.n_read_errors += u32::from(messages::n_counted() > n_before);
+            }
+            match read {
                 Ok(()) => return Ok(Some(Packet { inner })),
                 Err(ffmpeg::Error::Eof) => return Ok(None),
                 // A demuxer that cannot resynchronize returns an error at each call.
@@ -229,15 +237,6 @@ fn unreadable(name: &str, head: &[u8], error: ffmpeg::Error) -> Error {
 fn lower_first(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
-}
-
-/// Turns off the messages of libav, also when OpenCV uses it; errors and counts are returned instead.
-pub(crate) fn quiet() {
-    // SAFETY: libav accepts a null callback, which disables logging. OpenCV would reset a log level.
-    #[expect(unsafe_code, reason = "the wrapper sets only levels")]
-    unsafe {
-        ffi::av_log_set_callback(None);
-    }
 }
 
 /// The libav version in use: `libavformat 59.27.100`.

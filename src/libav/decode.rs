@@ -4,7 +4,7 @@ use ffmpeg_the_third as ffmpeg;
 use ffmpeg_the_third::codec::threading;
 use ffmpeg_the_third::ffi;
 
-use super::{Demuxer, Packet};
+use super::{Demuxer, Packet, messages};
 use crate::error::{Error, Result};
 
 /// A decoder of one video stream.
@@ -14,6 +14,7 @@ pub(crate) struct VideoDecoder {
     /// Bytes to put before the first packet.
     preamble: Vec<u8>,
     n_damaged: u64,
+    n_reported: u64,
 }
 
 impl Demuxer {
@@ -42,7 +43,13 @@ impl Demuxer {
         let inner = opened.ok_or_else(|| {
             Error::unsupported(&self.name, "libav has no decoder for its video", "convert it with ffmpeg to H.264")
         })?;
-        Ok(VideoDecoder { inner, frame: ffmpeg::frame::Video::empty(), preamble: Vec::new(), n_damaged: 0 })
+        Ok(VideoDecoder {
+            inner,
+            frame: ffmpeg::frame::Video::empty(),
+            preamble: Vec::new(),
+            n_damaged: 0,
+            n_reported: 0,
+        })
     }
 }
 
@@ -54,6 +61,7 @@ impl VideoDecoder {
 
     /// Sends the next packet; None ends the stream. Packets that cannot be decoded are counted.
     pub(crate) fn send(&mut self, packet: Option<&Packet>) {
+        let n_messages = messages::n_counted();
         let preamble = std::mem::take(&mut self.preamble);
         let sent = match packet {
             Some(packet) if !preamble.is_empty() => self.inner.send_packet(&packet.with_prefix(&preamble).inner),
@@ -61,6 +69,7 @@ impl VideoDecoder {
             None => self.inner.send_eof(),
         };
         self.n_damaged += u64::from(sent.is_err());
+        self.n_reported += messages::n_counted() - n_messages;
     }
 
     /// Whether to skip frames that no other frame refers to, from the next packet on.
@@ -78,6 +87,12 @@ impl VideoDecoder {
         self.n_damaged
     }
 
+    /// Number of messages so far that something is missing which a packet refers to. Such a packet is decoded, and its frame
+    /// has no flag.
+    pub(crate) fn n_reported(&self) -> u64 {
+        self.n_reported
+    }
+
     /// Number of packets by which the result of a packet is delayed: frame threads return results in order.
     pub(crate) fn delay_packets(&self) -> usize {
         // SAFETY: the context is open and lives as long as `self`.
@@ -92,7 +107,10 @@ impl VideoDecoder {
     /// The next decoded frame; None where another packet is needed, or at the end.
     pub(crate) fn receive(&mut self) -> Option<&ffmpeg::frame::Video> {
         loop {
-            match self.inner.receive_frame(&mut self.frame) {
+            let n_messages = messages::n_counted();
+            let received = self.inner.receive_frame(&mut self.frame);
+            self.n_reported += messages::n_counted() - n_messages;
+            match received {
                 Ok(()) => return Some(&self.frame),
                 Err(ffmpeg::Error::InvalidData) => self.n_damaged += 1,
                 Err(_) => return None,
@@ -106,10 +124,13 @@ impl VideoDecoder {
     }
 }
 
-/// Whether libav conceals the errors of this codec and flags the frame. Until FFmpeg 7.1 frame threads lose the flags, and
-/// with slice threads the concealed frame depends on the number of threads.
+/// Whether libav conceals the errors of this codec, and flags the frame or reports the error. Until FFmpeg 7.1 frame threads
+/// lose the flags, reports come on the thread that decodes, and with slice threads the concealed frame depends on the number of
+/// threads.
 fn conceals_errors(codec: &str) -> bool {
-    ["h264", "mpeg", "h263", "flv1", "msmpeg4", "wmv", "vc1", "rv", "svq"].iter().any(|name| codec.starts_with(name))
+    ["h264", "hevc", "mpeg", "h263", "flv1", "msmpeg4", "wmv", "vc1", "rv", "svq"]
+        .iter()
+        .any(|name| codec.starts_with(name))
 }
 
 /// Whether the decoder reports errors in the frame: invalid data, a missing reference, or concealed parts.

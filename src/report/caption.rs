@@ -25,6 +25,8 @@ pub struct CaptionRow {
     /// Presentation time on the shared clock, in seconds.
     #[serde(rename = "seconds")]
     pub time: Option<Timestamp>,
+    /// Whether the decoder reported an error in the frame or in one that it refers to; None where no frame could be read.
+    pub suspect: Option<bool>,
     /// The caption: untrusted; None where there is none.
     pub caption: Option<String>,
     /// The reason why it is missing or incomplete.
@@ -73,7 +75,7 @@ struct KeptCaption {
 }
 
 /// The columns of the CSV form.
-pub const CSV_HEAD: &str = "input,frame_idx,pts,time_base,seconds,caption,error,model,prompt_version,image_sha256,prompt_tokens,completion_tokens,cost_usd\n";
+pub const CSV_HEAD: &str = "input,frame_idx,pts,time_base,seconds,suspect,caption,error,model,prompt_version,image_sha256,prompt_tokens,completion_tokens,cost_usd\n";
 
 impl CaptionRow {
     /// A row without a caption yet.
@@ -98,6 +100,7 @@ impl CaptionRow {
             pts: None,
             time_base: None,
             time: None,
+            suspect: None,
             caption: None,
             error,
             reasoning: None,
@@ -140,6 +143,7 @@ impl CaptionRow {
             number(self.pts.map(|n| n.to_string())),
             number(self.time_base.map(|base| format!("{}/{}", base.num(), base.den()))),
             number(self.time.map(|time| time.secs_f64().to_string())),
+            number(self.suspect.map(|is_suspect| is_suspect.to_string())),
             self.caption.clone().unwrap_or_default(),
             self.error.clone().unwrap_or_default(),
             self.model.clone(),

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::support::command::{Ran, User};
 use crate::support::fake_server::{CHAT_MODEL, FakeServer, Fault};
+use crate::support::programs::ffmpeg;
 
 const TALK: &str = "fixtures/talk.mp4";
 const VFR: &str = "fixtures/vfr.mp4";
@@ -83,6 +84,32 @@ fn every_frame_of_every_file_is_captioned_in_order() {
     }
     assert_eq!(fake_server.chats().len(), captioned.len(), "each frame was asked for once");
     assert_eq!(fake_server.refusals(), Vec::<String>::new());
+}
+
+#[test]
+fn suspect_frames_are_marked_in_their_rows() {
+    let (user, fake_server) = (User::new(), FakeServer::start());
+    let folder = user.home.path();
+    ffmpeg(folder, "-f lavfi -i testsrc2=s=160x90:r=5 -frames:v 20 -g 10 -c:v libx264 -sc_threshold 0 -bf 0 good.mp4");
+    ffmpeg(folder, "-i good.mp4 -c copy -bsf:v noise=amount=if(eq(n\\,4)\\,6\\,0) bad.mp4");
+    let (good, bad) = (user.path("good.mp4"), user.path("bad.mp4"));
+    let ran = caption(&user, &fake_server, &[&good, &bad, "--interval", "200ms"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let rows = rows(&ran.out);
+    let suspects = |input: &str| -> Vec<u64> {
+        let of_input = rows.iter().filter(|row| row["input"] == input && row["suspect"] == true);
+        of_input.filter_map(|row| row["frame_idx"].as_u64()).collect()
+    };
+    assert_eq!(suspects(&good), [0; 0]);
+    assert_eq!(suspects(&bad).last(), Some(&9), "{rows:?}");
+    assert!(suspects(&bad).len() >= 5 && suspects(&bad).iter().all(|idx| (4..10).contains(idx)), "{rows:?}");
+    assert!(rows.iter().all(|row| row["suspect"].is_null() == row["frame_idx"].is_null()), "{rows:?}");
+    let told = rows.iter().filter_map(|row| row["error"].as_str()).find(|error| error.contains("suspect frames"));
+    assert!(told.is_some(), "{rows:?}");
+    let table =
+        caption(&user, &fake_server, &[&bad, "--interval", "200ms", "--format", "csv", "--sampling", "interval"]);
+    let marked = table.out.lines().filter(|line| line.split(',').nth(5) == Some("true")).count();
+    assert_eq!(marked, suspects(&bad).len(), "{table:?}");
 }
 
 #[test]

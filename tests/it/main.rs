@@ -8,6 +8,7 @@ mod caption;
 mod colors;
 mod command;
 mod cut_anywhere;
+mod damage;
 mod describe_by_model;
 mod digest;
 mod end_to_end;

@@ -89,6 +89,41 @@ fn frames_that_refer_to_a_damaged_one_are_suspect_until_the_next_keyframe() {
 }
 
 #[test]
+fn frames_whose_reference_was_lost_are_suspect_until_the_next_keyframe() {
+    // No frame is damaged: the decoder puts another picture in place of the lost one, and sets no flag. The frame at 20 in
+    // decoding order is that at 20 without B-frames; x264's default has three, so that it is a later one.
+    for (encoder, container, first) in [
+        ("-c:v libx265 -x265-params log-level=none:keyint=40:scenecut=0:bframes=0", "mkv", 21),
+        ("-c:v libx264 -sc_threshold 0", "mp4", 24),
+    ] {
+        let user = User::new();
+        let folder = user.home.path();
+        ffmpeg(folder, &format!("{TEST_PICTURE} -frames:v 80 -g 40 {encoder} good.{container}"));
+        ffmpeg(folder, &format!("-i good.{container} -c copy -bsf:v noise=drop=eq(n\\,20) lost.{container}"));
+        let lost = Frames::of(&user, &format!("lost.{container}"), &["--interval", "40ms"]);
+        assert_eq!(lost.ran.code, Some(1), "{encoder}: {:?}", lost.ran);
+        assert_eq!(lost.suspects(), (first..40).collect::<Vec<_>>(), "{encoder} {container}");
+    }
+}
+
+#[test]
+fn frames_before_the_first_keyframe_are_not_shown_where_the_decoder_cannot_tell_that_they_are_wrong() {
+    for (encoder, container) in
+        [("mpeg4 -bf 0", "mp4"), ("mpeg4", "avi"), ("h263 -s 176x144", "mov"), ("wmv2", "wmv"), ("flv1", "flv")]
+    {
+        let user = User::new();
+        let folder = user.home.path();
+        ffmpeg(folder, &format!("{TEST_PICTURE} -frames:v 80 -g 20 -c:v {encoder} good.{container}"));
+        ffmpeg(folder, &format!("-i good.{container} -c copy -copyts -bsf:v noise=drop=lt(n\\,7) late.{container}"));
+        let late = Frames::of(&user, &format!("late.{container}"), &["--interval", "40ms"]);
+        late.assert_complete();
+        assert_eq!(late.suspects(), [0; 0], "{encoder}");
+        // 80 frames, of which those before the second keyframe are not shown.
+        assert_eq!(late.millis().len(), 60, "{encoder}: {:?}", late.millis());
+    }
+}
+
+#[test]
 fn damage_in_a_frame_that_no_other_refers_to_reaches_it_alone() {
     let user = User::new();
     let folder = user.home.path();

@@ -443,6 +443,7 @@ impl AskedFrame {
             pts: self.pts.map(|pts| pts.n),
             time_base: self.pts.and_then(Ticks::base),
             time: self.time.and_then(Ticks::timestamp),
+            suspect: self.suspect,
             image_sha256: self.image_sha256.clone(),
             input: self.input.clone(),
             ..CaptionRow::failed("", self.error.clone(), &journal.model, &journal.prompt_version)

@@ -136,8 +136,11 @@ async fn group(
     let (model, version) = (task.model.description().name, task.prompt.version());
     let mut waiting = Vec::new();
     while let Some(item) = stream.next().await {
-        let Extracted::Frame { image, .. } = item else { continue };
-        let row = CaptionRow::new(input, &image, sha256(&image), &model, &version);
+        let Extracted::Frame { image, is_suspect, .. } = item else { continue };
+        let row = CaptionRow {
+            suspect: Some(is_suspect),
+            ..CaptionRow::new(input, &image, sha256(&image), &model, &version)
+        };
         let unit = if run.is_done(&row) || run.keeps_text(&row, &image) {
             Unit::Kept
         } else {

@@ -139,6 +139,11 @@ impl FrameIndex {
         self.start
     }
 
+    /// Number of the packet of the first frame.
+    pub(in crate::video) fn first_displayed(&self) -> usize {
+        self.packets.iter().position(|packet| packet.pts == self.pts[0]).unwrap_or(0)
+    }
+
     /// Number of frames.
     #[must_use]
     pub fn n_frames(&self) -> usize {

@@ -61,6 +61,9 @@ pub(super) fn decoded_times(
 
 /// The time of the first frame that decodes without errors, where the stream begins with frames whose references may be
 /// missing: it was cut within a GOP, or its first keyframe has leading frames. None where it begins as usual.
+///
+/// Only H.264 has frames without keyframes that are known to be right: after a recovery point. Decoders of other codecs show
+/// what they make of frames without references, so that decoding starts at the first keyframe.
 pub(super) fn first_displayable(
     path: &Path,
     stream: &VideoStream,
@@ -77,6 +80,7 @@ pub(super) fn first_displayable(
     let mut demuxer = Demuxer::open(path, limits)?;
     demuxer.keep_only(&[stream.stream_idx]);
     let mut decoder = demuxer.video_decoder(stream.stream_idx, 1)?;
+    let n_skipped = if stream.codec == "h264" { 0 } else { first_key };
     let mut n_packets = 0;
     while n_packets < first_key + MAX_PACKETS {
         let packet = demuxer.next_packet()?;
@@ -84,6 +88,9 @@ pub(super) fn first_displayable(
             continue;
         }
         n_packets += 1;
+        if n_packets <= n_skipped {
+            continue;
+        }
         decoder.send(packet.as_ref());
         while let Some(frame) = decoder.receive() {
             if !is_flagged(frame) && frame.pts().is_some() {

@@ -58,6 +58,8 @@ struct SpanProgress<'a> {
     start: usize,
     n_sent: usize,
     damage: DamageTracker<'a>,
+    /// Number of the packet of the first frame that is displayed.
+    first_displayed: usize,
     /// Where packets carry no times: whether an error came since the last keyframe.
     is_damaged: bool,
     pending: VecDeque<Pending>,
@@ -84,6 +86,7 @@ impl<'a> SpanDecoder<'a> {
             start,
             n_sent: 0,
             damage: DamageTracker::new(&self.index.packets),
+            first_displayed: self.index.first_displayed(),
             is_damaged: false,
             pending: VecDeque::new(),
             last: None,
@@ -98,14 +101,16 @@ impl<'a> SpanDecoder<'a> {
             is_over = packet.is_none();
             let skip = skips && self.index.is_exact && !packet.and_then(Packet::pts).is_some_and(is_wanted);
             self.decoder.skip_unreferenced(skip);
-            let mut n_damaged = self.decoder.n_damaged();
+            let mut before = (self.decoder.n_damaged(), self.decoder.n_reported());
             self.decoder.send(packet);
             span.n_sent += usize::from(!is_over);
             let delay = self.decoder.delay_packets();
             loop {
                 let has_frame = self.decoder.receive().is_some();
-                span.add_errors(self.decoder.n_damaged() - n_damaged, delay);
-                n_damaged = self.decoder.n_damaged();
+                let now = (self.decoder.n_damaged(), self.decoder.n_reported());
+                span.add_errors(now.0 - before.0, delay);
+                span.add_reports(now.1 - before.1, delay);
+                before = now;
                 if !has_frame {
                     break;
                 }
@@ -174,6 +179,18 @@ impl SpanProgress<'_> {
         if !self.damage.is_leading(idx, self.start) {
             self.damage.add(idx);
             self.counts.n_damaged += n;
+        }
+    }
+
+    /// Notes reports of missing references: not before the first frame that is displayed, for what a recording that begins
+    /// within a GOP refers to was never there.
+    fn add_reports(&mut self, n: u64, delay: usize) {
+        if n == 0 || !self.is_exact {
+            return;
+        }
+        let idx = self.start + self.n_sent.saturating_sub(1 + delay);
+        if idx >= self.first_displayed && !self.damage.is_leading(idx, self.start) {
+            self.damage.add(idx);
         }
     }
 

@@ -92,6 +92,8 @@ pub(super) struct AskedFrame {
     pub frame_idx: Option<usize>,
     pub pts: Option<Ticks>,
     pub time: Option<Ticks>,
+    #[serde(default)]
+    pub suspect: Option<bool>,
     pub image_sha256: Option<String>,
     pub error: Option<String>,
 }
@@ -125,6 +127,7 @@ impl AskedFrame {
             frame_idx: row.frame_idx,
             pts: row.pts.zip(row.time_base).map(|(ticks, base)| Ticks::new(ticks, base)),
             time: row.time.map(|time| Ticks::new(time.ticks(), time.base())),
+            suspect: row.suspect,
             image_sha256: row.image_sha256.clone(),
             error: row.error.clone(),
         }

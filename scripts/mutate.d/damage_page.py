@@ -1,0 +1,64 @@
+"""The results as tables, and docs/damage.md."""
+
+AGREEMENTS = ["both see it", "vidgist alone sees it", "neither sees it", "begins late", "nothing to see", "missed", "false alarm"]
+
+
+def table(cases, key):
+    lines = [f"| {key} | files | " + " | ".join(AGREEMENTS) + " |", "|---|---:|" + "---:|" * len(AGREEMENTS)]
+    groups = sorted({case[key] for case in cases})
+    for name, group in [*((name, [case for case in cases if case[key] == name]) for name in groups), ("all", cases)]:
+        counts = [sum(case["agreement"] == agreement for case in group) for agreement in AGREEMENTS]
+        lines.append(f"| {name} | {len(group)} | " + " | ".join(str(n) for n in counts) + " |")
+    return "\n".join(lines)
+
+
+def frames_table(cases):
+    """Of the frames that look different than in the undamaged file: how many are marked."""
+    lines = ["| codec | changed frames | of these suspect | share | suspect frames that are not changed |", "|---|---:|---:|---:|---:|"]
+    flipped = [case for case in cases if case["kind"] == "flipped bits"]
+    for codec in sorted({case["codec"] for case in flipped}):
+        of_codec = [case for case in flipped if case["codec"] == codec]
+        changed, marked, suspect = (sum(case[key] for case in of_codec) for key in ("n_changed", "n_changed_suspect", "n_suspect"))
+        lines.append(f"| {codec} | {changed} | {marked} | {f'{marked / changed:.0%}' if changed else ''} | {suspect - marked} |")
+    return "\n".join(lines)
+
+
+def tables(undamaged, cases):
+    n_false = sum(case["agreement"] != "nothing to see" for case in undamaged)
+    return (f"{len(undamaged)} undamaged files, {n_false} false alarms.\n\n{table(cases, 'kind')}\n\n{table(cases, 'codec')}\n\n{frames_table(cases)}")
+
+
+UNSEEN = """- **Lost packets** that no other frame refers to, and lost packets of VP8, MPEG-2, MPEG-4, H.263 and WMV: the decoder goes on from the frame
+  before, and a container does not say how many frames there should be. H.264 and HEVC number their references, so that a lost one is
+  noticed.
+- **A lost B-frame of H.264** that others refer to, where the decoder only reports that it cannot drop it; **the beginning of an AVI** whose
+  packets have no times.
+- **VP8, VP9, WMV, Theora and Motion JPEG** decode flipped bits into other pictures without a message in most cases.
+- **Cut ends** of MPEG-TS, MPEG-PS, Ogg and raw streams: these formats do not store their length.
+- **A beginning that is missing**: the recording begins with its first frame that can be decoded."""
+
+
+def write(path, undamaged, cases, args):
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(f"""# Damage
+
+`./scripts/mutate --count {len(cases)} --write` writes this page: {len(cases)} damaged copies of {len(undamaged)} fixtures (seed {args.seed}), each judged by `vidgist frames` over all its
+frames and by a full decode of ffmpeg with error detection (`-err_detect crccheck+bitstream+buffer`). A file counts as damaged to ffmpeg if
+it reports an error, to vidgist if the result lists something that is missing (exit code 1) or cannot be made (2).
+[ADR 6](adr/0006-damage-per-frame.md) tells how frames are marked.
+
+- *both see it*, *neither sees it*: of files whose pictures differ from the undamaged ones, or are lost.
+- *vidgist alone sees it*: lost frames that the container's own counts tell of, which a decoder does not compare.
+- *begins late*: the beginning is cut off. ffmpeg reports the references that were never there; vidgist shows the frames that need none
+  of them, and each of these is right.
+- *missed*, *false alarm*: disagreements that are vidgist's fault. Those that are left stand below.
+
+{tables(undamaged, cases)}
+
+The last table counts the frames of files with flipped bits: those that look different than in the undamaged file, by checksum, and how
+many of them are `suspect` in the JSON.
+
+## What is not seen
+
+{UNSEEN}
+""")
