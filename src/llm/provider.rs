@@ -377,7 +377,7 @@ mod tests {
             ("[groq]\nmax_image = 3", "unknown field `max_image`"),
             ("[mine]\nneeds_key = false", "has no base_url"),
             ("[mine]\nbase_url = \"localhost\"", "base URL"),
-            ("[mine]\nbase_url = \"https://a\"\nheaders = { \"a b\" = \"c\" }", "is no name of a header"),
+            ("[mine]\nbase_url = \"https://a\"\nheaders = { \"a b\" = \"c\" }", "is not a header name"),
             ("mine = 3", "must be a table"),
         ] {
             let error = with(text).expect_err(text).to_string();

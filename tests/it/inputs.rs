@@ -283,7 +283,7 @@ fn dhav(stream: &[u8], sizes: &[usize]) -> Vec<u8> {
         // Codec and frame rate, then width and height.
         let facts = [&[0x81, 0, 4, 5][..], &[0x82, 0, 0, 0], &160_u16.to_le_bytes(), &96_u16.to_le_bytes()].concat();
         let length = (24 + facts.len() + unit.len() + 8) as u32;
-        let kind = if number % 5 == 0 { 0xfd } else { 0xfc };
+        let kind = if number.is_multiple_of(5) { 0xfd } else { 0xfc };
         file.extend_from_slice(b"DHAV");
         file.extend_from_slice(&[kind, 0, 0, 0]);
         file.extend_from_slice(&number.to_le_bytes());

@@ -21,7 +21,8 @@ pub(super) fn paragraphs(bytes: &[u8], text: &str) -> Result<Vec<String>, String
         return Err("is neither a subtitle file nor text".to_owned());
     }
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
-    let has_blank_lines = lines.windows(3).any(|w| !w[0].is_empty() && w[1].is_empty() && !w[2].is_empty());
+    let text_lines = || lines.iter().enumerate().filter(|(_, line)| !line.is_empty());
+    let has_blank_lines = text_lines().zip(text_lines().skip(1)).any(|((a, _), (b, _))| b > a + 1);
     let parts: Vec<String> = if has_blank_lines {
         lines.split(|line| line.is_empty()).map(|part| part.join("\n")).collect()
     } else {

@@ -92,7 +92,8 @@ impl ChunkTask {
                     let claimed = phrase.start * 10 + range.start..phrase.end * 10 + range.start;
                     let place =
                         postprocess::fit(&claimed, &speech_in_range).filter(|_| postprocess::is_spoken(&phrase.text));
-                    let evidence = PhraseEvidence { no_speech, avg_logprob: phrase.avg_logprob };
+                    let evidence =
+                        PhraseEvidence { no_speech, avg_logprob: phrase.avg_logprob, confidence: phrase.confidence };
                     tracing::debug!("{}: {evidence:?}, {place:?} ms: {:?}", path.display(), phrase.text);
                     let Some(place) = place else {
                         tracing::debug!("{}: dropped a phrase without speech: {:?}", path.display(), phrase.text);
