@@ -28,12 +28,12 @@ def tables(undamaged, cases):
     return (f"{len(undamaged)} undamaged files, {n_false} false alarms.\n\n{table(cases, 'kind')}\n\n{table(cases, 'codec')}\n\n{frames_table(cases)}")
 
 
-UNSEEN = """- **Lost packets** that no other frame refers to, and lost packets of VP8, MPEG-2, MPEG-4, H.263 and WMV: the decoder goes on from the frame
-  before, and a container does not say how many frames there should be. H.264 and HEVC number their references, so that a lost one is
-  noticed.
-- **A lost B-frame of H.264** that others refer to, where the decoder only reports that it cannot drop it; **the beginning of an AVI** whose
-  packets have no times.
-- **VP8, VP9, WMV, Theora and Motion JPEG** decode flipped bits into other pictures without a message in most cases.
+UNSEEN = """- **Lost packets** that no other frame refers to, and lost packets of VP8, MPEG-2, MPEG-4, H.263 and WMV: the decoder continues from the
+  previous frame, and most containers do not store the number of frames. H.264 and HEVC number their references, so a lost reference is
+  detected.
+- **Lost H.264 B-frames** that other frames refer to, if the decoder reports only a failed reference removal (`mmco: unref short failure`).
+- **A missing beginning of an AVI file** whose packets have no timestamps.
+- **VP8, VP9, WMV, Theora and Motion JPEG** usually decode flipped bits into different pictures without an error.
 - **Cut ends** of MPEG-TS, MPEG-PS, Ogg and raw streams: these formats do not store their length.
 - **A beginning that is missing**: the recording begins with its first frame that can be decoded."""
 
@@ -45,20 +45,20 @@ def write(path, undamaged, cases, args):
 `./scripts/mutate --count {len(cases)} --write` writes this page: {len(cases)} damaged copies of {len(undamaged)} fixtures (seed {args.seed}), each judged by `vidgist frames` over all its
 frames and by a full decode of ffmpeg with error detection (`-err_detect crccheck+bitstream+buffer`). A file counts as damaged to ffmpeg if
 it reports an error, to vidgist if the result lists something that is missing (exit code 1) or cannot be made (2).
-[ADR 6](adr/0006-damage-per-frame.md) tells how frames are marked.
+[ADR 6](adr/0006-damage-per-frame.md) describes how frames are marked.
 
-- *both see it*, *neither sees it*: of files whose pictures differ from the undamaged ones, or are lost.
-- *vidgist alone sees it*: lost frames that the container's own counts tell of, which a decoder does not compare.
-- *begins late*: the beginning is cut off. ffmpeg reports the references that were never there; vidgist shows the frames that need none
-  of them, and each of these is right.
-- *missed*, *false alarm*: disagreements that are vidgist's fault. Those that are left stand below.
+- *both see it*, *neither sees it*: frames are lost, or differ from those of the undamaged file, and both programs report damage, or neither does.
+- *vidgist alone sees it*: lost frames that show in the container's frame counts, which a decoder does not check.
+- *begins late*: the beginning is cut off. ffmpeg reports the missing references; vidgist shows only the frames that do not need them, and
+  these are right.
+- *missed*, *false alarm*: disagreements that are vidgist's fault. The remaining ones are listed below.
 
 {tables(undamaged, cases)}
 
-The last table counts the frames of files with flipped bits: those that look different than in the undamaged file, by checksum, and how
-many of them are `suspect` in the JSON.
+The last table counts the frames of files with flipped bits: those whose checksum differs from the undamaged file's, and how
+many of them are marked `suspect` in the JSON.
 
-## What is not seen
+## What is not detected
 
 {UNSEEN}
 """)

@@ -41,9 +41,9 @@ pub struct SamplingOptions {
     /// Single moments, in place of a method.
     #[serde(with = "text::times", skip_serializing_if = "Vec::is_empty")]
     pub at: Vec<Timestamp>,
-    /// How far a frame may be from its sample point, so that one that is cheaper to decode is taken: `50%` of the
-    /// interval, or a time. None is half of the interval for summaries and captions of which the job gives no interval,
-    /// rate or times, else 0.
+    /// The maximum distance of a frame from its sample point, within which the cheapest frame to decode is used: `50%` of
+    /// the interval, or a time. None means 50 % for summaries and captions without an interval, a rate or times in the
+    /// job, otherwise 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tolerance: Option<Tolerance>,
     /// The start of the range.

@@ -1,12 +1,12 @@
-//! The messages of libav. None is printed; those about data that is missing or damaged are counted, where no flag or error
-//! tells of it: a decoder puts another picture in place of a missing reference, and a demuxer skips a damaged page.
+//! libav's log messages. None is printed. Messages about missing or damaged data are counted if libav reports it in no
+//! other way: a decoder substitutes another picture for a missing reference, and a demultiplexer skips a damaged page.
 
 use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_int, c_void};
 
 use ffmpeg_the_third::ffi;
 
-/// How the messages that count begin.
+/// Prefixes of the counted messages.
 const COUNTED: [&str; 10] = [
     // H.264
     "reference picture missing",

@@ -165,8 +165,8 @@ impl Layer {
     }
 }
 
-/// The cheapest of the choices that were pushed, in order: of all, and of those whose decoding starts at the same packet,
-/// so that what is decoded for both is counted once.
+/// Minimum-cost choices for the sample points so far. `same_start` has those whose decoding starts at the same packet as
+/// the next frame's, without the cost of the packets that both decode.
 #[derive(Default)]
 struct Before {
     any: Cheapest,
@@ -195,10 +195,10 @@ impl Before {
     }
 }
 
-/// The cheapest of the positions that were pushed, in order, and not dropped from the front.
+/// A monotonic queue: the minimum of a sliding window of positions.
 #[derive(Default)]
 struct Cheapest {
-    /// Positions that are cheaper than all after them.
+    /// Positions with increasing costs; the first is the minimum.
     queue: VecDeque<(usize, Cost)>,
 }
 

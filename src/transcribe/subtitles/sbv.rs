@@ -1,4 +1,4 @@
-//! `SubViewer`: `YouTube`'s SBV and version 2 (.sub), whose times are on one line with a comma between.
+//! `SubViewer`: `YouTube`'s SBV and version 2 (`.sub`). The start and the end are on one line, separated by a comma.
 
 use super::cues::Cues;
 use super::markup;
