@@ -33,7 +33,12 @@ UNSEEN = """- **Lost packets** that no other frame refers to, and lost packets o
   detected.
 - **Lost H.264 B-frames** that other frames refer to, if the decoder reports only a failed reference removal (`mmco: unref short failure`).
 - **A missing beginning of an AVI file** whose packets have no timestamps.
-- **VP8, VP9, WMV, Theora and Motion JPEG** usually decode flipped bits into different pictures without an error.
+- **VP8, VP9, WMV, Theora and Motion JPEG** usually decode flipped bits into different pictures without an error. Motion JPEG is decoded by
+  several threads, whose log messages (`error count`, `error y=`) are not counted; WMV2 logs `ac-tex damaged` only with ffmpeg's error
+  detection.
+- **The first keyframe of MPEG-4 or FLV1**, if it is lost (vidgist starts at the next one) or stored after the first frame that refers to it
+  (the frames behind them then lack a reference).
+- **Invalid reference commands of H.264** (`illegal memory management control operation`) that the decoder ignores.
 - **Cut ends** of MPEG-TS, MPEG-PS, Ogg and raw streams: these formats do not store their length.
 - **A beginning that is missing**: the recording begins with its first frame that can be decoded."""
 
@@ -51,7 +56,7 @@ it reports an error, to vidgist if the result lists something that is missing (e
 - *vidgist alone sees it*: lost frames that show in the container's frame counts, which a decoder does not check.
 - *begins late*: the beginning is cut off. ffmpeg reports the missing references; vidgist shows only the frames that do not need them, and
   these are right.
-- *missed*, *false alarm*: disagreements that are vidgist's fault. The remaining ones are listed below.
+- *missed*, *false alarm*: disagreements that are vidgist's fault. The kinds of the missed ones are listed below.
 
 {tables(undamaged, cases)}
 

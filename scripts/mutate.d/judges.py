@@ -71,6 +71,6 @@ def compare(path, good, vidgist, kind):
         # One finds no frame at all, the other some: both say that something is wrong.
         agreement = "both see it" if "complete" not in verdicts else "false alarm"
     return {"codec": good["codec"], "ffmpeg": verdicts[0], "vidgist": verdicts[1], "agreement": agreement, "said": found["said"] or "; ".join(whole["errors"][:3]),
-            "n_changed": len(changed), "n_wrong": n_wrong, "n_lost": n_lost, "n_frames": len(right),
+            "n_changed": len(changed), "n_wrong": n_wrong, "n_lost": n_lost,
             "n_changed_suspect": sum(found["frames"].get(pts, False) for pts in changed),
             "n_suspect": sum(found["frames"].values())}
