@@ -205,7 +205,6 @@ mod errno {
 /// The error for a file that is not media, as its first bytes show.
 fn wrong_kind(name: &str, kind: &str) -> Error {
     let advice = match kind {
-        "a HEIC picture" => "convert it to JPEG or PNG first",
         "a playlist" => "name the media file itself",
         _ => "name a media file",
     };

@@ -1,5 +1,7 @@
 //! Splits and joins transcript segments into sentences.
 
+use std::ops::Range;
+
 use unicode_segmentation::UnicodeSegmentation as _;
 
 use crate::sanitize::clean_line;
@@ -45,20 +47,25 @@ pub(super) fn split(segments: &[Segment]) -> Vec<Sentence<'_>> {
 /// The sentences of paragraphs without times, in their order.
 pub(super) fn split_untimed(paragraphs: &[String]) -> Vec<Sentence<'static>> {
     let mut sentences = Vec::new();
-    for paragraph in paragraphs {
-        let mut sentence = String::new();
-        let line = clean_line(paragraph);
-        for piece in line.split_sentence_bounds() {
-            sentence.push_str(piece);
-            if !ends_in_abbreviation(&sentence) {
-                let text = std::mem::take(&mut sentence).trim().to_owned();
-                sentences.push(Sentence { start: None, speaker: None, text });
-            }
-        }
-        sentences.push(Sentence { start: None, speaker: None, text: sentence.trim().to_owned() });
+    for line in paragraphs.iter().map(|paragraph| clean_line(paragraph)) {
+        let texts = sentence_ranges(&line).into_iter().map(|range| line[range].trim().to_owned());
+        let texts = texts.filter(|text| !text.is_empty());
+        sentences.extend(texts.map(|text| Sentence { start: None, speaker: None, text }));
     }
-    sentences.retain(|sentence| !sentence.text.is_empty());
     sentences
+}
+
+/// The sentences of a text, as ranges of bytes. An abbreviation does not end a sentence.
+fn sentence_ranges(text: &str) -> Vec<Range<usize>> {
+    let (mut ranges, mut begin) = (Vec::new(), 0);
+    for (at, piece) in text.split_sentence_bound_indices() {
+        let end = at + piece.len();
+        if end == text.len() || !ends_in_abbreviation(&text[begin..end]) {
+            ranges.push(begin..end);
+            begin = end;
+        }
+    }
+    ranges
 }
 
 /// Joined segments of one speaker without a pause, with the offset of each in the text.
@@ -94,17 +101,11 @@ impl<'a> SentenceBuilder<'a> {
     }
 
     fn split_into(&mut self, sentences: &mut Vec<Sentence<'a>>) {
-        let mut begin = 0;
-        for (at, piece) in self.text.split_sentence_bound_indices() {
-            let end = at + piece.len();
-            if end < self.text.len() && ends_in_abbreviation(&self.text[begin..end]) {
-                continue;
-            }
-            let text = self.text[begin..end].trim();
-            if let (false, Some((start, speaker))) = (text.is_empty(), self.time_at(begin)) {
+        for range in sentence_ranges(&self.text) {
+            let text = self.text[range.clone()].trim();
+            if let (false, Some((start, speaker))) = (text.is_empty(), self.time_at(range.start)) {
                 sentences.push(Sentence { start: Some(start), speaker, text: text.to_owned() });
             }
-            begin = end;
         }
         *self = Self::default();
     }

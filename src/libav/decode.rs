@@ -87,8 +87,7 @@ impl VideoDecoder {
         self.n_damaged
     }
 
-    /// Number of messages so far that something is missing which a packet refers to. Such a packet is decoded, and its frame
-    /// has no flag.
+    /// Number of messages about missing references so far. The packet is still decoded, and its frame is not flagged.
     pub(crate) fn n_reported(&self) -> u64 {
         self.n_reported
     }
@@ -124,9 +123,9 @@ impl VideoDecoder {
     }
 }
 
-/// Whether libav conceals the errors of this codec, and flags the frame or reports the error. Until FFmpeg 7.1 frame threads
-/// lose the flags, reports come on the thread that decodes, and with slice threads the concealed frame depends on the number of
-/// threads.
+/// Whether libav conceals errors of this codec, and flags the frame or logs a message. Such codecs are decoded on one
+/// thread: until FFmpeg 7.1 frame threads lose the flags, messages are counted only on the calling thread, and with slice
+/// threads the concealed frame depends on the number of threads.
 fn conceals_errors(codec: &str) -> bool {
     ["h264", "hevc", "mpeg", "h263", "flv1", "msmpeg4", "wmv", "vc1", "rv", "svq"]
         .iter()

@@ -144,8 +144,8 @@ fn mix_mono(samples: &[f32], weights: &[f32]) -> Vec<f32> {
     samples.chunks_exact(weights.len()).map(|frame| weights.iter().zip(frame).map(|(w, s)| w * s).sum()).collect()
 }
 
-/// Mean power of each channel of interleaved samples. Each position of a block has a sum of its own: one sum would wait
-/// for itself at each sample, which costs more than decoding MP3 does.
+/// Mean power of each channel of interleaved samples. Each position of a block has its own sum: with a single sum, each
+/// addition depends on the previous one, which takes longer than decoding the audio does.
 fn channel_powers(samples: &[f32], channels: usize) -> Vec<f32> {
     let mut sums = vec![0.0_f32; channels * 32];
     for block in samples.chunks(channels * 32) {

@@ -17,7 +17,7 @@ use crate::limits::Limits;
 use crate::media::MediaInfo;
 use crate::source::site::{
     CaptionTrack, SiteAccess, SiteAnswer, SiteMedia, SitePlaylist, SiteVideo, choose_captions, download_captions,
-    download_media, recognize, web_address, web_page,
+    download_media, is_web_page, recognize, web_address,
 };
 use crate::transcribe::TranscriberNeed;
 use crate::transcribe::subtitles::{ReadOptions, read_file};
@@ -61,7 +61,7 @@ pub(super) async fn fetch_site(
 ) -> Result<Option<FetchedSite>> {
     let Some(url) = web_address(source) else { return Ok(None) };
     // A media file is streamed where its sound is not needed.
-    if needs.frames && web_page(&url, &context.sites).await?.is_none() {
+    if needs.frames && !is_web_page(&url, &context.sites).await? {
         return Ok(None);
     }
     let input = without_credentials(url.as_str());
@@ -200,7 +200,7 @@ fn add_facts(video: &SiteVideo, info: &mut MediaInfo) {
 /// As [`recognize`].
 pub(crate) async fn probe_site(source: &Source, sites: &SiteAccess) -> Result<Option<MediaInfo>> {
     let Some(url) = web_address(source) else { return Ok(None) };
-    if web_page(&url, sites).await?.is_none() {
+    if !is_web_page(&url, sites).await? {
         return Ok(None);
     }
     let (_, video) = one_video(url, false, sites).await?;
@@ -221,7 +221,7 @@ pub(super) async fn expand_playlists(inputs: &[String], is_wanted: bool, context
             expanded.push(input.clone());
             continue;
         };
-        if web_page(&url, &context.sites).await?.is_none() {
+        if !is_web_page(&url, &context.sites).await? {
             expanded.push(input.clone());
             continue;
         }
@@ -237,7 +237,7 @@ pub(super) async fn expand_playlists(inputs: &[String], is_wanted: bool, context
                     let message = format!("{n_skipped} videos of the playlist have no address and are left out");
                     context.events.send(Event::Warning { input: name, message }).await;
                 }
-                expanded.extend(entries.into_iter().map(|entry| entry.address));
+                expanded.extend(entries);
             }
         }
     }
@@ -253,14 +253,14 @@ async fn one_video(url: Url, takes_playlists: bool, sites: &SiteAccess) -> Resul
     let name = without_credentials(url.as_str());
     let n_videos = list.entries.len() + list.n_skipped;
     if let ([entry], 1) = (list.entries.as_slice(), n_videos)
-        && let Ok(only) = Url::parse(&entry.address)
+        && let Ok(only) = Url::parse(entry)
         && let SiteAnswer::Video(video) = recognize(&only, sites, false).await?
     {
         return Ok((only, *video));
     }
     let advice = match list.entries.first() {
         _ if takes_playlists => Advice::Set(Setting::Playlist),
-        Some(entry) => Advice::from(format!("name one of them: {}", without_credentials(&entry.address))),
+        Some(entry) => Advice::from(format!("name one of them: {}", without_credentials(entry))),
         None => Advice::from("name a video"),
     };
     Err(Error::usage(name, format!("is a playlist of {n_videos} videos"), advice))

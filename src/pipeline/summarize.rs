@@ -68,13 +68,16 @@ struct Evidence {
 
 /// All that comes before the first request.
 async fn fetch_and_gather(task: Summarize, context: &Context, timer: &mut StageTimer) -> Result<Evidence> {
+    if let Some(model) = task.analysis.answerer.chat_model() {
+        task.analysis.spend_limit.check(&model.limits())?;
+    }
     let needs = InputNeeds { frames: true, audio: false, transcript: Some(&task.transcript), takes_playlists: false };
     let site = if task.analysis.prompt.image_url.is_some() {
         None
     } else {
         fetch_timed(&task.source, needs, timer, context).await?
     };
-    // What was downloaded is deleted when the evidence is complete.
+    // Downloads are deleted when the evidence is complete.
     let site = site.as_ref();
     gather(task, site, context, timer).await.map_err(|error| named(site, error))
 }
@@ -87,9 +90,6 @@ async fn gather(
     timer: &mut StageTimer,
 ) -> Result<Evidence> {
     let task = Summarize { source: read_source(&task.source, site)?, ..task };
-    if let Some(model) = task.analysis.answerer.chat_model() {
-        task.analysis.spend_limit.check(&model.limits())?;
-    }
     if let Some(url) = &task.analysis.prompt.image_url {
         let timeline = Timeline::new(TimeRange::new(Timestamp::ZERO, Timestamp::ZERO), Vec::new(), None);
         let media = MediaInfo::new(url, "picture, not opened");
@@ -128,7 +128,7 @@ async fn gather(
     Ok(Evidence { task, report, timeline, changes })
 }
 
-/// Whether the requested range begins after the video ends, in a recording whose audio continues.
+/// Whether the requested range starts after the end of the video but before the end of the audio.
 fn is_audio_only(sampling: &SamplingSpec, video: &VideoSource, info: &MediaInfo) -> bool {
     let (Some(start), Some(index)) = (sampling.start, &video.index) else { return false };
     let video = index.range();

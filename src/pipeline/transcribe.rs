@@ -107,6 +107,9 @@ impl TranscribeResult {
 }
 
 async fn work(task: &Transcribe, context: &Context) -> Result<TranscribeResult> {
+    if task.transcript.transcribers.is_empty() {
+        return Err(Error::setting(Setting::Stt, "with none, there is nothing to do", Advice::Unset(Setting::Stt)));
+    }
     if let ([_, _, ..], None) = (task.inputs.as_slice(), &task.output) {
         let advice = Advice::Set(Setting::Output);
         return Err(Error::setting(Setting::Output, "several inputs need a folder", advice));
@@ -174,9 +177,6 @@ async fn transcribe_fetched(
     })
     .await?;
     describe(site, &mut info);
-    if options.transcribers.is_empty() {
-        return Err(Error::setting(Setting::Stt, "with none, there is nothing to do", Advice::Unset(Setting::Stt)));
-    }
     let captions = site.and_then(|site| site.captions.as_ref());
     let found = find_transcript(options, path.as_deref(), captions, &info, &context.events, false).await?;
     let Some(transcript) = found.transcript else {

@@ -7,7 +7,7 @@ pub use super::safe_json::{to_line, to_text};
 use super::version;
 use super::windows::{Total, WindowReport};
 use crate::chat::{ChatResponse, ModelDescription};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::media::MediaInfo;
 use crate::sanitize::shown_input;
 
@@ -87,8 +87,7 @@ struct OwnedDocument {
 pub fn parse(text: &str) -> Result<Report> {
     const NAME: &str = "the report";
     version::check(NAME, text, SCHEMA_VERSION)?;
-    let malformed =
-        |error: serde_json::Error| Error::malformed(NAME, error.to_string(), version::ADVICE).because(error);
+    let malformed = |error| version::malformed(NAME, error);
     let document: OwnedDocument = serde_json::from_str(text).map_err(malformed)?;
     Ok(Report {
         media: document.media,

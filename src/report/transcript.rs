@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::safe_json::to_text;
-use super::version::check;
-use crate::error::{Error, Result};
+use super::version;
+use crate::error::Result;
 use crate::transcript::Transcript;
 
 /// Version of the JSON document: increased whenever a key changes its meaning or is removed.
@@ -33,9 +33,8 @@ pub fn render(transcript: &Transcript) -> Result<String> {
 /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) if it is not a transcript, [`ErrorKind::Unsupported`](
 /// crate::ErrorKind::Unsupported) if its schema version is not [`TRANSCRIPT_VERSION`].
 pub fn parse(text: &str) -> Result<Transcript> {
-    check(NAME, text, TRANSCRIPT_VERSION)?;
-    let malformed =
-        |error: serde_json::Error| Error::malformed(NAME, error.to_string(), super::version::ADVICE).because(error);
+    version::check(NAME, text, TRANSCRIPT_VERSION)?;
+    let malformed = |error| version::malformed(NAME, error);
     // A flattened struct does not refuse unknown keys: the version is taken out, and the rest is read as it is.
     let mut document: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text).map_err(malformed)?;
     document.remove("schema_version");

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use url::Url;
 
 pub use self::captions::{CaptionTrack, choose_captions};
-pub use self::video::{SiteAnswer, SiteEntry, SitePlaylist, SiteVideo};
+pub use self::video::{SiteAnswer, SitePlaylist, SiteVideo};
 pub use self::ytdlp::{DownloadProgress, download_captions, download_media, recognize};
 use crate::error::Result;
 use crate::http::{ServedContent, served_content};
@@ -50,35 +50,26 @@ pub enum SiteMedia {
 #[must_use]
 pub fn web_address(source: &Source) -> Option<Url> {
     let Source::Stream(address) = source else { return None };
-    Url::parse(address).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+    parse_web_address(address)
 }
 
-/// What an address is, in so far as it is not a media file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum WebPage {
-    /// It serves a web page.
-    Html,
-    /// The server refuses with this HTTP status.
-    Refused(u16),
+/// A text as an http or https address.
+fn parse_web_address(text: &str) -> Option<Url> {
+    Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
 
-/// Whether `url` serves a web page or an error instead of media; None where it serves something else.
+/// Whether `url` serves a web page or an error instead of media.
 ///
 /// # Errors
 /// [`ErrorKind::Service`](crate::ErrorKind::Service) where the server cannot be reached.
-pub async fn web_page(url: &Url, access: &SiteAccess) -> Result<Option<WebPage>> {
-    Ok(page_of(&served_content(url, access.ca_file.as_deref()).await?))
+pub async fn is_web_page(url: &Url, access: &SiteAccess) -> Result<bool> {
+    Ok(is_page(&served_content(url, access.ca_file.as_deref()).await?))
 }
 
-fn page_of(content: &ServedContent) -> Option<WebPage> {
-    if !(200..300).contains(&content.status) {
-        return Some(WebPage::Refused(content.status));
-    }
-    let is_html = match content.content_type.as_deref() {
-        Some("text/html" | "application/xhtml+xml") => true,
-        _ => file_kind(&content.head) == Some("a web page (HTML)"),
-    };
-    is_html.then_some(WebPage::Html)
+fn is_page(content: &ServedContent) -> bool {
+    !(200..300).contains(&content.status)
+        || matches!(content.content_type.as_deref(), Some("text/html" | "application/xhtml+xml"))
+        || file_kind(&content.head) == Some("a web page (HTML)")
 }
 
 #[cfg(test)]
@@ -94,19 +85,19 @@ mod tests {
     }
 
     #[test]
-    fn a_page_is_told_by_its_type_then_by_its_content() {
+    fn pages_are_recognized_by_status_type_and_content() {
         let of = |status, kind: Option<&str>, head: &[u8]| {
-            page_of(&ServedContent { status, content_type: kind.map(str::to_owned), head: head.to_vec() })
+            is_page(&ServedContent { status, content_type: kind.map(str::to_owned), head: head.to_vec() })
         };
-        assert_eq!(of(200, Some("text/html"), b""), Some(WebPage::Html));
-        assert_eq!(of(206, Some("application/xhtml+xml"), b""), Some(WebPage::Html));
-        assert_eq!(of(200, None, b"<!doctype html><title>a"), Some(WebPage::Html));
-        assert_eq!(of(200, Some("text/plain"), b"<html>"), Some(WebPage::Html));
-        assert_eq!(of(403, Some("video/mp4"), b""), Some(WebPage::Refused(403)));
+        assert!(of(200, Some("text/html"), b""));
+        assert!(of(206, Some("application/xhtml+xml"), b""));
+        assert!(of(200, None, b"<!doctype html><title>a"));
+        assert!(of(200, Some("text/plain"), b"<html>"));
+        assert!(of(403, Some("video/mp4"), b""));
         for kind in ["video/mp4", "application/vnd.apple.mpegurl", "image/jpeg", "multipart/x-mixed-replace"] {
-            assert_eq!(of(200, Some(kind), b""), None, "{kind}");
+            assert!(!of(200, Some(kind), b""), "{kind}");
         }
-        assert_eq!(of(200, Some("application/octet-stream"), b"\0\0\0\x18ftypisom"), None);
-        assert_eq!(of(200, None, b""), None);
+        assert!(!of(200, Some("application/octet-stream"), b"\0\0\0\x18ftypisom"));
+        assert!(!of(200, None, b""));
     }
 }

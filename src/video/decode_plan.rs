@@ -21,9 +21,7 @@ pub(super) fn spans(packets: &[PacketEntry], wanted: &[i64]) -> Vec<Span> {
     let keys: Vec<usize> = (0..packets.len()).filter(|i| packets[*i].is_key).collect();
     let mut spans: Vec<Span> = Vec::new();
     for (pts, first, last) in places(packets, wanted) {
-        let start =
-            keys[..keys.partition_point(|key| *key <= first)].iter().rev().find(|key| packets[**key].pts <= pts);
-        let start = start.copied().unwrap_or(0);
+        let start = start_of(packets, &keys, first, pts);
         // Overlapping spans are merged, so that shared packets are decoded once.
         let mut span = Span { start, end: last + 1, wanted: vec![pts] };
         while let Some(before) = spans.pop_if(|before| span.start < before.end) {
@@ -34,6 +32,13 @@ pub(super) fn spans(packets: &[PacketEntry], wanted: &[i64]) -> Vec<Span> {
         spans.push(span);
     }
     spans
+}
+
+/// The packet that decoding of the frame at `pts`, whose first packet is `first`, starts at. `keys` are the numbers of the
+/// keyframes.
+pub(super) fn start_of(packets: &[PacketEntry], keys: &[usize], first: usize, pts: i64) -> usize {
+    let before = &keys[..keys.partition_point(|key| *key <= first)];
+    before.iter().rev().find(|key| packets[**key].pts <= pts).copied().unwrap_or(0)
 }
 
 /// For each wanted pts its first and last packet (two packets where each holds one field).

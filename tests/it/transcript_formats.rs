@@ -1,4 +1,4 @@
-//! Transcripts in the formats that people have, each told by its content: as `--transcript FILE` under any name, and as a
+//! Transcripts in common formats, each detected by its content: as `--transcript FILE` under any name, and as a
 //! file beside the media. The parsers' own rules are tested in their files.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its input stops")]
@@ -158,7 +158,7 @@ fn the_commands_own_json_is_a_transcript() {
 fn frames_are_counted_at_the_rate_of_the_video() {
     let user = User::new();
     let file = user.path("words.sub");
-    // 12.5 frames are not whole, hence other times than the other formats'.
+    // The other formats' 0.5 s is 12.5 frames, which cannot be written, so the times differ.
     std::fs::write(&file, "{0}{25}First words.\n{50}{}The second ones.\n").unwrap();
     let expected = vec![(0.0, 1.0, "First words.".to_owned()), (2.0, 7.0, "The second ones.".to_owned())];
     assert_eq!(spans(&transcribe(&user, &["--transcript", &file])), expected);

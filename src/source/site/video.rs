@@ -7,6 +7,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use url::Url;
 
+use super::parse_web_address;
 use crate::error::{Error, Result};
 use crate::input::without_credentials;
 use crate::media::MediaChapter;
@@ -58,17 +59,10 @@ pub struct SiteVideo {
 /// A list of videos.
 #[derive(Clone, Debug, Default)]
 pub struct SitePlaylist {
-    /// Its videos that have an address, in order.
-    pub entries: Vec<SiteEntry>,
+    /// The http or https addresses of its videos, in order.
+    pub entries: Vec<String>,
     /// Videos without a usable address.
     pub n_skipped: usize,
-}
-
-/// One video of a playlist.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SiteEntry {
-    /// Its http or https address.
-    pub address: String,
 }
 
 /// The parts of yt-dlp's JSON that are used. The list of formats, by far its largest part, is skipped while it is read.
@@ -162,11 +156,10 @@ fn playlist(entries: Vec<Option<EntryJson>>, address: &Url) -> SitePlaylist {
             let is_reference = entry.kind.as_deref().is_some_and(|kind| kind.starts_with("url"));
             // The videos of one page have the page's own address, and that of their file.
             let page = entry.webpage_url.filter(|page| !is_reference && page != address.as_str());
-            let url = Url::parse(&page.or(entry.url)?).ok()?;
-            (matches!(url.scheme(), "http" | "https") && url.has_host()).then(|| String::from(url))
+            parse_web_address(&page.or(entry.url)?).map(String::from)
         });
         match found {
-            Some(address) => list.entries.push(SiteEntry { address }),
+            Some(address) => list.entries.push(address),
             None => list.n_skipped += 1,
         }
     }
@@ -176,8 +169,7 @@ fn playlist(entries: Vec<Option<EntryJson>>, address: &Url) -> SitePlaylist {
 fn video(info: InfoJson, address: &Url) -> SiteVideo {
     let time = |seconds: f64| Timestamp::from_secs_f64(seconds).filter(|time| !time.is_negative());
     let site = info.extractor.map(|name| cut(name, MAX_NAME_BYTES).to_lowercase()).unwrap_or_default();
-    let page = info.webpage_url.and_then(|page| Url::parse(&page).ok());
-    let page = page.filter(|page| matches!(page.scheme(), "http" | "https"));
+    let page = info.webpage_url.and_then(|page| parse_web_address(&page));
     // On a known site the query names the video; elsewhere it may hold a key.
     let name = match page {
         Some(mut page) if !matches!(&*site, "" | "generic" | "html5") => {
@@ -281,7 +273,7 @@ mod tests {
         ) else {
             panic!("a video")
         };
-        let addresses: Vec<_> = list.entries.iter().map(|entry| &*entry.address).collect();
+        let addresses: Vec<_> = list.entries.iter().map(|entry| &**entry).collect();
         assert_eq!(addresses, ["https://host/watch?v=1", "https://host/2", "https://cdn/3.mp4"]);
         assert_eq!(list.n_skipped, 3);
     }

@@ -14,15 +14,15 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::input::without_credentials;
 use crate::limits::Limits;
 use crate::program::{ProgramFailure, ProgramOutcome, run_program};
-use crate::sanitize::clean_line;
+use crate::sanitize::{clean_line, excerpt};
 
 /// The command that installs it.
 const INSTALL: &str = "pipx install yt-dlp";
 /// The description of a video has some megabytes, that of a long playlist more.
 const MAX_JSON_BYTES: usize = 64 << 20;
 const MAX_LINE_BYTES: usize = 64 << 10;
-/// The part of its messages that an error shows, in bytes.
-const MAX_MESSAGE_BYTES: usize = 1000;
+/// The part of its messages that an error shows, in characters.
+const MAX_MESSAGE_CHARS: usize = 1000;
 /// How often the size of a download is checked.
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -44,7 +44,7 @@ pub async fn recognize(url: &Url, access: &SiteAccess, takes_playlist: bool) -> 
     };
     // Nothing is written: any folder will do.
     let outcome = run_program(&access.program, &args, Path::new("/"), MAX_JSON_BYTES, &mut on_line).await;
-    succeed(url, outcome, "")?;
+    succeed(url, outcome)?;
     SiteAnswer::from_json(&json, url)
 }
 
@@ -90,7 +90,7 @@ pub async fn download_media(
     downloaded(url, MEDIA, folder, &last)
 }
 
-/// Runs a download whose files may take `max_bytes` together.
+/// Runs a download, and stops it when its files exceed `max_bytes` in total.
 async fn run(
     (url, access): (&Url, &SiteAccess),
     args: &[OsString],
@@ -106,7 +106,7 @@ async fn run(
         }
     };
     tokio::select! {
-        outcome = run_program(&access.program, args, folder, MAX_LINE_BYTES, on_line) => succeed(url, outcome, "")?,
+        outcome = run_program(&access.program, args, folder, MAX_LINE_BYTES, on_line) => succeed(url, outcome)?,
         () = too_large => return Err(larger(url, max_bytes)),
     }
     if size_of(folder) > max_bytes { Err(larger(url, max_bytes)) } else { Ok(()) }
@@ -135,7 +135,7 @@ fn downloaded(url: &Url, name: &str, folder: &Path, message: &str) -> Result<Pat
         (is_named && !is_partial && metadata.len() > 0).then_some((metadata.len(), path))
     });
     found.max().map(|(_, path)| path).ok_or_else(|| {
-        let said = tidy(message);
+        let said = excerpt(message, MAX_MESSAGE_CHARS);
         let said = if said.is_empty() { String::new() } else { format!(": {said}") };
         Error::service(without_credentials(url.as_str()), format!("yt-dlp downloaded nothing{said}"), "")
     })
@@ -143,14 +143,13 @@ fn downloaded(url: &Url, name: &str, folder: &Path, message: &str) -> Result<Pat
 
 /// # Errors
 /// Where the program did not run or failed, with its own message.
-fn succeed(url: &Url, outcome: Result<ProgramOutcome, ProgramFailure>, message: &str) -> Result<()> {
+fn succeed(url: &Url, outcome: Result<ProgramOutcome, ProgramFailure>) -> Result<()> {
     let name = without_credentials(url.as_str());
     let service = |problem: String| Error::service(&name, problem, "");
     match outcome {
         Ok(ProgramOutcome { status, stderr }) if !status.success() => {
-            let said = messages(&stderr).unwrap_or_else(|| tidy(message));
             let ended = status.code().map_or("was killed".to_owned(), |code| format!("ended with exit code {code}"));
-            Err(service(if said.is_empty() { format!("yt-dlp {ended}") } else { format!("yt-dlp: {said}") }))
+            Err(service(messages(&stderr).map_or(format!("yt-dlp {ended}"), |said| format!("yt-dlp: {said}"))))
         }
         Ok(ProgramOutcome { stderr, .. }) => {
             for line in stderr.lines().map(clean_line).filter(|line| !line.is_empty()) {
@@ -172,16 +171,7 @@ fn messages(stderr: &str) -> Option<String> {
     let lines = || stderr.lines().map(str::trim).filter(|line| !line.is_empty());
     let errors: Vec<&str> = lines().filter_map(|line| line.strip_prefix("ERROR:")).map(str::trim).collect();
     let said = if errors.is_empty() { lines().next_back()?.to_owned() } else { errors.join("; ") };
-    Some(tidy(&said))
-}
-
-fn tidy(text: &str) -> String {
-    let mut line = clean_line(text);
-    if line.len() > MAX_MESSAGE_BYTES {
-        line.truncate(line.floor_char_boundary(MAX_MESSAGE_BYTES));
-        line.push('…');
-    }
-    line
+    Some(excerpt(&said, MAX_MESSAGE_CHARS)).filter(|said| !said.is_empty())
 }
 
 #[cfg(test)]

@@ -52,7 +52,8 @@ impl Cues {
             tracing::warn!("{name}: has no times, so it is used as one text for the whole recording");
         }
         if let Some(damage) = &self.damage {
-            tracing::warn!("{name}: only {} subtitles could be read: {damage}", self.segments.len());
+            let n_read = self.segments.len() + self.untimed.len();
+            tracing::warn!("{name}: only {n_read} subtitles could be read: {damage}");
         }
     }
 
@@ -66,28 +67,36 @@ impl Cues {
         }
     }
 
-    /// Adds a cue at milliseconds that may be any number. One without an end gets it from [`Self::with_ends`].
-    pub(super) fn push_open(&mut self, start: i64, end: Option<i64>, voices: Vec<VoiceSpan>) {
+    /// Adds a cue at milliseconds that may be any number; returns its first segment, if it has one. A cue without an end
+    /// gets it from [`Self::with_ends`].
+    pub(super) fn push_open(&mut self, start: i64, end: Option<i64>, voices: Vec<VoiceSpan>) -> Option<&mut Segment> {
         let end = end.unwrap_or(start);
         if start >= MAX_MILLIS || end >= MAX_MILLIS {
             self.n_dropped += 1;
-            return;
+            return None;
         }
+        let n_before = self.segments.len();
         self.push_at(Timestamp::from_millis(start), Timestamp::from_millis(end), voices);
+        self.segments.get_mut(n_before)
     }
 
-    /// Sorts the cues. Those without a length end with the next one, but after five seconds at the latest.
+    /// Sorts the cues. Those without a length, and their last words, end with the next cue that starts later, but after
+    /// five seconds at the latest.
     pub(super) fn with_ends(mut self) -> Self {
         self.segments.sort_by_key(|s| s.range.start);
-        let mut next_start: Option<Timestamp> = None;
+        // The start of the segments just seen, and the first start after it.
+        let (mut at, mut next) = (None, None);
         for segment in self.segments.iter_mut().rev() {
             let start = segment.range.start;
+            if at != Some(start) {
+                (at, next) = (Some(start), at);
+            }
             if segment.range.end <= start {
                 let latest = start.plus(Timestamp::from_millis(DEFAULT_DURATION_MILLIS));
-                segment.range.end = next_start.filter(|next| *next > start).map_or(latest, |next| next.min(latest));
-            }
-            if next_start.is_none_or(|next| next > start) {
-                next_start = Some(start);
+                segment.range.end = next.map_or(latest, |next: Timestamp| next.min(latest));
+                if let Some(word) = segment.words.last_mut().filter(|word| word.range.end <= word.range.start) {
+                    word.range.end = segment.range.end.max(word.range.start);
+                }
             }
         }
         self
@@ -124,14 +133,17 @@ impl Cues {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transcript::Word;
 
     #[test]
     fn missing_ends_are_the_next_cue_or_five_seconds() {
         let at = Timestamp::from_millis;
         let cue = |start, end| Segment::new(TimeRange::new(at(start), at(end)), "x");
-        let segments = vec![cue(0, 0), cue(1000, 1000), cue(1000, 1500), cue(9000, 9000)];
+        let mut segments = vec![cue(0, 0), cue(1000, 1000), cue(1000, 1500), cue(3000, 3000)];
+        segments[0].words = vec![Word { range: TimeRange::new(at(500), at(500)), text: "x".into() }];
         let cues = Cues { segments, ..Cues::default() }.with_ends();
         let ends: Vec<_> = cues.segments.iter().map(|s| s.range.end.millis()).collect();
-        assert_eq!(ends, [1000, 6000, 1500, 14_000]);
+        assert_eq!(ends, [1000, 3000, 1500, 8000]);
+        assert_eq!(cues.segments[0].words[0].range.end.millis(), 1000, "the last word lasts as long as its cue");
     }
 }

@@ -8,7 +8,7 @@ use super::whisper_json::{Chunk, CppSegment, Entry, segments_of_chunks, segments
 use super::youtube::{self, CaptionEvent};
 use crate::language;
 
-/// The keys of all kinds; the one that is present tells the kind.
+/// The keys of all kinds; the kind follows from the key that is present.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct TranscriptJson {
@@ -39,14 +39,29 @@ pub(super) fn is_json(text: &str) -> bool {
     inner('{').is_some_and(|rest| rest.starts_with(['"', '}'])) || inner('[').is_some_and(|rest| rest.starts_with('{'))
 }
 
+/// The text with null for the numbers that Python writes and JSON does not have. Strings stay as they are.
+fn without_python_numbers(text: &str) -> String {
+    let mut is_string = false;
+    let parts = text.split('"').map(|part| {
+        let shown = if is_string {
+            part.to_owned()
+        } else {
+            part.replace("-Infinity", "null").replace("Infinity", "null").replace("NaN", "null")
+        };
+        // An escaped quotation mark does not end a string.
+        let n_backslashes = part.len() - part.trim_end_matches('\\').len();
+        is_string = !is_string || n_backslashes % 2 == 1;
+        shown
+    });
+    parts.collect::<Vec<_>>().join("\"")
+}
+
 /// # Errors
 /// A phrase if it is not a transcript.
 pub(super) fn parse(text: &str) -> Result<Cues, String> {
     let document = match read(text) {
         // Python writes numbers that JSON does not have.
-        Err(_) if text.contains("NaN") || text.contains("Infinity") => {
-            read(&text.replace("-Infinity", "null").replace("Infinity", "null").replace("NaN", "null"))
-        }
+        Err(_) if text.contains("NaN") || text.contains("Infinity") => read(&without_python_numbers(text)),
         outcome => outcome,
     };
     let document = document.map_err(|error| format!("is JSON, but not a transcript: {error}"))?;
@@ -78,4 +93,16 @@ fn read(text: &str) -> serde_json::Result<TranscriptJson> {
         return Ok(TranscriptJson { segments, ..TranscriptJson::default() });
     }
     serde_json::from_str(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_python_become_null_and_words_stay() {
+        let text = r#"{"a": NaN, "b": [-Infinity, Infinity], "text": "To \"Infinity\" and NaN", "c": NaN}"#;
+        let expected = r#"{"a": null, "b": [null, null], "text": "To \"Infinity\" and NaN", "c": null}"#;
+        assert_eq!(without_python_numbers(text), expected);
+    }
 }

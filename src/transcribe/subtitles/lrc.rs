@@ -119,9 +119,7 @@ fn push(cues: &mut Cues, (start, next): (i64, Option<i64>), text: &str, offset: 
     let last = pieces.last().filter(|(_, text)| text.trim().is_empty()).map(|(millis, _)| *millis);
     // Without one the line lasts until the next, but not for an interlude.
     let end = last.or(next.filter(|next| *next - start <= super::cues::DEFAULT_DURATION_MILLIS));
-    let n_before = cues.segments.len();
-    cues.push_open(at(start), end.map(at), voices);
-    let Some(segment) = cues.segments.get_mut(n_before) else { return };
+    let Some(segment) = cues.push_open(at(start), end.map(at), voices) else { return };
     for (n, (millis, text)) in pieces.iter().enumerate() {
         let text = markup::collapse_whitespace(text);
         let start = Timestamp::from_millis(at(*millis));

@@ -2,7 +2,6 @@
 
 use super::cues::Cues;
 use super::markup::VoiceSpan;
-use super::timing::CueTiming;
 use crate::media::Ratio;
 
 /// A line's frames, the end None if it is empty; and its text.
@@ -35,18 +34,11 @@ pub(super) fn parse(text: &str, frame_rate: Option<Ratio>) -> Result<Cues, Strin
                     there are in a second"
             .to_owned());
     };
-    let millis = |frame: u64| Some((frame as f64 * 1000.0 / rate).round()).filter(|m| *m < 8.64e9).map(|m| m as i64);
+    // Frames beyond any recording saturate, and are dropped.
+    let millis = |frame: u64| (frame as f64 * 1000.0 / rate).round() as i64;
     let mut cues = Cues::default();
     for (start, end, text) in lines {
-        let voices = VoiceSpan::single(None, &without_codes(text));
-        if voices.is_empty() {
-            continue;
-        }
-        match (millis(start), end.map(millis)) {
-            (Some(start), None) => cues.push_open(start, None, voices),
-            (Some(start), Some(Some(end))) => cues.push(CueTiming::At(start, end), voices),
-            _ => cues.n_dropped += 1,
-        }
+        cues.push_open(millis(start), end.map(millis), VoiceSpan::single(None, &without_codes(text)));
     }
     Ok(cues.with_ends())
 }

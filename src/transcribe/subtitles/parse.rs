@@ -1,4 +1,4 @@
-//! Subtitle files and transcripts of every supported format, which their content tells.
+//! Subtitle files and transcripts of every supported format, detected by content.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -10,9 +10,9 @@ use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::media::Ratio;
 
-/// Reads a transcript: SRT, WebVTT, ASS, TTML, SBV, LRC, `MicroDVD`, the formats of `YouTube` (JSON3, SRV1 to SRV3), the
-/// JSON of Whisper's programs, or plain text without times, detected by its content. An encoding other than UTF-8 and UTF-16 is guessed unless
-/// the options name it.
+/// Reads a transcript: SRT, WebVTT, ASS, TTML, SBV, LRC, `MicroDVD`, the formats of `YouTube` (JSON3, SRV1 to SRV3),
+/// the JSON of Whisper's programs, or plain text without times, detected by its content. An encoding other than UTF-8
+/// and UTF-16 is guessed unless the options name it.
 ///
 /// # Errors
 /// [`ErrorKind::Io`](crate::ErrorKind::Io) if it cannot be read, [`ErrorKind::Limit`](crate::ErrorKind::Limit) if it is

@@ -33,6 +33,11 @@ pub(super) fn remove_repeats(segments: &mut Vec<Segment>) {
             } else if n > 0 {
                 last.range.end = last.range.end.min(segment.range.start).max(last.range.start);
             }
+            if n > 0 {
+                // Words are not always what spaces separate.
+                let is_split_alike = segment.words.len() == n + rest.len();
+                segment.words.drain(..if is_split_alike { n } else { segment.words.len() });
+            }
             segment.text = rest.join(" ");
         }
         shown = Some(whole);
@@ -54,4 +59,30 @@ fn n_repeated(before: &str, after: &str) -> usize {
     let after: Vec<&str> = after.split_whitespace().collect();
     let most = before.len().min(after.len());
     (1..=most).rev().find(|n| before[before.len() - n..] == after[..*n]).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::TimeRange;
+    use crate::transcript::Word;
+
+    #[test]
+    fn repeated_words_lose_their_times_too() {
+        let at = Timestamp::from_millis;
+        let cue = |n: i64, text: &str| {
+            let range = TimeRange::new(at(n * 1000), at(n * 1000 + 1000));
+            let words = text.split(' ').map(|word| Word { range, text: word.to_owned() }).collect();
+            Segment { words, ..Segment::new(range, text) }
+        };
+        let mut segments = vec![cue(0, "one two"), cue(1, "two three"), cue(2, "three four"), cue(3, "four five")];
+        // Words that spaces do not separate cannot be matched.
+        segments[3].words.truncate(1);
+        remove_repeats(&mut segments);
+        let found: Vec<_> = segments.iter().map(|segment| segment.text.as_str()).collect();
+        assert_eq!(found, ["one two", "three", "four", "five"]);
+        let words: Vec<Vec<&str>> =
+            segments.iter().map(|segment| segment.words.iter().map(|word| word.text.as_str()).collect()).collect();
+        assert_eq!(words, [vec!["one", "two"], vec!["three"], vec!["four"], vec![]]);
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::cues::Cues;
 use super::markup;
-use super::timing::{CueTiming, parse_time};
+use super::timing::CueTiming;
 
 /// The times of a line `0:00:01.000,0:00:02.500`; None for any other line.
 fn timing(line: &str) -> Option<CueTiming> {
@@ -12,7 +12,7 @@ fn timing(line: &str) -> Option<CueTiming> {
     if !is_time(start) || !is_time(end) {
         return None;
     }
-    Some(parse_time(start).zip(parse_time(end)).map_or(CueTiming::Invalid, |(start, end)| CueTiming::At(start, end)))
+    Some(CueTiming::parse(start, end))
 }
 
 pub(super) fn is_sbv(text: &str) -> bool {

@@ -36,6 +36,12 @@ pub(super) enum CueTiming {
     Invalid,
 }
 
+impl CueTiming {
+    pub(super) fn parse(start: &str, end: &str) -> Self {
+        parse_time(start).zip(parse_time(end)).map_or(Self::Invalid, |(start, end)| Self::At(start, end))
+    }
+}
+
 /// The times of a line `start --> end settings`; None for any other line.
 pub(super) fn parse_timing(line: &str) -> Option<CueTiming> {
     let (start, rest) = line.split_once("-->")?;
@@ -44,7 +50,7 @@ pub(super) fn parse_timing(line: &str) -> Option<CueTiming> {
         return None;
     }
     let end = rest.split_whitespace().next().unwrap_or_default();
-    Some(parse_time(start).zip(parse_time(end)).map_or(CueTiming::Invalid, |(start, end)| CueTiming::At(start, end)))
+    Some(CueTiming::parse(start, end))
 }
 
 #[cfg(test)]

@@ -89,9 +89,7 @@ pub(super) fn segments_of_entries(segments: &[Entry], words: &[Entry]) -> Cues {
             continue;
         };
         let speaker = entry.speaker.as_deref().map(markup::collapse_whitespace).filter(|name| !name.is_empty());
-        let n_before = cues.segments.len();
-        cues.push_open(start, entry.end.millis(), VoiceSpan::single(speaker, text));
-        if let Some(segment) = cues.segments.get_mut(n_before) {
+        if let Some(segment) = cues.push_open(start, entry.end.millis(), VoiceSpan::single(speaker, text)) {
             let inside = entry.words.as_deref().unwrap_or_default();
             segment.words = inside.iter().filter_map(word).collect();
             let stated = entry.confidence.0.or_else(|| mean_probability(inside));
@@ -139,10 +137,9 @@ fn join(cues: &mut Cues, words: &[Word]) {
         let n = 1 + rest.windows(2).take_while(|pair| is_joined(pair)).count();
         let (joined, after) = rest.split_at(n);
         let text: Vec<&str> = joined.iter().map(|word| word.text.as_str()).collect();
-        let n_before = cues.segments.len();
         let (start, end) = (first.range.start.millis(), joined[n - 1].range.end.millis());
-        cues.push_open(start, Some(end.max(start)), VoiceSpan::single(None, &text.join(" ")));
-        if let Some(segment) = cues.segments.get_mut(n_before) {
+        let voices = VoiceSpan::single(None, &text.join(" "));
+        if let Some(segment) = cues.push_open(start, Some(end.max(start)), voices) {
             segment.words = joined.to_vec();
         }
         rest = after;
@@ -153,9 +150,7 @@ pub(super) fn segments_of_cpp(segments: Vec<CppSegment>) -> Cues {
     let mut cues = Cues::default();
     for segment in segments {
         let CppOffsets { from, to } = segment.offsets;
-        let n_before = cues.segments.len();
-        cues.push_open(from, Some(to), VoiceSpan::single(segment.speaker, &segment.text));
-        if let Some(cue) = cues.segments.get_mut(n_before) {
+        if let Some(cue) = cues.push_open(from, Some(to), VoiceSpan::single(segment.speaker, &segment.text)) {
             cue.words = words_of_tokens(&segment.tokens);
         }
     }
@@ -185,7 +180,9 @@ pub(super) fn segments_of_chunks(chunks: Vec<Chunk>) -> Cues {
     let mut cues = Cues::default();
     for Chunk { timestamp: (start, end), text } in chunks {
         match start.millis() {
-            Some(start) => cues.push_open(start, end.millis(), VoiceSpan::single(None, &text)),
+            Some(start) => {
+                cues.push_open(start, end.millis(), VoiceSpan::single(None, &text));
+            }
             None => cues.n_dropped += 1,
         }
     }

@@ -27,14 +27,14 @@ struct CaptionPiece {
     t_offset_ms: Option<i64>,
 }
 
-/// The events of JSON3.
+/// The events of JSON3; missing ends are not set yet.
 pub(super) fn events(events: Vec<CaptionEvent>) -> Cues {
     let mut cues = Cues::default();
     for event in events {
         let pieces = event.segs.iter().map(|segment| (segment.t_offset_ms, segment.utf8.as_str()));
         push(&mut cues, event.t_start_ms, event.d_duration_ms, &pieces.collect::<Vec<_>>());
     }
-    cues.with_ends()
+    cues
 }
 
 /// A caption being read from XML.
@@ -105,9 +105,7 @@ fn push(cues: &mut Cues, start: i64, duration: Option<i64>, pieces: &[(Option<i6
     }
     let duration = duration.filter(|duration| *duration > 0);
     let end = duration.map(|duration| start.saturating_add(duration));
-    let n_before = cues.segments.len();
-    cues.push_open(start, end, voices);
-    let Some(segment) = cues.segments.get_mut(n_before) else { return };
+    let Some(segment) = cues.push_open(start, end, voices) else { return };
     if !pieces.iter().any(|(offset, _)| offset.is_some()) {
         return;
     }

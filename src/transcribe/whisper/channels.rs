@@ -87,8 +87,7 @@ impl Correlation {
         for from in (0..left.len()).step_by(RATE_HZ as usize / DECIMATION) {
             let part = &left[from..(from + RATE_HZ as usize / DECIMATION).min(left.len())];
             for (delay, product) in self.products.iter_mut().enumerate() {
-                let (skipped, at) =
-                    ((MAX_DELAY).saturating_sub(from + delay), (from + delay).saturating_sub(MAX_DELAY));
+                let (skipped, at) = (MAX_DELAY.saturating_sub(from + delay), (from + delay).saturating_sub(MAX_DELAY));
                 let pairs = part.iter().skip(skipped).zip(right.iter().skip(at));
                 *product += f64::from(pairs.map(|(a, b)| a * b).sum::<f32>());
             }

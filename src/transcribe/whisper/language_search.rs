@@ -72,7 +72,7 @@ impl LanguageSearch {
 
     /// The language that the votes so far are sure of.
     pub fn certain_so_far(&self) -> Option<&'static str> {
-        self.ballot().vote.leader().filter(|leader| leader.confidence >= MIN_CONFIDENCE).map(|leader| leader.code)
+        self.ballot().vote.leader().filter(|leader| is_certain(*leader)).map(|leader| leader.code)
     }
 
     /// The most likely language after all announced chunks have voted, for which this waits; None if it was requested or

@@ -135,9 +135,11 @@ impl LocalTranscription {
         let certain = likely.filter(|likely| is_certain(*likely)).map(|likely| likely.code);
         let spoken = certain.or(search.known());
         let mut transcript = Transcript::new(source, None, Vec::new());
+        // A translation is English, whatever was spoken.
+        let is_marked = search.is_multilingual() && !self.config.translate;
         for chunk in chunks {
             transcript.n_invented += chunk.transcript.n_invented;
-            let other = chunk.language.filter(|code| search.is_multilingual() && spoken != Some(code));
+            let other = chunk.language.filter(|code| is_marked && spoken != Some(code));
             transcript.segments.extend(chunk.transcript.segments.into_iter().map(|mut segment| {
                 segment.language = other.map(str::to_owned);
                 segment

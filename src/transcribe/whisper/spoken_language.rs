@@ -11,14 +11,11 @@ pub(super) fn language_ids() -> impl Iterator<Item = (usize, &'static str)> {
 /// The language as Whisper spells it; None if Whisper does not know it.
 pub(super) fn whisper_language(tag: &str) -> Option<&'static str> {
     let primary = tag.split(['-', '_']).next().unwrap_or_default().to_ascii_lowercase();
-    if primary.is_empty() || primary.contains('\0') {
-        return None;
-    }
-    let by_code = whisper_rs::get_lang_id(&primary).and_then(whisper_rs::get_lang_str);
-    by_code.or_else(|| {
-        // Containers write `eng` and `ger`.
-        language_ids().map(|(_, code)| code).find(|code| language::is_same(code, tag))
-    })
+    // whisper.cpp's own search prints unknown languages to stderr.
+    let is_named = |id: usize| i32::try_from(id).ok().and_then(whisper_rs::get_lang_str_full) == Some(&*primary);
+    let by_name = language_ids().find(|(id, code)| *code == primary || is_named(*id));
+    // Containers write `eng` and `ger`.
+    by_name.or_else(|| language_ids().find(|(_, code)| language::is_same(code, tag))).map(|(_, code)| code)
 }
 
 #[cfg(test)]
@@ -36,6 +33,7 @@ mod tests {
             ("FR", Some("fr")),
             ("tlh", None),
             ("", None),
+            ("e\0n", None),
         ] {
             assert_eq!(whisper_language(tag), expected, "{tag}");
         }

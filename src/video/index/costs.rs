@@ -1,12 +1,13 @@
-//! What decoding a frame takes, from the packets alone.
+//! The cost of decoding each frame, from its packets.
 
+use super::super::decode_plan::start_of;
 use super::frame_index::FrameIndex;
 use crate::media::DecodeCost;
 use crate::time::Timestamp;
 
 impl FrameIndex {
-    /// What decoding each frame takes, in presentation order. None where that is not known: packets carry no times, so that
-    /// everything is decoded, or the frames are pictures of their own.
+    /// The cost of decoding each frame, in presentation order. None if it is unknown: the packets carry no times, so that
+    /// everything is decoded, or every frame is a picture of its own.
     #[must_use]
     pub fn decode_costs(&self) -> Option<Vec<DecodeCost>> {
         if !self.is_exact || self.is_outline || self.packets.is_empty() {
@@ -29,8 +30,7 @@ impl FrameIndex {
             let n_packets = places[next..].iter().take_while(|(pts, _)| pts == ticks).count();
             let (_, first) = places.get(next).filter(|_| n_packets > 0)?;
             let last = places[next + n_packets - 1].1;
-            let keys_before = &keys[..keys.partition_point(|key| key <= first)];
-            let start = keys_before.iter().rev().find(|key| self.packets[**key].pts <= *ticks).copied().unwrap_or(0);
+            let start = start_of(&self.packets, &keys, *first, *ticks);
             let n_references = n_before[last + 1] - n_before[start];
             let before = costs.last().filter(|before| before.start as usize == start);
             costs.push(DecodeCost {
@@ -48,9 +48,7 @@ impl FrameIndex {
     #[must_use]
     pub fn n_before(&self, time: Timestamp) -> usize {
         let time = time.plus(self.start);
-        let ticks = time.floor_to(self.base);
-        let is_between = Timestamp::new(ticks, self.base) < time;
-        self.pts.partition_point(|pts| *pts < ticks || is_between && *pts == ticks)
+        self.pts.partition_point(|pts| Timestamp::new(*pts, self.base) < time)
     }
 
     /// Whole ticks of the stream in a length of time.

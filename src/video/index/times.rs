@@ -62,8 +62,8 @@ pub(super) fn decoded_times(
 /// The time of the first frame that decodes without errors, where the stream begins with frames whose references may be
 /// missing: it was cut within a GOP, or its first keyframe has leading frames. None where it begins as usual.
 ///
-/// Only H.264 has frames without keyframes that are known to be right: after a recovery point. Decoders of other codecs show
-/// what they make of frames without references, so that decoding starts at the first keyframe.
+/// Only H.264 can start without a keyframe, at a recovery point. Decoders of other codecs output frames with missing
+/// references without a flag, so decoding starts at the first keyframe.
 pub(super) fn first_displayable(
     path: &Path,
     stream: &VideoStream,

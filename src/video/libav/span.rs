@@ -164,7 +164,7 @@ impl<'a> SpanDecoder<'a> {
 }
 
 impl SpanProgress<'_> {
-    /// Notes errors whose packet was sent `delay` packets ago.
+    /// Records errors whose packet was sent `delay` packets ago.
     fn add_errors(&mut self, n: u64, delay: usize) {
         if n == 0 {
             return;
@@ -174,24 +174,28 @@ impl SpanProgress<'_> {
             self.counts.n_damaged += n;
             return;
         }
-        let idx = self.start + self.n_sent.saturating_sub(1 + delay);
-        // Leading frames of the keyframe that the span starts at have no references, and are not wanted.
-        if !self.damage.is_leading(idx, self.start) {
+        if let Some(idx) = self.packet_before(delay) {
             self.damage.add(idx);
             self.counts.n_damaged += n;
         }
     }
 
-    /// Notes reports of missing references: not before the first frame that is displayed, for what a recording that begins
-    /// within a GOP refers to was never there.
+    /// Records reports of missing references. Reports before the first displayed frame are ignored: a recording that begins
+    /// within a GOP never had those references.
     fn add_reports(&mut self, n: u64, delay: usize) {
         if n == 0 || !self.is_exact {
             return;
         }
-        let idx = self.start + self.n_sent.saturating_sub(1 + delay);
-        if idx >= self.first_displayed && !self.damage.is_leading(idx, self.start) {
+        if let Some(idx) = self.packet_before(delay).filter(|idx| *idx >= self.first_displayed) {
             self.damage.add(idx);
         }
+    }
+
+    /// The packet that was sent `delay` packets ago. None for a leading frame of the keyframe that the span starts at: it
+    /// has no references, and is not wanted.
+    fn packet_before(&self, delay: usize) -> Option<usize> {
+        let idx = self.start + self.n_sent.saturating_sub(1 + delay);
+        (!self.damage.is_leading(idx, self.start)).then_some(idx)
     }
 
     /// Passes on the frames whose errors are known once the frame at `time` is output. False where no more are wanted.
