@@ -42,6 +42,11 @@ impl AudioFacts {
     }
 }
 
+/// Says that a mono mix took one channel for some of the time.
+pub(crate) fn single_channel_notice(seconds: f64) -> String {
+    format!("its channels cancel each other in the mono mix; for {seconds:.0} s only the loudest one was used")
+}
+
 /// A range of one class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct SoundStretch {

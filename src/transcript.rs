@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::audio_facts::single_channel_notice;
 use crate::time::{TimeRange, Timestamp};
 
 /// The transcript of one file.
@@ -21,6 +22,10 @@ pub struct Transcript {
     /// Phrases that the transcriber returned for sounds other than speech, and that were dropped.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub n_invented: usize,
+    /// Seconds of the audio of which only the loudest channel was transcribed, because the channels cancel each other in
+    /// the mono mix; None if there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub single_channel_seconds: Option<f64>,
     /// The segments, sorted by start.
     pub segments: Vec<Segment>,
     /// The paragraphs of a text without times, in order; empty where the source has times.
@@ -126,6 +131,7 @@ impl Transcript {
             language_confidence: None,
             likely_language: None,
             n_invented: 0,
+            single_channel_seconds: None,
             segments,
             untimed: Vec::new(),
         }
@@ -137,14 +143,14 @@ impl Transcript {
         self.segments.is_empty() && self.untimed.is_empty()
     }
 
-    /// What is uncertain, each a phrase; empty if nothing is.
+    /// What is uncertain or was not transcribed as usual, each a phrase; empty if nothing is.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let warning = self.likely_language.as_ref().map(|language| {
             let percent = self.language_confidence.unwrap_or_default() * 100.0;
             format!("the spoken language is uncertain; it was transcribed as {language} ({percent:.0} %)")
         });
-        warning.into_iter().collect()
+        warning.into_iter().chain(self.single_channel_seconds.map(single_channel_notice)).collect()
     }
 
     /// The segments that start in `[from, to)`; `to` None means until the end.
@@ -294,10 +300,11 @@ mod tests {
             source in any_source(),
             language in prop::option::of(".*"),
             detected in (prop::option::of(0.0..=1.0), prop::option::of("[a-z]{2}"), 0_usize..9),
+            single_channel_seconds in prop::option::of(0.5..1e5),
             segments in prop::collection::vec(any_segment(), 0..5),
             untimed in prop::collection::vec(".*", 0..3),
         ) {
-            let mut transcript = Transcript { untimed, ..Transcript::new(source, language, segments) };
+            let mut transcript = Transcript { single_channel_seconds, untimed, ..Transcript::new(source, language, segments) };
             (transcript.language_confidence, transcript.likely_language, transcript.n_invented) = detected;
             let written = serde_json::to_string(&transcript).expect("JSON");
             let read: Transcript = serde_json::from_str(&written).expect("what was written");

@@ -50,8 +50,12 @@ pub struct AudioReader {
     claimed: Option<ClaimedLength>,
     /// The range that is returned.
     bounds: TimeBounds,
-    /// Frames of which only one channel was taken, because the channels cancel each other.
-    n_unmixed: u64,
+    /// One stored sample of a channel.
+    stored_base: TimeBase,
+    /// Frames at the stored rate that were mixed, silence included.
+    n_mixed: i64,
+    /// Those in the range of which only one channel was taken, because the channels cancel each other.
+    n_unmixed: i64,
     is_done: bool,
 }
 
@@ -109,6 +113,8 @@ impl AudioReader {
             n_frames: 0,
             claimed: ClaimedLength::of(media, stream, start),
             bounds: TimeBounds::default(),
+            stored_base: base,
+            n_mixed: 0,
             n_unmixed: 0,
             is_done: false,
             name,
@@ -199,11 +205,11 @@ impl AudioReader {
         ClaimedLength { end: stated, ..claimed }.missing_seconds(end)
     }
 
-    /// Whether the mono mix takes one channel for a part of the stream, because its channels cancel each other.
+    /// Seconds of the range, as far as it was read, for which a mono mix takes only the loudest channel, because the
+    /// channels cancel each other. None below half a second, which occurs in any stereo recording.
     #[must_use]
-    pub fn takes_one_channel(&self) -> bool {
-        // Half a second: shorter parts occur in any stereo recording.
-        self.n_unmixed > u64::from(self.rate_hz / 2)
+    pub fn single_channel_seconds(&self) -> Option<f64> {
+        Some(Timestamp::new(self.n_unmixed, self.stored_base).secs_f64()).filter(|seconds| *seconds > 0.5)
     }
 
     /// The next samples at the stored rate, mixed to the wanted channels; None at the end.
@@ -238,18 +244,20 @@ impl AudioReader {
             let Some(place) = self.clock.place(&chunk) else { continue };
             self.silence = place.silence;
             self.held = Some(self.downmixer.mix(&chunk.samples[place.n_cut * chunk.layout.len()..], &chunk.layout));
+            let first = self.n_mixed.saturating_add(place.silence);
+            self.n_mixed = first.saturating_add((chunk.n_frames() - place.n_cut) as i64);
             if self.downmixer.takes_one_channel() {
-                self.count_unmixed(chunk.n_frames());
+                self.n_unmixed += self.n_in_range(first, self.n_mixed);
             }
         }
     }
 
-    fn count_unmixed(&mut self, n_frames: usize) {
-        let was_reported = self.takes_one_channel();
-        self.n_unmixed += n_frames as u64;
-        if self.takes_one_channel() && !was_reported {
-            tracing::warn!("{}: its channels cancel each other in the mono mix; using the loudest one", self.name);
-        }
+    /// How many of the stored frames from `first` until before `end` lie in the range.
+    fn n_in_range(&self, first: i64, end: i64) -> i64 {
+        let frame_at = |time: Timestamp| time.minus(self.start).floor_to(self.stored_base);
+        let first = self.bounds.start.map_or(first, |from| frame_at(from).max(first));
+        let end = self.bounds.end.map_or(end, |to| frame_at(to).min(end));
+        end.saturating_sub(first).max(0)
     }
 
     /// The part of a block that lies in the range; its first frame is number `n_first` of the stream.

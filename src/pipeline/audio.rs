@@ -9,6 +9,7 @@ use super::run::Context;
 use super::site::{fetch_audio, media_name, named};
 use crate::advice::{Advice, Setting};
 use crate::audio::{self, AudioSummary, FileFormat};
+use crate::audio_facts::single_channel_notice;
 use crate::blocking::run_blocking;
 use crate::error::{Error, ErrorCode, ErrorKind, Result};
 use crate::event::Event;
@@ -58,6 +59,9 @@ pub struct WrittenAudio {
     pub start: String,
     /// The language in the track's tag; None without a tag.
     pub language: Option<String>,
+    /// Seconds of which only the loudest channel was written, because the channels cancel each other in the mono mix;
+    /// None if there are none.
+    pub single_channel_seconds: Option<f64>,
 }
 
 /// What was written, and what is missing.
@@ -141,6 +145,10 @@ fn write(
     })?;
     std::fs::rename(unfinished, output).map_err(|error| Error::io(output, error))?;
     let mut missing = Vec::new();
+    let single_channel_seconds = reader.single_channel_seconds();
+    if let Some(seconds) = single_channel_seconds {
+        tracing::warn!("{}: {}", info.input, single_channel_notice(seconds));
+    }
     if summary.is_rf64 {
         tracing::warn!("{}: larger than 4 GiB, written as RF64, which old programs cannot read", output.display());
     }
@@ -150,7 +158,7 @@ fn write(
     if let Some(lost) = reader.missing_seconds() {
         missing.push(format!("{lost:.2} s of the audio that the file claims are missing"));
     }
-    Ok((written(output, &summary, stream), missing))
+    Ok((WrittenAudio { single_channel_seconds, ..written(output, &summary, stream) }, missing))
 }
 
 fn written(output: &Path, summary: &AudioSummary, stream: &AudioStream) -> WrittenAudio {
@@ -161,6 +169,7 @@ fn written(output: &Path, summary: &AudioSummary, stream: &AudioStream) -> Writt
         duration: summary.duration.to_string(),
         start: summary.start.to_string(),
         language: stream.language.as_deref().map(clean_line),
+        single_channel_seconds: None,
     }
 }
 

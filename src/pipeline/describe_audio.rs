@@ -13,7 +13,7 @@ use crate::advice::{Advice, Setting};
 use crate::audio;
 use crate::audio::measure::measure_with;
 use crate::audio::plot::{Spectrogram, Waveform, to_png};
-use crate::audio_facts::AudioFacts;
+use crate::audio_facts::{AudioFacts, single_channel_notice};
 use crate::blocking::run_blocking;
 use crate::digest;
 use crate::error::{Error, Result};
@@ -222,7 +222,11 @@ async fn excerpt(
     run_blocking(move || {
         let want = PcmFormat { rate_hz: Some(SENT_RATE_HZ), channels: Some(1) };
         let mut reader = AudioReader::open(&path, &info, &stream, &want)?.within(bounds);
-        audio::wav_bytes(&mut reader, MAX_SENT_SECONDS)
+        let sent = audio::wav_bytes(&mut reader, MAX_SENT_SECONDS)?;
+        if let Some(seconds) = reader.single_channel_seconds() {
+            tracing::warn!("{}: {}", info.input, single_channel_notice(seconds));
+        }
+        Ok(sent)
     })
     .await
 }

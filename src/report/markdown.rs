@@ -217,6 +217,10 @@ pub(super) fn transcript_source(transcript: &Transcript) -> String {
     if transcript.n_invented > 0 {
         let _ = write!(text, ", {} dropped as invented", counted(transcript.n_invented, "phrase"));
     }
+    if let Some(seconds) = transcript.single_channel_seconds {
+        let _ =
+            write!(text, ", from the loudest channel alone for {seconds:.0} s because the channels cancel each other");
+    }
     text
 }
 

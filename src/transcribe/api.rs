@@ -108,6 +108,7 @@ impl ApiTranscriber {
             transcript.language = transcript.language.or(found.language);
         }
         transcript.segments.sort_by_key(|segment| segment.range.start);
+        transcript.single_channel_seconds = pieces.blocks.single_channel_seconds();
         Ok(TranscriptionOutcome::Found(transcript))
     }
 

@@ -153,3 +153,54 @@ fn channels_of_opposite_phase_survive_a_mono_mix() {
         assert!(loudest > 1500, "{name}: {loudest}");
     }
 }
+
+#[test]
+fn a_transcript_tells_where_only_one_channel_was_transcribed() {
+    let Some(user) = crate::speech::user() else { return };
+    let home = user.home.path();
+    let clip = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/speech.wav");
+    let opposite = "pan=stereo|c0=c0|c1=-1*c0";
+    // The speech twice, of opposite phase in the first half alone.
+    let half =
+        "[0:a]asplit[a][b];[a]pan=stereo|c0=c0|c1=-1*c0[l];[b]pan=stereo|c0=c0|c1=c0[r];[l][r]concat=v=0:a=1[out]";
+    for (name, filter) in [
+        ("opposite.wav", ["-af", opposite]),
+        ("quieter.flac", ["-af", "pan=stereo|c0=c0|c1=-0.85*c0"]),
+        ("two-of-six.wav", ["-af", "pan=5.1|FL=c0|FR=-1*c0"]),
+        ("same.wav", ["-af", "pan=stereo|c0=c0|c1=c0"]),
+    ] {
+        ffmpeg_with(home, &["-i", clip, filter[0], filter[1], name]);
+    }
+    ffmpeg_with(home, &["-i", clip, "-filter_complex", half, "-map", "[out]", "half.wav"]);
+    // The clip is 6 s long, a part of it silent.
+    for (name, flags, seconds) in [
+        ("opposite.wav", &[][..], Some(5.0..6.1)),
+        ("quieter.flac", &[], Some(5.0..6.1)),
+        ("two-of-six.wav", &[], Some(5.0..6.1)),
+        ("same.wav", &[], None),
+        ("half.wav", &[], Some(5.0..6.2)),
+        // Only what is in the range counts.
+        ("half.wav", &["--end", "3s"], Some(2.0..3.1)),
+        ("half.wav", &["--start", "6500ms"], None),
+    ] {
+        let args = ["transcribe", "--stt", "whisper", "--whisper-model", "tiny.en", "--format", "json"];
+        let ran = user.run(&[&args[..], flags, &[&user.path(name)]].concat());
+        assert_eq!(ran.code, Some(0), "{name} {flags:?}: {ran:?}");
+        let transcript: Value = serde_json::from_str(&ran.out).unwrap();
+        let found = transcript["single_channel_seconds"].as_f64();
+        let is_right = seconds.clone().map_or(found.is_none(), |range| found.is_some_and(|s| range.contains(&s)));
+        assert!(is_right, "{name} {flags:?}: {found:?}, not {seconds:?}");
+        // Once, although the stream is opened several times.
+        let n_told = ran.err.matches("cancel each other").count();
+        assert_eq!(n_told, usize::from(seconds.is_some()), "{name} {flags:?}: {}", ran.err);
+        assert!(!transcript["segments"].as_array().unwrap().is_empty(), "{name} {flags:?}: {transcript}");
+    }
+    let opposite = user.path("opposite.wav");
+    let args =
+        ["-q", "summarize", "--stt", "whisper", "--whisper-model", "tiny.en", &opposite, "-o", &user.path("out")];
+    user.run(&args).complete();
+    let read = |name: &str| std::fs::read_to_string(home.join("out").join(name)).unwrap();
+    let report: Value = serde_json::from_str(&read("report.json")).unwrap();
+    assert!(report["transcript"]["single_channel_seconds"].as_f64().is_some_and(|s| s > 5.0), "{report}");
+    assert!(read("report.md").contains("from the loudest channel alone for 6 s"), "{}", read("report.md"));
+}

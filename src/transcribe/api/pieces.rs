@@ -28,7 +28,8 @@ pub(super) struct AudioPiece {
 
 /// Cuts contiguous blocks of mono audio into pieces. Holds one piece.
 pub(super) struct AudioPieces<I> {
-    blocks: I,
+    /// The audio.
+    pub blocks: I,
     input: String,
     /// The largest file in bytes.
     max_bytes: usize,

@@ -24,6 +24,10 @@ const DECIMATION: usize = 4;
 /// Up to this delay between the channels, either way: 40 ms, the sound's way over 14 m.
 const MAX_DELAY: usize = 40 * RATE_HZ as usize / DECIMATION / 1000;
 
+/// The channels of a part can be of opposite phase, those of another part not: products are summed in blocks of 4 s. In
+/// much shorter ones, two speakers would correlate by chance.
+const BLOCK: usize = 4 * RATE_HZ as usize / DECIMATION;
+
 /// Whether the two channels of `reader` (16 kHz, stereo) hold different speakers.
 pub(super) fn are_speakers(reader: AudioReader, vad_model: &Path, is_cancelled: &AtomicBool) -> Result<bool> {
     let mut blocks = reader.fuse();
@@ -64,7 +68,7 @@ pub(super) fn are_speakers(reader: AudioReader, vad_model: &Path, is_cancelled: 
 
 /// How much two channels resemble each other, whatever the delay between them.
 struct Correlation {
-    /// Sums of products by delay, from minus to plus [`MAX_DELAY`].
+    /// Sums of products by delay, from minus to plus [`MAX_DELAY`]; those of each block without their sign.
     products: Vec<f64>,
     /// Sums of squares of the two.
     energies: [f64; 2],
@@ -83,13 +87,12 @@ impl Correlation {
         for (energy, channel) in self.energies.iter_mut().zip([&left, &right]) {
             *energy += channel.iter().map(|x| f64::from(x * x)).sum::<f64>();
         }
-        // In blocks of a second, whose sums fit into single precision.
-        for from in (0..left.len()).step_by(RATE_HZ as usize / DECIMATION) {
-            let part = &left[from..(from + RATE_HZ as usize / DECIMATION).min(left.len())];
+        for from in (0..left.len()).step_by(BLOCK) {
+            let part = &left[from..(from + BLOCK).min(left.len())];
             for (delay, product) in self.products.iter_mut().enumerate() {
                 let (skipped, at) = (MAX_DELAY.saturating_sub(from + delay), (from + delay).saturating_sub(MAX_DELAY));
                 let pairs = part.iter().skip(skipped).zip(right.iter().skip(at));
-                *product += f64::from(pairs.map(|(a, b)| a * b).sum::<f32>());
+                *product += f64::from(pairs.map(|(a, b)| a * b).sum::<f32>().abs());
             }
         }
     }
@@ -148,6 +151,8 @@ mod tests {
             assert!(correlation(left, &right) > 0.9, "{name}: {}", correlation(left, &right));
             assert!(correlation(&right, left) > 0.9, "{name}, channels exchanged");
         }
+        let changing: Vec<f32> = left.iter().enumerate().map(|(at, x)| if at < n / 2 { -x } else { *x }).collect();
+        assert!(correlation(left, &changing) > 0.7, "opposite phase in the first half");
         let leaking: Vec<f32> = noise(2, n).iter().zip(left).map(|(own, other)| own + other / 10.0).collect();
         assert!(correlation(left, &leaking) < MAX_CORRELATION, "crosstalk at -20 dB");
         assert!(correlation(left, &noise(2, n)) < 0.1, "independent channels");

@@ -76,7 +76,7 @@ impl LocalTranscription {
             drop(sender);
             (chunked, received.iter().collect::<Vec<_>>())
         });
-        chunked?;
+        let single_channel_seconds = chunked?;
         results.sort_by_key(|chunk: &ChunkOutcome| chunk.idx);
         let chunks: Vec<_> = results.into_iter().map(|chunk| chunk.found).collect::<Result<_>>()?;
         if self.is_cancelled.load(Ordering::Relaxed) {
@@ -85,7 +85,7 @@ impl LocalTranscription {
         let chunks = self.in_their_languages(chunks, &search, &model)?;
         let track = (stream.stream_idx != self.stream.stream_idx).then(|| self.track_number(stream));
         let source = TranscriptSource::Whisper { model: self.config.name.clone(), track };
-        Ok(self.transcript(source, chunks, &search))
+        Ok(Transcript { single_channel_seconds, ..self.transcript(source, chunks, &search) })
     }
 
     /// Which languages the model and the request allow.
@@ -202,13 +202,14 @@ impl LocalTranscription {
         Ok(AudioReader::open(&self.path, &self.media, stream, &want)?.within(self.bounds))
     }
 
-    /// Reads the audio, finds the chunks and sends them, those of each speaker in order.
+    /// Reads the audio, finds the chunks and sends them, those of each speaker in order. Returns
+    /// [`AudioReader::single_channel_seconds`].
     fn send_chunks(
         &self,
-        reader: AudioReader,
+        mut reader: AudioReader,
         speakers: &[Option<&'static str>],
         sender: &mpsc::SyncSender<ChunkTask>,
-    ) -> Result<()> {
+    ) -> Result<Option<f64>> {
         let max_pause = if self.config.multilingual { MAX_PAUSE_MULTILINGUAL } else { MAX_PAUSE };
         let finder =
             || Ok(ChunkFinder::new(VoiceActivityDetector::load(&self.config.vad_model)?, Chunker::new(max_pause)));
@@ -223,7 +224,7 @@ impl LocalTranscription {
                 seconds_sent += seconds;
             }
         };
-        for block in reader {
+        for block in reader.by_ref() {
             let block = block?;
             if self.is_cancelled.load(Ordering::Relaxed) {
                 return Err(Error::interrupted());
@@ -236,7 +237,7 @@ impl LocalTranscription {
         for (finder, speaker) in finders.into_iter().zip(speakers) {
             send_all(finder.finish()?, *speaker);
         }
-        Ok(())
+        Ok(reader.single_channel_seconds())
     }
 
     /// The thread of one decoder: transcribes chunks until there are no more.
