@@ -22,7 +22,6 @@ use crate::advice::{Advice, Setting};
 use crate::analyze::{Analysis, Answerer};
 use crate::blocking::run_blocking;
 use crate::error::{Error, ErrorCode, Result};
-use crate::input::Source;
 use crate::job::{
     AudioJob, CaptionJob, DescribeJob, FramesJob, ImageTransport, Job, ModelOptions, SummarizeJob, Task, TrackOptions,
     TranscribeJob, TranscriptOptions,
@@ -93,12 +92,14 @@ impl Engine {
         }
     }
 
-    /// The facts of any input, as `vidgist probe` shows them. Of an address, the facts that its site states.
+    /// The facts of any input, as `vidgist probe` shows them. Of an address, the facts that its site states. `join` is as for
+    /// [`identify`](pipeline::identify).
     ///
     /// # Errors
-    /// As [`probe_source`](pipeline::probe_source) and [`recognize`](crate::source::site::recognize).
-    pub async fn probe(&self, input: &str) -> Result<MediaInfo> {
-        let source = Source::identify(input)?;
+    /// As [`identify`](pipeline::identify), [`probe_source`](pipeline::probe_source) and
+    /// [`recognize`](crate::source::site::recognize).
+    pub async fn probe(&self, input: &str, join: Option<&[String]>) -> Result<MediaInfo> {
+        let source = pipeline::identify(input, join)?;
         match pipeline::probe_site(&source, &self.sites()).await? {
             Some(info) => Ok(info),
             None => run_blocking(move || pipeline::probe_source(&source, Ratio::ONE, &Limits::default())).await,
@@ -135,7 +136,7 @@ impl Engine {
 
     async fn summarize(&self, job: SummarizeJob) -> Result<Summarize> {
         let dry_run = options::dry_run(&job.spend)?;
-        let source = Source::identify(&job.input)?;
+        let source = pipeline::identify(&job.input, job.join.as_deref())?;
         let options = options::frames(&job.sampling, &job.images, &self.config, options::SUMMARIZE)?;
         let spend_limit = options::spend_limit(&job.spend)?;
         let answerer = self.models().answerer(&job.model, dry_run.is_some()).await?;
@@ -207,7 +208,7 @@ impl Engine {
 
     fn frames(&self, job: FramesJob) -> Result<ExtractFrames> {
         Ok(ExtractFrames {
-            source: Source::identify(&job.input)?,
+            source: pipeline::identify(&job.input, job.join.as_deref())?,
             options: options::frames(&job.sampling, &job.images, &self.config, options::FRAMES)?,
             contact_sheets: job.contact_sheet,
             output: job.output,
@@ -220,6 +221,7 @@ impl Engine {
         Ok(Transcribe {
             inputs: job.inputs,
             playlist: job.playlist,
+            is_joined: job.join,
             transcript: pipeline::TranscriptSearch {
                 is_required: true,
                 ..self.transcript(&job.transcript, &endpoint, job.track, bounds).await?
@@ -238,6 +240,7 @@ impl Engine {
             transcript: self.transcript(&job.transcript, &endpoint, job.track, bounds).await?,
             inputs: job.inputs,
             playlist: job.playlist,
+            is_joined: job.join,
             send_audio: job.send_audio,
             waveform: job.waveform,
             spectrogram: job.spectrogram,
@@ -267,6 +270,7 @@ impl Engine {
 fn extract_audio(job: AudioJob) -> ExtractAudio {
     ExtractAudio {
         input: job.input,
+        join: job.join,
         track: track(job.track),
         bounds: TimeBounds { start: job.start, end: job.end },
         all_tracks: job.all_tracks,

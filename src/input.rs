@@ -11,6 +11,13 @@ pub use file_kind::{KIND_HEAD_BYTES, file_kind, heif_format};
 pub enum Source {
     /// A media container on disk.
     Media(PathBuf),
+    /// One recording in several media containers on disk, one after the other.
+    Joined {
+        /// The name of the whole in errors and reports.
+        name: String,
+        /// The files in order, at least two.
+        parts: Vec<PathBuf>,
+    },
     /// One still image on disk.
     Picture(PathBuf),
     /// An image sequence on disk.
@@ -32,8 +39,19 @@ impl Source {
     pub fn name(&self) -> String {
         match self {
             Self::Media(path) | Self::Picture(path) | Self::Sequence { name: path, .. } => shown_name(path),
+            Self::Joined { name, .. } => name.clone(),
             Self::Stream(url) => without_credentials(url),
             Self::Camera(number) => format!("camera:{number}"),
+        }
+    }
+
+    /// The media file; of a joined recording the first. None for pictures and live sources.
+    #[must_use]
+    pub fn media_path(&self) -> Option<&Path> {
+        match self {
+            Self::Media(path) => Some(path),
+            Self::Joined { parts, .. } => parts.first().map(PathBuf::as_path),
+            _ => None,
         }
     }
 

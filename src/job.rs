@@ -68,6 +68,10 @@ pub enum Task {
 pub struct SummarizeJob {
     /// A media file, a picture, a folder or pattern of pictures, an address, or `camera:0`.
     pub input: String,
+    /// The files that continue `input` as one recording; empty joins the media files of the folder `input`. None reads
+    /// `input` alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub join: Option<Vec<String>>,
     /// Folder for the report, the frames and the transcript.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<PathBuf>,
@@ -160,6 +164,10 @@ pub struct CaptionJob {
 pub struct FramesJob {
     /// As [`SummarizeJob::input`].
     pub input: String,
+    /// The files that continue `input` as one recording; empty joins the media files of the folder `input`. None reads
+    /// `input` alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub join: Option<Vec<String>>,
     /// Folder for the frames and `frames.json`.
     pub output: PathBuf,
     /// Whether contact sheets are written too.
@@ -182,6 +190,9 @@ pub struct TranscribeJob {
     /// Whether the address of a playlist stands for its videos.
     #[serde(skip_serializing_if = "text::is_default")]
     pub playlist: bool,
+    /// Whether the inputs are one recording in several files.
+    #[serde(skip_serializing_if = "text::is_default")]
+    pub join: bool,
     /// File for the transcript; for several inputs a folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<PathBuf>,
@@ -214,6 +225,10 @@ pub struct TranscribeJob {
 pub struct AudioJob {
     /// A media file.
     pub input: String,
+    /// The files that continue `input` as one recording; empty joins the media files of the folder `input`. None reads
+    /// `input` alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub join: Option<Vec<String>>,
     /// The file.
     pub output: PathBuf,
     /// The format; None decides by the output's extension.
@@ -248,6 +263,9 @@ pub struct DescribeJob {
     /// Whether the address of a playlist stands for its videos.
     #[serde(skip_serializing_if = "text::is_default")]
     pub playlist: bool,
+    /// Whether the inputs are one recording in several files.
+    #[serde(skip_serializing_if = "text::is_default")]
+    pub join: bool,
     /// File for the descriptions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<PathBuf>,

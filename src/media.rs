@@ -100,6 +100,30 @@ pub struct MediaInfo {
     pub chapters: Vec<MediaChapter>,
     /// Known damage, as phrases; empty where none is known.
     pub damage: Vec<String>,
+    /// The files of a joined recording, in order; empty for a single file. The streams are then those of the first file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<MediaPart>,
+}
+
+/// One file of a joined recording.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct MediaPart {
+    /// Its file.
+    #[serde(skip)]
+    pub path: std::path::PathBuf,
+    /// Where it starts on the clock of the whole.
+    pub offset: Timestamp,
+    /// Its own facts, with times on its own clock.
+    pub media: MediaInfo,
+}
+
+impl MediaPart {
+    /// The file at `path` from `offset` on.
+    #[must_use]
+    pub fn new(path: std::path::PathBuf, offset: Timestamp, media: MediaInfo) -> Self {
+        Self { path, offset, media }
+    }
 }
 
 impl MediaInfo {
@@ -120,7 +144,15 @@ impl MediaInfo {
             subtitles: Vec::new(),
             chapters: Vec::new(),
             damage: Vec::new(),
+            parts: Vec::new(),
         }
+    }
+
+    /// The number, from 0, of the part of a joined recording to which a time on its clock belongs; None for a single file.
+    #[must_use]
+    pub fn part_at(&self, time: Timestamp) -> Option<usize> {
+        let n_started = self.parts.partition_point(|part| part.offset <= time);
+        (!self.parts.is_empty()).then(|| n_started.saturating_sub(1))
     }
 
     /// The default video stream: the one marked default, else the largest. Never a cover picture.

@@ -11,6 +11,7 @@ mod convert;
 mod decode;
 mod downmix;
 mod flac;
+mod joined;
 mod placement;
 mod reader;
 mod resample;
@@ -18,7 +19,7 @@ mod unify;
 
 pub use block::{AudioBlock, PcmFormat};
 pub use flac::FlacWriter;
-pub use reader::AudioReader;
+pub use joined::AudioReader;
 
 pub(crate) use convert::to_i16;
 pub(crate) use downmix::{ChannelRole, Downmixer};

@@ -19,7 +19,7 @@ pub mod transcribe;
 mod transcript;
 
 pub use frame_options::FrameOptions;
-pub use input::{TrackChoice, probe_source};
+pub use input::{TrackChoice, identify, probe_source};
 pub use run::{Context, Run, start};
 pub(crate) use site::probe_site;
 pub use transcript::TranscriptSearch;

@@ -2,6 +2,7 @@
 
 mod encryption;
 mod extent;
+mod joined;
 
 use std::path::Path;
 
@@ -26,6 +27,7 @@ use crate::time::{TimeBase, Timestamp};
 pub fn probe(source: &Source, sequence_rate: Ratio, limits: &Limits) -> Result<MediaInfo> {
     match source {
         Source::Media(path) => container(path, limits),
+        Source::Joined { name, parts } => joined::joined(name, parts, |path| container(path, limits)),
         Source::Picture(path) => picture(path, &source.name(), 1, Ratio::ONE, limits),
         Source::Sequence { pictures, .. } => {
             picture(&pictures[0], &source.name(), pictures.len(), sequence_rate, limits)

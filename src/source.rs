@@ -1,5 +1,6 @@
 //! Identifies the user's input by its content, not by its name. Nothing is decoded here.
 
+mod joined;
 pub mod site;
 
 use std::path::{Path, PathBuf};
@@ -139,6 +140,19 @@ fn not_a_picture(path: &Path) -> String {
         Ok(head) if head.is_empty() => "is empty (0 bytes)".to_owned(),
         Ok(head) => format!("is {}", file_kind(&head).unwrap_or("not a picture")),
         Err(error) => error.problem,
+    }
+}
+
+/// Why an entry of a folder is not a media file; None if it may be one.
+fn not_media(path: &Path) -> Option<String> {
+    if path.is_dir() {
+        return Some("is a folder".to_owned());
+    }
+    match read_head(path, KIND_HEAD_BYTES) {
+        Ok(head) if head.is_empty() => Some("is empty (0 bytes)".to_owned()),
+        Ok(_) if is_picture(path).unwrap_or(false) => Some("is an image".to_owned()),
+        Ok(head) => file_kind(&head).map(|kind| format!("is {kind}")),
+        Err(error) => Some(error.problem),
     }
 }
 

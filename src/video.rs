@@ -6,6 +6,7 @@ mod decode_plan;
 mod deinterlace;
 mod heif;
 pub mod index;
+mod joined;
 mod libav;
 pub mod opencv;
 mod reader;
@@ -22,7 +23,7 @@ use std::path::Path;
 use crate::error::{Error, ErrorCode, Result};
 use crate::input::Source;
 use crate::limits::Limits;
-use crate::media::{MediaInfo, VideoStream};
+use crate::media::{DecodeCost, MediaInfo, VideoStream};
 use crate::time::Timestamp;
 use index::FrameIndex;
 pub use reader::{FrameReader, FrameSink, ReadOutcome};
@@ -49,6 +50,16 @@ pub struct VideoSource {
     source: Source,
     decoder: DecoderBackend,
     limits: Limits,
+    /// The files of a joined recording; empty for other sources.
+    parts: Vec<FileVideo>,
+}
+
+/// The video of one file of a joined recording.
+struct FileVideo {
+    /// Where the file starts on the clock of the whole.
+    offset: Timestamp,
+    /// Why it cannot be read, otherwise.
+    video: std::result::Result<VideoSource, String>,
 }
 
 impl VideoSource {
@@ -65,6 +76,9 @@ impl VideoSource {
         limits: &Limits,
         cache: Option<&Path>,
     ) -> Result<Option<Self>> {
+        if !info.parts.is_empty() {
+            return Self::open_joined(source, info, decoder, limits, cache);
+        }
         let stream = match decoder {
             DecoderBackend::Auto => info.main_video(),
             // OpenCV always reads the first video stream of a container, even a cover picture.
@@ -92,16 +106,73 @@ impl VideoSource {
             }),
             Source::Picture(_) => Some(FrameIndex::regular(1, stream.time_base)),
             Source::Sequence { pictures, .. } => Some(FrameIndex::regular(pictures.len(), stream.time_base)),
-            Source::Stream(_) | Source::Camera(_) => None,
+            Source::Joined { .. } | Source::Stream(_) | Source::Camera(_) => None,
         };
-        Ok(Some(Self { stream: stream.clone(), index, source: source.clone(), decoder, limits: *limits }))
+        Ok(Some(Self {
+            stream: stream.clone(),
+            index,
+            source: source.clone(),
+            decoder,
+            limits: *limits,
+            parts: Vec::new(),
+        }))
     }
 
-    /// Adds every frame to the index. Reads the whole file.
+    fn open_joined(
+        source: &Source,
+        info: &MediaInfo,
+        decoder: DecoderBackend,
+        limits: &Limits,
+        cache: Option<&Path>,
+    ) -> Result<Option<Self>> {
+        let (mut parts, mut failure) = (Vec::new(), None);
+        for part in &info.parts {
+            let file = Source::Media(part.path.clone());
+            let video = match Self::open(&file, &part.media, decoder, limits, cache) {
+                Ok(Some(video)) => Ok(video),
+                Ok(None) => continue,
+                Err(error) if joined::is_damage(&error) => {
+                    let why = error.to_string();
+                    failure = failure.or(Some(error));
+                    Err(why)
+                }
+                Err(error) => return Err(error),
+            };
+            parts.push(FileVideo { offset: part.offset, video });
+        }
+        let Some(first) = readable(&parts).next() else { return failure.map_or(Ok(None), Err) };
+        let stream = first.1.stream.clone();
+        let index = joined_index(&parts);
+        Ok(Some(Self { stream, index, source: source.clone(), decoder, limits: *limits, parts }))
+    }
+
+    /// The video of each file that can be read: several of a joined recording, with their names.
+    pub(crate) fn files(&self) -> impl Iterator<Item = (Option<String>, &Self)> {
+        let alone = self.parts.is_empty().then_some((None, self));
+        readable(&self.parts).map(|(_, video)| (Some(video.source.name()), video)).chain(alone)
+    }
+
+    /// Adds every frame to the index, so that it has every keyframe. Reads the whole file. A file of a joined recording
+    /// without a keyframe is left out.
     ///
     /// # Errors
     /// As [`FrameIndex::scan`].
     pub fn index_all(&mut self) -> Result<()> {
+        if !self.parts.is_empty() {
+            for FileVideo { video, .. } in &mut self.parts {
+                let Ok(file) = video else { continue };
+                let why = match file.index_all() {
+                    Ok(()) if file.index.as_ref().is_some_and(|index| index.keyframes().is_empty()) => {
+                        format!("{}: its video has no keyframe", file.source.name())
+                    }
+                    Ok(()) => continue,
+                    Err(error) if joined::is_damage(&error) => error.to_string(),
+                    Err(error) => return Err(error),
+                };
+                *video = Err(why);
+            }
+            self.index = joined_index(&self.parts).or(self.index.take());
+        }
         if let (Source::Media(path), Some(index)) = (&self.source, &mut self.index)
             && index.is_outline
         {
@@ -110,12 +181,20 @@ impl VideoSource {
         Ok(())
     }
 
-    /// The index, of a very long file that of the packets around `points` (sorted, on the shared clock). None for live
-    /// sources, and where the container's own index does not serve.
+    /// The index, of a very long file that of the packets around `points` (sorted, on the shared clock), and the cost of
+    /// decoding each of its frames. None for live sources, and where the costs are unknown.
     ///
     /// # Errors
     /// As [`FrameIndex::scan`].
-    pub fn index_around(&self, points: &[Timestamp]) -> Result<Option<Cow<'_, FrameIndex>>> {
+    pub fn decode_costs(&self, points: &[Timestamp]) -> Result<Option<(Cow<'_, FrameIndex>, Vec<DecodeCost>)>> {
+        if !self.parts.is_empty() {
+            return self.joined_costs(points);
+        }
+        let index = self.index_around(points)?;
+        Ok(index.and_then(|index| index.decode_costs().map(|costs| (index, costs))))
+    }
+
+    fn index_around(&self, points: &[Timestamp]) -> Result<Option<Cow<'_, FrameIndex>>> {
         match (&self.source, &self.index) {
             (Source::Media(path), Some(index)) if index.is_outline => {
                 let around = FrameIndex::around(path, &self.stream, index.container_start(), points, &self.limits)?;
@@ -125,11 +204,39 @@ impl VideoSource {
         }
     }
 
+    fn joined_costs(&self, points: &[Timestamp]) -> Result<Option<(Cow<'_, FrameIndex>, Vec<DecodeCost>)>> {
+        let offsets: Vec<Timestamp> = self.parts.iter().map(|part| part.offset).collect();
+        let mut indexes = Vec::new();
+        for (part, own) in self.parts.iter().zip(joined::split(points, &offsets)) {
+            let Ok(video) = &part.video else { continue };
+            if own.is_empty() {
+                continue;
+            }
+            let Some(index) = video.index_around(&own)? else { return Ok(None) };
+            indexes.push((part.offset, index));
+        }
+        let indexes: Vec<_> = indexes.iter().map(|(offset, index)| (*offset, index.as_ref())).collect();
+        Ok(FrameIndex::joined_with_costs(&indexes).map(|(index, costs)| (Cow::Owned(index), costs)))
+    }
+
     /// Creates the reader of this source.
     ///
     /// # Errors
     /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) or [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where the decoder does not support the stream.
     pub fn reader(&self) -> Result<Box<dyn FrameReader + '_>> {
+        if !self.parts.is_empty() {
+            let mut parts = Vec::new();
+            for FileVideo { offset, video } in &self.parts {
+                let reader = match video.as_ref().map(Self::reader) {
+                    Ok(Ok(reader)) => Ok(reader),
+                    Ok(Err(error)) if joined::is_damage(&error) => Err(error.to_string()),
+                    Ok(Err(error)) => return Err(error),
+                    Err(why) => Err(why.clone()),
+                };
+                parts.push(joined::PartReader { offset: *offset, reader });
+            }
+            return Ok(Box::new(joined::JoinedReader { parts }));
+        }
         Ok(match (&self.source, &self.index) {
             (Source::Picture(path), _) => {
                 Box::new(stills::StillReader::new(std::slice::from_ref(path), &self.stream, self.limits))
@@ -146,4 +253,14 @@ impl VideoSource {
             _ => Box::new(opencv::LiveReader::open(&self.source, &self.stream)?),
         })
     }
+}
+
+/// The files of a joined recording that can be read, and where they start.
+fn readable(parts: &[FileVideo]) -> impl Iterator<Item = (Timestamp, &VideoSource)> {
+    parts.iter().filter_map(|part| Some((part.offset, part.video.as_ref().ok()?)))
+}
+
+fn joined_index(parts: &[FileVideo]) -> Option<FrameIndex> {
+    let indexes = readable(parts).filter_map(|(offset, video)| Some((offset, video.index.as_ref()?)));
+    FrameIndex::joined(&indexes.collect::<Vec<_>>())
 }

@@ -1,6 +1,8 @@
 //! The command line.
 
 mod caption;
+mod inspect;
+mod join;
 mod requests;
 mod sampling;
 mod transcript;
@@ -13,6 +15,8 @@ use vidgist::transcribe::whisper::models::ModelHub;
 
 use super::input_parser::input_parser;
 pub use caption::{CaptionArgs, CaptionFormatArg, ExistingCaptionsArg};
+pub use inspect::{DoctorArgs, ProbeArgs};
+pub use join::{JoinArgs, JoinInputsArgs};
 pub use requests::RequestArgs;
 use requests::{PLAN_EXAMPLES, SUMMARIZE_EXAMPLES};
 pub use sampling::{DecoderChoice, SamplingArgs, SamplingMethodArg};
@@ -100,6 +104,8 @@ pub struct SummarizeArgs {
     /// A media file, an image, a folder or pattern of images, a URL such as rtsp://…, camera:0, or - for stdin
     #[arg(value_parser = input_parser())]
     pub input: String,
+    #[command(flatten)]
+    pub join: JoinArgs,
     #[command(flatten)]
     pub sampling: SamplingArgs,
     #[command(flatten)]
@@ -285,6 +291,8 @@ pub struct FramesArgs {
     #[arg(value_parser = input_parser())]
     pub input: String,
     #[command(flatten)]
+    pub join: JoinArgs,
+    #[command(flatten)]
     pub sampling: SamplingArgs,
     #[command(flatten)]
     pub images: ImageArgs,
@@ -306,6 +314,8 @@ pub struct AudioArgs {
     /// A media file, or - for stdin
     #[arg(value_parser = input_parser())]
     pub input: String,
+    #[command(flatten)]
+    pub join: JoinArgs,
     #[command(flatten)]
     pub track: TrackArgs,
     #[command(flatten)]
@@ -372,6 +382,8 @@ pub struct DescribeArgs {
     #[arg(long)]
     pub playlist: bool,
     #[command(flatten)]
+    pub join: JoinInputsArgs,
+    #[command(flatten)]
     pub track: TrackArgs,
     #[command(flatten)]
     pub range: RangeArgs,
@@ -417,6 +429,8 @@ pub struct TranscribeArgs {
     /// Take the URL of a playlist for all of its videos
     #[arg(long)]
     pub playlist: bool,
+    #[command(flatten)]
+    pub join: JoinInputsArgs,
     #[command(flatten)]
     pub track: TrackArgs,
     #[command(flatten)]
@@ -473,27 +487,4 @@ pub enum ModelsAction {
         #[arg(required = true)]
         names: Vec<String>,
     },
-}
-
-#[derive(Debug, Args)]
-pub struct ProbeArgs {
-    /// A media file, an image, a folder or pattern of images, a URL, camera:0, or - for stdin
-    #[arg(value_parser = input_parser())]
-    pub input: String,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct DoctorArgs {
-    /// URL of an OpenAI-compatible server
-    #[arg(long, value_name = "URL", env = "OPENAI_BASE_URL", hide_env_values = true)]
-    pub base_url: Option<String>,
-    /// The model's name
-    #[arg(long, value_name = "NAME")]
-    pub model: Option<String>,
-    /// PEM certificates to trust in addition to the system's
-    #[arg(long, value_name = "FILE.pem")]
-    pub ca_file: Option<PathBuf>,
 }

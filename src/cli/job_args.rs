@@ -39,6 +39,7 @@ pub fn job(command: &Command) -> Result<Option<Job>> {
 fn summarize(args: &SummarizeArgs, dry_run: bool) -> Result<SummarizeJob> {
     Ok(SummarizeJob {
         input: args.input.clone(),
+        join: args.join.files(),
         output: args.output.clone(),
         format: match args.format {
             ReportFormat::Markdown => Format::Markdown,
@@ -91,6 +92,7 @@ fn caption(args: &CaptionArgs) -> Result<CaptionJob> {
 fn frames(args: &FramesArgs) -> Result<FramesJob> {
     Ok(FramesJob {
         input: args.input.clone(),
+        join: args.join.files(),
         output: args.output.clone(),
         contact_sheet: args.contact_sheet,
         sampling: sampling(&args.sampling)?,
@@ -101,6 +103,7 @@ fn frames(args: &FramesArgs) -> Result<FramesJob> {
 fn audio(args: &AudioArgs) -> AudioJob {
     AudioJob {
         input: args.input.clone(),
+        join: args.join.files(),
         output: args.output.clone(),
         format: args.format.map(|format| match format {
             SoundFileFormat::Wav => AudioFileFormat::Wav,
@@ -119,6 +122,7 @@ fn describe(args: &DescribeArgs) -> DescribeJob {
     DescribeJob {
         inputs: args.inputs.clone(),
         playlist: args.playlist,
+        join: args.join.join,
         output: args.output.clone(),
         format: match args.format {
             DescriptionFormat::Markdown => Format::Markdown,
@@ -139,6 +143,7 @@ fn transcribe(args: &TranscribeArgs) -> TranscribeJob {
     TranscribeJob {
         inputs: args.inputs.clone(),
         playlist: args.playlist,
+        join: args.join.join,
         output: args.output.clone(),
         format: match args.format {
             args::TranscriptFormatArg::Srt => TranscriptFormat::Srt,

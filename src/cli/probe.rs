@@ -18,7 +18,8 @@ const MAX_DESCRIPTION_CHARS: usize = 300;
 
 pub async fn run(mut args: ProbeArgs, config: &CommandConfig) -> Result<ExitCode> {
     let _spooled = Spooled::of_input(&mut args.input).await?;
-    let info = Engine::new(config.engine(false), Secrets::default()).probe(&args.input).await?;
+    let engine = Engine::new(config.engine(false), Secrets::default());
+    let info = engine.probe(&args.input, args.join.files().as_deref()).await?;
     let text = if args.json { json::to_text(&info)? } else { table(&info) };
     print(&text)?;
     Ok(if info.damage.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(PARTIAL) })
@@ -84,6 +85,9 @@ fn table(info: &MediaInfo) -> String {
     for chapter in &info.chapters {
         let title = chapter.title.as_deref().unwrap_or("without a title");
         line("chapter", &format!("{} to {}  {title}", chapter.start, chapter.end));
+    }
+    for part in &info.parts {
+        line("part", &format!("{}  {}", part.offset, part.media.input));
     }
     for damage in &info.damage {
         line("damage", damage);

@@ -1,4 +1,4 @@
-//! Reads one audio stream from its start to its end.
+//! Reads one audio stream of one file from its start to its end.
 
 use std::path::Path;
 
@@ -24,13 +24,8 @@ const MAX_LEADING_DAMAGE: u64 = 200;
 /// Silence emitted in one block; a hole in the sound can be long, a block must not be.
 const MAX_SILENT_FRAMES: i64 = 48_000;
 
-/// Reads one audio stream from its start to its end: an iterator of [`AudioBlock`]s, each beginning where the one
-/// before ended.
-///
-/// Packets that cannot be decoded, and holes in the container's times, come out as silence of the same length, so
-/// that what follows keeps its time. After an error the iterator ends.
-pub struct AudioReader {
-    name: String,
+/// Reads one audio stream of one file: see [`AudioReader`](super::AudioReader).
+pub(super) struct StreamReader {
     decoder: PacketDecoder,
     first: Option<DecodedChunk>,
     clock: SampleClock,
@@ -59,13 +54,13 @@ pub struct AudioReader {
     is_done: bool,
 }
 
-impl AudioReader {
+impl StreamReader {
     /// Opens `path` and decodes as far as the first sound. `media` and `stream` are what the probe said of it.
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where no decoder is there for the codec in this container, [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) where
     /// nothing can be decoded, [`ErrorKind::Usage`](crate::ErrorKind::Usage) for a rate or channel count that cannot be made, [`ErrorKind::Io`](crate::ErrorKind::Io).
-    pub fn open(path: &Path, media: &MediaInfo, stream: &AudioStream, want: &PcmFormat) -> Result<Self> {
+    pub(super) fn open(path: &Path, media: &MediaInfo, stream: &AudioStream, want: &PcmFormat) -> Result<Self> {
         let name = crate::input::shown_name(path);
         if let Some(rate) = want.rate_hz.filter(|rate| !RATES_HZ.contains(rate)) {
             let problem = format!("{rate} Hz is out of range");
@@ -117,51 +112,37 @@ impl AudioReader {
             n_mixed: 0,
             n_unmixed: 0,
             is_done: false,
-            name,
         })
     }
 
     /// Samples a second in one channel of the blocks.
-    #[must_use]
-    pub fn rate_hz(&self) -> u32 {
+    pub(super) fn rate_hz(&self) -> u32 {
         self.rate_hz
     }
 
     /// Number of channels of the blocks.
-    #[must_use]
-    pub fn channels(&self) -> u16 {
+    pub(super) fn channels(&self) -> u16 {
         self.channels
     }
 
     /// What each channel of the blocks carries.
-    #[must_use]
-    pub(crate) fn layout(&self) -> &[ChannelRole] {
+    pub(super) fn layout(&self) -> &[ChannelRole] {
         &self.layout
     }
 
     /// The decoder of the stream, `Symphonia` or `libav`, and why it was chosen.
-    #[must_use]
-    pub fn decoder(&self) -> (&'static str, &str) {
+    pub(super) fn decoder(&self) -> (&'static str, &str) {
         self.decoder.choice()
     }
 
-    /// The file, for errors.
-    #[must_use]
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
     /// Time of the first sample on the shared clock.
-    #[must_use]
-    pub fn start(&self) -> Timestamp {
+    pub(super) fn start(&self) -> Timestamp {
         self.start.plus(Timestamp::new(self.n_before() as i64, self.base()))
     }
 
-    /// Only the samples in `bounds`. The part before is decoded and dropped, the part behind is not read.
-    #[must_use]
-    pub fn within(mut self, bounds: TimeBounds) -> Self {
+    /// Only the samples in `bounds` from here on. The part before is decoded and dropped, the part behind is not read.
+    pub(super) fn set_bounds(&mut self, bounds: TimeBounds) {
         self.bounds = bounds;
-        self
     }
 
     /// One sample of the blocks.
@@ -181,21 +162,18 @@ impl AudioReader {
     }
 
     /// Packets that could not be decoded so far, silence in their place.
-    #[must_use]
-    pub fn n_damaged(&self) -> u64 {
+    pub(super) fn n_damaged(&self) -> u64 {
         self.decoder.n_damaged()
     }
 
     /// Seconds of audio decoded so far, from the start of the stream.
-    #[must_use]
-    pub fn seconds_read(&self) -> f64 {
+    pub(super) fn seconds_read(&self) -> f64 {
         self.n_frames as f64 / f64::from(self.rate_hz)
     }
 
     /// The seconds that are missing at the end: at the end of the reader, what it lacks of the length that the
     /// container states. None where nothing is missing, or where the container states no length.
-    #[must_use]
-    pub fn missing_seconds(&self) -> Option<f64> {
+    pub(super) fn missing_seconds(&self) -> Option<f64> {
         let end = self.start.plus(Timestamp::new(self.n_frames as i64, self.base()));
         if self.bounds.end.is_some_and(|to| end >= to) {
             return None;
@@ -206,10 +184,9 @@ impl AudioReader {
     }
 
     /// Seconds of the range, as far as it was read, for which a mono mix takes only the loudest channel, because the
-    /// channels cancel each other. None below half a second, which occurs in any stereo recording.
-    #[must_use]
-    pub fn single_channel_seconds(&self) -> Option<f64> {
-        Some(Timestamp::new(self.n_unmixed, self.stored_base).secs_f64()).filter(|seconds| *seconds > 0.5)
+    /// channels cancel each other.
+    pub(super) fn single_channel_seconds(&self) -> f64 {
+        Timestamp::new(self.n_unmixed, self.stored_base).secs_f64()
     }
 
     /// The next samples at the stored rate, mixed to the wanted channels; None at the end.
@@ -298,7 +275,7 @@ impl AudioReader {
     }
 }
 
-impl Iterator for AudioReader {
+impl Iterator for StreamReader {
     type Item = Result<AudioBlock>;
 
     fn next(&mut self) -> Option<Self::Item> {

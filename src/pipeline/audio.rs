@@ -27,6 +27,8 @@ const OTHER_EXTENSIONS: [&str; 11] = ["mp3", "m4a", "aac", "ogg", "oga", "opus",
 pub struct ExtractAudio {
     /// The media file.
     pub input: String,
+    /// The files that continue it as one recording: see [`super::identify`].
+    pub join: Option<Vec<String>>,
     /// Which audio track.
     pub track: TrackChoice,
     /// Which part.
@@ -99,7 +101,7 @@ fn work(
     unfinished: &Path,
     events: &crate::event::EventSender,
 ) -> Result<AudioResult> {
-    let (path, info) = open_media(opened)?;
+    let (path, info) = open_media(opened, task.join.as_deref())?;
     let main = task.track.choose(&info)?;
     check_bounds(task.bounds, &info)?;
     let streams = if task.all_tracks { info.audio.iter().collect() } else { vec![main] };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::input::{TrackChoice, check_bounds, open_media};
+use super::input::{TrackChoice, check_bounds, open_media, recordings};
 use super::run::Context;
 use super::site::{self, FetchedSite, expand_playlists, fetch_audio, media_name, named};
 use super::transcript::{TranscriptSearch, find_transcript};
@@ -38,6 +38,8 @@ pub struct DescribeAudio {
     pub inputs: Vec<String>,
     /// Whether the address of a playlist stands for its videos.
     pub playlist: bool,
+    /// Whether they are one recording.
+    pub is_joined: bool,
     /// Where the transcript comes from, and which audio track and part is described.
     pub transcript: TranscriptSearch,
     /// Writes the description; None leaves the measured one.
@@ -82,17 +84,19 @@ pub async fn run(task: DescribeAudio, context: Context) -> Result<DescribeResult
 async fn work(task: &DescribeAudio, context: &Context) -> Result<DescribeResult> {
     let mut result = DescribeResult::default();
     let inputs = expand_playlists(&task.inputs, task.playlist, context).await?;
-    for input in &inputs {
+    let recordings = recordings(&inputs, task.is_joined);
+    for (input, join) in &recordings {
+        let input = *input;
         context.events.send(Event::Input { input: input.clone() }).await;
         let warning = |message: String| Event::Warning { input: input.clone(), message };
-        match describe(input, task, context).await {
+        match describe(input, *join, task, context).await {
             Ok(report) => {
                 for message in &report.missing {
                     context.events.send(warning(message.clone())).await;
                 }
                 result.reports.push(report);
             }
-            Err(error) if inputs.len() == 1 || error.is_interrupted() => return Err(error),
+            Err(error) if recordings.len() == 1 || error.is_interrupted() => return Err(error),
             Err(error) => {
                 result.n_failed += 1;
                 context.events.send(warning(error.to_string())).await;
@@ -114,7 +118,7 @@ fn check(task: &DescribeAudio) -> Result<()> {
     }
     for (setting, file) in [(Setting::Waveform, &task.waveform), (Setting::Spectrogram, &task.spectrogram)] {
         let Some(file) = file else { continue };
-        if task.inputs.len() > 1 {
+        if task.inputs.len() > 1 && !task.is_joined {
             let problem = format!("is one image, but there are {} inputs", task.inputs.len());
             return Err(Error::setting(setting, problem, "describe them one by one"));
         }
@@ -130,22 +134,31 @@ fn check(task: &DescribeAudio) -> Result<()> {
     Ok(())
 }
 
-async fn describe(input: &str, task: &DescribeAudio, context: &Context) -> Result<SoundReport> {
-    let site = fetch_audio(input, Some(&task.transcript), true, context).await?;
+async fn describe(
+    input: &str,
+    join: Option<&[String]>,
+    task: &DescribeAudio,
+    context: &Context,
+) -> Result<SoundReport> {
+    let site = match join {
+        Some(_) => None,
+        None => fetch_audio(input, Some(&task.transcript), true, context).await?,
+    };
     let site = site.as_ref();
-    describe_fetched(input, site, task, context).await.map_err(|error| named(site, error))
+    describe_fetched((input, join), site, task, context).await.map_err(|error| named(site, error))
 }
 
-/// As [`describe`], of a file, or of what was fetched of a site.
+/// As [`describe`], of files, or of what was fetched of a site.
 async fn describe_fetched(
-    input: &str,
+    (input, join): (&str, Option<&[String]>),
     site: Option<&FetchedSite>,
     task: &DescribeAudio,
     context: &Context,
 ) -> Result<SoundReport> {
-    let (name, track, bounds) = (media_name(input, site), task.transcript.track.clone(), task.transcript.bounds);
+    let (name, join) = (media_name(input, site), join.map(<[String]>::to_vec));
+    let (track, bounds) = (task.transcript.track.clone(), task.transcript.bounds);
     let (path, mut info, stream) = run_blocking(move || {
-        let (path, info) = open_media(&name)?;
+        let (path, info) = open_media(&name, join.as_deref())?;
         let stream = track.choose(&info)?.clone();
         check_bounds(bounds, &info)?;
         Ok((path, info, stream))

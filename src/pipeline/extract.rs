@@ -46,6 +46,8 @@ pub(super) struct FrameStream {
     context: Context,
     plan: SamplePlan,
     problems: Vec<(String, String)>,
+    /// Why files of a joined recording could not be read by the scan.
+    unread: Vec<String>,
     kind: SourceKind,
     n_done: usize,
 }
@@ -68,8 +70,8 @@ impl FrameStream {
         has_contact_sheets: bool,
         context: &Context,
     ) -> Result<Self> {
-        let (video, plan) = match selection {
-            Selection::Plan(plan) => (video, plan),
+        let (video, plan, unread) = match selection {
+            Selection::Plan(plan) => (video, plan, Vec::new()),
             Selection::Scan(range, points) => scan(options, video, (range, points), context).await?,
         };
         context.events.send(Event::Planned { n_points: plan.points.len() }).await;
@@ -91,7 +93,7 @@ impl FrameStream {
             method: method(&options.sampling.sampling),
             tolerance: Some(options.tolerance).filter(|tolerance| !tolerance.is_exact()),
         };
-        Ok(Self { frames, reading, context: context.clone(), plan, problems, kind, n_done: 0 })
+        Ok(Self { frames, reading, context: context.clone(), plan, problems, unread, kind, n_done: 0 })
     }
 
     /// The next frame or contact sheet; None at the end.
@@ -125,6 +127,10 @@ impl FrameStream {
             let why = "the decoder reported errors in them or in frames that they refer to; they may look wrong";
             problems.push((format!("{} suspect {frames}", outcome.n_suspect), why.to_owned()));
         }
+        // The scan and the reader after it mostly fail in the same files.
+        let of_scan = self.unread.iter().filter(|why| !outcome.unread.contains(why));
+        let unread = outcome.unread.iter().chain(of_scan);
+        problems.extend(unread.map(|why| ("frames of one file".to_owned(), why.clone())));
         let SourceKind { is_still, is_live, method, tolerance } = self.kind;
         let sampling = report::SamplingSummary {
             method: if is_still { "still picture" } else { method }.to_owned(),
@@ -222,17 +228,21 @@ impl Output {
 /// Damage that the packet index shows before decoding.
 fn known_damage(video: &VideoSource) -> Vec<(String, String)> {
     let mut problems = Vec::new();
-    let Some(index) = &video.index else { return problems };
-    let lost = video.stream.n_frames.zip(index.n_packets).filter(|(claimed, found)| claimed > found);
-    if let Some((claimed, found)) = lost {
-        let n_lost = claimed - found;
-        problems.push((
-            format!("{n_lost} of the {claimed} frames that the file states"),
-            format!("they are not in the file; its video ends at {}", index.range().end),
-        ));
-    }
-    if index.n_read_errors > 0 {
-        problems.push(("damaged parts of the file".to_owned(), format!("{} could not be read", index.n_read_errors)));
+    for (name, file) in video.files() {
+        let Some(index) = &file.index else { continue };
+        let of = name.map(|name| format!("{name}: ")).unwrap_or_default();
+        let lost = file.stream.n_frames.zip(index.n_packets).filter(|(claimed, found)| claimed > found);
+        if let Some((claimed, found)) = lost {
+            let n_lost = claimed - found;
+            problems.push((
+                format!("{of}{n_lost} of the {claimed} frames that the file states"),
+                format!("they are not in the file; its video ends at {}", index.range().end),
+            ));
+        }
+        if index.n_read_errors > 0 {
+            let why = format!("{} could not be read", index.n_read_errors);
+            problems.push((format!("{of}damaged parts of the file"), why));
+        }
     }
     problems
 }

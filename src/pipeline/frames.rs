@@ -80,6 +80,9 @@ async fn work(
     let nothing = Timeline::new(TimeRange::new(Timestamp::ZERO, Timestamp::ZERO), Vec::new(), None);
     let mut report = Report::new(info, extraction.sampling, &nothing, "none was requested");
     (report.frames, report.contact_sheets) = (frames, sheets);
+    for frame in &mut report.frames {
+        frame.part = report.media.part_at(frame.time);
+    }
     report.made_with.decoder = Some(extraction.decoder);
     for (what, why) in extraction.problems {
         report.miss(what, why);

@@ -21,18 +21,38 @@ pub fn probe_source(source: &Source, sequence_rate: Ratio, limits: &Limits) -> R
     if source.is_live() { video::opencv::probe_live(source) } else { probe::probe(source, sequence_rate, limits) }
 }
 
-/// Identifies and probes a media file. Blocks.
+/// Identifies an input. `join` has the files that continue it as one recording, or none for all files of the folder
+/// `input`; None reads `input` alone.
+///
+/// # Errors
+/// As [`Source::identify`] and [`Source::join`].
+pub fn identify(input: &str, join: Option<&[String]>) -> Result<Source> {
+    match join {
+        None => Source::identify(input),
+        Some(rest) => Source::join(&[&[input.to_owned()], rest].concat()),
+    }
+}
+
+/// The inputs one by one, or all of them as one recording: each with the files that continue it.
+pub(super) fn recordings(inputs: &[String], is_joined: bool) -> Vec<(&String, Option<&[String]>)> {
+    match inputs {
+        [first, rest @ ..] if is_joined => vec![(first, Some(rest))],
+        _ => inputs.iter().map(|input| (input, None)).collect(),
+    }
+}
+
+/// Identifies and probes a media file; the path of a joined recording is that of its first file. Blocks.
 ///
 /// # Errors
 /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where the input is a picture, a stream or a camera.
-pub(super) fn open_media(input: &str) -> Result<(PathBuf, MediaInfo)> {
-    let source = Source::identify(input)?;
-    let Source::Media(path) = &source else {
+pub(super) fn open_media(input: &str, join: Option<&[String]>) -> Result<(PathBuf, MediaInfo)> {
+    let source = identify(input, join)?;
+    let Some(path) = source.media_path() else {
         return Err(
             Error::usage(input, "is not a media file with sound", "name a media file").with_code(ErrorCode::NoAudio)
         );
     };
-    let path = path.clone();
+    let path = path.to_owned();
     let info = probe_source(&source, Ratio::ONE, &Limits::default())?;
     Ok((path, info))
 }

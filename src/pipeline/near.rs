@@ -17,8 +17,7 @@ pub(super) fn near(
     if tolerance.is_exact() {
         return Ok(exact());
     }
-    let Some(index) = video.index_around(points)? else { return Ok(exact()) };
-    let Some(costs) = index.decode_costs() else { return Ok(exact()) };
+    let Some((index, costs)) = video.decode_costs(points)? else { return Ok(exact()) };
     let n_in_range = index.n_before(range.end);
     let choices: Vec<Choices> = sampling::reach(points, range, tolerance)
         .into_iter()

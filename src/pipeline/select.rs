@@ -60,19 +60,20 @@ pub(super) fn select(options: &FrameOptions, video: &mut VideoSource) -> Result<
     Ok(Selection::Plan(plan))
 }
 
-/// Scans the whole range at low resolution and chooses the sample points.
+/// Scans the whole range at low resolution and chooses the sample points; also why files of a joined recording could not be
+/// read.
 pub(super) async fn scan(
     options: &FrameOptions,
     video: VideoSource,
     (range, points): (TimeRange, Vec<Timestamp>),
     context: &Context,
-) -> Result<(VideoSource, SamplePlan)> {
+) -> Result<(VideoSource, SamplePlan, Vec<String>)> {
     context.events.send(Event::Scanning { n_points: points.len() }).await;
     let (sampling, limits, context) = (options.sampling.clone(), options.limits, context.clone());
     run_blocking(move || {
         let mut scanned: Vec<Scanned> = Vec::with_capacity(points.len());
         let mut scorer = Scorer::new();
-        video.reader()?.read(&points, SCAN_SIZE, &mut |frame| {
+        let outcome = video.reader()?.read(&points, SCAN_SIZE, &mut |frame| {
             context.check()?;
             let score = scorer.score(&frame)?;
             // The frame displayed at the start of the range may be older.
@@ -82,7 +83,7 @@ pub(super) async fn scan(
             Ok(())
         })?;
         let plan = sampling::choose(&sampling, range, &scanned, &limits)?;
-        Ok((video, plan))
+        Ok((video, plan, outcome.unread))
     })
     .await
 }

@@ -104,7 +104,7 @@ async fn gather(
     let video = video.filter(|video| !is_audio_only(&task.options.sampling, video, &info));
     // An invalid plan is reported before a transcript is made, which may cost money.
     let selected = video.map(|mut video| select(&task.options, &mut video).map(|plan| (video, plan))).transpose()?;
-    let path = if let Source::Media(path) = &task.source { Some(path.clone()) } else { None };
+    let path = task.source.media_path().map(Path::to_owned);
     let captions = site.and_then(|site| site.captions.as_ref());
     let is_dry = task.dry_run.is_some();
     let (options, events) = (task.transcript.clone(), context.events.clone());
@@ -295,9 +295,10 @@ async fn write_folder(mut report: Report, timeline: &Timeline, folder: &Path) ->
 
 /// The range of the video, extended to the end of the audio and of the transcript.
 fn longest(video: TimeRange, info: &MediaInfo, transcript: Option<&Transcript>) -> TimeRange {
-    let audio = info.audio.iter().filter_map(|audio| {
-        let start = audio.start.map_or(Timestamp::ZERO, |start| start.minus(info.start));
-        Some(start.plus(audio.duration?))
+    let (offset, last) = info.parts.last().map_or((Timestamp::ZERO, info), |part| (part.offset, &part.media));
+    let audio = last.audio.iter().filter_map(|audio| {
+        let start = audio.start.map_or(Timestamp::ZERO, |start| start.minus(last.start));
+        Some(offset.plus(start).plus(audio.duration?))
     });
     let words = transcript.into_iter().flat_map(|transcript| &transcript.segments).map(|segment| segment.range.end);
     TimeRange::new(video.start, audio.chain(words).fold(video.end, Timestamp::max))

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::input::{check_bounds, open_media};
+use super::input::{check_bounds, open_media, recordings};
 use super::run::Context;
 use super::site::{FetchedSite, describe, expand_playlists, fetch_audio, media_name, named};
 use super::transcript::{TranscriptSearch, find_transcript};
@@ -58,6 +58,8 @@ pub struct Transcribe {
     pub inputs: Vec<String>,
     /// Whether the address of a playlist stands for its videos.
     pub playlist: bool,
+    /// Whether they are one recording.
+    pub is_joined: bool,
     /// Where the transcripts come from.
     pub transcript: TranscriptSearch,
     /// How the transcripts are written.
@@ -110,21 +112,23 @@ async fn work(task: &Transcribe, context: &Context) -> Result<TranscribeResult> 
     if task.transcript.transcribers.is_empty() {
         return Err(Error::setting(Setting::Stt, "with none, there is nothing to do", Advice::Unset(Setting::Stt)));
     }
-    if let ([_, _, ..], None) = (task.inputs.as_slice(), &task.output) {
+    if recordings(&task.inputs, task.is_joined).len() > 1 && task.output.is_none() {
         let advice = Advice::Set(Setting::Output);
         return Err(Error::setting(Setting::Output, "several inputs need a folder", advice));
     }
     let mut result = TranscribeResult::default();
     let mut taken = HashSet::new();
     let inputs = expand_playlists(&task.inputs, task.playlist, context).await?;
-    if inputs.len() > task.inputs.len() && task.output.is_none() {
+    let recordings = recordings(&inputs, task.is_joined);
+    if recordings.len() > task.inputs.len() && task.output.is_none() {
         return Err(Error::setting(Setting::Output, "several inputs need a folder", Advice::Set(Setting::Output)));
     }
-    for input in &inputs {
+    for (input, join) in &recordings {
+        let input = *input;
         context.events.send(Event::Input { input: input.clone() }).await;
-        let file = match transcribe(input, task, context).await {
+        let file = match transcribe(input, *join, task, context).await {
             Ok(file) => file,
-            Err(error) if inputs.len() == 1 || error.is_interrupted() => return Err(error),
+            Err(error) if recordings.len() == 1 || error.is_interrupted() => return Err(error),
             Err(error) => {
                 result.n_failed += 1;
                 let message = error.to_string();
@@ -133,7 +137,7 @@ async fn work(task: &Transcribe, context: &Context) -> Result<TranscribeResult> 
             }
         };
         if let Some(output) = &task.output {
-            let several = inputs.len() > 1;
+            let several = recordings.len() > 1;
             let path = if several { free_path(output, input, task.format, &mut taken) } else { output.clone() };
             write_file(&path, task.format.render(&file.transcript, &file.media)?.as_bytes())?;
             context.events.send(Event::Written { path }).await;
@@ -147,27 +151,35 @@ async fn work(task: &Transcribe, context: &Context) -> Result<TranscribeResult> 
     Ok(result)
 }
 
-async fn transcribe(input: &str, task: &Transcribe, context: &Context) -> Result<FileTranscript> {
+async fn transcribe(
+    input: &str,
+    join: Option<&[String]>,
+    task: &Transcribe,
+    context: &Context,
+) -> Result<FileTranscript> {
     let options = &task.transcript;
-    let site = fetch_audio(input, Some(options), options.track.is_set(), context).await?;
+    let site = match join {
+        Some(_) => None,
+        None => fetch_audio(input, Some(options), options.track.is_set(), context).await?,
+    };
     let site = site.as_ref();
-    transcribe_fetched(input, site, task, context).await.map_err(|error| named(site, error))
+    transcribe_fetched((input, join), site, task, context).await.map_err(|error| named(site, error))
 }
 
-/// As [`transcribe`], of a file, or of what was fetched of a site.
+/// As [`transcribe`], of files, or of what was fetched of a site.
 async fn transcribe_fetched(
-    input: &str,
+    (input, join): (&str, Option<&[String]>),
     site: Option<&FetchedSite>,
     task: &Transcribe,
     context: &Context,
 ) -> Result<FileTranscript> {
-    let (name, options) = (media_name(input, site), &task.transcript);
+    let (name, join, options) = (media_name(input, site), join.map(<[String]>::to_vec), &task.transcript);
     let only_captions = site.filter(|site| site.media.is_none()).map(FetchedSite::media_info);
     let (track, bounds) = (options.track.clone(), options.bounds);
     let (path, mut info) = run_blocking(move || {
         let (path, info) = match only_captions {
             Some(info) => (None, info),
-            None => open_media(&name).map(|(path, info)| (Some(path), info))?,
+            None => open_media(&name, join.as_deref()).map(|(path, info)| (Some(path), info))?,
         };
         if track.is_set() {
             track.choose(&info)?;

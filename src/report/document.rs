@@ -155,6 +155,9 @@ pub struct ReportFrame {
     pub time: Timestamp,
     /// The same as `HH:MM:SS.mmm`.
     pub timestamp: String,
+    /// The file of a joined recording that the frame is from, from 0 in `media.parts`; None for a single file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<usize>,
     /// Why it was sampled; None if unknown.
     pub reason: Option<FrameReason>,
     /// Whether the decoder reported an error in the frame or in one that it refers to, so that it may look wrong.
@@ -189,6 +192,7 @@ impl ReportFrame {
             time_base: image.pts.base(),
             time: image.time,
             timestamp: image.time.to_string(),
+            part: None,
             reason: None,
             suspect: false,
             width: image.width,
@@ -275,14 +279,20 @@ impl Report {
     pub fn new(media: MediaInfo, sampling: SamplingSummary, timeline: &Timeline, no_transcript: &str) -> Self {
         let has_transcript = timeline.transcript.is_some() && timeline.untimed().is_empty();
         let speech = |segments: &[Segment]| has_transcript.then(|| joined(segments));
-        let frames = timeline.frames.iter().enumerate().map(|(at, frame)| ReportFrame {
-            speech: speech(timeline.words_after(at)),
-            ..ReportFrame::new(&frame.image, Some(frame.score))
-        });
+        let frames: Vec<ReportFrame> = timeline
+            .frames
+            .iter()
+            .enumerate()
+            .map(|(at, frame)| ReportFrame {
+                speech: speech(timeline.words_after(at)),
+                part: media.part_at(frame.image.time),
+                ..ReportFrame::new(&frame.image, Some(frame.score))
+            })
+            .collect();
         Self {
             media,
             sampling,
-            frames: frames.collect(),
+            frames,
             contact_sheets: Vec::new(),
             speech_before_frames: speech(timeline.words_before_frames()),
             transcript: match &timeline.transcript {

@@ -45,6 +45,9 @@ fn facts(out: &mut String, report: &Report) {
     let media = &report.media;
     put!(out, "\n- File: {}{}", markdown_line(&shown_input(&media.input)), size(media));
     put!(out, "- Container: {}, {}", markdown_line(&media.format), duration_text(media.duration));
+    for part in &media.parts {
+        put!(out, "- Part: from {}, {}", part.offset, markdown_line(&short_name(&part.media.input)));
+    }
     for video in media.video.iter().filter(|video| !video.is_cover) {
         put!(out, "- Video: {}", video_text(video));
     }

@@ -33,7 +33,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::language;
 use crate::limits::Limits;
 use crate::media::MediaInfo;
-use crate::time::TimeBounds;
+use crate::time::{TimeBounds, TimeRange};
 use crate::transcript::{Transcript, TranscriptSource};
 
 pub use cues::Cues;
@@ -96,6 +96,9 @@ impl Subtitles {
     /// # Errors
     /// Those of [`Transcriber::transcribe`].
     pub fn read(&self, path: &Path, media: &MediaInfo) -> Result<Option<Transcript>> {
+        if self.explicit.is_none() && !media.parts.is_empty() {
+            return self.read_joined(media);
+        }
         let frame_rate = media.main_video().and_then(|video| video.frame_rate);
         let preferred = self.language.as_deref();
         let read = |file: &Path, language: Option<&str>| {
@@ -142,5 +145,36 @@ impl Subtitles {
         let source = TranscriptSource::Embedded { stream_idx: stream.stream_idx, codec: stream.codec.clone() };
         let language = stream.language.clone();
         Ok((!cues.segments.is_empty()).then(|| Transcript::new(source, language, cues.segments)))
+    }
+
+    /// The subtitles of each file of a joined recording, on the clock of the whole; None unless all files have some.
+    fn read_joined(&self, media: &MediaInfo) -> Result<Option<Transcript>> {
+        let mut whole: Option<Transcript> = None;
+        for part in &media.parts {
+            let Some(transcript) = self.read(&part.path, &part.media)? else {
+                if whole.is_some() {
+                    tracing::warn!("{}: has no subtitles, so those of the other files are not used", part.media.input);
+                }
+                return Ok(None);
+            };
+            let moved = transcript.segments.into_iter().map(|mut segment| {
+                let later =
+                    |range: TimeRange| TimeRange::new(range.start.plus(part.offset), range.end.plus(part.offset));
+                segment.range = later(segment.range);
+                segment.words.iter_mut().for_each(|word| word.range = later(word.range));
+                segment
+            });
+            match &mut whole {
+                Some(whole) => whole.segments.extend(moved),
+                None => {
+                    whole =
+                        Some(Transcript::new(transcript.source.clone(), transcript.language.clone(), moved.collect()));
+                }
+            }
+        }
+        if let Some(whole) = &mut whole {
+            whole.segments.sort_by_key(|segment| segment.range.start);
+        }
+        Ok(whole)
     }
 }

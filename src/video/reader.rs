@@ -42,6 +42,8 @@ pub struct ReadOutcome {
     pub n_damaged: u64,
     /// Sample points whose frame could not be decoded, in time order.
     pub missing: Vec<Timestamp>,
+    /// Why files of a joined recording could not be read; empty where all could.
+    pub unread: Vec<String>,
 }
 
 /// The error for a video without a decodable frame.

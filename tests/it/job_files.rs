@@ -95,6 +95,9 @@ fn commands_without_a_server() {
     same(&user, &["frames", TALK, "--fps", "1/2", "--image-format", "png", "--contact-sheet", "-o", "OUT/frames"]);
     same(&user, &["frames", TALK, "--sampling", "scene", "--dedup", "--end", "5s", "-o", "OUT/frames"]);
     same(&user, &["transcribe", TALK, "--format", "vtt"]);
+    same(&user, &["frames", TALK, TALK, "--join", "--interval", "4s", "-o", "OUT/frames"]);
+    same(&user, &["transcribe", TALK, TALK, "--join", "--format", "vtt"]);
+    same(&user, &["audio", TALK, TALK, "--join", "-o", "OUT/joined.wav"]);
     same(&user, &["transcribe", TALK, "--format", "json", "-o", "OUT/talk.json"]);
     same(&user, &["audio", TALK, "--rate", "16000", "--channels", "1", "-o", "OUT/talk.wav"]);
     same(&user, &["audio", TALK, "--all-tracks", "--format", "flac", "-o", "OUT/talk.flac"]);

@@ -20,6 +20,7 @@ mod heif;
 mod inputs;
 mod invented_words;
 mod job_files;
+mod join;
 mod keys;
 mod lengths;
 mod library;

@@ -118,6 +118,12 @@ fn every_key_is_documented_and_every_documented_key_is_there() {
     paths(&json(&report), "", &mut keys);
     report.transcript = TranscriptOutcome::None { reason: "none".into() };
     paths(&json(&report), "", &mut keys);
+    report.frames[0].part = Some(0);
+    let part = vidgist::media::MediaPart::new("a.mp4".into(), Timestamp::ZERO, report.media.clone());
+    report.media.parts = vec![part];
+    paths(&json(&report), "", &mut keys);
+    // A part has the keys of the whole.
+    keys.retain(|key| !key.starts_with("media.parts[].media."));
     let docs = include_str!("../../docs/output.md");
     // The first part is the report's; the rest describes other documents.
     let docs = docs.split("\n## Transcripts").next().expect("a first part");

@@ -44,6 +44,22 @@ impl FrameIndex {
         Some(costs)
     }
 
+    /// As [`FrameIndex::joined`], with the cost of decoding each frame; None if that of a file is unknown.
+    pub(in crate::video) fn joined_with_costs(parts: &[(Timestamp, &Self)]) -> Option<(Self, Vec<DecodeCost>)> {
+        let joined = Self::joined(parts)?;
+        let mut costs = Vec::with_capacity(joined.n_frames());
+        let mut n_packets = 0;
+        for (at, (_, index)) in parts.iter().enumerate() {
+            let own = index.decode_costs()?.into_iter().take(Self::n_joined(parts, at));
+            costs.extend(own.map(|cost| DecodeCost { start: cost.start + n_packets, ..cost }));
+            n_packets += index.packets.len() as u32;
+        }
+        for (cost, ticks) in costs.iter_mut().zip(&joined.pts) {
+            cost.ticks = *ticks;
+        }
+        (costs.len() == joined.n_frames()).then_some((joined, costs))
+    }
+
     /// Number of frames that begin before `time` on the shared clock.
     #[must_use]
     pub fn n_before(&self, time: Timestamp) -> usize {

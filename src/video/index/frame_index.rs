@@ -129,6 +129,47 @@ impl FrameIndex {
         }
     }
 
+    /// The frames of a joined recording: of each file those before the next one starts. Times are rounded up to a nanosecond,
+    /// so that the frame of such a time is the same one in its file. None without files.
+    pub(in crate::video) fn joined(parts: &[(Timestamp, &Self)]) -> Option<Self> {
+        let (last_offset, last) = parts.last()?;
+        let nanos = |time: Timestamp| -Timestamp::ZERO.minus(time).floor_to(TimeBase::NANOS);
+        let all = |own: &dyn Fn(&Self, usize) -> Vec<Timestamp>| {
+            let own = parts.iter().enumerate().map(|(at, (offset, index))| {
+                own(index, Self::n_joined(parts, at)).into_iter().map(|time| nanos(time.plus(*offset)))
+            });
+            let mut ticks: Vec<i64> = own.flatten().collect();
+            ticks.sort_unstable();
+            ticks.dedup();
+            ticks
+        };
+        let frames = |index: &Self, n_frames: usize| (0..n_frames).map(|number| index.time(number)).collect();
+        let keyframes = |index: &Self, n_frames: usize| {
+            let behind = index.pts.get(n_frames);
+            let n_keys = behind.map_or(index.keys.len(), |behind| index.keys.partition_point(|key| key < behind));
+            index.keyframes().into_iter().take(n_keys).collect()
+        };
+        Some(Self {
+            pts: all(&frames),
+            keys: all(&keyframes),
+            packets: Vec::new(),
+            end: nanos(last.range().end.plus(*last_offset)),
+            base: TimeBase::NANOS,
+            start: Timestamp::ZERO,
+            is_exact: parts.iter().all(|(_, index)| index.is_exact),
+            is_outline: parts.iter().any(|(_, index)| index.is_outline),
+            n_packets: parts.iter().map(|(_, index)| index.n_packets).sum(),
+            n_read_errors: parts.iter().map(|(_, index)| index.n_read_errors).sum(),
+            preamble: Vec::new(),
+        })
+    }
+
+    /// The number of frames of one of `parts` that begin before the next one starts.
+    pub(super) fn n_joined(parts: &[(Timestamp, &Self)], at: usize) -> usize {
+        let (offset, index) = parts[at];
+        parts.get(at + 1).map_or(index.n_frames(), |(next, _)| index.n_before(next.minus(offset)))
+    }
+
     /// Whether packets of the stream are missing from [`FrameIndex::packets`].
     pub(in crate::video) fn has_gaps(&self) -> bool {
         self.packets.first().is_some_and(|packet| packet.follows_gap)
