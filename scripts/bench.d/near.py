@@ -53,8 +53,8 @@ def run(vidgist, folder, rounds, check):
 
 
 def frames(numbers, n_frames, report):
-    """How many frames came and how many of them twice; the largest distance of a sample point from the nearest frame, and the largest
-    gap, in seconds; for vidgist how many pictures do not show the frame whose time frames.json tells."""
+    """Number of frames, and of those that came twice; the largest distance of a sample point from the nearest frame and the largest gap
+    between frames, in seconds; for vidgist, the number of pictures that do not show the frame at the time that frames.json states."""
     at = [place(number, numbers[:i], n_frames) for i, number in enumerate(numbers)]
     points = inputs.wanted(n_frames, INTERVAL)
     found = {"n": len(at), "n_twice": len(at) - len(set(at)),
@@ -92,14 +92,14 @@ def text(found):
     yes = lambda holds: "yes" if holds else "**no**"
     return f"""## Near the sample points
 
-`scripts/bench --near`: the input and the job of above, {MINUTES} min at one frame each {float(INTERVAL):g} s, {found['n_points']} sample points; medians of {found['rounds']} rounds,
+`scripts/bench --near`: the input and the job described above, {MINUTES} min at one frame each {float(INTERVAL):g} s, {found['n_points']} sample points; medians of {found['rounds']} rounds,
 all in turn; {found['machine']['date']}, vidgist {found['versions']['vidgist']}, {found['machine']['cores']} cores, a load of {found['machine']['load']:.1f} when it began. `--tolerance` takes, for each sample point, the frame
 within that distance that is cheapest to decode; the peers seek to a keyframe. "Farthest point" is the largest distance of a sample
 point from the frame nearest to it.
 
 {chr(10).join(lines)}
 
-Each picture of vidgist shows the frame whose time `frames.json` tells: {n_untrue} of all do not.
+Pictures of vidgist that do not show the frame at the time that `frames.json` states: {n_untrue}.
 
 | target | measured | holds |
 |---|---:|---|

@@ -283,14 +283,14 @@ what these cost beside the others: grain and much motion make the frames that ot
 {content_table(contents)}
 
 {wrong({f"{inputs.CONTENTS[content].name}, ": results for content, results in contents.items()})}""")
-    if found_near:
-        parts.append(near.text(found_near))
     if grown:
         parts.append(growth.text(folder, grown))
     if at_4k:
         parts.append(large.text(at_4k))
     with open(os.path.join(folder, "benchmarks.md"), "w", encoding="utf-8") as file:
         file.write("\n\n".join(parts) + "\n")
+    if found_near:
+        put_section(folder, near.text(found_near))
 
 
 def put_section(folder, text):
