@@ -267,7 +267,7 @@ fn without_tags(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::request_error::MAX_MESSAGE_BYTES;
+    use super::super::request_error::MAX_MESSAGE_CHARS;
     use super::*;
 
     const KEY: KeyInfo<'static> = KeyInfo { variable: "OPENAI_API_KEY", is_set: true, is_withheld: false };
@@ -380,9 +380,9 @@ mod tests {
     }
 
     #[test]
-    fn long_messages_are_cut_at_a_character_boundary() {
+    fn long_messages_are_cut() {
         let long = "é".repeat(5000);
-        assert_eq!(tidy(&long).len(), MAX_MESSAGE_BYTES + '…'.len_utf8());
+        assert_eq!(tidy(&long).chars().count(), MAX_MESSAGE_CHARS + 1);
         let page = format!("<p>{}", "word ".repeat(4000));
         assert!(message(500, &page).len() < 3000);
     }

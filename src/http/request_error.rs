@@ -6,10 +6,10 @@ use std::time::Duration;
 use super::retry_hints::{MAX_RETRY_AFTER, RetryHints};
 use crate::advice::{Advice, Setting};
 use crate::error::{Error, ErrorCode};
-use crate::sanitize::clean_line;
+use crate::sanitize::excerpt;
 
-/// At most this much of a server's message is shown.
-pub(super) const MAX_MESSAGE_BYTES: usize = 2048;
+/// At most this much of a server's message is shown, in characters.
+pub(super) const MAX_MESSAGE_CHARS: usize = 2048;
 
 /// How one attempt failed: the retry policy depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,14 +183,10 @@ fn timeout_advice() -> Advice {
     Advice::Raise(Setting::Timeout).or(Advice::send_less())
 }
 
-/// One line of at most 2 KB, without control and direction characters, so that a server cannot paint on a terminal.
+/// The part of a server's text that is shown: one line, without control and direction characters, so that a server cannot
+/// paint on a terminal.
 pub(crate) fn tidy(text: &str) -> String {
-    let mut line = clean_line(text);
-    if line.len() > MAX_MESSAGE_BYTES {
-        line.truncate(line.floor_char_boundary(MAX_MESSAGE_BYTES));
-        line.push('…');
-    }
-    line
+    excerpt(text, MAX_MESSAGE_CHARS)
 }
 
 /// The text of the innermost cause, without the operating system's number.
