@@ -38,6 +38,10 @@ pub(super) fn record(
 ) -> Result<()> {
     let (estimate, tokens) = estimate(config, messages);
     response.estimate = Some(estimate);
+    // A request has tokens: a server that states 0 did not count them.
+    if let Some(usage) = &mut response.usage {
+        usage.prompt_tokens = usage.prompt_tokens.filter(|n| *n > 0);
+    }
     let prices = config.prices();
     response.cost = response.usage.as_ref().and_then(|usage| prices.cost(usage));
     let Some(counted) = response.usage.and_then(|usage| usage.prompt_tokens) else { return Ok(()) };

@@ -304,3 +304,55 @@ fn a_server_that_counts_more_tokens_is_reported_once() {
     assert_eq!(warnings.len(), 1, "{ran:?}");
     assert!(warnings[0].contains(" times as many"), "{}", warnings[0]);
 }
+
+/// Answers of a server that counts these tokens in its requests; None where it states no usage.
+fn counting(counts: &[Option<u64>]) -> Vec<Fault> {
+    let answer = |count: &Option<u64>| {
+        let message = json!({"role": "assistant", "content": "A harbor."});
+        let mut reply = json!({"id": "1", "object": "chat.completion", "model": CHAT_MODEL,
+            "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]});
+        if let Some(n) = count {
+            reply["usage"] = json!({"prompt_tokens": n, "completion_tokens": 5, "total_tokens": n + 5});
+        }
+        Fault::Json(Box::leak(reply.to_string().into_boxed_str()))
+    };
+    counts.iter().map(answer).collect()
+}
+
+#[test]
+fn counts_of_tokens_that_are_lower_missing_growing_or_zero() {
+    let prompt = "word ".repeat(3000);
+    let fits = [Some(4000); 4];
+    for (name, counts, concurrency, warnings) in [
+        ("as estimated", fits, "1", &[][..]),
+        // A little fewer is what an estimate is for.
+        ("fewer", [Some(2500); 4], "1", &[]),
+        ("not counted", [None; 4], "1", &[]),
+        ("zero", [Some(0); 4], "1", &[]),
+        ("more", [Some(40_000); 4], "1", &["times as many"]),
+        ("growing", [Some(20_000), Some(40_000), Some(80_000), Some(160_000)], "1", &["times as many"]),
+        ("later", [Some(4000), Some(4000), Some(40_000), Some(40_000)], "1", &["times as many"]),
+        ("at once", [Some(40_000); 4], "4", &["times as many"]),
+    ] {
+        let (user, fake_server) = (User::new(), FakeServer::start());
+        fake_server.fail_with(counting(&counts));
+        let args = [TALK, "--max-frames", "4", "--concurrency", concurrency, "--prompt", &prompt, "--format", "jsonl"];
+        let ran = caption(&user, &fake_server, &args);
+        assert_eq!(ran.code, Some(0), "{name}: {ran:?}");
+        let told: Vec<&str> = ran.err.lines().filter(|line| line.contains("the server")).collect();
+        assert_eq!(told.len(), warnings.len(), "{name}: {told:?}");
+        for warning in warnings {
+            assert!(told.iter().any(|line| line.contains(warning)), "{name}: {told:?}");
+        }
+        let rows: Vec<Value> = ran.out.lines().map(|line| serde_json::from_str(line).expect("a row")).collect();
+        let counted: Vec<Option<u64>> = rows.iter().map(|row| row["usage"]["prompt_tokens"].as_u64()).collect();
+        // A count of 0 is none.
+        let expected: Vec<_> = counts.iter().map(|count| count.filter(|n| *n > 0)).collect();
+        assert_eq!(counted, expected, "{name}");
+    }
+    // Far fewer: the server read a part of the request alone.
+    let (user, fake_server) = (User::new(), FakeServer::start());
+    fake_server.fail_with(counting(&[Some(100)]));
+    let ran = caption(&user, &fake_server, &[TALK, "--max-frames", "1", "--prompt", &prompt]);
+    assert!(ran.code == Some(1) && ran.out.contains("the server read 100 of at least"), "{ran:?}");
+}
