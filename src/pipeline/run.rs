@@ -1,14 +1,17 @@
 //! A running job: its events, its result, and how it is cancelled.
 
+use std::collections::HashMap;
 use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use crate::error::{Error, Result};
 use crate::event::{Event, EventSender};
-use crate::source::site::SiteAccess;
+use crate::source::site::{SiteAccess, SiteVideo};
 
 /// What a pipeline works with beside its input.
 #[derive(Clone, Debug)]
@@ -19,9 +22,21 @@ pub struct Context {
     pub cancel: CancellationToken,
     /// How sites are accessed.
     pub sites: SiteAccess,
+    /// Videos of sites that are recognized already, by their address: yt-dlp is not asked twice.
+    pub(crate) known_videos: Arc<Mutex<HashMap<Url, SiteVideo>>>,
 }
 
 impl Context {
+    /// Keeps what a site says of a video.
+    pub(super) fn keep_video(&self, url: Url, video: SiteVideo) {
+        self.known_videos.lock().unwrap_or_else(PoisonError::into_inner).insert(url, video);
+    }
+
+    /// What [`Context::keep_video`] kept.
+    pub(super) fn known_video(&self, url: &Url) -> Option<SiteVideo> {
+        self.known_videos.lock().unwrap_or_else(PoisonError::into_inner).get(url).cloned()
+    }
+
     /// # Errors
     /// [`ErrorKind::Interrupted`](crate::ErrorKind::Interrupted) once the job is cancelled.
     pub fn check(&self) -> Result<()> {
@@ -96,6 +111,7 @@ where
     F: Future<Output = Result<T>> + Send + 'static,
 {
     let (events, receiver) = EventSender::channel();
-    let result = tokio::spawn(work(Context { events, cancel, sites: SiteAccess::default() }));
+    let result =
+        tokio::spawn(work(Context { events, cancel, sites: SiteAccess::default(), known_videos: Arc::default() }));
     Run { events: receiver, result, outcome: None }
 }

@@ -67,7 +67,10 @@ pub(super) async fn fetch_site(
     let input = without_credentials(url.as_str());
     let fetching = |n_bytes, total_bytes| Event::Fetching { input: input.clone(), n_bytes, total_bytes };
     context.events.send(fetching(0, None)).await;
-    let (url, video) = one_video(url, needs.takes_playlists, &context.sites).await?;
+    let (url, video) = match context.known_video(&url) {
+        Some(video) => (url, video),
+        None => one_video(url, needs.takes_playlists, &context.sites).await?,
+    };
     if video.is_live {
         let advice = "wait until it has ended, or name the address of its stream";
         return Err(Error::unsupported(&video.name, "is a live broadcast of a site", advice));
@@ -228,7 +231,10 @@ pub(super) async fn expand_playlists(inputs: &[String], is_wanted: bool, context
         let name = without_credentials(url.as_str());
         context.events.send(Event::Fetching { input: name.clone(), n_bytes: 0, total_bytes: None }).await;
         match recognize(&url, &context.sites, true).await? {
-            SiteAnswer::Video(_) => expanded.push(input.clone()),
+            SiteAnswer::Video(video) => {
+                context.keep_video(url, *video);
+                expanded.push(input.clone());
+            }
             SiteAnswer::Playlist(SitePlaylist { entries, n_skipped }) => {
                 if entries.is_empty() {
                     return Err(Error::unsupported(name, "the playlist has no video that can be read", ""));
@@ -260,7 +266,10 @@ async fn one_video(url: Url, takes_playlists: bool, sites: &SiteAccess) -> Resul
     }
     let advice = match list.entries.first() {
         _ if takes_playlists => Advice::Set(Setting::Playlist),
-        Some(entry) => Advice::from(format!("name one of them: {}", without_credentials(entry))),
+        Some(entry) => Advice::from(format!(
+            "name one of them: {} (only caption, transcribe and describe-audio take a whole playlist)",
+            without_credentials(entry)
+        )),
         None => Advice::from("name a video"),
     };
     Err(Error::usage(name, format!("is a playlist of {n_videos} videos"), advice))

@@ -246,14 +246,17 @@ fn a_playlist_is_read_where_that_is_wanted() {
     let video = json!({"info": info(), "media": talk, "captions": CAPTIONS});
     let mut both = video.clone();
     both["list"] = playlist.clone();
-    site.answers(&json!({ list.clone(): {"info": playlist}, first.clone(): both, second: video }));
+    site.answers(&json!({ list.clone(): {"info": playlist}, first.clone(): both, second.clone(): video }));
     let out = site.user.path("out");
 
     for (args, advice) in [
         (&["transcribe", &list][..], "pass --playlist"),
         (&["summarize", &list], &*format!("name one of them: {first}")),
         (&["frames", &list, "-o", &out], "name one of them"),
-        (&["probe", &list], "name one of them"),
+        (&["probe", &list], "only caption, transcribe and describe-audio take a whole playlist"),
+        (&["audio", &list, "-o", &out], "name one of them"),
+        (&["plan", &list], "name one of them"),
+        (&["describe-audio", &list], "pass --playlist"),
     ] {
         let refused = site.run(args);
         assert_eq!(refused.code, Some(2), "{refused:?}");
@@ -281,6 +284,21 @@ fn a_playlist_is_read_where_that_is_wanted() {
     assert!(job.contains("playlist = true"), "{job}");
     std::fs::write(site.user.path("job.toml"), job).unwrap();
     assert_eq!(site.run(&["run", &site.user.path("job.toml")]).out, read.out);
+
+    // A video that is no playlist is recognized once.
+    site.calls();
+    for args in [
+        &["transcribe", "--playlist", &second, "--format", "txt"][..],
+        &["describe-audio", "--playlist", &second],
+        // Named twice, it is two inputs.
+        &["transcribe", "--playlist", &second, &second, "-o", &out],
+    ] {
+        assert_eq!(site.run(args).code, Some(0), "{args:?}");
+        let calls = site.calls();
+        let n_inputs = args.iter().filter(|arg| **arg == second).count();
+        let n_asked = calls.iter().filter(|call| call.contains("--simulate")).count();
+        assert!((1..=n_inputs).contains(&n_asked), "{args:?}: {calls:?}");
+    }
 
     let several = site.run(&["transcribe", "--playlist", &list]);
     assert!(several.code == Some(2) && several.err.contains("pass --output"), "{several:?}");
