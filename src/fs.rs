@@ -79,6 +79,24 @@ fn is_frame_file(name: &str) -> bool {
         && (is_sheet || is_frame.is_some_and(|(number, time)| number.len() >= 6 && is_digits(number) && is_time(time)))
 }
 
+/// The frames in `folder` that are not in `kept`, and the texts with the names of frames whose frame is not in `kept`.
+pub(crate) fn other_captioned_frames(folder: &Path, kept: &HashSet<String>) -> Vec<PathBuf> {
+    let stems: HashSet<&str> = kept.iter().filter_map(|name| Some(name.rsplit_once('.')?.0)).collect();
+    let is_stale = |name: &str| {
+        name.starts_with("frame_")
+            && match name.strip_suffix(".txt") {
+                Some(stem) => is_frame_file(&format!("{stem}.jpg")) && !stems.contains(stem),
+                None => is_frame_file(name) && !kept.contains(name),
+            }
+    };
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let files = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
+    let mut found: Vec<PathBuf> =
+        files.filter(|file| file.file_name().to_str().is_some_and(is_stale)).map(|file| file.path()).collect();
+    found.sort();
+    found
+}
+
 /// Removes the frames and contact sheets that an earlier run wrote into `folder`: files with such names that are not in
 /// `kept`. Other files stay.
 ///

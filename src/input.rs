@@ -20,6 +20,8 @@ pub enum Source {
     },
     /// One still image on disk.
     Picture(PathBuf),
+    /// An animated WebP image on disk. Other animated images are media containers.
+    Animation(PathBuf),
     /// An image sequence on disk.
     Sequence {
         /// The folder or pattern as the user gave it.
@@ -38,7 +40,9 @@ impl Source {
     #[must_use]
     pub fn name(&self) -> String {
         match self {
-            Self::Media(path) | Self::Picture(path) | Self::Sequence { name: path, .. } => shown_name(path),
+            Self::Media(path) | Self::Picture(path) | Self::Animation(path) | Self::Sequence { name: path, .. } => {
+                shown_name(path)
+            }
             Self::Joined { name, .. } => name.clone(),
             Self::Stream(url) => without_credentials(url),
             Self::Camera(number) => format!("camera:{number}"),

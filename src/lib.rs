@@ -75,6 +75,7 @@ pub mod timeline;
 pub mod transcribe;
 pub mod transcript;
 pub mod video;
+mod webp_animation;
 
 pub use error::{Error, ErrorCode, ErrorKind, Result};
 pub use facade::{Frames, Summary, Transcription, Video, summarize, transcribe};

@@ -98,6 +98,8 @@ pub struct MediaInfo {
     pub subtitles: Vec<SubtitleStream>,
     /// Chapters in time order.
     pub chapters: Vec<MediaChapter>,
+    /// The video behind the picture of a motion photo, which is not read; None for others.
+    pub motion_video: Option<MotionVideo>,
     /// Known damage, as phrases; empty where none is known.
     pub damage: Vec<String>,
     /// The files of a joined recording, in order; empty for a single file. The streams are then those of the first file.
@@ -126,6 +128,15 @@ impl MediaPart {
     }
 }
 
+/// The video of a motion photo, a file within the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MotionVideo {
+    /// The position of its first byte, from 0. It ends with the file.
+    pub at_byte: u64,
+    /// Its stated duration.
+    pub duration: Option<Timestamp>,
+}
+
 impl MediaInfo {
     /// A source of which only the name and the format are known.
     #[must_use]
@@ -143,6 +154,7 @@ impl MediaInfo {
             audio: Vec::new(),
             subtitles: Vec::new(),
             chapters: Vec::new(),
+            motion_video: None,
             damage: Vec::new(),
             parts: Vec::new(),
         }
@@ -153,6 +165,17 @@ impl MediaInfo {
     pub fn part_at(&self, time: Timestamp) -> Option<usize> {
         let n_started = self.parts.partition_point(|part| part.offset <= time);
         (!self.parts.is_empty()).then(|| n_started.saturating_sub(1))
+    }
+
+    /// That the video of a motion photo is not read, and how to read it; None for others.
+    #[must_use]
+    pub fn motion_notice(&self) -> Option<String> {
+        let MotionVideo { at_byte, duration } = self.motion_video?;
+        let length = duration.map(|length| format!(" of {:.1} s", length.secs_f64())).unwrap_or_default();
+        let first = at_byte + 1;
+        Some(format!(
+            "is a motion photo; only the picture is read, not its video{length} (copy that out with: tail -c +{first} FILE > video.mp4)"
+        ))
     }
 
     /// The default video stream: the one marked default, else the largest. Never a cover picture.

@@ -3,6 +3,7 @@
 mod encryption;
 mod extent;
 mod joined;
+mod motion_photo;
 
 use std::path::Path;
 
@@ -14,9 +15,10 @@ use crate::heif::heif_facts;
 use crate::input::{KIND_HEAD_BYTES, Source, heif_format, shown_name};
 use crate::libav::Demuxer;
 use crate::limits::Limits;
-use crate::media::{ColorTags, FrameTiming, MediaInfo, Ratio, Rotation, VideoStream};
+use crate::media::{ColorTags, FrameTiming, MediaInfo, MotionVideo, Ratio, Rotation, VideoStream};
 use crate::sanitize::clean_line;
 use crate::time::{TimeBase, Timestamp};
+use crate::webp_animation::WebpAnimation;
 
 /// Reads the facts of a file or an image sequence. `sequence_rate` is the frame rate of an image sequence.
 ///
@@ -29,6 +31,7 @@ pub fn probe(source: &Source, sequence_rate: Ratio, limits: &Limits) -> Result<M
         Source::Media(path) => container(path, limits),
         Source::Joined { name, parts } => joined::joined(name, parts, |path| container(path, limits)),
         Source::Picture(path) => picture(path, &source.name(), 1, Ratio::ONE, limits),
+        Source::Animation(path) => animation(path, &source.name(), limits),
         Source::Sequence { pictures, .. } => {
             picture(&pictures[0], &source.name(), pictures.len(), sequence_rate, limits)
         }
@@ -78,14 +81,40 @@ fn picture(path: &Path, name: &str, n_frames: usize, rate: Ratio, limits: &Limit
         is_default: true,
         is_cover: false,
     };
+    let may_move = n_frames == 1 && matches!(&*format, "jpeg" | "heic" | "avif");
+    let motion_video = if may_move { motion_video(path, limits) } else { None };
     let format = if n_frames > 1 { format!("{format} sequence") } else { format };
     Ok(MediaInfo {
         size_bytes: (n_frames == 1).then_some(size),
         duration: (n_frames > 1).then_some(duration),
         video: vec![video],
+        motion_video,
         damage: if n_frames == 1 { extent::missing_end(path, size).into_iter().collect() } else { Vec::new() },
         ..MediaInfo::new(name, format)
     })
+}
+
+/// The video behind the picture of a motion photo.
+fn motion_video(path: &Path, limits: &Limits) -> Option<MotionVideo> {
+    let (at_byte, copy) = motion_photo::copy_video(path)?;
+    let info = container(copy.path(), limits).ok()?;
+    info.main_video().map(|_| MotionVideo { at_byte, duration: info.duration })
+}
+
+/// As [`picture`], of an animated WebP picture.
+fn animation(path: &Path, name: &str, limits: &Limits) -> Result<MediaInfo> {
+    let mut info = picture(path, name, 1, Ratio::ONE, limits)?;
+    if let (Some(animation), Some(video)) = (WebpAnimation::open(path), info.video.first_mut()) {
+        let n_frames = animation.frames.len();
+        video.time_base = TimeBase::MILLIS;
+        video.duration = Some(Timestamp::from_millis(animation.end_millis));
+        video.n_frames = Some(n_frames as u64);
+        let millis = u32::try_from(animation.end_millis).ok();
+        let rate = u32::try_from(n_frames).ok().and_then(|n| n.checked_mul(1000)).zip(millis);
+        video.frame_rate = rate.map(|(num, den)| Ratio { num, den });
+        info.duration = video.duration;
+    }
+    Ok(info)
 }
 
 /// Format, stored size and orientation of a picture, read without decoding its pixels.

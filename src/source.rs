@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::fs::read_head;
 pub use crate::input::Source;
 use crate::input::{KIND_HEAD_BYTES, file_kind, heif_format, path_of};
+use crate::webp_animation::WebpAnimation;
 
 impl Source {
     /// Identifies `input`: a path, a folder of pictures, a pattern such as `img_%04d.png`, an address with a
@@ -42,7 +43,13 @@ impl Source {
         if metadata.len() == 0 {
             return Err(Error::malformed(input, "the file is empty (0 bytes)", "copy or download it again"));
         }
-        Ok(if is_picture(path)? { Self::Picture(path.to_owned()) } else { Self::Media(path.to_owned()) })
+        Ok(if is_picture(path)? {
+            Self::Picture(path.to_owned())
+        } else if WebpAnimation::open(path).is_some() {
+            Self::Animation(path.to_owned())
+        } else {
+            Self::Media(path.to_owned())
+        })
     }
 }
 
@@ -54,7 +61,7 @@ fn has_scheme(input: &str) -> bool {
     })
 }
 
-/// Whether the file is a still picture. An animated GIF or PNG is a video.
+/// Whether the file is a still picture. An animated GIF, PNG or WebP is a video.
 fn is_picture(path: &Path) -> Result<bool> {
     let head = read_head(path, KIND_HEAD_BYTES)?;
     if heif_format(&head).is_some() {
@@ -63,10 +70,8 @@ fn is_picture(path: &Path) -> Result<bool> {
     Ok(match image::guess_format(&head) {
         Ok(image::ImageFormat::Gif) => !is_animated_gif(path),
         Ok(image::ImageFormat::Png) => !is_animated_png(path),
-        Ok(format) => matches!(
-            format,
-            image::ImageFormat::Jpeg | image::ImageFormat::WebP | image::ImageFormat::Bmp | image::ImageFormat::Tiff
-        ),
+        Ok(image::ImageFormat::WebP) => WebpAnimation::open(path).is_none(),
+        Ok(format) => matches!(format, image::ImageFormat::Jpeg | image::ImageFormat::Bmp | image::ImageFormat::Tiff),
         Err(_) => false,
     })
 }
@@ -138,7 +143,13 @@ fn not_a_picture(path: &Path) -> String {
     }
     match read_head(path, KIND_HEAD_BYTES) {
         Ok(head) if head.is_empty() => "is empty (0 bytes)".to_owned(),
-        Ok(head) => format!("is {}", file_kind(&head).unwrap_or("not a picture")),
+        Ok(head) => {
+            let is_animated = image::guess_format(&head).is_ok_and(|format| {
+                matches!(format, image::ImageFormat::Gif | image::ImageFormat::Png | image::ImageFormat::WebP)
+            });
+            let other = if is_animated { "an animation, which is a video" } else { "not a picture" };
+            format!("is {}", file_kind(&head).unwrap_or(other))
+        }
         Err(error) => error.problem,
     }
 }

@@ -1,5 +1,6 @@
 //! Opens the video of a source and selects its frame reader.
 
+mod animation;
 pub mod contact_sheet;
 mod damage;
 mod decode_plan;
@@ -104,6 +105,7 @@ impl VideoSource {
                 },
                 DecoderBackend::OpenCv => FrameIndex::scan_cached(path, stream, info.start, limits, cache)?,
             }),
+            Source::Animation(path) => Some(animation::index(path, stream)?),
             Source::Picture(_) => Some(FrameIndex::regular(1, stream.time_base)),
             Source::Sequence { pictures, .. } => Some(FrameIndex::regular(pictures.len(), stream.time_base)),
             Source::Joined { .. } | Source::Stream(_) | Source::Camera(_) => None,
@@ -243,6 +245,9 @@ impl VideoSource {
             }
             (Source::Sequence { pictures, .. }, _) => {
                 Box::new(stills::StillReader::new(pictures, &self.stream, self.limits))
+            }
+            (Source::Animation(path), Some(index)) => {
+                Box::new(animation::AnimationReader::open(path, &self.stream, index)?)
             }
             (Source::Media(path), Some(index)) => match self.decoder {
                 DecoderBackend::OpenCv if opencv::can_show(&self.stream) => {

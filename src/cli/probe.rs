@@ -89,6 +89,9 @@ fn table(info: &MediaInfo) -> String {
     for part in &info.parts {
         line("part", &format!("{}  {}", part.offset, part.media.input));
     }
+    if let Some(notice) = info.motion_notice() {
+        line("motion photo", &notice);
+    }
     for damage in &info.damage {
         line("damage", damage);
     }

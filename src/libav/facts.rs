@@ -138,6 +138,8 @@ impl Demuxer {
     }
 
     fn chapters(&self, start: Timestamp) -> Vec<MediaChapter> {
+        // Chapters in ID3 tags count from the first sound; others are on the clock of the container.
+        let start = if matches!(self.input.format().name(), "mp3" | "aac") { Timestamp::ZERO } else { start };
         let chapter = |chapter: ffmpeg::Chapter<'_>| {
             let base = rational(chapter.time_base())?;
             let at = |ticks| Timestamp::new(ticks, base).minus(start);

@@ -25,6 +25,7 @@ use tokio::sync::mpsc;
 pub use self::task::{CaptionSummary, Captions};
 use super::run::Context;
 use crate::error::Result;
+use crate::event::Event;
 use crate::job::CaptionFormat;
 use crate::report::estimate::Estimate;
 use output::CaptionWriter;
@@ -65,6 +66,10 @@ pub async fn run(task: Captions, context: Context) -> Result<CaptionSummary> {
         None => ask(&run, &mut writer).await?,
     };
     writer.finish()?;
+    for (folder, n_files) in run.texts.as_ref().map_or(Ok(Vec::new()), |texts| texts.settle_earlier())? {
+        let message = format!("holds {n_files} files of an earlier run at other times; overwriting removes them");
+        run.context.events.send(Event::Warning { input: folder.display().to_string(), message }).await;
+    }
     if let Some(folder) = &run.batch {
         batch::remove(folder)?;
     }

@@ -56,6 +56,9 @@ async fn work(
     let (mut info, video) = timer.time("probe", run_blocking(move || options.open(&opened))).await?;
     describe(site, &mut info);
     context.events.send(Event::Probed { media: Box::new(info.clone()) }).await;
+    if let Some(message) = info.motion_notice() {
+        context.events.send(Event::Warning { input: info.input.clone(), message }).await;
+    }
     let Some(mut video) = video else {
         let advice = crate::advice::Advice::Run("audio".into());
         return Err(Error::unsupported(&info.input, "has no video stream", advice).with_code(ErrorCode::NoVideo));

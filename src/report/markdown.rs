@@ -70,6 +70,9 @@ fn facts(out: &mut String, report: &Report) {
         let title = chapter.title.as_deref().map_or_else(|| "without a title".to_owned(), markdown_line);
         put!(out, "- Chapter: {} to {}, {title}", chapter.start, chapter.end);
     }
+    if let Some(notice) = media.motion_notice() {
+        put!(out, "- The file {}", markdown_line(&notice));
+    }
     let range = report.sampling.range;
     let mut how = match &*report.sampling.method {
         "interval" => spacing(report),

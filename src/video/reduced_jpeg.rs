@@ -45,16 +45,24 @@ pub(super) fn load(path: &Path, (width, height): (u32, u32), wanted: u32, limits
     let sizes = [8, 4, 2].map(scaled);
     let enough = sizes.into_iter().find(|size| is_enough(*size) && fits(*size));
     let (width, height) = enough.or_else(|| sizes.into_iter().rev().find(|size| fits(*size))).unwrap_or(sizes[0]);
-    let mut picture = image::RgbImage::new(width, height);
-    let output = turbojpeg::Image {
-        pixels: &mut picture.as_mut()[..],
-        width: width as usize,
-        pitch: width as usize * 3,
-        height: height as usize,
-        format: turbojpeg::PixelFormat::RGB,
-    };
+    let is_ink = matches!(header.colorspace, turbojpeg::Colorspace::CMYK | turbojpeg::Colorspace::YCCK);
+    let format = if is_ink { turbojpeg::PixelFormat::CMYK } else { turbojpeg::PixelFormat::RGB };
+    let pitch = width as usize * format.size();
+    let mut pixels = vec![0; pitch * height as usize];
+    let (width, height) = (width as usize, height as usize);
+    let output = turbojpeg::Image { pixels: &mut pixels[..], width, pitch, height, format };
     decoder.decompress(&bytes, output).map_err(broken)?;
-    Ok(picture)
+    if is_ink {
+        pixels = pixels.chunks_exact(4).flat_map(from_ink).collect();
+    }
+    image::RgbImage::from_raw(width as u32, height as u32, pixels)
+        .ok_or_else(|| Error::internal(&name, "a picture has the wrong size", ""))
+}
+
+/// CMYK as Adobe's programs store it in JPEG: 255 is no ink.
+fn from_ink(pixel: &[u8]) -> [u8; 3] {
+    let key = u16::from(pixel[3]);
+    [0, 1, 2].map(|at| (u16::from(pixel[at]) * key / 255) as u8)
 }
 
 /// Whether the first frame header is a progressive one (ITU T.81, table B.1).

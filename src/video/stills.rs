@@ -44,30 +44,54 @@ impl<'a> StillReader<'a> {
         let mut decoder = reader.into_decoder().map_err(broken)?;
         let (w, h) = decoder.dimensions();
         let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-        let swaps_sides = matches!(
-            orientation,
-            Orientation::Rotate90 | Orientation::Rotate270 | Orientation::Rotate90FlipH | Orientation::Rotate270FlipH
-        );
-        let size = target.of(if swaps_sides { (h, w) } else { (w, h) });
-        let mut picture = if is_jpeg && self.limits.exceeds_pixels(w, h) {
+        let size = upright_size((w, h), orientation, target);
+        let picture = if is_jpeg && self.limits.exceeds_pixels(w, h) {
             drop(decoder);
             DynamicImage::ImageRgb8(reduced_jpeg::load(path, (w, h), size.0.max(size.1), &self.limits)?)
         } else {
             self.limits.check_pixels(&path.display().to_string(), w, h)?;
             DynamicImage::from_decoder(decoder).map_err(broken)?
         };
-        picture.apply_orientation(orientation);
-        let turned = picture.dimensions();
-        let size = (size.0.min(turned.0), size.1.min(turned.1));
-        // Transparent pictures are composited on white, as image viewers do.
-        let picture = if picture.color().has_alpha() { on_white(&picture) } else { picture.into_rgb8() };
-        let rgb = if picture.dimensions() == size {
-            picture.into_raw()
-        } else {
-            image::imageops::resize(&picture, size.0, size.1, FilterType::CatmullRom).into_raw()
-        };
-        Ok(Upright { size, rgb })
+        Ok(turned(picture, orientation, size))
     }
+}
+
+/// The size in which a picture of a stored size is shown.
+fn upright_size((w, h): (u32, u32), orientation: Orientation, target: TargetSize) -> (u32, u32) {
+    let swaps_sides = matches!(
+        orientation,
+        Orientation::Rotate90 | Orientation::Rotate270 | Orientation::Rotate90FlipH | Orientation::Rotate270FlipH
+    );
+    target.of(if swaps_sides { (h, w) } else { (w, h) })
+}
+
+/// A picture as it is shown.
+pub(super) fn upright(picture: DynamicImage, orientation: Orientation, target: TargetSize) -> Upright {
+    let size = upright_size(picture.dimensions(), orientation, target);
+    turned(picture, orientation, size)
+}
+
+fn turned(mut picture: DynamicImage, orientation: Orientation, size: (u32, u32)) -> Upright {
+    picture.apply_orientation(orientation);
+    let turned = picture.dimensions();
+    let size = (size.0.min(turned.0), size.1.min(turned.1));
+    // Transparent pictures are composited on white, as image viewers do.
+    let picture = if picture.color().has_alpha() { on_white(&picture) } else { picture.into_rgb8() };
+    let rgb = if picture.dimensions() == size {
+        picture.into_raw()
+    } else {
+        image::imageops::resize(&picture, size.0, size.1, FilterType::CatmullRom).into_raw()
+    };
+    Upright { size, rgb }
+}
+
+/// How a picture is turned, by its EXIF.
+pub(super) fn stored_orientation(path: &Path) -> Orientation {
+    let decoder = image::ImageReader::open(path)
+        .and_then(image::ImageReader::with_guessed_format)
+        .ok()
+        .and_then(|reader| reader.into_decoder().ok());
+    decoder.and_then(|mut decoder| decoder.orientation().ok()).unwrap_or(Orientation::NoTransforms)
 }
 
 fn on_white(picture: &DynamicImage) -> image::RgbImage {

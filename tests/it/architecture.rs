@@ -29,7 +29,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "transcript",
         ],
     ),
-    ("ground", &["heif", "http", "libav", "program"]),
+    ("ground", &["heif", "http", "libav", "program", "webp_animation"]),
     ("audio decoding", &["pcm"]),
     (
         "stages",

@@ -362,6 +362,47 @@ fn a_caption_that_was_edited_is_kept() {
 }
 
 #[test]
+fn a_second_run_over_a_folder_of_texts_replaces_what_the_first_wrote_where_it_overwrites() {
+    let (user, fake_server) = (User::new(), FakeServer::start());
+    let out = user.path("dataset");
+    let run = |more: &[&str]| caption(&user, &fake_server, &[&[TALK, "--format", "txt", "-o", &out], more].concat());
+    let files = || -> Vec<String> {
+        let mut names: Vec<String> = std::fs::read_dir(Path::new(&out).join("talk"))
+            .expect("a folder")
+            .map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8"))
+            .collect();
+        names.sort();
+        names
+    };
+    assert_eq!(run(&["--interval", "5s"]).code, Some(0));
+    let first = files();
+    // Files of others: notes, a text of another name, a frame in a folder above.
+    let others =
+        ["talk/notes.txt", "talk/frame_of_mind.txt", "talk/contact-sheet-01.jpg", "frame_000001_t00-00-05.000.jpg"];
+    for name in others {
+        std::fs::write(Path::new(&out).join(name), "mine").expect("written");
+    }
+    // Captions of other times are kept, as those of the same times are: they may be edited.
+    let ran = run(&["--at", "1s,2s"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.err.contains(&format!("holds {} files of an earlier run", first.len())), "{}", ran.err);
+    assert!(ran.err.contains("overwriting removes them"), "{}", ran.err);
+    assert!(first.iter().all(|name| files().contains(name)), "{:?}", files());
+
+    let ran = run(&["--at", "1s,2s", "--overwrite"]);
+    assert!(ran.code == Some(0) && !ran.err.contains("earlier run"), "{ran:?}");
+    let left: Vec<String> = files().into_iter().filter(|name| !others.contains(&&*format!("talk/{name}"))).collect();
+    assert_eq!(left.len(), 4, "two frames and their texts: {left:?}");
+    assert!(left.iter().all(|name| name.contains("t00-00-01.") || name.contains("t00-00-02.")), "{left:?}");
+    assert!(others.iter().all(|name| Path::new(&out).join(name).exists()), "{:?}", files());
+
+    // A run over another input removes nothing.
+    let other = caption(&user, &fake_server, &["fixtures/picture.png", "--format", "txt", "-o", &out, "--overwrite"]);
+    assert_eq!(other.code, Some(0), "{other:?}");
+    assert!(left.iter().all(|name| files().contains(name)), "{:?}", files());
+}
+
+#[test]
 fn captions_go_beside_their_images() {
     let (user, fake_server) = (User::new(), FakeServer::start());
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");

@@ -111,6 +111,55 @@ fn a_file_wins_over_a_camera_of_its_name() {
 }
 
 #[test]
+fn names_of_files_are_no_addresses_patterns_or_flags() {
+    let user = User::new();
+    let film = std::fs::read("fixtures/one-fps.mp4").unwrap();
+    std::fs::create_dir_all(user.path("http:/host")).unwrap();
+    for (at, name) in [
+        // Protocols of libav, an address as folders, a drive.
+        "http:video.mp4",
+        "http://host/video.mp4",
+        "file:a.mp4",
+        "pipe:1.mp4",
+        "concat:a|b.mp4",
+        "subfile,,start,1,end,0,,:x.mp4",
+        "data:,abc",
+        "crypto:a.mp4",
+        "a:b.mp4",
+        "rtsp:",
+        // Patterns of pictures, of a shell, and of its variables.
+        "%03d.mp4",
+        "clip*[1]?.mp4",
+        "a$HOME~.mp4",
+        // Standard input and flags, as a path; a flag behind the end of flags.
+        "./-",
+        "./--version",
+        "./-o.mp4",
+        "--help",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        std::fs::write(user.home.path().join(name), &film).unwrap();
+        let run = |args: &[&str]| {
+            let mut command = user.command(args);
+            ran(command.current_dir(user.home.path()).args(["--", name]))
+        };
+        let probed = run(&["probe", "--json"]);
+        let facts: Value = serde_json::from_str(&probed.out).unwrap_or_default();
+        assert_eq!((probed.code, facts["input"].as_str()), (Some(0), Some(name)), "{name}: {probed:?}");
+        let out = user.path(&format!("out-{at}"));
+        let frames = run(&["frames", "--interval", "10s", "-o", &out]);
+        assert_eq!((frames.code, frames.out.lines().count()), (Some(0), 3), "{name}: {frames:?}");
+    }
+    // One picture whose name is a pattern is that picture.
+    std::fs::copy("fixtures/picture.jpg", user.path("%02d.jpg")).unwrap();
+    std::fs::copy("fixtures/picture.jpg", user.path("01.jpg")).unwrap();
+    let probed: Value = serde_json::from_str(&user.run(&["probe", &user.path("%02d.jpg"), "--json"]).out).unwrap();
+    assert_eq!(probed["format"], "jpeg", "{probed}");
+}
+
+#[test]
 fn encrypted_streams_are_named_and_not_decoded() {
     let user = User::new();
     let folder = user.home.path();
@@ -270,7 +319,55 @@ fn a_motion_photo_is_its_picture() {
         assert_eq!((done.code, done.out.lines().count()), (Some(0), 1), "{name}: {done:?}");
         std::fs::remove_dir_all(out).unwrap();
         assert_eq!(user.run(&["probe", &user.path(&photo)]).code, Some(0), "{name}: nothing is damaged");
+        is_told(&user, &photo, &video);
     }
+    // Samsung writes a marker before the video and a table behind it; the preview of a picture may be a film's picture.
+    let picture = std::fs::read(folder.join("p.jpg")).unwrap();
+    let table = b"\0\0\x30\x0a\x08\0\0\0SEFHk\0\0\0SEFT";
+    let samsung = [&picture[..], b"\0\0\x30\x0a\x10\0\0\0MotionPhoto_Data", &video, table].concat();
+    std::fs::write(folder.join("samsung.jpg"), samsung).unwrap();
+    is_told(&user, "samsung.jpg", &video);
+
+    // No video: none behind it, another picture, a text that names the box, a video that is cut before its table.
+    let heic = std::fs::read(folder.join("p.heic")).unwrap();
+    for (name, behind) in [
+        ("plain.jpg", &b""[..]),
+        ("picture.jpg", &heic),
+        ("text.jpg", b"\0\0\0\x14ftypisom\0\0\0\0isom and more text"),
+        ("cut.jpg", &video[..2000]),
+    ] {
+        std::fs::write(folder.join(name), [&picture[..], behind].concat()).unwrap();
+        let probe = user.run(&["probe", &user.path(name), "--json"]);
+        let facts: Value = serde_json::from_str(&probe.out).unwrap();
+        assert!(facts["motion_video"].is_null() && facts["video"][0]["codec"] == "jpeg", "{name}: {facts}");
+    }
+    let server = crate::support::fake_server::FakeServer::start();
+    let args = ["caption", &user.path("."), "--model", "gpt-4o-mini", "--base-url", &server.base_url()];
+    let captions = user.run(&args);
+    assert_eq!(captions.err.matches("is a motion photo").count(), 1, "{}", captions.err);
+    assert!(captions.err.contains("so are 2 other pictures"), "{}", captions.err);
+}
+
+/// Whether `probe`, `frames` and `summarize` name the video of a motion photo, which can be copied out as they say.
+#[track_caller]
+fn is_told(user: &User, photo: &str, video: &[u8]) {
+    let path = user.path(photo);
+    let facts: Value = serde_json::from_str(&user.run(&["probe", &path, "--json"]).complete()).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    let at = facts["motion_video"]["at_byte"].as_u64().unwrap() as usize;
+    assert!(bytes[at..].starts_with(video), "{photo}: {facts}");
+    assert_eq!(facts["motion_video"]["duration"].as_f64(), Some(30.0), "{photo}");
+    let notice = format!("its video of 30.0 s (copy that out with: tail -c +{} FILE > video.mp4)", at + 1);
+    let page = user.run(&["summarize", &path]);
+    let out = user.path("told");
+    for (text, from) in [
+        (user.run(&["probe", &path]).out, "probe"),
+        (user.run(&["frames", &path, "-o", &out]).err, "frames"),
+        (page.err, "summarize"),
+    ] {
+        assert!(text.contains(&notice), "{photo}, {from}: {text}");
+    }
+    assert!(page.out.contains("- The file is a motion photo"), "{}", page.out);
 }
 
 /// A recording as Dahua's cameras store it (`.dav`), of the access units of an H.264 stream, 200 ms apart.

@@ -1,10 +1,12 @@
 //! The integration tests: one binary, one module per subject.
 
+mod animations;
 mod architecture;
 mod audio;
 mod audio_pairs;
 mod batch;
 mod caption;
+mod chapters;
 mod colors;
 mod command;
 mod cut_anywhere;
@@ -22,6 +24,7 @@ mod invented_words;
 mod job_files;
 mod join;
 mod keys;
+mod large_pictures;
 mod lengths;
 mod library;
 mod load;

@@ -50,12 +50,13 @@ pub(super) fn messages(run: &CaptionRun, wanted: &[Wanted]) -> Vec<Message> {
 
 /// Reads one file after another; a file that cannot be read is a row, and the next is read.
 pub(super) async fn read_all(run: &CaptionRun, files: &[String], units: mpsc::Sender<Unit>) {
+    let mut moving = Vec::new();
     for input in files {
         if run.stop.is_cancelled() {
             return;
         }
         run.context.events.send(Event::Input { input: input.clone() }).await;
-        let failed = match read(run, input, &units).await {
+        let failed = match read(run, input, &units, &mut moving).await {
             Err(error) if error.is_interrupted() => return,
             Err(error) => vec![error.to_string()],
             Ok(problems) => problems.into_iter().map(|(what, why)| format!("{what}: {why}")).collect(),
@@ -67,10 +68,22 @@ pub(super) async fn read_all(run: &CaptionRun, files: &[String], units: mpsc::Se
             }
         }
     }
+    // Of many photos of a phone most are motion photos: one warning for all.
+    if let [(input, notice), others @ ..] = moving.as_slice() {
+        let n_others = others.len();
+        let more = if n_others > 0 { format!("; so are {n_others} other pictures") } else { String::new() };
+        run.context.events.send(Event::Warning { input: input.clone(), message: format!("{notice}{more}") }).await;
+    }
 }
 
-/// Reads the transcript, then the frames of one file, and sends them in groups; returns what is missing, and why.
-async fn read(run: &CaptionRun, input: &str, units: &mpsc::Sender<Unit>) -> Result<Vec<(String, String)>> {
+/// Reads the transcript, then the frames of one file, and sends them in groups; returns what is missing, and why. Adds a
+/// motion photo and its notice to `moving`.
+async fn read(
+    run: &CaptionRun,
+    input: &str,
+    units: &mpsc::Sender<Unit>,
+    moving: &mut Vec<(String, String)>,
+) -> Result<Vec<(String, String)>> {
     let task = &run.task;
     let named_source = Source::identify(input)?;
     let needs = InputNeeds { frames: true, audio: false, transcript: Some(&task.transcript), takes_playlists: true };
@@ -81,7 +94,7 @@ async fn read(run: &CaptionRun, input: &str, units: &mpsc::Sender<Unit>) -> Resu
     };
     let site = site.as_ref();
     let name = site.map_or(input, |site| &*site.video.name);
-    let done = read_file(run, (name, &named_source), site, units).await;
+    let done = read_file(run, (name, &named_source), site, units, moving).await;
     done.map_err(|error| site::named(site, error))
 }
 
@@ -91,6 +104,7 @@ async fn read_file(
     (input, named_source): (&str, &Source),
     site: Option<&FetchedSite>,
     units: &mpsc::Sender<Unit>,
+    moving: &mut Vec<(String, String)>,
 ) -> Result<Vec<(String, String)>> {
     let task = &run.task;
     let source = site::read_source(named_source, site)?;
@@ -100,6 +114,7 @@ async fn read_file(
     let (options, opened) = (task.options.clone(), source.clone());
     let (mut info, video) = run_blocking(move || options.open(&opened)).await?;
     site::describe(site, &mut info);
+    moving.extend(info.motion_notice().map(|notice| (input.to_owned(), notice)));
     let Some(mut video) = video else {
         let advice = Advice::from("leave it out").or(Advice::Run("transcribe".into()));
         return Err(Error::unsupported(input, "has no video stream", advice).with_code(ErrorCode::NoVideo));
@@ -119,6 +134,9 @@ async fn read_file(
     let mut stream = FrameStream::start(&task.options, &source, (video, selection), false, &context).await?;
     group(run, input, found.transcript.as_ref(), &mut stream, units).await;
     let mut problems = stream.finish().await?.problems;
+    if let Some(texts) = run.texts.as_ref().filter(|_| !run.stop.is_cancelled()) {
+        texts.end_input(input);
+    }
     problems.extend(found.problems);
     problems.extend(site.into_iter().flat_map(|site| site.problems.clone()));
     Ok(problems)

@@ -1,13 +1,13 @@
 //! Captions as text files: each beside its image, under the same name.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::task::Captions;
 use crate::advice::{Advice, Setting};
 use crate::error::{Error, Result};
-use crate::fs::{frame_file_name, write_file, write_frame};
+use crate::fs::{frame_file_name, other_captioned_frames, write_file, write_frame};
 use crate::input::Source;
 use crate::job::{CaptionFormat, ExistingCaptions};
 use crate::media::EncodedImage;
@@ -21,7 +21,17 @@ pub(super) struct CaptionTexts {
     root: Option<PathBuf>,
     existing: ExistingCaptions,
     /// The place of each input's texts, by the input as rows show it.
-    places: Mutex<HashMap<String, TextPlace>>,
+    places: Mutex<HashMap<String, InputTexts>>,
+}
+
+/// The texts of one input.
+#[derive(Debug)]
+struct InputTexts {
+    place: TextPlace,
+    /// The file names of the frames of this run.
+    frames: HashSet<String>,
+    /// Whether all of its frames were read.
+    is_read: bool,
 }
 
 /// The place of one input's texts.
@@ -83,11 +93,45 @@ impl CaptionTexts {
                 folder
             }
         };
-        places.entry(shown_input(input)).or_insert(place);
+        let texts = InputTexts { place, frames: HashSet::new(), is_read: false };
+        places.entry(shown_input(input)).or_insert(texts);
+    }
+
+    /// Notes that the frames of an input were read to its end.
+    pub fn end_input(&self, input: &str) {
+        if let Some(texts) = self.places().get_mut(&shown_input(input)) {
+            texts.is_read = true;
+        }
+    }
+
+    /// What an earlier run wrote into the output folder, of the inputs of this run and at other times than its frames:
+    /// removed where captions are overwritten; otherwise it stays, captions may be edited, and its folders are returned
+    /// with the number of files.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) about a file that cannot be removed.
+    pub fn settle_earlier(&self) -> Result<Vec<(PathBuf, usize)>> {
+        let mut left = Vec::new();
+        for texts in self.places().values().filter(|texts| texts.is_read && self.root.is_some()) {
+            let TextPlace::Folder(folder) = &texts.place else { continue };
+            let earlier = other_captioned_frames(folder, &texts.frames);
+            if self.existing != ExistingCaptions::Overwrite {
+                left.extend((!earlier.is_empty()).then(|| (folder.clone(), earlier.len())));
+                continue;
+            }
+            for path in earlier {
+                std::fs::remove_file(&path).map_err(|error| Error::io(&path, error))?;
+            }
+        }
+        left.sort();
+        Ok(left)
     }
 
     /// Whether a frame has a caption that is kept.
     pub fn keeps(&self, input: &str, image: &EncodedImage) -> bool {
+        if let Some(texts) = self.places().get_mut(input) {
+            texts.frames.insert(frame_file_name(image));
+        }
         let text = self.path(input, image).filter(|_| self.existing == ExistingCaptions::Skip);
         text.and_then(|path| std::fs::read_to_string(path).ok()).is_some_and(|text| !text.trim().is_empty())
     }
@@ -97,7 +141,7 @@ impl CaptionTexts {
         // An incomplete caption would be kept by the next run.
         let caption = row.caption.as_ref().filter(|_| row.error.is_none());
         let (Some(image), Some(caption)) = (image, caption) else { return Ok(None) };
-        let place = self.places().get(&row.input).cloned();
+        let place = self.places().get(&row.input).map(|texts| texts.place.clone());
         if let Some(TextPlace::Folder(folder)) = &place {
             write_frame(image, folder)?;
         }
@@ -118,17 +162,17 @@ impl CaptionTexts {
     }
 
     fn path(&self, input: &str, image: &EncodedImage) -> Option<PathBuf> {
-        Some(match self.places().get(input)? {
+        Some(match &self.places().get(input)?.place {
             TextPlace::File(path) => path.clone(),
             TextPlace::Folder(folder) => folder.join(frame_file_name(image)).with_extension("txt"),
         })
     }
 
-    fn places(&self) -> MutexGuard<'_, HashMap<String, TextPlace>> {
+    fn places(&self) -> MutexGuard<'_, HashMap<String, InputTexts>> {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn is_taken(places: &HashMap<String, TextPlace>, place: &TextPlace) -> bool {
-    places.values().any(|taken| taken == place)
+fn is_taken(places: &HashMap<String, InputTexts>, place: &TextPlace) -> bool {
+    places.values().any(|taken| taken.place == *place)
 }

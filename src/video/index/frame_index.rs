@@ -114,16 +114,22 @@ impl FrameIndex {
     /// `n` frames, one per tick of `base`, from 0.
     pub(in crate::video) fn regular(n: usize, base: TimeBase) -> Self {
         let pts: Vec<i64> = (0..n as i64).collect();
+        Self::of_times(pts.clone(), pts, n as i64, base)
+    }
+
+    /// Frames, some of which are keyframes, at these ticks of `base`; `end` is the first tick after the last.
+    pub(in crate::video) fn of_times(pts: Vec<i64>, keys: Vec<i64>, end: i64, base: TimeBase) -> Self {
+        let n_frames = pts.len() as u64;
         Self {
-            end: n as i64,
-            keys: pts.clone(),
+            end,
+            keys,
             pts,
             packets: Vec::new(),
             base,
             start: Timestamp::ZERO,
             is_exact: true,
             is_outline: false,
-            n_packets: Some(n as u64),
+            n_packets: Some(n_frames),
             n_read_errors: 0,
             preamble: Vec::new(),
         }

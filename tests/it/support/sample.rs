@@ -71,6 +71,7 @@ pub fn media() -> MediaInfo {
             "is_forced": false
         }],
         "chapters": [{"start": 0.0, "end": 4.0, "title": "Opening"}],
+        "motion_video": {"at_byte": 3_000_000, "duration": 2.5},
         "damage": []
     });
     serde_json::from_value(media).expect("facts of a file")
