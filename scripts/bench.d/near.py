@@ -101,6 +101,10 @@ point from the frame nearest to it.
 
 Pictures of vidgist that do not show the frame at the time that `frames.json` states: {n_untrue}.
 
+Contact sheets of the first 30 s of Big Buck Bunny, a frame each 2 s, exact and at 50 %, were looked at side by side on 2026-11-28: both
+show the same shots in the same order, and no frame is damaged. At 50 % the bird that flaps its wings at 20 s is missed for the credits a
+second later, and of the still before the title there are three frames where the exact sheet has one.
+
 | target | measured | holds |
 |---|---:|---|
 | tolerance 50%: the exact frames take {HALF_AT_LEAST}x the CPU time or more | {half:.1f}x | {yes(half >= HALF_AT_LEAST)} |

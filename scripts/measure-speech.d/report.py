@@ -180,14 +180,15 @@ def write(path, found):
 
 
 def ratios(found):
-    """How much cheaper faster-whisper is, in words."""
+    """vidgist's CPU time in that of faster-whisper, in words."""
     told = []
     for model in MODELS:
         ours = per_minute(found, rows(found, model, "vidgist", True))
-        for key in ("fw", "fw-1"):
+        at_avx2 = per_minute(found, rows(found, model, "vidgist-avx2", True))
+        for key, own in (("fw", ours), ("fw-1", ours), ("fw-avx2", at_avx2), ("fw-1-avx2", at_avx2)):
             theirs = per_minute(found, rows(found, model, key, True))
-            if ours and theirs:
-                told.append(f"{ours / theirs:.1f}x the CPU time of {BY_KEY[key].name}, with {model}")
+            if own and theirs:
+                told.append(f"{own / theirs:.2f}x the CPU time of {BY_KEY[key].name}, with {model}")
     return "; ".join(told)
 
 
@@ -208,7 +209,7 @@ def made_up(found):
     told = []
     for model in MODELS:
         for engine in BY_KEY.values():
-            if engine.key in ("vidgist-all", "vidgist-auto") or not (some := rows(found, model, engine.key, True)):
+            if engine.key in ("vidgist-avx2", "vidgist-all", "vidgist-auto") or not (some := rows(found, model, engine.key, True)):
                 continue
             # Words that nobody said lie at one place as long as no word that was said comes between.
             runs = {}

@@ -32,6 +32,8 @@ mod invented;
 mod language_search;
 #[cfg(feature = "whisper")]
 mod language_vote;
+#[cfg(all(feature = "whisper", target_arch = "x86_64"))]
+mod matrix_product;
 #[cfg(feature = "whisper")]
 mod model_path;
 #[cfg(feature = "whisper")]

@@ -49,6 +49,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("libheif_rs", &["heif"]),
     ("opencv", &["video"]),
     ("whisper_rs", &["transcribe/whisper"]),
+    ("matrixmultiply", &["transcribe/whisper"]),
     ("turbojpeg", &["encode", "video"]),
     ("webp", &["encode"]),
     ("quick_xml", &["transcribe/subtitles"]),

@@ -70,6 +70,19 @@ pub fn n_errors(said: &str, heard: &str) -> usize {
     row[heard.len()]
 }
 
+/// The build needs OpenBLAS's library. If the linker took the matrix products from there, a processor that OpenBLAS does
+/// not know would multiply with the instructions of 2004.
+#[test]
+fn matrix_products_do_not_come_from_openblas() {
+    let program = std::fs::read(env!("CARGO_BIN_EXE_vidgist")).expect("the program");
+    assert!(contains(&program, b"libopencv_core"), "the names of the libraries are in it");
+    assert!(!contains(&program, b"libopenblas"));
+}
+
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
+}
+
 /// A sound file that ffmpeg makes, 16-bit WAV.
 pub fn made(folder: &TempDir, name: &str, args: &[&str]) -> String {
     let path = folder.path().join(format!("{name}.wav")).to_str().expect("UTF-8").to_owned();

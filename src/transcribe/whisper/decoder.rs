@@ -89,6 +89,8 @@ impl WhisperModel {
     pub fn load(path: &Path) -> Result<Self> {
         file::check(path)?;
         whisper_rs::install_logging_hooks();
+        #[cfg(target_arch = "x86_64")]
+        super::matrix_product::link();
         let params = WhisperContextParameters::default();
         let context = WhisperContext::new_with_params(as_utf8(path)?, params)
             .map_err(|error| Error::malformed(path.display(), "cannot be loaded", download_again()).because(error))?;
