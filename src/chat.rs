@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::media::EncodedImage;
 use crate::money::Money;
+use crate::sentence::CheckedSentence;
 
 /// The role of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -93,13 +94,16 @@ pub struct Choice {
     pub reasoning: Option<String>,
     /// Why it ended.
     pub finish: FinishReason,
+    /// Its sentences, each checked against the evidence that it cites; empty where they were not checked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sentences: Vec<CheckedSentence>,
 }
 
 impl Choice {
     /// A choice without reasoning.
     #[must_use]
     pub fn new(text: impl Into<String>, finish: FinishReason) -> Self {
-        Self { text: text.into(), reasoning: None, finish }
+        Self { text: text.into(), reasoning: None, finish, sentences: Vec::new() }
     }
 }
 

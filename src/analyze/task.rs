@@ -67,6 +67,12 @@ impl Analysis {
             spend_limit: SpendLimit::default(),
         }
     }
+
+    /// Whether the rules of the prompt ask for citations: those of the user may not, and an image has none.
+    #[must_use]
+    pub fn asks_for_citations(&self) -> bool {
+        self.answerer.chat_model().is_some() && self.prompt.system.is_none() && self.prompt.image_url.is_none()
+    }
 }
 
 /// A run that sends nothing and estimates what would be sent.

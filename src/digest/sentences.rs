@@ -1,10 +1,7 @@
 //! Splits and joins transcript segments into sentences.
 
-use std::ops::Range;
-
-use unicode_segmentation::UnicodeSegmentation as _;
-
 use crate::sanitize::clean_line;
+use crate::sentence::sentence_ranges;
 use crate::time::Timestamp;
 use crate::transcript::Segment;
 
@@ -53,19 +50,6 @@ pub(super) fn split_untimed(paragraphs: &[String]) -> Vec<Sentence<'static>> {
         sentences.extend(texts.map(|text| Sentence { start: None, speaker: None, text }));
     }
     sentences
-}
-
-/// The sentences of a text, as ranges of bytes. An abbreviation does not end a sentence.
-fn sentence_ranges(text: &str) -> Vec<Range<usize>> {
-    let (mut ranges, mut begin) = (Vec::new(), 0);
-    for (at, piece) in text.split_sentence_bound_indices() {
-        let end = at + piece.len();
-        if end == text.len() || !ends_in_abbreviation(&text[begin..end]) {
-            ranges.push(begin..end);
-            begin = end;
-        }
-    }
-    ranges
 }
 
 /// Joined segments of one speaker without a pause, with the offset of each in the text.
@@ -130,16 +114,6 @@ impl<'a> SentenceBuilder<'a> {
 
 fn ends_a_sentence(c: char) -> bool {
     matches!(c, '.' | '!' | '?' | '…' | '。' | '！' | '？' | '｡' | '।' | '۔' | '؟' | '։' | '።' | '။')
-}
-
-/// `Mr.`, `Dr.`, an initial: a capital, at most one more letter, a full stop.
-fn ends_in_abbreviation(text: &str) -> bool {
-    let last = text.trim_end().rsplit(char::is_whitespace).next().unwrap_or("");
-    let Some(letters) = last.strip_suffix('.') else { return false };
-    let mut chars = letters.chars();
-    chars.next().is_some_and(char::is_uppercase)
-        && chars.next().is_none_or(char::is_lowercase)
-        && chars.next().is_none()
 }
 
 /// Han, kana and the scripts of South-East Asia, whose lines are joined without a space.

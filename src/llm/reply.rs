@@ -61,7 +61,7 @@ fn read_choice(choice: &Value) -> Choice {
             refusal.clone_into(&mut text);
         }
     }
-    Choice { text, reasoning, finish }
+    Choice { reasoning, ..Choice::new(text, finish) }
 }
 
 /// Content is a string, null, or an array of parts (Mistral's reasoning models, some proxies), whose texts are joined.

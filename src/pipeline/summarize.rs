@@ -14,9 +14,11 @@ use crate::advice::{Advice, Setting};
 use crate::analyze::budget::{FramePlan, fit_plan};
 use crate::analyze::{Analysis, Analyzer, Answered, Answerer, DryRun, estimate, frame_tokens};
 use crate::blocking::run_blocking;
+use crate::chat::ChatResponse;
 use crate::digest;
 use crate::error::{Error, ErrorCode, Result};
 use crate::event::Event;
+use crate::grounding;
 use crate::input::Source;
 use crate::media::{FrameReason, MediaInfo};
 use crate::prompt;
@@ -273,7 +275,12 @@ async fn answer(evidence: Evidence, context: &Context, timer: &mut StageTimer) -
         .await;
     (report.windows, report.total, report.changes) = (answered.windows, answered.total, changes);
     match answered.outcome {
-        Ok(response) => report.answer = Some(response),
+        Ok(mut response) => {
+            if task.analysis.asks_for_citations() {
+                check_sentences(&mut response, &timeline);
+            }
+            report.answer = Some(response);
+        }
         // Frames and transcript are there, and are worth keeping.
         Err(reason) => report.no_answer_because = Some(reason),
     }
@@ -283,6 +290,15 @@ async fn answer(evidence: Evidence, context: &Context, timer: &mut StageTimer) -
     match &task.output {
         Some(folder) => write_folder(report, &timeline, folder).await,
         None => Ok(report),
+    }
+}
+
+/// Checks each sentence of the answer against the frames and the speech that it cites.
+fn check_sentences(response: &mut ChatResponse, timeline: &Timeline) {
+    let frames: Vec<_> = timeline.frames.iter().map(|frame| (frame.image.frame_idx, frame.image.time)).collect();
+    let evidence = grounding::GroundingEvidence { frames: &frames, segments: timeline.segments() };
+    for choice in &mut response.choices {
+        choice.sentences = grounding::check(&choice.text, evidence);
     }
 }
 

@@ -6,11 +6,15 @@ use super::document::{Report, ReportFrame, Status, TranscriptOutcome};
 use crate::chat::{ChatResponse, Choice, FinishReason, Usage};
 use crate::media::{AudioStream, MediaInfo, SubtitleStream, VideoStream};
 use crate::sanitize::{excerpt, markdown_block, markdown_line, short_name, shown_input};
+use crate::sentence::{CheckedSentence, Verdict};
 use crate::time::Timestamp;
 use crate::transcript::{Transcript, TranscriptSource};
 
 /// Characters of a description that the report shows; the JSON has all.
 const MAX_DESCRIPTION_CHARS: usize = 300;
+/// Doubtful sentences that the report lists, and characters of each; the JSON has all.
+const MAX_DOUBTFUL: usize = 10;
+const MAX_SENTENCE_CHARS: usize = 160;
 
 /// Writing to a `String` does not fail.
 macro_rules! put {
@@ -250,11 +254,13 @@ fn summary(out: &mut String, answer: &ChatResponse) {
         [only] => {
             put!(out, "\n## Summary\n");
             alternative(out, only);
+            doubtful(out, &only.sentences);
         }
         several => {
             for (at, one) in several.iter().enumerate() {
                 put!(out, "\n## Summary, alternative {} of {}\n", at + 1, several.len());
                 alternative(out, one);
+                doubtful(out, &one.sentences);
             }
         }
     }
@@ -267,6 +273,25 @@ fn window_summaries(out: &mut String, report: &Report) {
             put!(out, "\n## Summary of {} to {}\n", window.range.start, window.range.end);
             out.push_str(&markdown_block(text));
         }
+    }
+}
+
+/// The sentences that their citations do not support, with the reasons.
+fn doubtful(out: &mut String, sentences: &[CheckedSentence]) {
+    let doubtful = || sentences.iter().filter(|sentence| sentence.verdict != Verdict::Supported);
+    let n_doubtful = doubtful().count();
+    if n_doubtful == 0 {
+        return;
+    }
+    put!(out, "\n{} of {} to check:\n", n_doubtful, counted(sentences.len(), "sentence"));
+    for sentence in doubtful().take(MAX_DOUBTFUL) {
+        let reasons: Vec<String> =
+            sentence.problems.iter().map(|problem| markdown_line(&problem.to_string())).collect();
+        let text = markdown_line(&excerpt(&sentence.text, MAX_SENTENCE_CHARS));
+        put!(out, "- {} ({}): {text}", sentence.verdict, reasons.join("; "));
+    }
+    if n_doubtful > MAX_DOUBTFUL {
+        put!(out, "- and {} more, see the JSON report", n_doubtful - MAX_DOUBTFUL);
     }
 }
 

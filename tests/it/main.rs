@@ -18,6 +18,7 @@ mod fake_server_is_strict;
 mod fixtures;
 mod flac;
 mod frames;
+mod grounding;
 mod heif;
 mod inputs;
 mod invented_words;

@@ -9,6 +9,7 @@ use vidgist::frame_diff::FrameScore;
 use vidgist::media::{EncodedImage, ImageFormat, MediaInfo};
 use vidgist::money::Money;
 use vidgist::report::{Dropped, MadeWith, Report, SamplingSummary, StageTime, Total, WindowReport};
+use vidgist::sentence::{CheckedSentence, GroundingProblem, Verdict};
 use vidgist::time::{TimeBase, TimeRange, Timestamp, Tolerance};
 use vidgist::timeline::{Timeline, TimelineFrame};
 use vidgist::transcript::{Segment, Transcript, TranscriptSource, Word};
@@ -148,7 +149,14 @@ pub fn report() -> Report {
                 reasoning: Some("The frames show ships.".into()),
                 ..Choice::new("# A talk\n\nOf **ships** (#1, 00:31.0).", FinishReason::Stop)
             },
-            Choice::new("Of ships and", FinishReason::Length),
+            Choice {
+                sentences: vec![CheckedSentence {
+                    text: "Of ships and".into(),
+                    verdict: Verdict::Unsupported,
+                    problems: vec![GroundingProblem::NoCitation],
+                }],
+                ..Choice::new("Of ships and", FinishReason::Length)
+            },
             Choice::new("", FinishReason::Other("eos".into())),
         ],
         model: Some("some-model-2026".into()),
