@@ -232,6 +232,10 @@ fn a_configuration_with_a_fault_is_refused_with_its_line() {
         ("model = \"x\"\n\nbase_ulr = \"y\"\n", "line 3", "base_ulr"),
         ("api_key = \"sk\"\n", "line 1", "api_key"),
         ("[frames]\njpeg_quality = \"high\"\n", "line 2", "invalid type"),
+        ("[frames]\nmax_frames = -3\n", "line 2", "invalid value"),
+        // Values that are read after the file: the key stands in place of the line.
+        ("[frames]\ninterval = \"abc\"\n", "frames.interval", "is not a time"),
+        ("timeout = \"abc\"\n", "timeout", "is not a time"),
     ] {
         std::fs::write(&path, text).expect("written");
         let error = refused(user.run(&["--config", &path, "doctor"]));
