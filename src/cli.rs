@@ -14,6 +14,7 @@ mod progress;
 mod providers;
 mod run;
 mod stdin;
+mod store;
 mod text_file;
 
 use std::io::IsTerminal as _;
@@ -23,9 +24,10 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::CommandFactory as _;
 use tracing_subscriber::EnvFilter;
+use vidgist::job::Job;
 use vidgist::{Error, ErrorKind};
 
-use args::{Cli, Command};
+use args::{Cli, Command, StoreAction};
 use config::CommandConfig;
 use output::{FAILED, INTERRUPTED, print, say};
 
@@ -37,7 +39,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         print(&String::from_utf8_lossy(&script))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let job = job_args::job(&cli.command)?;
+    let job = job_args::job(&cli.command)?.map(|job| Job { fresh: cli.store.fresh, ..job });
     if cli.print_job {
         let job = job.ok_or_else(|| {
             Error::usage("--print-job", "is for commands that run a job", "use it with summarize, caption or frames")
@@ -45,16 +47,17 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         print(&job.to_toml()?)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let config = CommandConfig::load(cli.config.as_deref())?;
+    let config = CommandConfig::load(cli.config.as_deref())?.with_store(&cli.store);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let outcome = runtime.block_on(async {
         if let Some(job) = job {
             return run::run(job, &config, cli.quiet).await;
         }
         match cli.command {
-            Command::Run { job } => run::run_file(&job, &config, cli.quiet).await,
+            Command::Run { job } => run::run_file(&job, cli.store.fresh, &config, cli.quiet).await,
             Command::Probe(args) => unless_interrupted(probe::run(args, &config)).await,
             Command::Models { action } => unless_interrupted(models::run(action.as_ref(), &config, cli.quiet)).await,
+            Command::Store { action } => store::run(action.unwrap_or(StoreAction::List { json: false }), &config).await,
             Command::Doctor(args) => unless_interrupted(doctor::run(&args, cli.config.as_deref(), &config)).await,
             _ => Ok(ExitCode::SUCCESS),
         }

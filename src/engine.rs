@@ -34,7 +34,7 @@ use crate::pipeline::describe_audio::DescribeAudio;
 use crate::pipeline::frames::ExtractFrames;
 use crate::pipeline::summarize::Summarize;
 use crate::pipeline::transcribe::Transcribe;
-use crate::pipeline::{self, Context, Run, TrackChoice};
+use crate::pipeline::{self, Context, Run, StoreAccess, TrackChoice};
 use crate::prompt::{CaptionPrompt, PromptSpec};
 use crate::source::site::SiteAccess;
 use crate::time::TimeBounds;
@@ -61,7 +61,8 @@ impl Engine {
     pub fn run(&self, job: Job, cancel: CancellationToken) -> Run<Outcome> {
         let engine = self.clone();
         pipeline::start(cancel, move |context| async move {
-            let context = Context { sites: engine.sites(), ..context };
+            let store = StoreAccess::new(engine.config.store.clone(), job.fresh);
+            let context = Context { sites: engine.sites(), store, ..context };
             Box::pin(engine.work(job.task, context)).await
         })
     }

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
+use tempfile::NamedTempFile;
+
 use crate::error::{Error, Result};
 use crate::media::EncodedImage;
 
@@ -14,27 +16,54 @@ use crate::media::EncodedImage;
 /// # Errors
 /// [`ErrorKind::Io`](crate::ErrorKind::Io) about `path`; no partial file is left.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
-    let told = |source: std::io::Error| Error::io(path, source);
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    std::fs::create_dir_all(folder).map_err(told)?;
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".vidgist-").suffix(".tmp");
     // A temporary file is private by default; a result gets the permissions of the user's umask.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder).map_err(told)?;
-    file.write_all(bytes).map_err(told)?;
-    file.as_file().sync_all().map_err(told)?;
-    file.persist(path).map_err(|e| told(e.error))?;
-    // The rename is durable once the folder is synced, which not every file system supports.
-    #[cfg(unix)]
-    if let Err(error) = std::fs::File::open(folder).and_then(|folder| folder.sync_all()) {
-        tracing::debug!(folder = %folder.display(), %error, "the folder could not be synced");
+    PendingFile::write(path, bytes, 0o666)?.publish()
+}
+
+/// A file that is complete and synced, but still has a temporary name. Dropped, it is removed.
+pub(crate) struct PendingFile {
+    file: NamedTempFile,
+    path: PathBuf,
+}
+
+impl PendingFile {
+    /// Writes the file that [`PendingFile::publish`] gives the name `path`, in the same folder, which is created.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) about `path`.
+    pub fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<Self> {
+        let told = |source: std::io::Error| Error::io(path, source);
+        let folder = folder_of(path);
+        std::fs::create_dir_all(folder).map_err(told)?;
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".vidgist-").suffix(".tmp");
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
+        #[cfg(not(unix))]
+        let _ = mode;
+        let mut file = builder.tempfile_in(folder).map_err(told)?;
+        file.write_all(bytes).map_err(told)?;
+        file.as_file().sync_all().map_err(told)?;
+        Ok(Self { file, path: path.to_owned() })
     }
-    Ok(())
+
+    /// Gives the file its name, in place of the file that has it.
+    ///
+    /// # Errors
+    /// As [`PendingFile::write`].
+    pub fn publish(self) -> Result<()> {
+        self.file.persist(&self.path).map_err(|e| Error::io(&self.path, e.error))?;
+        // The rename is durable once the folder is synced, which not every file system supports.
+        #[cfg(unix)]
+        if let Err(error) = std::fs::File::open(folder_of(&self.path)).and_then(|folder| folder.sync_all()) {
+            tracing::debug!(path = %self.path.display(), %error, "the folder could not be synced");
+        }
+        Ok(())
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// The first bytes of a file, at most `n_bytes`.

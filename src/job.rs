@@ -39,6 +39,9 @@ pub const VERSION: u32 = 1;
 pub struct Job {
     /// The version of the format: [`VERSION`].
     pub version: u32,
+    /// Whether all work is done anew, instead of using results in the store.
+    #[serde(default, skip_serializing_if = "text::is_default")]
+    pub fresh: bool,
     /// The task.
     pub task: Task,
 }
@@ -310,7 +313,7 @@ impl Job {
     /// A job of the current version.
     #[must_use]
     pub fn new(task: Task) -> Self {
-        Self { version: VERSION, task }
+        Self { version: VERSION, fresh: false, task }
     }
 
     /// Reads TOML.

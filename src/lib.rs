@@ -72,6 +72,7 @@ pub mod sampling;
 pub mod sanitize;
 pub mod sentence;
 pub mod source;
+pub mod store;
 pub mod time;
 pub mod timeline;
 pub mod transcribe;

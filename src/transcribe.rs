@@ -6,5 +6,6 @@ mod transcriber;
 pub mod whisper;
 
 pub use transcriber::{
-    ChannelMode, ProgressCallback, Transcriber, TranscriberNeed, TranscriptionInput, TranscriptionOutcome,
+    ChannelMode, ProgressCallback, StoredSettings, Transcriber, TranscriberNeed, TranscriptionInput,
+    TranscriptionOutcome,
 };

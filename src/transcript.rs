@@ -26,6 +26,9 @@ pub struct Transcript {
     /// the mono mix; None if there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub single_channel_seconds: Option<f64>,
+    /// Whether an earlier run made it, and it was taken from the store.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub from_store: bool,
     /// The segments, sorted by start.
     pub segments: Vec<Segment>,
     /// The paragraphs of a text without times, in order; empty where the source has times.
@@ -132,6 +135,7 @@ impl Transcript {
             likely_language: None,
             n_invented: 0,
             single_channel_seconds: None,
+            from_store: false,
             segments,
             untimed: Vec::new(),
         }

@@ -5,6 +5,7 @@ mod inspect;
 mod join;
 mod requests;
 mod sampling;
+mod store;
 mod transcript;
 
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ pub use join::{JoinArgs, JoinInputsArgs};
 pub use requests::RequestArgs;
 use requests::{PLAN_EXAMPLES, SUMMARIZE_EXAMPLES};
 pub use sampling::{DecoderChoice, SamplingArgs, SamplingMethodArg};
+pub use store::{StoreAction, StoreArgs};
 pub use transcript::{ChannelsArg, Stt, TranscriptArgs};
 
 const EXAMPLES: &str = "\
@@ -53,6 +55,8 @@ pub struct Cli {
     /// Print the job as TOML for `vidgist run`, and exit
     #[arg(long, global = true, hide_short_help = true)]
     pub print_job: bool,
+    #[command(flatten)]
+    pub store: StoreArgs,
     #[command(subcommand)]
     pub command: Command,
 }
@@ -89,6 +93,11 @@ pub enum Command {
     Models {
         #[command(subcommand)]
         action: Option<ModelsAction>,
+    },
+    /// List, check and remove the results that earlier runs kept
+    Store {
+        #[command(subcommand)]
+        action: Option<StoreAction>,
     },
     /// Check the installation, the configuration and the model
     Doctor(DoctorArgs),

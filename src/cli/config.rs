@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use bytesize::ByteSize;
 use serde::Deserialize;
 use vidgist::engine::{Config, KeyOwner, Secrets};
 use vidgist::error::{Error, Result};
 use vidgist::llm::provider::Providers;
+use vidgist::store::{DEFAULT_MAX_BYTES, StoreConfig};
 use vidgist::time::{Timestamp, Tolerance};
 
 use super::api_key::KeyCommand;
-use super::args::{ImageFormatArg, Stt};
+use super::args::{ImageFormatArg, StoreArgs, Stt};
 use super::text_file::read_text;
 
 /// `config.toml`. It never contains keys.
@@ -35,6 +37,10 @@ pub struct CommandConfig {
     pub ca_file: Option<PathBuf>,
     /// Further arguments of yt-dlp.
     pub ytdlp_args: Vec<String>,
+    /// Folder that keeps results for later runs, or whether there is one.
+    store: Option<StoreSetting>,
+    /// Its limit.
+    pub store_max_size: Option<ByteSize>,
     /// Prints the key; the environment takes precedence.
     api_key_command: Option<KeyCommand>,
     pub frames: FramesTable,
@@ -44,6 +50,13 @@ pub struct CommandConfig {
     /// `api_key_command` of `[providers.NAME]` by name; the library has no such option.
     #[serde(skip)]
     key_commands: BTreeMap<String, KeyCommand>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+enum StoreSetting {
+    IsUsed(bool),
+    Folder(PathBuf),
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -92,6 +105,25 @@ impl CommandConfig {
         Ok(config)
     }
 
+    /// The configuration where the flags of the store have precedence.
+    pub fn with_store(mut self, args: &StoreArgs) -> Self {
+        let folder = args.store.clone().map(StoreSetting::Folder);
+        let chosen = if args.no_store { Some(StoreSetting::IsUsed(false)) } else { folder };
+        self.store = chosen.or(self.store);
+        self
+    }
+
+    /// Where results are kept; None where none are.
+    pub fn store(&self) -> Option<StoreConfig> {
+        let folder = match &self.store {
+            Some(StoreSetting::IsUsed(false)) => return None,
+            Some(StoreSetting::Folder(folder)) => folder.clone(),
+            Some(StoreSetting::IsUsed(true)) | None => default_store()?,
+        };
+        let max_bytes = self.store_max_size.map_or(DEFAULT_MAX_BYTES, |size| size.as_u64());
+        Some(StoreConfig { max_bytes, ..StoreConfig::new(folder) })
+    }
+
     fn take_key_commands(&mut self, path: &Path) -> Result<()> {
         let bad = |problem: String| Error::usage(path.display(), problem, "");
         for (name, row) in &mut self.providers {
@@ -131,6 +163,7 @@ impl CommandConfig {
         config.providers.clone_from(&self.providers);
         config.models_folder = models_folder();
         config.cache_folder = cache_folder();
+        config.store = self.store();
         config.streams = streams;
         config
     }
@@ -176,6 +209,9 @@ impl CommandConfig {
                 return Err(Error::usage(path.display(), problem, error.advice));
             }
         }
+        if matches!(&self.store, Some(StoreSetting::Folder(folder)) if folder.as_os_str().is_empty()) {
+            return bad("store", "a folder, true or false");
+        }
         if self.ytdlp_args.iter().any(|arg| arg == "--") {
             return bad("ytdlp_args", "options alone: the address follows them");
         }
@@ -192,6 +228,12 @@ impl CommandConfig {
 pub fn default_path() -> Option<PathBuf> {
     use etcetera::BaseStrategy as _;
     etcetera::choose_base_strategy().ok().map(|dirs| dirs.config_dir().join("vidgist").join("config.toml"))
+}
+
+/// `$XDG_DATA_HOME/vidgist/store`, by default `~/.local/share/vidgist/store`.
+fn default_store() -> Option<PathBuf> {
+    use etcetera::BaseStrategy as _;
+    etcetera::choose_base_strategy().ok().map(|dirs| dirs.data_dir().join("vidgist").join("store"))
 }
 
 /// Where the speech models lie, unless there is no home folder.

@@ -5,11 +5,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
+use indicatif::DecimalBytes;
 use vidgist::engine::{Engine, KEY_VARIABLE, ModelChoice};
 use vidgist::job::{ModelOptions, ServerOptions};
 use vidgist::llm::openai::list_models;
+use vidgist::store::{Store, StoreConfig};
 use vidgist::transcribe::whisper::models::{self, SpeechModel};
-use vidgist::{libav, video};
+use vidgist::{Error, libav, video};
 
 use super::args::DoctorArgs;
 use super::config::{self, CommandConfig};
@@ -30,6 +32,20 @@ pub async fn run(args: &DoctorArgs, config_path: Option<&Path>, config: &Command
         None => ok("config", "none (no home folder)"),
     });
     let mut is_well = true;
+    match config.store() {
+        None => lines.push(ok("store", "none; results are not kept")),
+        Some(store) => match stored_bytes(&store) {
+            Ok(n_bytes) => {
+                let (folder, size, limit) =
+                    (store.folder.display(), DecimalBytes(n_bytes), DecimalBytes(store.max_bytes));
+                lines.push(ok("store", &format!("{folder}, {size} of at most {limit}")));
+            }
+            Err(error) => {
+                is_well = false;
+                lines.push(bad("store", &super::flags::error_text(&error)));
+            }
+        },
+    }
     let options = ModelOptions {
         name: args.model.clone(),
         base_url: args.base_url.clone(),
@@ -96,6 +112,11 @@ pub async fn run(args: &DoctorArgs, config_path: Option<&Path>, config: &Command
     print(&vidgist::sanitize::clean_text(&lines.join("\n")))?;
     print("\n")?;
     Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::from(PARTIAL) })
+}
+
+/// The size of what is kept; creates no store.
+fn stored_bytes(config: &StoreConfig) -> Result<u64, Error> {
+    Store::open_existing(config)?.map_or(Ok(0), |store| store.n_bytes())
 }
 
 fn ok(name: &str, value: &str) -> String {

@@ -21,8 +21,8 @@ use super::progress::Progress;
 use super::stdin::Spooled;
 use super::text_file::read_text;
 
-/// Runs a job file.
-pub async fn run_file(path: &Path, config: &CommandConfig, quiet: bool) -> Result<ExitCode> {
+/// Runs a job file; `fresh` as if the file said so.
+pub async fn run_file(path: &Path, fresh: bool, config: &CommandConfig, quiet: bool) -> Result<ExitCode> {
     let text = read_text(path, "name a job that --print-job wrote")?;
     let is_json = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("json"));
     let job = if is_json { Job::from_json(&text) } else { Job::from_toml(&text) };
@@ -30,7 +30,7 @@ pub async fn run_file(path: &Path, config: &CommandConfig, quiet: bool) -> Resul
         error.input = path.display().to_string();
         error
     })?;
-    run(job, config, quiet).await
+    run(Job { fresh: job.fresh || fresh, ..job }, config, quiet).await
 }
 
 /// Runs a job and prints its result.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::job::TranscriptChoice;
 use crate::media::ImageFormat;
+use crate::store::StoreConfig;
 use crate::time::{Timestamp, Tolerance};
 
 /// Defaults for what a job leaves out. Holds no key.
@@ -39,6 +40,8 @@ pub struct Config {
     pub models_folder: Option<PathBuf>,
     /// A folder for what later runs can reuse; None keeps nothing.
     pub cache_folder: Option<PathBuf>,
+    /// Where results are kept for later runs; None keeps none.
+    pub store: Option<StoreConfig>,
     /// The default for streaming answers.
     pub streams: bool,
 }

@@ -170,7 +170,7 @@ async fn describe_fetched(
     let number = number.and_then(|idx| u16::try_from(idx + 1).ok());
     let options = TranscriptSearch { track: TrackChoice { number, language: None }, ..task.transcript.clone() };
     let captions = site.and_then(|site| site.captions.as_ref());
-    let found = find_transcript(&options, Some(&path), captions, &info, &context.events, false).await?;
+    let found = find_transcript(&options, Some(&path), captions, &info, context, false).await?;
     for (_, why) in found.problems.into_iter().chain(site.into_iter().flat_map(|site| site.problems.clone())) {
         context.events.send(Event::Warning { input: input.to_owned(), message: why }).await;
     }

@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+use super::store_access::StoreAccess;
 use crate::error::{Error, Result};
 use crate::event::{Event, EventSender};
 use crate::source::site::{SiteAccess, SiteVideo};
@@ -24,6 +25,8 @@ pub struct Context {
     pub sites: SiteAccess,
     /// Videos of sites that are recognized already, by their address: yt-dlp is not asked twice.
     pub(crate) known_videos: Arc<Mutex<HashMap<Url, SiteVideo>>>,
+    /// The results of earlier runs.
+    pub store: StoreAccess,
 }
 
 impl Context {
@@ -111,7 +114,12 @@ where
     F: Future<Output = Result<T>> + Send + 'static,
 {
     let (events, receiver) = EventSender::channel();
-    let result =
-        tokio::spawn(work(Context { events, cancel, sites: SiteAccess::default(), known_videos: Arc::default() }));
+    let result = tokio::spawn(work(Context {
+        events,
+        cancel,
+        sites: SiteAccess::default(),
+        known_videos: Arc::default(),
+        store: StoreAccess::default(),
+    }));
     Run { events: receiver, result, outcome: None }
 }

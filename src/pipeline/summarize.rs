@@ -81,7 +81,7 @@ async fn fetch_and_gather(task: Summarize, context: &Context, timer: &mut StageT
     };
     // Downloads are deleted when the evidence is complete.
     let site = site.as_ref();
-    gather(task, site, context, timer).await.map_err(|error| named(site, error))
+    Box::pin(gather(task, site, context, timer)).await.map_err(|error| named(site, error))
 }
 
 /// As [`fetch_and_gather`], of a file, or of what was fetched of a site.
@@ -112,8 +112,8 @@ async fn gather(
     let path = task.source.media_path().map(Path::to_owned);
     let captions = site.and_then(|site| site.captions.as_ref());
     let is_dry = task.dry_run.is_some();
-    let (options, events) = (task.transcript.clone(), context.events.clone());
-    let transcript = measure(find_transcript(&options, path.as_deref(), captions, &info, &events, is_dry));
+    let options = task.transcript.clone();
+    let transcript = measure(find_transcript(&options, path.as_deref(), captions, &info, context, is_dry));
     let (frames, transcript, task, changes) = if task.analysis.spend_limit.is_limited() {
         // How many frames fit depends on the transcript.
         let transcript = transcript.await;

@@ -190,7 +190,7 @@ async fn transcribe_fetched(
     .await?;
     describe(site, &mut info);
     let captions = site.and_then(|site| site.captions.as_ref());
-    let found = find_transcript(options, path.as_deref(), captions, &info, &context.events, false).await?;
+    let found = find_transcript(options, path.as_deref(), captions, &info, context, false).await?;
     let Some(transcript) = found.transcript else {
         let advice = Advice::Set(Setting::Transcript).or(Advice::Set(Setting::SttModel));
         return Err(Error::unsupported(input, found.reason, advice).with_code(ErrorCode::NoTranscript));

@@ -4,8 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::input::TrackChoice;
+use super::run::Context;
+use super::stored_transcript::TranscriptPlace;
 use crate::error::Result;
-use crate::event::{Event, EventSender};
+use crate::event::Event;
 use crate::media::MediaInfo;
 use crate::time::TimeBounds;
 use crate::transcribe::{Transcriber, TranscriberNeed, TranscriptionInput, TranscriptionOutcome};
@@ -45,6 +47,7 @@ pub(super) struct FoundTranscript {
 /// Tries each transcriber until one has the transcript. `path` is None for a source without sound. `captions` are those of
 /// a site, which were downloaded because a transcriber takes them. In a dry run transcribers that send sound to a server
 /// are left out.
+/// A transcript that the store holds is not made again.
 ///
 /// # Errors
 /// As the first transcriber that fails, where a transcript is required.
@@ -53,7 +56,7 @@ pub(super) async fn find_transcript(
     path: Option<&Path>,
     captions: Option<&Transcript>,
     info: &MediaInfo,
-    events: &EventSender,
+    context: &Context,
     is_dry: bool,
 ) -> Result<FoundTranscript> {
     let mut found = FoundTranscript::default();
@@ -72,17 +75,30 @@ pub(super) async fn find_transcript(
     let is_chosen = options.track.is_set() && !info.audio.is_empty();
     let stream_idx = if is_chosen { Some(options.track.choose(info)?.stream_idx) } else { None };
     let input = TranscriptionInput { path, media: info, stream_idx, bounds: options.bounds };
+    let events = &context.events;
     events.send(Event::Transcribing).await;
     // A slow reader of events misses one of these, not a result.
     let progress = |until| events.try_send(Event::Transcribed { until });
     let mut reasons: Vec<String> = Vec::new();
     for transcriber in &options.transcribers {
-        if is_dry && transcriber.is_remote() {
+        let place = TranscriptPlace::of(transcriber, input, &context.store).await;
+        let stored = match &place {
+            Some(place) => place.read().await,
+            None => None,
+        };
+        if stored.is_none() && is_dry && transcriber.is_remote() {
             reasons.push("a dry run sends nothing to the transcription endpoint, so its words are not counted".into());
             continue;
         }
-        match transcriber.transcribe(input, &progress).await {
+        let outcome = match stored {
+            Some(transcript) => Ok(TranscriptionOutcome::Found(transcript)),
+            None => transcriber.transcribe(input, &progress).await,
+        };
+        match outcome {
             Ok(TranscriptionOutcome::Found(transcript)) => {
+                if let Some(place) = place.filter(|_| !transcript.from_store) {
+                    place.keep(&transcript).await;
+                }
                 for message in transcript.warnings() {
                     events.send(Event::Warning { input: info.input.clone(), message }).await;
                 }

@@ -219,6 +219,9 @@ pub enum TranscriptOutcome {
     NoSpeech {
         /// What transcribed it.
         source: TranscriptSource,
+        /// Whether an earlier run found this out, and it was taken from the store.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        from_store: bool,
     },
     /// There is none.
     None {
@@ -297,7 +300,7 @@ impl Report {
             speech_before_frames: speech(timeline.words_before_frames()),
             transcript: match &timeline.transcript {
                 Some(transcript) if transcript.is_empty() => {
-                    TranscriptOutcome::NoSpeech { source: transcript.source.clone() }
+                    TranscriptOutcome::NoSpeech { source: transcript.source.clone(), from_store: transcript.from_store }
                 }
                 Some(transcript) => TranscriptOutcome::Found(transcript.clone()),
                 None => TranscriptOutcome::None { reason: no_transcript.to_owned() },

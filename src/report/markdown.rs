@@ -135,7 +135,9 @@ fn rough(seconds: f64) -> String {
 pub(crate) fn transcript_text(report: &Report) -> String {
     match &report.transcript {
         TranscriptOutcome::Found(transcript) => transcript_source(transcript),
-        TranscriptOutcome::NoSpeech { source } => format!("no speech found by {}", transcriber(source)),
+        TranscriptOutcome::NoSpeech { source, from_store } => {
+            format!("no speech found by {}{}", transcriber(source), stored(*from_store))
+        }
         TranscriptOutcome::None { reason } => format!("none; {}", markdown_line(reason)),
     }
 }
@@ -207,7 +209,7 @@ pub(super) fn transcript_source(transcript: &Transcript) -> String {
         TranscriptSource::Site { is_automatic: false } => "captions of the site".to_owned(),
         TranscriptSource::Site { is_automatic: true } => "automatic captions of the site".to_owned(),
         TranscriptSource::Whisper { .. } | TranscriptSource::Api { .. } => {
-            format!("transcribed by {}", transcriber(&transcript.source))
+            format!("transcribed by {}{}", transcriber(&transcript.source), stored(transcript.from_store))
         }
     };
     let segments = match transcript.untimed.len() {
@@ -232,6 +234,11 @@ pub(super) fn transcript_source(transcript: &Transcript) -> String {
             write!(text, ", from the loudest channel alone for {seconds:.0} s because the channels cancel each other");
     }
     text
+}
+
+/// Says that a result was taken from the store.
+fn stored(is_stored: bool) -> &'static str {
+    if is_stored { ", from the store" } else { "" }
 }
 
 /// What transcribed the audio.

@@ -26,7 +26,7 @@ use crate::error::{Error, Result};
 use crate::http::ApiClient;
 use crate::pcm::{AudioReader, PcmFormat};
 use crate::transcribe::transcriber::{
-    ProgressCallback, Transcriber, TranscriptionInput, TranscriptionOutcome, select_audio_stream,
+    ProgressCallback, StoredSettings, Transcriber, TranscriptionInput, TranscriptionOutcome, select_audio_stream,
 };
 use crate::transcript::{Transcript, TranscriptSource};
 
@@ -34,6 +34,8 @@ pub use config::ApiTranscriberConfig;
 
 /// The sample rate of speech models; a higher one only costs bandwidth.
 const RATE_HZ: u32 = 16_000;
+/// Version of the transcripts: increase it when the same replies give other transcripts.
+const VERSION: u32 = 1;
 
 /// A transcription model behind an OpenAI-compatible server.
 ///
@@ -155,6 +157,23 @@ impl ApiTranscriber {
 }
 
 impl Transcriber for ApiTranscriber {
+    fn stored_settings(&self) -> Option<StoredSettings> {
+        let ApiTranscriberConfig { server, model, language, prompt, word_times, max_piece_bytes, max_piece } =
+            &self.config;
+        let options = [
+            ("transcriber", "api".into()),
+            // Servers give models the same names.
+            ("server", crate::input::without_credentials(server.base_url.as_str()).into()),
+            ("language", language.clone().into()),
+            ("prompt", prompt.clone().into()),
+            ("word_times", (*word_times).into()),
+            ("max_piece_bytes", (*max_piece_bytes).into()),
+            ("max_piece_seconds", max_piece.as_secs_f64().into()),
+        ];
+        let options = options.map(|(name, value)| (name.to_owned(), value)).into();
+        Some(StoredSettings { version: VERSION, model: model.clone(), options, files: Vec::new() })
+    }
+
     fn is_remote(&self) -> bool {
         true
     }

@@ -1,9 +1,11 @@
 //! What every source of a transcript provides.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::advice::Advice;
 use crate::error::{Error, Result};
@@ -74,6 +76,20 @@ impl<'a> TranscriptionInput<'a> {
     }
 }
 
+/// What decides the transcript of a recording, beside its track and range: with the same settings, a later run can take
+/// the transcript of an earlier one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredSettings {
+    /// The version of the transcriber, increased when it makes other transcripts of the same recordings.
+    pub version: u32,
+    /// The model's name.
+    pub model: String,
+    /// The options by name. They hold no key.
+    pub options: BTreeMap<String, Value>,
+    /// Files whose content decides, such as the model.
+    pub files: Vec<PathBuf>,
+}
+
 /// A source of transcripts.
 pub trait Transcriber: Send + Sync {
     /// Transcribes a file. Dropping the future stops the work.
@@ -95,6 +111,11 @@ pub trait Transcriber: Send + Sync {
     /// Whether audio leaves this machine. A dry run skips such a transcriber.
     fn is_remote(&self) -> bool {
         false
+    }
+
+    /// What decides its transcripts; None if they are not worth keeping, or it does not apply.
+    fn stored_settings(&self) -> Option<StoredSettings> {
+        None
     }
 }
 

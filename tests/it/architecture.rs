@@ -30,7 +30,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "transcript",
         ],
     ),
-    ("ground", &["heif", "http", "libav", "program", "webp_animation"]),
+    ("ground", &["heif", "http", "libav", "program", "store", "webp_animation"]),
     ("audio decoding", &["pcm"]),
     (
         "stages",
@@ -68,6 +68,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("webp", &["encode"]),
     ("quick_xml", &["transcribe/subtitles"]),
     ("symphonia", &["pcm"]),
+    ("rusqlite", &["store"]),
+    ("blake3", &["store"]),
     ("rubato", &["pcm"]),
     ("reqwest", &["http", "llm", "transcribe"]),
     ("clap", &["cli", "main"]),

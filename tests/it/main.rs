@@ -53,6 +53,7 @@ mod sound;
 mod speech;
 mod spoken_language;
 mod stdin;
+mod store;
 mod storm;
 mod streams;
 mod subtitle_files;

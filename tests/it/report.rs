@@ -113,6 +113,7 @@ fn every_key_is_documented_and_every_documented_key_is_there() {
         (transcript.language_confidence, transcript.likely_language) = (Some(0.4), Some("fr".into()));
         transcript.n_invented = 1;
         transcript.single_channel_seconds = Some(3.0);
+        transcript.from_store = true;
         transcript.segments[0].language = Some("fr".into());
     }
     paths(&json(&report), "", &mut keys);

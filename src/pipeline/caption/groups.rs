@@ -126,7 +126,7 @@ async fn read_file(
     let path = if let Source::Media(path) = &source { Some(path.as_path()) } else { None };
     let captions = site.and_then(|site| site.captions.as_ref());
     let is_dry = task.dry_run.is_some();
-    let found = find_transcript(&task.transcript, path, captions, &info, &context.events, is_dry).await?;
+    let found = find_transcript(&task.transcript, path, captions, &info, &context, is_dry).await?;
     if found.transcript.as_ref().is_some_and(|transcript| !transcript.untimed.is_empty()) {
         let message = "the transcript has no times, so captions do not use it".to_owned();
         run.context.events.send(Event::Warning { input: input.to_owned(), message }).await;

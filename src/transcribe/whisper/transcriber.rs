@@ -16,11 +16,14 @@ use crate::blocking::run_blocking;
 use crate::error::{Error, Result};
 use crate::time::Timestamp;
 use crate::transcribe::transcriber::{
-    ProgressCallback, Transcriber, TranscriptionInput, TranscriptionOutcome, select_audio_stream,
+    ProgressCallback, StoredSettings, Transcriber, TranscriptionInput, TranscriptionOutcome, select_audio_stream,
 };
 
 /// Each decoder of a model of base's size takes about 150 MB; eight are enough for a desktop.
 const MAX_DECODERS: usize = 8;
+
+/// Version of the transcripts: increase it when the same model makes other transcripts of the same recordings.
+const VERSION: u32 = 1;
 
 /// Whisper on this machine.
 #[derive(Clone, Debug)]
@@ -50,6 +53,27 @@ impl Whisper {
 }
 
 impl Transcriber for Whisper {
+    fn stored_settings(&self) -> Option<StoredSettings> {
+        let WhisperConfig { model, vad_model, name, languages, multilingual, channels, translate, word_times, .. } =
+            &self.config;
+        let files = vec![model.clone(), vad_model.clone()];
+        let options = [
+            ("transcriber", "whisper".into()),
+            ("languages", languages.clone().into()),
+            ("multilingual", (*multilingual).into()),
+            ("channels", serde_json::to_value(channels).ok()?),
+            ("translate", (*translate).into()),
+            ("word_times", (*word_times).into()),
+        ];
+        let options = options.map(|(name, value)| (name.to_owned(), value)).into();
+        files.iter().all(|file| file.exists()).then(|| StoredSettings {
+            version: VERSION,
+            model: name.clone(),
+            options,
+            files,
+        })
+    }
+
     /// # Errors
     /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) if a model file cannot be loaded.
     /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) if the model supports only English and another language is
@@ -108,5 +132,39 @@ struct CancelOnDrop(Arc<AtomicBool>);
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transcribe::transcriber::ChannelMode;
+
+    #[test]
+    fn each_option_that_decides_is_among_the_settings() {
+        let folder = tempfile::tempdir().unwrap();
+        let (model, vad) = (folder.path().join("model"), folder.path().join("vad"));
+        let settings = |change: fn(&mut WhisperConfig)| {
+            let mut config = WhisperConfig::new("base", &model, &vad);
+            change(&mut config);
+            Whisper::new(config).unwrap().stored_settings()
+        };
+        assert_eq!(settings(|_| {}), None, "without its files it does not apply");
+        std::fs::write(&model, b"m").unwrap();
+        std::fs::write(&vad, b"v").unwrap();
+        let plain = settings(|_| {}).unwrap();
+        assert_eq!(plain.files, [model.clone(), vad.clone()]);
+        let changes: [fn(&mut WhisperConfig); 6] = [
+            |config| config.name = "small".into(),
+            |config| config.languages = vec!["ko".into()],
+            |config| config.multilingual = true,
+            |config| config.channels = ChannelMode::Split,
+            |config| config.translate = true,
+            |config| config.word_times = true,
+        ];
+        for change in changes {
+            assert_ne!(settings(change).unwrap(), plain);
+        }
+        assert_eq!(settings(|config| config.n_decoders = NonZeroUsize::new(1)).unwrap(), plain);
     }
 }
