@@ -43,7 +43,7 @@ impl Store {
     /// met. None if the store does not list it.
     ///
     /// # Errors
-    /// As [`Store::content`]; [`ErrorKind::Usage`](crate::ErrorKind::Usage) if the digits are those of several contents.
+    /// As [`Store::content`]; [`ErrorKind::Usage`] if the digits are those of several contents.
     pub fn find(&self, name: &str) -> Result<Option<StoredContent>> {
         let path = Path::new(name);
         let of_file = if path.is_file() { Some(self.content(path)?.id) } else { None };
@@ -66,7 +66,7 @@ impl Store {
     /// Removes all that is kept of a content, and forgets the files that have it.
     ///
     /// # Errors
-    /// [`ErrorKind::Io`](crate::ErrorKind::Io) about an entry that cannot be removed; the others are removed.
+    /// [`ErrorKind::Io`] about an entry that cannot be removed; the others are removed.
     pub fn remove(&self, content: &ContentId) -> Result<GcOutcome> {
         self.catalog().remove_content(content, &|id| self.files.remove(id))
     }
@@ -74,7 +74,7 @@ impl Store {
     /// Checks every entry; broken ones are moved aside.
     ///
     /// # Errors
-    /// [`ErrorKind::Io`](crate::ErrorKind::Io) about an entry that cannot be read or moved.
+    /// [`ErrorKind::Io`] about an entry that cannot be read or moved.
     pub fn verify(&self) -> Result<VerifyOutcome> {
         let found = self.list_files()?;
         Ok(VerifyOutcome { n_whole: found.n_entries, n_broken: found.n_broken })
