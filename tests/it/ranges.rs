@@ -109,7 +109,8 @@ fn nothing_outside_the_range_is_sent_to_an_endpoint() {
         &[&tone[..], &["-f", "lavfi", "-i", "testsrc=s=64x48:r=5:d=60", "-c:v", "mpeg4", "film.mp4"]].concat(),
     );
     let (film, url) = (user.path("film.mp4"), fake_server.base_url());
-    let endpoint = ["--stt-model", HEARING_MODEL, "--base-url", &url, "--start", "10s", "--end", "15s"];
+    // Without the store, where the second command would find the transcript of the first.
+    let endpoint = ["--stt-model", HEARING_MODEL, "--base-url", &url, "--start", "10s", "--end", "15s", "--no-store"];
     let summarize = ["summarize", &film, "--model", "built-in", "--interval", "5s"];
     for command in [&["transcribe", &film, "--stt", "api"][..], &summarize] {
         let n_before = fake_server.sounds().len();
