@@ -4,6 +4,7 @@ mod file_kind;
 
 use std::path::{Path, PathBuf};
 
+use crate::sanitize::shown_input;
 pub use file_kind::{KIND_HEAD_BYTES, file_kind, heif_format};
 
 /// An input with images, audio or both.
@@ -44,7 +45,7 @@ impl Source {
                 shown_name(path)
             }
             Self::Joined { name, .. } => name.clone(),
-            Self::Stream(url) => without_credentials(url),
+            Self::Stream(url) => shown_input(url),
             Self::Camera(number) => format!("camera:{number}"),
         }
     }
@@ -97,19 +98,6 @@ pub fn text_of(path: &Path) -> String {
 pub fn path_of(input: &str) -> PathBuf {
     let address = input.strip_prefix("file://").and_then(|_| url::Url::parse(input).ok());
     address.and_then(|address| address.to_file_path().ok()).unwrap_or_else(|| PathBuf::from(input))
-}
-
-/// A URL without user name, password and query, for errors and reports.
-pub(crate) fn without_credentials(address: &str) -> String {
-    url::Url::parse(address).map_or_else(
-        |_| address.to_owned(),
-        |mut url| {
-            let _ = url.set_username("");
-            let _ = url.set_password(None);
-            url.set_query(url.query().map(|_| "…"));
-            url.to_string()
-        },
-    )
 }
 
 #[cfg(test)]

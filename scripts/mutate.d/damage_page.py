@@ -32,15 +32,15 @@ UNSEEN = """- **Lost packets** that no other frame refers to, and lost packets o
   previous frame, and most containers do not store the number of frames. H.264 and HEVC number their references, so a lost reference is
   detected.
 - **Lost H.264 B-frames** that other frames refer to, if the decoder reports only a failed reference removal (`mmco: unref short failure`).
-- **A missing beginning of an AVI file** whose packets have no timestamps.
-- **VP8, VP9, WMV, Theora and Motion JPEG** usually decode flipped bits into different pictures without an error. Motion JPEG is decoded by
-  several threads, whose log messages (`error count`, `error y=`) are not counted; WMV2 logs `ac-tex damaged` only with ffmpeg's error
-  detection.
+- **The cut beginning of an AVI file** without timestamps.
+- **VP8, VP9, WMV, Theora and Motion JPEG** usually decode flipped bits into different pictures without an error. vidgist decodes
+  Motion JPEG on several threads and does not read the log messages of those threads (`error count`, `error y=`). WMV2 logs
+  `ac-tex damaged` only if ffmpeg's error detection is enabled.
 - **The first keyframe of MPEG-4 or FLV1**, if it is lost (vidgist starts at the next one) or stored after the first frame that refers to it
   (the frames behind them then lack a reference).
 - **Invalid reference commands of H.264** (`illegal memory management control operation`) that the decoder ignores.
 - **Cut ends** of MPEG-TS, MPEG-PS, Ogg and raw streams: these formats do not store their length.
-- **A beginning that is missing**: the recording begins with its first frame that can be decoded."""
+- **Cut beginnings**: vidgist starts at the first frame that can be decoded."""
 
 
 def write(path, undamaged, cases, args):
@@ -60,8 +60,8 @@ it reports an error, to vidgist if the result lists something that is missing (e
 
 {tables(undamaged, cases)}
 
-The last table counts the frames of files with flipped bits: those whose checksum differs from the undamaged file's, and how
-many of them are marked `suspect` in the JSON.
+The last table covers the files with flipped bits. A frame counts as changed if its checksum differs from that of the undamaged
+file; the table shows how many of these frames the JSON marks `suspect`.
 
 ## What is not detected
 

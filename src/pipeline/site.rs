@@ -12,9 +12,10 @@ use crate::advice::{Advice, Setting};
 use crate::blocking::run_blocking;
 use crate::error::{Error, Result};
 use crate::event::Event;
-use crate::input::{Source, text_of, without_credentials};
+use crate::input::{Source, text_of};
 use crate::limits::Limits;
 use crate::media::MediaInfo;
+use crate::sanitize::{clean_line, shown_input};
 use crate::source::site::{
     CaptionTrack, SiteAccess, SiteAnswer, SiteMedia, SitePlaylist, SiteVideo, choose_captions, download_captions,
     download_media, is_web_page, recognize, web_address,
@@ -64,7 +65,7 @@ pub(super) async fn fetch_site(
     if needs.frames && !is_web_page(&url, &context.sites).await? {
         return Ok(None);
     }
-    let input = without_credentials(url.as_str());
+    let input = shown_input(url.as_str());
     let fetching = |n_bytes, total_bytes| Event::Fetching { input: input.clone(), n_bytes, total_bytes };
     context.events.send(fetching(0, None)).await;
     let (url, video) = match context.known_video(&url) {
@@ -228,7 +229,7 @@ pub(super) async fn expand_playlists(inputs: &[String], is_wanted: bool, context
             expanded.push(input.clone());
             continue;
         }
-        let name = without_credentials(url.as_str());
+        let name = shown_input(url.as_str());
         context.events.send(Event::Fetching { input: name.clone(), n_bytes: 0, total_bytes: None }).await;
         match recognize(&url, &context.sites, true).await? {
             SiteAnswer::Video(video) => {
@@ -256,7 +257,7 @@ async fn one_video(url: Url, takes_playlists: bool, sites: &SiteAccess) -> Resul
         SiteAnswer::Video(video) => return Ok((url, *video)),
         SiteAnswer::Playlist(list) => list,
     };
-    let name = without_credentials(url.as_str());
+    let name = shown_input(url.as_str());
     let n_videos = list.entries.len() + list.n_skipped;
     if let ([entry], 1) = (list.entries.as_slice(), n_videos)
         && let Ok(only) = Url::parse(entry)
@@ -266,9 +267,10 @@ async fn one_video(url: Url, takes_playlists: bool, sites: &SiteAccess) -> Resul
     }
     let advice = match list.entries.first() {
         _ if takes_playlists => Advice::Set(Setting::Playlist),
+        // With its query, which may be what tells the videos of a site apart.
         Some(entry) => Advice::from(format!(
             "name one of them: {} (only caption, transcribe and describe-audio take a whole playlist)",
-            without_credentials(entry)
+            clean_line(entry)
         )),
         None => Advice::from("name a video"),
     };

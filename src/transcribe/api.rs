@@ -163,7 +163,7 @@ impl Transcriber for ApiTranscriber {
         let options = [
             ("transcriber", "api".into()),
             // Servers give models the same names.
-            ("server", crate::input::without_credentials(server.base_url.as_str()).into()),
+            ("server", crate::sanitize::shown_input(server.base_url.as_str()).into()),
             ("language", language.clone().into()),
             ("prompt", prompt.clone().into()),
             ("word_times", (*word_times).into()),

@@ -9,8 +9,8 @@ use url::Url;
 
 use super::parse_web_address;
 use crate::error::{Error, Result};
-use crate::input::without_credentials;
 use crate::media::MediaChapter;
+use crate::sanitize::shown_input;
 use crate::time::Timestamp;
 
 /// Chapters of one video that are kept.
@@ -138,7 +138,7 @@ impl SiteAnswer {
     pub fn from_json(json: &[u8], address: &Url) -> Result<Self> {
         let info: InfoJson = serde_json::from_slice(json).map_err(|error| {
             let problem = format!("yt-dlp printed no description of a video: {error}");
-            Error::service(without_credentials(address.as_str()), problem, "update yt-dlp").because(error)
+            Error::service(shown_input(address.as_str()), problem, "update yt-dlp").because(error)
         })?;
         Ok(match info.entries {
             Some(entries) if info.kind.as_deref().is_none_or(|kind| kind != "video") => {
@@ -176,7 +176,7 @@ fn video(info: InfoJson, address: &Url) -> SiteVideo {
             let _ = (page.set_username(""), page.set_password(None));
             page.to_string()
         }
-        _ => without_credentials(address.as_str()),
+        _ => shown_input(address.as_str()),
     };
     let mut chapters: Vec<MediaChapter> = info
         .chapters
@@ -259,7 +259,7 @@ mod tests {
         };
         assert_eq!((video.title, video.description, video.duration), (None, None, None));
         assert!(video.chapters.is_empty() && video.captions.is_empty() && !video.is_live);
-        assert_eq!(video.name, "https://host/a?%E2%80%A6", "neither a local file nor a key");
+        assert_eq!(video.name, "https://host/a?...", "neither a local file nor a key");
         assert!(SiteAnswer::from_json(b"WARNING: no", &Url::parse("https://host").unwrap()).is_err());
     }
 

@@ -11,10 +11,9 @@ use super::captions::CaptionTrack;
 use super::video::SiteAnswer;
 use super::{SiteAccess, SiteMedia};
 use crate::error::{Error, ErrorCode, Result};
-use crate::input::without_credentials;
 use crate::limits::Limits;
 use crate::program::{ProgramFailure, ProgramOutcome, run_program};
-use crate::sanitize::{clean_line, excerpt};
+use crate::sanitize::{clean_line, excerpt, shown_input};
 
 /// The command that installs it.
 const INSTALL: &str = "pipx install yt-dlp";
@@ -114,7 +113,7 @@ async fn run(
 
 fn larger(url: &Url, max_bytes: u64) -> Error {
     let problem = format!("the download is larger than {max_bytes} bytes");
-    Error::limit(without_credentials(url.as_str()), problem, "download a part of it with yt-dlp, and name the file")
+    Error::limit(shown_input(url.as_str()), problem, "download a part of it with yt-dlp, and name the file")
 }
 
 /// Bytes of the files in a folder.
@@ -137,14 +136,14 @@ fn downloaded(url: &Url, name: &str, folder: &Path, message: &str) -> Result<Pat
     found.max().map(|(_, path)| path).ok_or_else(|| {
         let said = excerpt(message, MAX_MESSAGE_CHARS);
         let said = if said.is_empty() { String::new() } else { format!(": {said}") };
-        Error::service(without_credentials(url.as_str()), format!("yt-dlp downloaded nothing{said}"), "")
+        Error::service(shown_input(url.as_str()), format!("yt-dlp downloaded nothing{said}"), "")
     })
 }
 
 /// # Errors
 /// Where the program did not run or failed, with its own message.
 fn succeed(url: &Url, outcome: Result<ProgramOutcome, ProgramFailure>) -> Result<()> {
-    let name = without_credentials(url.as_str());
+    let name = shown_input(url.as_str());
     let service = |problem: String| Error::service(&name, problem, "");
     match outcome {
         Ok(ProgramOutcome { status, stderr }) if !status.success() => {
