@@ -5,25 +5,24 @@
 //! decided here, without another request. Whether a sentence is true is not: a sentence that shares few words with the
 //! speech that it cites is weak, not wrong. `docs/grounding.md` has what was measured.
 
+mod answer;
 mod citation;
+mod evidence;
 mod number;
 mod word;
 
 use std::collections::BTreeSet;
 
-use unicode_segmentation::UnicodeSegmentation as _;
-
-use crate::sentence::{CheckedSentence, GroundingProblem, Verdict, sentence_ranges};
-use crate::transcript::Segment;
-pub use citation::GroundingEvidence;
-use citation::{Citations, CitedTime};
-pub use word::TermWeights;
+use crate::sentence::{CheckedSentence, GroundingProblem, Verdict};
+use answer::{AnswerSentence, sentences};
+use citation::{Citations, WrittenTime};
+pub use evidence::GroundingEvidence;
 
 /// A sentence that cites speech and shares less than this part of its weighted words with it is weak. Measured on `QMSum`:
 /// see `docs/grounding.md`.
 pub const MIN_SHARED: f64 = 0.3;
-/// Speech from a cited time on that counts as cited: a sentence states what several lines say, and cites the first.
-const CITED_MILLIS: i64 = 30_000;
+/// Longer answers are not checked: no summary is as long.
+pub const MAX_ANSWER_BYTES: usize = 64 << 10;
 /// Without this share of the answer's words in the transcript, the answer is in another language, and words are not
 /// compared.
 const MIN_SAME_LANGUAGE: f64 = 0.15;
@@ -34,22 +33,24 @@ const MIN_EVEN_SPLITS: usize = 4;
 /// Distances that differ by less are equal: models round times to seconds.
 const EVEN_MILLIS: i64 = 1000;
 
-/// Checks the sentences of an answer in Markdown, in order. Headings, rules, code and phrases without a word are no
-/// sentences.
+/// Checks the sentences of an answer in Markdown, in order. Headings, tables' heads, code and phrases without a word are no
+/// sentences. Empty for an answer of more than [`MAX_ANSWER_BYTES`].
 #[must_use]
-pub fn check(answer: &str, evidence: GroundingEvidence<'_>) -> Vec<CheckedSentence> {
-    let sentences = sentences(answer);
-    let weights = TermWeights::new(evidence.segments);
-    let compares_words = is_same_language(&sentences, &weights);
+pub fn check(answer: &str, evidence: &GroundingEvidence) -> Vec<CheckedSentence> {
+    if answer.len() > MAX_ANSWER_BYTES {
+        return Vec::new();
+    }
+    let sentences = sentences(answer, evidence);
+    let compares_words = is_same_language(&sentences, evidence);
     let mut checked: Vec<CheckedSentence> = Vec::with_capacity(sentences.len());
     let mut unknown_times = Vec::new();
     for AnswerSentence { text, citations } in sentences {
-        let problems = problems(&citations, evidence, compares_words.then_some(&weights));
-        unknown_times.extend(citations.unknown_times(evidence));
+        let problems = problems(&citations, evidence, compares_words);
+        unknown_times.extend(citations.unknown_times(evidence).map(WrittenTime::millis));
         let verdict = problems.iter().map(GroundingProblem::verdict).max().unwrap_or(Verdict::Supported);
         checked.push(CheckedSentence { text, verdict, problems });
     }
-    if is_even_split(&unknown_times) {
+    if is_even_split(unknown_times) {
         for sentence in &mut checked {
             if sentence.problems.iter().any(|problem| matches!(problem, GroundingProblem::UnknownTime { .. })) {
                 sentence.problems.push(GroundingProblem::EvenSplit);
@@ -59,11 +60,7 @@ pub fn check(answer: &str, evidence: GroundingEvidence<'_>) -> Vec<CheckedSenten
     checked
 }
 
-fn problems(
-    citations: &Citations,
-    evidence: GroundingEvidence<'_>,
-    weights: Option<&TermWeights>,
-) -> Vec<GroundingProblem> {
+fn problems(citations: &Citations, evidence: &GroundingEvidence, compares_words: bool) -> Vec<GroundingProblem> {
     let mut problems = citations.problems(evidence);
     if citations.is_empty() {
         problems.push(GroundingProblem::NoCitation);
@@ -73,25 +70,23 @@ fn problems(
         // What is cited is unknown: nothing can be compared with it.
         return problems;
     }
-    let cited = cited_segments(citations, evidence);
+    let cited = citations.segments(evidence);
     let may_be_shown = citations.cites_frame(evidence);
-    let speech = word::normalized(cited.iter().map(|segment| &*segment.text));
     for quotation in &citations.quotations {
-        if !speech.contains(&word::normalized([quotation.as_str()])) {
+        if !evidence.has_quotation(quotation, &cited) {
             problems.push(GroundingProblem::QuotationNotFound { quotation: quotation.clone(), may_be_shown });
         }
     }
-    let spoken: BTreeSet<String> = cited.iter().flat_map(|segment| number::all(&segment.text)).collect();
     for number in number::stated(&citations.claim) {
-        if !spoken.contains(&number) {
+        if !evidence.has_number(&number, &cited) {
             problems.push(GroundingProblem::NumberNotFound { number, may_be_shown });
         }
     }
     // A frame shows what no word says, and a quotation that was looked for says more than single words: only other
     // sentences about speech are compared.
-    let is_compared = !may_be_shown && citations.quotations.is_empty() && !cited.is_empty();
-    if let Some(weights) = weights.filter(|_| is_compared) {
-        let share = weights.share_of(&citations.claim, cited.iter().map(|segment| &*segment.text));
+    let is_compared = compares_words && !may_be_shown && citations.quotations.is_empty();
+    if is_compared && cited.iter().any(|range| !range.is_empty()) {
+        let share = evidence.shared_words_of(&citations.claim, &cited);
         if let Some(share) = share.filter(|share| *share < MIN_SHARED) {
             problems.push(GroundingProblem::FewSharedWords { share });
         }
@@ -99,113 +94,20 @@ fn problems(
     problems
 }
 
-/// The speech at the cited times and shortly after, in time order.
-fn cited_segments<'a>(citations: &Citations, evidence: GroundingEvidence<'a>) -> Vec<&'a Segment> {
-    let is_cited = |segment: &&Segment| {
-        citations.times.iter().any(|time| match time {
-            CitedTime::Moment(time) | CitedTime::Range(time, None) => is_soon_after(segment, time, time),
-            CitedTime::Range(from, Some(to)) => is_soon_after(segment, from, to),
-        })
-    };
-    evidence.segments.iter().filter(is_cited).collect()
-}
-
-fn is_soon_after(segment: &Segment, from: &citation::WrittenTime, to: &citation::WrittenTime) -> bool {
-    // The line before may end after the cited one begins, where people interrupt each other.
-    let (start, end) = (segment.range.start.millis(), segment.range.end.millis());
-    start <= to.millis() + CITED_MILLIS && end > from.millis()
-}
-
-fn is_same_language(sentences: &[AnswerSentence], weights: &TermWeights) -> bool {
+fn is_same_language(sentences: &[AnswerSentence], evidence: &GroundingEvidence) -> bool {
     let terms: BTreeSet<String> =
         sentences.iter().flat_map(|sentence| word::terms(&sentence.citations.claim)).collect();
-    let n_known = terms.iter().filter(|term| weights.knows(term)).count();
+    let n_known = terms.iter().filter(|term| evidence.knows_term(term)).count();
     terms.len() < MIN_TERMS || n_known as f64 >= terms.len() as f64 * MIN_SAME_LANGUAGE
 }
 
 /// Whether the times have equal distances. Models that know no times like to divide the length by the number of points.
-fn is_even_split(millis: &[i64]) -> bool {
-    let mut times = millis.to_vec();
-    times.sort_unstable();
-    times.dedup();
-    let steps: Vec<i64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+fn is_even_split(mut millis: Vec<i64>) -> bool {
+    millis.sort_unstable();
+    millis.dedup();
+    let steps: Vec<i64> = millis.windows(2).map(|pair| pair[1] - pair[0]).collect();
     let (Some(min), Some(max)) = (steps.iter().min(), steps.iter().max()) else { return false };
-    times.len() >= MIN_EVEN_SPLITS && max - min <= EVEN_MILLIS
-}
-
-/// A sentence of an answer.
-struct AnswerSentence {
-    text: String,
-    /// What it cites, or what the next sentence of its line cites if it has no citation of its own.
-    citations: Citations,
-}
-
-/// The sentences of a text in Markdown, each with the citations that follow it.
-fn sentences(answer: &str) -> Vec<AnswerSentence> {
-    let mut sentences = Vec::new();
-    let mut is_code = false;
-    for line in answer.lines() {
-        let line = line.trim();
-        if line.starts_with("```") || line.starts_with("~~~") {
-            is_code = !is_code;
-            continue;
-        }
-        let is_heading = line.starts_with('#') && line.trim_start_matches('#').starts_with(' ');
-        if !is_code && !is_heading {
-            let plain = line.replace("**", "").replace("__", "").replace('`', "");
-            sentences.extend(line_sentences(without_list_mark(&plain)));
-        }
-    }
-    // A phrase that introduces a list states nothing.
-    sentences.retain(|sentence| !sentence.text.ends_with(':') || !sentence.citations.is_empty());
-    sentences
-}
-
-fn line_sentences(line: &str) -> Vec<AnswerSentence> {
-    let mut texts: Vec<String> = Vec::new();
-    let mut open = String::new();
-    for range in sentence_ranges(line) {
-        let is_last = range.end == line.len();
-        open.push_str(&line[range]);
-        // A quotation may hold the end of a sentence.
-        if citation::is_quotation_open(&open) && !is_last {
-            continue;
-        }
-        let whole = std::mem::take(&mut open);
-        let text = whole.trim();
-        if has_word(&Citations::parse(text).claim) {
-            texts.push(text.to_owned());
-        } else if let Some(before) = texts.last_mut().filter(|_| !text.is_empty()) {
-            // "It runs. (#3)": the citation belongs to the sentence before it.
-            before.push(' ');
-            before.push_str(text);
-        }
-    }
-    let mut sentences: Vec<AnswerSentence> =
-        texts.into_iter().map(|text| AnswerSentence { citations: Citations::parse(&text), text }).collect();
-    for at in (1..sentences.len()).rev() {
-        let (before, after) = sentences.split_at_mut(at);
-        if let Some(before) = before.last_mut().filter(|before| before.citations.is_empty()) {
-            before.citations.cite_as(&after[0].citations);
-        }
-    }
-    sentences
-}
-
-fn has_word(text: &str) -> bool {
-    text.unicode_words().any(|word| word.chars().any(char::is_alphabetic))
-}
-
-fn without_list_mark(line: &str) -> &str {
-    let line = line.trim_start_matches(['>', ' ']);
-    if let Some(rest) = ["- ", "* ", "+ ", "• "].iter().find_map(|mark| line.strip_prefix(mark)) {
-        return rest.trim_start();
-    }
-    let rest = line.trim_start_matches(|c: char| c.is_ascii_digit());
-    match rest.strip_prefix(['.', ')']).and_then(|rest| rest.strip_prefix(' ')) {
-        Some(rest) if line.len() - rest.len() <= 5 => rest.trim_start(),
-        _ => line,
-    }
+    millis.len() >= MIN_EVEN_SPLITS && max - min <= EVEN_MILLIS
 }
 
 #[cfg(test)]
@@ -226,9 +128,13 @@ mod tests {
             segment(64_000, "The captain ordered full speed ahead, although icebergs had been reported."),
             segment(70_000, "And that was in nineteen twelve."),
             segment(200_000, "The orchestra kept playing until the water reached the deck."),
+            segment(250_000, "Let us meet at ten thirty, safety is our priority and the display is sixteen to ten."),
+            segment(300_000, "A hundred boats, five million dollars, and they waited for hours."),
         ];
+        let mut segments = segments;
+        segments[5].speaker = Some("Speaker 2".into());
         let frames = FRAMES.map(|(idx, millis)| (idx, Timestamp::from_millis(millis)));
-        let checked = check(answer, GroundingEvidence { frames: &frames, segments: &segments });
+        let checked = check(answer, &GroundingEvidence::new(&frames, &segments));
         checked.into_iter().map(|sentence| (sentence.verdict, sentence.problems)).collect()
     }
 
@@ -255,6 +161,46 @@ mod tests {
         ] {
             assert_eq!(one(sentence), (Verdict::Supported, Vec::new()), "{sentence}");
         }
+    }
+
+    #[test]
+    fn what_looks_like_a_citation_may_be_none() {
+        for sentence in [
+            "They want to meet for the 10:30 appointment (04:10.0).",
+            "They say \"meet at ten thirty\" (04:10.0).",
+            "Safety is the #1 priority, not issue #482, when they meet (#7, 04:10.0).",
+            "The display is 16:10 (04:10.0).",
+            "Speaker 2 wants to meet about the safety of the display (04:10.0).",
+            "There are 100 boats and 5,000,000 dollars, they waited hours (05:00.0).",
+            "The tenth of April: the ship left Southampton on April 10 (00:04.2).",
+            "\u{201e}full speed ahead \u{2026} reported\u{201c} is the order (01:04.0).",
+            "\u{bb}full speed ahead, [...] icebergs\u{ab} is the order (01:04.0).",
+            "The people on board are 2,224 (#7, 00:30.0).",
+            "Boats and the captain are shown in #12 and #7.",
+            "A 27\" monitor is shown in the bar (#7).",
+        ] {
+            let (verdict, problems) = one(sentence);
+            let is_id = |problem: &GroundingProblem| matches!(problem, GroundingProblem::OtherFrameTime { .. });
+            let expects_time = sentence.contains("#7, 04:10.0");
+            assert!(
+                if expects_time { problems.iter().all(is_id) } else { verdict != Verdict::Unsupported },
+                "{sentence}: {problems:?}"
+            );
+        }
+        let found = verdicts("A 27\" monitor is shown (#7). A dog barks (#99).");
+        assert_eq!(
+            found.iter().map(|(verdict, _)| *verdict).collect::<Vec<_>>(),
+            [Verdict::Weak, Verdict::Unsupported]
+        );
+    }
+
+    #[test]
+    fn markdown_is_no_part_of_the_sentences() {
+        let answer = "**Key points**\n\n- **Setting**\n  - The ship leaves Southampton on the\n    tenth of April (00:04.2).\n\n\
+                      \u{8981}\u{70b9}\u{5982}\u{4e0b}\u{ff1a}\n\n| Time | Event |\n|---|:---|\n| 00:04.2 | The ship leaves. Southampton is left. |\n\n\
+                      1. The captain orders full speed\nahead (01:04.0).\n===\n> The orchestra keeps playing until the water comes (03:20.0).";
+        let found = verdicts(answer);
+        assert!(found.len() == 4 && found.iter().all(|(verdict, _)| *verdict == Verdict::Supported), "{found:?}");
     }
 
     #[test]
@@ -348,5 +294,12 @@ mod tests {
         ] {
             let _ = verdicts(text);
         }
+        // What takes quadratic time or memory where it is not bounded.
+        for part in
+            ["Aa bb. ", "#9 ", "\"Hello. ", "(00:00.0 to 99:00.0) a ", "\u{201c}a\u{201d} (00:04.2) ", ".  ", "| a "]
+        {
+            let _ = verdicts(&part.repeat(MAX_ANSWER_BYTES / part.len()));
+        }
+        assert_eq!(verdicts(&"a ".repeat(MAX_ANSWER_BYTES)), []);
     }
 }

@@ -1,52 +1,34 @@
 //! What a sentence cites: frame IDs, times and quotations, and what it says without them.
 
+use std::ops::Range;
+
+use super::evidence::{GroundingEvidence, Label, labels};
 use crate::sentence::GroundingProblem;
-use crate::time::Timestamp;
-use crate::transcript::Segment;
 
 /// Marks that open and close a quotation.
-const QUOTES: [(char, char); 7] = [
+const QUOTES: [(char, char); 8] = [
     ('"', '"'),
     ('\u{201c}', '\u{201d}'),
     ('\u{201e}', '\u{201c}'),
+    ('\u{201e}', '\u{201d}'),
     ('\u{ab}', '\u{bb}'),
+    ('\u{bb}', '\u{ab}'),
     ('\u{300c}', '\u{300d}'),
     ('\u{300e}', '\u{300f}'),
-    ('\u{201e}', '\u{201d}'),
 ];
-
-/// What an answer was written from.
-#[derive(Clone, Copy, Debug)]
-pub struct GroundingEvidence<'a> {
-    /// The index and the time of each frame, in time order.
-    pub frames: &'a [(usize, Timestamp)],
-    /// The speech, in time order.
-    pub segments: &'a [Segment],
-}
+/// Citations and quotations of one sentence that are read.
+const MAX_CITED: usize = 32;
 
 /// A time as a model wrote it: `04:12.5`, `4:12`, `1:04:12`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct WrittenTime {
     text: String,
-    /// Tenths of a second.
-    tenths: i64,
-    has_tenths: bool,
+    label: Label,
 }
 
 impl WrittenTime {
     pub fn millis(&self) -> i64 {
-        self.tenths * 100
-    }
-
-    /// Whether it is the label of a time, or the label without its tenths.
-    fn labels(&self, time: Timestamp) -> bool {
-        let tenths = time.millis().div_euclid(100);
-        if self.has_tenths { tenths == self.tenths } else { tenths.div_euclid(10) * 10 == self.tenths }
-    }
-
-    fn is_known(&self, evidence: GroundingEvidence<'_>) -> bool {
-        evidence.frames.iter().any(|(_, time)| self.labels(*time))
-            || evidence.segments.iter().any(|segment| self.labels(segment.range.start))
+        self.label.tenths * 100
     }
 
     /// Reads a time at the start of `text`; the number of bytes that it takes.
@@ -73,29 +55,66 @@ impl WrittenTime {
         }
         let mut tenths = fields.iter().fold(0, |sum, field| sum * 60 + field) * 10;
         let fraction = text[at..].strip_prefix('.').map_or(0, n_digits);
-        if (1..=3).contains(&fraction) {
+        let has_tenths = (1..=3).contains(&fraction);
+        if has_tenths {
             tenths += text[at + 1..=at + 1].parse::<i64>().ok()?;
             at += 1 + fraction;
         }
-        Some((Self { text: text[..at].to_owned(), tenths, has_tenths: fraction > 0 }, at))
+        Some((Self { text: text[..at].to_owned(), label: Label { tenths, has_tenths } }, at))
     }
 }
 
-/// A cited time or range of times.
+/// A cited time, or a range of times.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum CitedTime {
-    Moment(WrittenTime),
-    /// A range; without an end where it was none.
-    Range(WrittenTime, Option<WrittenTime>),
+pub(super) struct CitedTime {
+    from: WrittenTime,
+    to: Option<WrittenTime>,
+}
+
+/// What looks like a citation.
+enum Mark {
+    /// A frame ID, with the end of a range of IDs, or with a time beside it.
+    Frame {
+        idx: usize,
+        to: Option<usize>,
+        time: Option<WrittenTime>,
+    },
+    Time(CitedTime),
+}
+
+impl Mark {
+    fn is_known(&self, evidence: &GroundingEvidence) -> bool {
+        match self {
+            Self::Frame { idx, .. } => evidence.frame_millis(*idx).is_some(),
+            Self::Time(time) => evidence.has_label(time.from.label),
+        }
+    }
+
+    /// Reads a mark at the start of `text`; the number of bytes that it takes.
+    fn parse(text: &str) -> Option<(Self, usize)> {
+        if let Some((idx, mut n)) = frame_id(text) {
+            let (to, n_more) = range_end(&text[n..], frame_id);
+            n += n_more;
+            let beside = text[n..].trim_start_matches([',', ' ', '@', 't', '=']);
+            let time = if to.is_none() { WrittenTime::parse(beside) } else { None };
+            if let Some((_, n_time)) = time {
+                n = text.len() - beside.len() + n_time;
+            }
+            return Some((Self::Frame { idx, to, time: time.map(|(time, _)| time) }, n));
+        }
+        let (from, n) = WrittenTime::parse(text)?;
+        let (to, n_more) = range_end(&text[n..], WrittenTime::parse);
+        Some((Self::Time(CitedTime { from, to }), n + n_more))
+    }
 }
 
 /// What a sentence cites.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Citations {
     /// Frame IDs.
-    pub frames: Vec<usize>,
+    frames: Vec<usize>,
     /// Times that stand beside no frame ID.
-    pub times: Vec<CitedTime>,
+    times: Vec<CitedTime>,
     /// Frame IDs with the time beside them.
     timed_frames: Vec<(usize, WrittenTime)>,
     /// Ranges of frame IDs whose end is before their start, as written.
@@ -107,60 +126,48 @@ pub(super) struct Citations {
 }
 
 impl Citations {
-    pub fn parse(text: &str) -> Self {
+    /// Reads the citations of a sentence. What looks like one within a quotation is none; outside of brackets it is one if
+    /// it is known, or if nothing is cited in brackets: "the #1 priority, at 10:30 (04:12.5)".
+    pub fn parse(text: &str, evidence: &GroundingEvidence) -> Self {
+        let marks = marks(text);
+        let has_bracketed = marks.iter().any(|(_, _, is_bracketed)| *is_bracketed);
         let mut found = Self::default();
-        let mut rest = text;
-        let mut before = ' ';
-        // The frame ID just read: a time after it, with nothing but a comma between, is its time.
-        let mut last_frame = None;
-        while let Some(c) = rest.chars().next() {
-            let is_free = !before.is_alphanumeric() && before != ':' && before != '.';
-            if c == '#'
-                && is_free
-                && let Some((idx, n)) = frame_id(rest)
-            {
-                found.frames.push(idx);
-                rest = &rest[n..];
-                before = '0';
-                last_frame = Some(idx);
-                let (end, n) = range_end(rest, frame_id);
-                if let Some(end) = end {
-                    if end < idx {
-                        found.reversed.push(format!("#{idx} to #{end}"));
-                    }
-                    found.frames.push(end);
-                    last_frame = None;
-                    rest = &rest[n..];
-                }
+        let mut at = 0;
+        for (mark, range, is_bracketed) in marks {
+            if !is_bracketed && has_bracketed && !mark.is_known(evidence) {
                 continue;
             }
-            if c.is_ascii_digit()
-                && is_free
-                && let Some((time, n)) = WrittenTime::parse(rest)
-            {
-                rest = &rest[n..];
-                before = '0';
-                if let Some(idx) = last_frame.take() {
-                    found.timed_frames.push((idx, time));
-                    continue;
-                }
-                let (end, n) = range_end(rest, WrittenTime::parse);
-                found.times.push(match end {
-                    Some(end) => CitedTime::Range(time, Some(end)),
-                    None => CitedTime::Moment(time),
-                });
-                rest = &rest[n..];
-                continue;
-            }
-            if !matches!(c, ',' | ' ' | '@' | 't' | '=') {
-                last_frame = None;
-            }
-            found.claim.push(c);
-            before = c;
-            rest = &rest[c.len_utf8()..];
+            found.claim.push_str(&text[at..range.start]);
+            at = range.end;
+            found.add(mark);
         }
-        found.quotations = quotations(&found.claim);
+        found.claim.push_str(&text[at..]);
+        for range in quotations(&found.claim).into_iter().take(MAX_CITED) {
+            let quotation = found.claim[range].trim().trim_end_matches(['.', ',', '!', '?', ';', ':']).trim_end();
+            if quotation.chars().any(char::is_alphanumeric) {
+                found.quotations.push(quotation.to_owned());
+            }
+        }
         found
+    }
+
+    fn add(&mut self, mark: Mark) {
+        match mark {
+            Mark::Time(time) if self.times.len() < MAX_CITED && !self.times.contains(&time) => self.times.push(time),
+            Mark::Frame { idx, to, time } if self.frames.len() < MAX_CITED => {
+                if !self.frames.contains(&idx) {
+                    self.frames.push(idx);
+                }
+                if let Some(to) = to {
+                    if to < idx {
+                        self.reversed.push(format!("#{idx} to #{to}"));
+                    }
+                    self.frames.push(to);
+                }
+                self.timed_frames.extend(time.map(|time| (idx, time)));
+            }
+            _ => {}
+        }
     }
 
     /// Takes over what another sentence cites.
@@ -177,53 +184,80 @@ impl Citations {
     }
 
     /// Whether a frame is cited, by its ID or by its time alone.
-    pub fn cites_frame(&self, evidence: GroundingEvidence<'_>) -> bool {
-        let is_cited = |time: Timestamp| self.written_times().any(|written| written.labels(time));
-        evidence.frames.iter().any(|(idx, time)| self.frames.contains(idx) || is_cited(*time))
+    pub fn cites_frame(&self, evidence: &GroundingEvidence) -> bool {
+        self.frames.iter().any(|idx| evidence.frame_millis(*idx).is_some())
+            || self.written_times().any(|time| evidence.has_frame_label(time.label))
+    }
+
+    /// The segments of the cited speech: those at the cited times and frames, and shortly after.
+    pub fn segments(&self, evidence: &GroundingEvidence) -> Vec<Range<usize>> {
+        let frames = self.frames.iter().filter_map(|idx| evidence.frame_millis(*idx)).map(|time| (time, time));
+        let times = self.times.iter().map(|time| (time.from.millis(), time.to.as_ref().unwrap_or(&time.from).millis()));
+        frames.chain(times).map(|(from, to)| evidence.segments_at(from, to)).collect()
     }
 
     /// What is wrong with the citations themselves.
-    pub fn problems(&self, evidence: GroundingEvidence<'_>) -> Vec<GroundingProblem> {
+    pub fn problems(&self, evidence: &GroundingEvidence) -> Vec<GroundingProblem> {
         let mut problems = Vec::new();
-        let time_of = |wanted: usize| evidence.frames.iter().find(|(idx, _)| *idx == wanted).map(|(_, time)| *time);
         for frame in &self.frames {
-            if time_of(*frame).is_none() {
+            if evidence.frame_millis(*frame).is_none() {
                 problems.push(GroundingProblem::UnknownFrame { frame_idx: *frame });
             }
         }
         for (frame, written) in &self.timed_frames {
-            if time_of(*frame).is_some_and(|time| !written.labels(time)) {
+            if evidence.frame_millis(*frame).is_some_and(|millis| !labels(millis).contains(&written.label)) {
                 problems.push(GroundingProblem::OtherFrameTime { frame_idx: *frame, time: written.text.clone() });
             }
         }
         problems.extend(self.reversed.iter().map(|range| GroundingProblem::ReversedRange { range: range.clone() }));
-        for cited in &self.times {
-            if let CitedTime::Range(from, Some(to)) = cited
-                && to.tenths < from.tenths
-            {
+        for CitedTime { from, to } in &self.times {
+            if let Some(to) = to.as_ref().filter(|to| to.label.tenths < from.label.tenths) {
                 problems.push(GroundingProblem::ReversedRange { range: format!("{} to {}", from.text, to.text) });
             }
         }
-        for time in self.written_times().filter(|time| !time.is_known(evidence)) {
+        for time in self.unknown_times(evidence) {
             problems.push(GroundingProblem::UnknownTime { time: time.text.clone() });
         }
         problems
     }
 
-    /// The times that no frame and no line has, in milliseconds.
-    pub fn unknown_times(&self, evidence: GroundingEvidence<'_>) -> Vec<i64> {
-        self.written_times().filter(|time| !time.is_known(evidence)).map(WrittenTime::millis).collect()
+    /// The times that no frame and no line has.
+    pub fn unknown_times<'a>(&'a self, evidence: &'a GroundingEvidence) -> impl Iterator<Item = &'a WrittenTime> {
+        self.written_times().filter(|time| !evidence.has_label(time.label))
     }
 
     fn written_times(&self) -> impl Iterator<Item = &WrittenTime> {
-        self.times
-            .iter()
-            .flat_map(|cited| match cited {
-                CitedTime::Moment(time) => [Some(time), None],
-                CitedTime::Range(from, to) => [Some(from), to.as_ref()],
-            })
-            .flatten()
+        self.times.iter().flat_map(|time| std::iter::once(&time.from).chain(&time.to))
     }
+}
+
+/// What looks like a citation outside of quotations, in order: with its place, and whether it stands in brackets.
+fn marks(text: &str) -> Vec<(Mark, Range<usize>, bool)> {
+    let mut quoted = quotations(text).into_iter().peekable();
+    let (mut marks, mut at, mut depth, mut before) = (Vec::new(), 0, 0_usize, ' ');
+    while let Some(c) = text[at..].chars().next() {
+        if let Some(range) = quoted.next_if(|range| range.start <= at) {
+            at = range.end.max(at);
+            before = ' ';
+            continue;
+        }
+        let is_free = !before.is_alphanumeric() && before != ':' && before != '.';
+        let mark = if is_free && (c == '#' || c.is_ascii_digit()) { Mark::parse(&text[at..]) } else { None };
+        if let Some((mark, n)) = mark {
+            marks.push((mark, at..at + n, depth > 0));
+            at += n;
+            before = '0';
+            continue;
+        }
+        match c {
+            '(' | '[' | '\u{ff08}' | '\u{3010}' => depth += 1,
+            ')' | ']' | '\u{ff09}' | '\u{3011}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        before = c;
+        at += c.len_utf8();
+    }
+    marks
 }
 
 /// `#17` at the start of a text.
@@ -237,7 +271,7 @@ fn frame_id(text: &str) -> Option<(usize, usize)> {
 /// The end of a range whose start was just read: a dash or "to", then the end. The number of bytes that both take.
 fn range_end<T>(text: &str, parse: impl Fn(&str) -> Option<(T, usize)>) -> (Option<T>, usize) {
     let trimmed = text.trim_start();
-    let marks = ["-", "\u{2013}", "\u{2014}", "~", "to ", "until ", "and "];
+    let marks = ["-", "\u{2013}", "\u{2014}", "~", "to ", "until "];
     for mark in marks {
         if let Some(rest) = trimmed.strip_prefix(mark) {
             let rest = rest.trim_start();
@@ -249,32 +283,23 @@ fn range_end<T>(text: &str, parse: impl Fn(&str) -> Option<(T, usize)>) -> (Opti
     (None, 0)
 }
 
-/// Whether a quotation begins in the text and does not end.
-pub(super) fn is_quotation_open(text: &str) -> bool {
-    let mut open: Option<char> = None;
-    for c in text.chars() {
-        open = match open {
-            Some(mark) if QUOTES.contains(&(mark, c)) => None,
-            None if QUOTES.iter().any(|(mark, _)| *mark == c) => Some(c),
-            before => before,
-        };
-    }
-    open.is_some()
-}
-
-fn quotations(text: &str) -> Vec<String> {
+/// The insides of the quotations of a text. A `"` after a digit opens none: it stands for inches.
+pub(super) fn quotations(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
-    let mut rest = text;
-    while let Some((at, open)) = rest.char_indices().find(|(_, c)| QUOTES.iter().any(|(open, _)| open == c)) {
-        let inside = &rest[at + open.len_utf8()..];
-        let is_close = |c: char| QUOTES.iter().any(|(o, close)| *o == open && *close == c);
-        let Some(end) = inside.find(is_close) else { break };
-        let quotation = inside[..end].trim().trim_end_matches(['.', ',', '!', '?', ';', ':', '\u{2026}']);
-        if quotation.chars().any(char::is_alphanumeric) {
-            found.push(quotation.to_owned());
+    let mut open: Option<(char, usize)> = None;
+    let mut before = ' ';
+    for (at, c) in text.char_indices() {
+        match open {
+            Some((mark, start)) if QUOTES.contains(&(mark, c)) => {
+                found.push(start..at);
+                open = None;
+            }
+            None if !(c == '"' && before.is_ascii_digit()) && QUOTES.iter().any(|(mark, _)| *mark == c) => {
+                open = Some((c, at + c.len_utf8()));
+            }
+            _ => {}
         }
-        rest = &inside[end..];
-        rest = &rest[rest.chars().next().map_or(0, char::len_utf8)..];
+        before = c;
     }
     found
 }

@@ -18,7 +18,7 @@ use crate::chat::ChatResponse;
 use crate::digest;
 use crate::error::{Error, ErrorCode, Result};
 use crate::event::Event;
-use crate::grounding;
+use crate::grounding::{self, GroundingEvidence};
 use crate::input::Source;
 use crate::media::{FrameReason, MediaInfo};
 use crate::prompt;
@@ -277,7 +277,7 @@ async fn answer(evidence: Evidence, context: &Context, timer: &mut StageTimer) -
     match answered.outcome {
         Ok(mut response) => {
             if task.analysis.asks_for_citations() {
-                check_sentences(&mut response, &timeline);
+                check_sentences(&mut response, &timeline).await?;
             }
             report.answer = Some(response);
         }
@@ -293,13 +293,23 @@ async fn answer(evidence: Evidence, context: &Context, timer: &mut StageTimer) -
     }
 }
 
-/// Checks each sentence of the answer against the frames and the speech that it cites.
-fn check_sentences(response: &mut ChatResponse, timeline: &Timeline) {
-    let frames: Vec<_> = timeline.frames.iter().map(|frame| (frame.image.frame_idx, frame.image.time)).collect();
-    let evidence = grounding::GroundingEvidence { frames: &frames, segments: timeline.segments() };
-    for choice in &mut response.choices {
-        choice.sentences = grounding::check(&choice.text, evidence);
+/// Checks each sentence of the answer against the frames and the speech that it cites. Text without times cannot be cited:
+/// with it, nothing is checked.
+async fn check_sentences(response: &mut ChatResponse, timeline: &Timeline) -> Result<()> {
+    if !timeline.untimed().is_empty() {
+        return Ok(());
     }
+    let frames: Vec<_> = timeline.frames.iter().map(|frame| (frame.image.frame_idx, frame.image.time)).collect();
+    let segments = timeline.segments().to_vec();
+    let texts: Vec<String> = response.choices.iter().map(|choice| choice.text.clone()).collect();
+    let checked = run_blocking(move || {
+        let evidence = GroundingEvidence::new(&frames, &segments);
+        Ok(texts.iter().map(|text| grounding::check(text, &evidence)).collect::<Vec<_>>())
+    });
+    for (choice, sentences) in response.choices.iter_mut().zip(checked.await?) {
+        choice.sentences = sentences;
+    }
+    Ok(())
 }
 
 async fn write_folder(mut report: Report, timeline: &Timeline, folder: &Path) -> Result<Report> {

@@ -292,10 +292,10 @@ fn doubtful(out: &mut String, sentences: &[CheckedSentence]) {
     }
     put!(out, "\n{} of {} to check:\n", n_doubtful, counted(sentences.len(), "sentence"));
     for sentence in doubtful().take(MAX_DOUBTFUL) {
-        let reasons: Vec<String> =
-            sentence.problems.iter().map(|problem| markdown_line(&problem.to_string())).collect();
+        let reasons: Vec<String> = sentence.problems.iter().map(ToString::to_string).collect();
+        let reasons = markdown_line(&excerpt(&reasons.join("; "), MAX_SENTENCE_CHARS));
         let text = markdown_line(&excerpt(&sentence.text, MAX_SENTENCE_CHARS));
-        put!(out, "- {} ({}): {text}", sentence.verdict, reasons.join("; "));
+        put!(out, "- {} ({reasons}): {text}", sentence.verdict);
     }
     if n_doubtful > MAX_DOUBTFUL {
         put!(out, "- and {} more, see the JSON report", n_doubtful - MAX_DOUBTFUL);

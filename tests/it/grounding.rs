@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use serde_json::Value;
-use vidgist::grounding::{GroundingEvidence, MIN_SHARED, TermWeights, check};
+use vidgist::grounding::{GroundingEvidence, MIN_SHARED, check};
 use vidgist::sentence::{GroundingProblem, Verdict};
 use vidgist::time::{TimeRange, Timestamp};
 use vidgist::transcript::Segment;
@@ -108,19 +108,20 @@ fn shared_words_table(meetings: &[Meeting]) -> String {
     let (mut own, mut other_part, mut other_meeting) = (Vec::new(), Vec::new(), Vec::new());
     for (at, meeting) in meetings.iter().enumerate() {
         let other = &meetings[(at + 1) % meetings.len()];
-        let weights = TermWeights::new(&meeting.segments);
+        let evidence = GroundingEvidence::new(&[], &meeting.segments);
+        let other_evidence = GroundingEvidence::new(&[], &other.segments);
         for (text, first, last) in &meeting.sentences {
             let n = last - first + 1;
-            own.extend(weights.share(text, &meeting.segments[*first..=*last]));
+            own.extend(evidence.shared_words(text, *first..*last + 1));
             // A part of the same length half of the meeting away.
             let start = (first + meeting.segments.len() / 2) % meeting.segments.len();
             let end = (start + n).min(meeting.segments.len());
             if end <= *first || start > *last {
-                other_part.extend(weights.share(text, &meeting.segments[start..end]));
+                other_part.extend(evidence.shared_words(text, start..end));
             }
             let end = (first + n).min(other.segments.len());
             if *first < end {
-                other_meeting.extend(weights.share(text, &other.segments[*first..end]));
+                other_meeting.extend(other_evidence.shared_words(text, *first..end));
             }
         }
     }
@@ -212,15 +213,15 @@ fn planted_faults_table(meetings: &[Meeting]) -> String {
     let mut found: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     for (at, meeting) in meetings.iter().step_by(6).take(8).enumerate() {
         let frames = frames(meeting);
-        let evidence = GroundingEvidence { frames: &frames, segments: &meeting.segments };
+        let evidence = GroundingEvidence::new(&frames, &meeting.segments);
         for (seed, (kind, sentence)) in honest(meeting, &frames, 25).into_iter().enumerate() {
             n_honest += 1;
-            let checked = check(&sentence, evidence);
+            let checked = check(&sentence, &evidence);
             if checked.iter().any(|sentence| sentence.verdict != Verdict::Supported) {
                 flagged.push(format!("{checked:?}"));
             }
             let faulty = planted(kind, &sentence, seed + at * 31);
-            let is_found = check(&faulty, evidence).iter().any(|sentence| sentence.verdict != Verdict::Supported);
+            let is_found = check(&faulty, &evidence).iter().any(|sentence| sentence.verdict != Verdict::Supported);
             let entry = found.entry(kind).or_default();
             entry.0 += 1;
             entry.1 += usize::from(is_found);
@@ -231,7 +232,7 @@ fn planted_faults_table(meetings: &[Meeting]) -> String {
         let answer: Vec<String> = (1..5)
             .map(|at| format!("- They go on to point {} ({}).", at + 1, Timestamp::from_millis(at * step).label()))
             .collect();
-        for sentence in check(&answer.join("\n"), evidence) {
+        for sentence in check(&answer.join("\n"), &evidence) {
             let entry = found.entry("even split").or_default();
             entry.0 += 1;
             let is_named = sentence.problems.contains(&GroundingProblem::EvenSplit);
