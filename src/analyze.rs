@@ -4,10 +4,12 @@ pub mod budget;
 mod estimate;
 mod map;
 mod merge;
+mod stored_answers;
 mod task;
 
 pub use budget::SpendLimit;
 pub use estimate::estimate;
 pub(crate) use map::frame_tokens;
 pub use map::{Analyzer, Answered};
+pub use stored_answers::StoredAnswers;
 pub use task::{Analysis, Answerer, DryRun};

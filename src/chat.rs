@@ -57,6 +57,9 @@ pub struct ChatResponse {
     pub cost: Option<Money>,
     /// The estimate before it was sent; None if no request was sent.
     pub estimate: Option<PromptEstimate>,
+    /// Whether it is the response to the same request of an earlier run, taken from the store. Nothing was sent or spent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub from_store: bool,
 }
 
 impl ChatResponse {
@@ -71,6 +74,7 @@ impl ChatResponse {
             dropped_params: Vec::new(),
             cost: None,
             estimate: None,
+            from_store: false,
         }
     }
 }

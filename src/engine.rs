@@ -34,9 +34,10 @@ use crate::pipeline::describe_audio::DescribeAudio;
 use crate::pipeline::frames::ExtractFrames;
 use crate::pipeline::summarize::Summarize;
 use crate::pipeline::transcribe::Transcribe;
-use crate::pipeline::{self, Context, Run, StoreAccess, TrackChoice};
+use crate::pipeline::{self, Context, Run, TrackChoice};
 use crate::prompt::{CaptionPrompt, PromptSpec};
 use crate::source::site::SiteAccess;
+use crate::store::StoreAccess;
 use crate::time::TimeBounds;
 use keys::Keys;
 use models::ModelSelector;
@@ -194,7 +195,6 @@ impl Engine {
             transcript: self.transcript(&job.transcript, &endpoint, job.track, bounds).await?,
             model,
             prompt: CaptionPrompt { system: job.prompt.system, task: job.prompt.task },
-            fence: fastrand::u32(..),
             frames_per_request: job.frames_per_request.map_or(1, usize::from),
             concurrency: options::concurrency(&job.model.server, &self.config),
             spend_limit: options::spend_limit(&job.spend)?,
@@ -245,7 +245,6 @@ impl Engine {
             send_audio: job.send_audio,
             waveform: job.waveform,
             spectrogram: job.spectrogram,
-            fence: fastrand::u32(..),
         })
     }
 

@@ -20,6 +20,7 @@ pub mod provider;
 mod remote;
 mod reply;
 mod request;
+mod request_key;
 mod sse;
 mod stream_writer;
 mod supported_params;

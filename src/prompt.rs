@@ -10,6 +10,8 @@ mod sound;
 
 use std::fmt::Write as _;
 
+use sha2::{Digest as _, Sha256};
+
 pub use caption::{CaptionFrame, CaptionPrompt, build_captions};
 pub use merge::{PartAnswer, Place, build_merge, build_part_answer, build_passage, build_window};
 pub use sound::{SoundEvidence, build_sound};
@@ -18,7 +20,7 @@ use crate::chat::{Message, Part, Role};
 use crate::media::MediaInfo;
 use crate::sanitize::{clean_line, excerpt, short_name};
 use crate::timeline::{Passage, Timeline};
-use crate::transcript::{Segment, TranscriptSource};
+use crate::transcript::{Segment, Transcript, TranscriptSource};
 
 /// Chapters of the container that a prompt lists.
 const MAX_CHAPTERS: usize = 100;
@@ -46,8 +48,8 @@ pub struct PromptSpec {
 /// The messages with the task and its evidence: a system message and a user message.
 ///
 /// Each frame is the label `[t=MM:SS.s #id]`, its image, then the speech until the next frame; `id` is its
-/// [`frame_idx`](crate::media::EncodedImage::frame_idx), counted from 0. `fence` is a random number, new for each
-/// run, so that text in the media cannot guess it.
+/// [`frame_idx`](crate::media::EncodedImage::frame_idx), counted from 0. `fence` is the number of the tags around text from
+/// the media: see [`fence_number`].
 #[must_use]
 pub fn build(timeline: &Timeline, media: &MediaInfo, options: &PromptSpec, fence: u32) -> Vec<Message> {
     let fence = Fence::new(fence);
@@ -102,6 +104,32 @@ const SUMMARY: &str = "\
 Write a summary in Markdown without a title. Begin with one or two sentences that say what this is and what its main \
 point is. Then list the main points in order of time, one list item each, with their times. If there is important text \
 on the screen, list it last.";
+
+/// A number for the tags around text from the media, derived from these texts: text that names the tag changes it. The same
+/// evidence has the same number, so that its requests are the same bytes in every run. A tag that a text contains all the
+/// same is removed from it.
+#[must_use]
+pub fn fence_number<'a>(texts: impl IntoIterator<Item = &'a str>) -> u32 {
+    let mut hasher = Sha256::new();
+    for text in texts {
+        hasher.update((text.len() as u64).to_le_bytes());
+        hasher.update(text);
+    }
+    let hash = hasher.finalize();
+    u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]])
+}
+
+/// All texts of a transcript.
+pub(crate) fn transcript_texts(transcript: Option<&Transcript>) -> impl Iterator<Item = &str> {
+    let (segments, untimed) =
+        transcript.map_or((&[][..], &[][..]), |transcript| (&transcript.segments, &transcript.untimed));
+    segment_texts(segments).chain(untimed.iter().map(String::as_str))
+}
+
+/// All texts of segments.
+pub(crate) fn segment_texts(segments: &[Segment]) -> impl Iterator<Item = &str> {
+    segments.iter().flat_map(|segment| [Some(&*segment.text), segment.speaker.as_deref()].into_iter().flatten())
+}
 
 /// The tags around text from the media.
 struct Fence {

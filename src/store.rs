@@ -10,6 +10,7 @@
 //! anew. Several processes may use one folder: entries appear by renaming complete files, and the renames and removals of
 //! entries happen within write transactions of the catalog, which exclude each other.
 
+mod access;
 mod catalog;
 mod content;
 mod entry;
@@ -22,6 +23,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+pub use self::access::StoreAccess;
 use self::catalog::Catalog;
 pub use self::content::{ContentId, FileContent};
 use self::content::{FileStamp, hash_file};

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::budget::{self, SpendTracker};
+use super::stored_answers::StoredAnswers;
 use super::task::Analysis;
 use crate::chat::{ChatResponse, Message};
 use crate::error::{Error, ErrorKind};
@@ -45,8 +46,11 @@ pub struct Analyzer<'a> {
     pub(super) timeline: &'a Timeline,
     pub(super) media: &'a MediaInfo,
     pub(super) events: &'a EventSender,
+    /// The number of the tags around text from the media.
+    pub(super) fence: u32,
     cancel: &'a CancellationToken,
     tracker: SpendTracker,
+    answers: Option<StoredAnswers>,
 }
 
 /// Why a request has no answer.
@@ -81,13 +85,20 @@ impl<'a> Analyzer<'a> {
             Arc::clone(model)
         };
         let tracker = SpendTracker::new(analysis.spend_limit);
-        Self { model, analysis, window_model, limits, timeline, media, events, cancel, tracker }
+        let fence = prompt::fence_number(prompt::transcript_texts(timeline.transcript.as_ref()));
+        Self { model, analysis, window_model, limits, timeline, media, events, fence, cancel, tracker, answers: None }
+    }
+
+    /// Reads and stores answers.
+    #[must_use]
+    pub fn with_answers(self, answers: Option<StoredAnswers>) -> Self {
+        Self { answers, ..self }
     }
 
     /// The windows that fit into one request each; one where all fits into one.
     pub(super) fn windows(&self) -> Vec<Timeline> {
         let room = budget::room(&self.limits, self.frame_tokens());
-        self.timeline.windows(room, |passage| self.limits.load(prompt::build_passage(passage, self.analysis.fence)))
+        self.timeline.windows(room, |passage| self.limits.load(prompt::build_passage(passage, self.fence)))
     }
 
     /// Tokens of a request without its evidence.
@@ -99,9 +110,9 @@ impl<'a> Analyzer<'a> {
     pub(super) fn messages(&self, window: &Timeline, place: Place) -> Vec<Message> {
         let (analysis, media) = (self.analysis, self.media);
         if place.n_windows > 1 {
-            prompt::build_window(self.timeline, window, place, media, &analysis.prompt, analysis.fence)
+            prompt::build_window(self.timeline, window, place, media, &analysis.prompt, self.fence)
         } else {
-            prompt::build(window, media, &analysis.prompt, analysis.fence)
+            prompt::build(window, media, &analysis.prompt, self.fence)
         }
     }
 
@@ -120,7 +131,7 @@ impl<'a> Analyzer<'a> {
                 (outcome, _) => {
                     let outcome = outcome.map_err(Unanswered::into_text);
                     if let Ok(response) = &outcome {
-                        total.add(response.usage, response.cost);
+                        total.add(response);
                     }
                     return Answered { windows: Vec::new(), outcome, total: Some(total) };
                 }
@@ -142,8 +153,8 @@ impl<'a> Analyzer<'a> {
             self.events.send(Event::Window { n_done: at + 1 }).await;
             reports.extend(done);
         }
-        for window in reports.iter().filter(|window| window.n_attempts > 0) {
-            total.add(window.usage, window.cost);
+        for window in reports.iter().filter(|window| window.n_attempts > 0 && !window.from_store) {
+            total.add_usage(window.usage, window.cost);
         }
         if let Ok(reservation) = for_merge {
             self.tracker.release(reservation);
@@ -190,6 +201,16 @@ impl<'a> Analyzer<'a> {
         if self.cancel.is_cancelled() {
             return Err(Unanswered::Other("the run was stopped before this request was sent".to_owned()));
         }
+        let request = ChatRequest::new(messages);
+        let stored = self.answers.as_ref().map(|answers| (answers, answers.key(model, &request)));
+        if let Some((answers, key)) = &stored
+            && let Some(response) = answers.read(key).await
+        {
+            if let Some(first) = response.choices.first().filter(|_| is_streamed) {
+                self.events.send(Event::Text { text: first.text.clone() }).await;
+            }
+            return Ok(response);
+        }
         let limits = model.limits();
         let reservation = self.tracker.reserve(&limits, limits.tokens(messages)).map_err(Unanswered::Other)?;
         let outcome = tokio::select! {
@@ -199,6 +220,9 @@ impl<'a> Analyzer<'a> {
             }
         };
         self.tracker.settle_outcome(reservation, &outcome);
+        if let (Some((answers, key)), Ok(response)) = (stored, &outcome) {
+            answers.keep(key, response).await;
+        }
         outcome.map_err(|error| match error {
             Error { kind: ErrorKind::Limit, .. } => Unanswered::TooLong(error.to_string()),
             error => Unanswered::Other(error.to_string()),
@@ -243,7 +267,7 @@ async fn complete(
 pub(crate) fn frame_tokens(limits: &ModelLimits, analysis: &Analysis, media: &MediaInfo) -> u64 {
     let nothing = Timeline::new(TimeRange::new(Timestamp::ZERO, Timestamp::ZERO), Vec::new(), None);
     let place = Place { number: 1, n_windows: 2 };
-    let messages = prompt::build_window(&nothing, &nothing, place, media, &analysis.prompt, analysis.fence);
+    let messages = prompt::build_window(&nothing, &nothing, place, media, &analysis.prompt, 0);
     // The facts of what is there are longer than those of what is not, by less than this.
     limits.tokens(&messages) + 64
 }

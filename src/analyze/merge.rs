@@ -56,7 +56,7 @@ impl Analyzer<'_> {
         let most = budget::room(&self.limits, self.frame_tokens());
         let (mut groups, mut n_tokens) = (Vec::new(), 0);
         for part in parts {
-            let own = self.limits.tokens(&[prompt::build_part_answer(part, self.analysis.fence)]);
+            let own = self.limits.tokens(&[prompt::build_part_answer(part, self.fence)]);
             match groups.last_mut() {
                 Some(n) if *n < 2 || n_tokens + own <= most.n_tokens => {
                     *n += 1;
@@ -79,9 +79,9 @@ impl Analyzer<'_> {
         total: &mut Total,
     ) -> Result<ChatResponse, Unanswered> {
         let (analysis, media) = (self.analysis, self.media);
-        let messages = prompt::build_merge(self.timeline, parts, media, &analysis.prompt, analysis.fence);
+        let messages = prompt::build_merge(self.timeline, parts, media, &analysis.prompt, self.fence);
         let response = self.send(model, &messages, is_streamed).await?;
-        total.add(response.usage, response.cost);
+        total.add(&response);
         Ok(response)
     }
 }

@@ -44,8 +44,6 @@ pub struct Analysis {
     pub answerer: Answerer,
     /// The question.
     pub prompt: PromptSpec,
-    /// A random number, new for each run: see [`crate::prompt::build`].
-    pub fence: u32,
     /// Whether the text is streamed, each piece an [`Event::Text`](crate::event::Event::Text).
     pub is_streamed: bool,
     /// Concurrent requests, where more than one is needed; at least 1.
@@ -61,7 +59,6 @@ impl Analysis {
         Self {
             answerer,
             prompt: PromptSpec::default(),
-            fence: fastrand::u32(..),
             is_streamed: false,
             concurrency: 4,
             spend_limit: SpendLimit::default(),

@@ -17,6 +17,7 @@ use super::model::ChatModel;
 use super::params::SamplingParams;
 use super::remote::RemoteModel;
 use super::request::ChatRequest;
+use super::request_key::request_key;
 use super::stream_writer::StreamWriter;
 use super::supported_params::AcceptedParams;
 use super::system_role;
@@ -71,6 +72,10 @@ impl<D: Dialect> ChatModel for D {
 
     fn complete<'a>(&'a self, request: &'a ChatRequest<'a>) -> BoxFuture<'a, Result<ChatResponse>> {
         Box::pin(complete(self, request))
+    }
+
+    fn request_key(&self, request: &ChatRequest<'_>) -> String {
+        request_key(&self.remote().config, request)
     }
 
     fn limits(&self) -> ModelLimits {

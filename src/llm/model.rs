@@ -24,6 +24,10 @@ pub trait ChatModel: Send + Sync {
     /// [`ErrorKind::Limit`](crate::ErrorKind::Limit) where the request is larger than the limits or than the server accepts.
     fn complete<'a>(&'a self, request: &'a ChatRequest<'a>) -> BoxFuture<'a, Result<ChatResponse>>;
 
+    /// A digest of all that decides the response: server, model, parameters, format and messages, in hexadecimal. It does
+    /// not depend on the API key.
+    fn request_key(&self, request: &ChatRequest<'_>) -> String;
+
     /// The limits and prices of one request.
     fn limits(&self) -> ModelLimits;
 

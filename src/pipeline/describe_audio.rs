@@ -22,7 +22,7 @@ use crate::fs::write_file;
 use crate::llm::{ChatModel, ChatRequest};
 use crate::media::{AudioStream, MediaInfo};
 use crate::pcm::{AudioReader, PcmFormat};
-use crate::prompt::{SoundEvidence, build_sound};
+use crate::prompt::{SoundEvidence, build_sound, fence_number, transcript_texts};
 use crate::report::sound::{SoundReport, SpeechRate};
 use crate::time::{TimeBounds, TimeRange};
 
@@ -50,8 +50,6 @@ pub struct DescribeAudio {
     pub waveform: Option<PathBuf>,
     /// PNG file of the level over time and frequency.
     pub spectrogram: Option<PathBuf>,
-    /// A random number, new for each run: see [`build_sound`].
-    pub fence: u32,
 }
 
 /// What became of the files.
@@ -192,7 +190,7 @@ async fn describe_fetched(
             transcript: transcript.as_ref(),
             heard: sent.as_ref().map(|(wav, range)| (wav, *range)),
         };
-        let messages = build_sound(&evidence, task.fence);
+        let messages = build_sound(&evidence, fence_number(transcript_texts(evidence.transcript)));
         let response = model.complete(&ChatRequest::new(&messages)).await;
         report.answered(model.description(), response, sent.map(|(_, range)| range));
     }

@@ -31,6 +31,7 @@ pub(super) enum Extracted {
 }
 
 /// The result of the stream, once it has ended.
+#[derive(Clone)]
 pub(super) struct Extraction {
     pub sampling: report::SamplingSummary,
     pub range: TimeRange,
@@ -140,6 +141,7 @@ impl FrameStream {
             range: self.plan.range,
             n_planned: (!is_live).then_some(self.plan.points.len() - outcome.n_repeated),
             dropped,
+            from_store: false,
             lost_because: lost_because(&outcome),
         };
         Ok(Extraction { sampling, range: self.plan.range, decoder, problems })

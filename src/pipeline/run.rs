@@ -9,10 +9,10 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::store_access::StoreAccess;
 use crate::error::{Error, Result};
 use crate::event::{Event, EventSender};
 use crate::source::site::{SiteAccess, SiteVideo};
+use crate::store::StoreAccess;
 
 /// What a pipeline works with beside its input.
 #[derive(Clone, Debug)]

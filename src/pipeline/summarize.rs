@@ -5,14 +5,16 @@ use std::path::{Path, PathBuf};
 
 use super::extract::{Extracted, Extraction, FrameStream};
 use super::frame_options::FrameOptions;
+use super::input_identity::InputIdentity;
 use super::run::Context;
 use super::select::{Selection, select};
 use super::site::{FetchedSite, InputNeeds, describe, fetch_timed, named, read_source};
+use super::stored_frames::{FramesPlace, KeptFrames};
 use super::timing::{StageTimer, measure};
 use super::transcript::{FoundTranscript, TranscriptSearch, find_transcript};
 use crate::advice::{Advice, Setting};
 use crate::analyze::budget::{FramePlan, fit_plan};
-use crate::analyze::{Analysis, Analyzer, Answered, Answerer, DryRun, estimate, frame_tokens};
+use crate::analyze::{Analysis, Analyzer, Answered, Answerer, DryRun, StoredAnswers, estimate, frame_tokens};
 use crate::blocking::run_blocking;
 use crate::chat::ChatResponse;
 use crate::digest;
@@ -20,7 +22,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::event::Event;
 use crate::grounding::{self, GroundingEvidence};
 use crate::input::Source;
-use crate::media::{FrameReason, MediaInfo};
+use crate::media::MediaInfo;
 use crate::prompt;
 use crate::report::{self, Report, write};
 use crate::sampling::SamplingSpec;
@@ -64,6 +66,8 @@ struct Evidence {
     /// Without an answer.
     report: Report,
     timeline: Timeline,
+    /// What results are stored under; None without a store, and for inputs without a file.
+    identity: Option<InputIdentity>,
     /// What was changed so that the run stays within its spending limit.
     changes: Vec<String>,
 }
@@ -97,7 +101,7 @@ async fn gather(
         let media = MediaInfo::new(url, "picture, not opened");
         let report =
             Report::new(media, report::SamplingSummary::default(), &timeline, "the picture was not opened here");
-        return Ok(Evidence { task, report, timeline, changes: Vec::new() });
+        return Ok(Evidence { task, report, timeline, identity: None, changes: Vec::new() });
     }
     let (options, source) = (task.options.clone(), task.source.clone());
     let (mut info, video) = timer.time("probe", run_blocking(move || options.open(&source))).await?;
@@ -112,15 +116,17 @@ async fn gather(
     let path = task.source.media_path().map(Path::to_owned);
     let captions = site.and_then(|site| site.captions.as_ref());
     let is_dry = task.dry_run.is_some();
+    let identity = identify(path.as_deref(), &info, context).await;
     let options = task.transcript.clone();
     let transcript = measure(find_transcript(&options, path.as_deref(), captions, &info, context, is_dry));
     let (frames, transcript, task, changes) = if task.analysis.spend_limit.is_limited() {
         // How many frames fit depends on the transcript.
         let transcript = transcript.await;
         let (task, selected, changes) = within_limit(task, &info, selected, transcript.0.as_ref().ok())?;
-        (measure(keep_all(&task, selected, context)).await, transcript, task, changes)
+        (measure(keep_all(&task, selected, identity.clone(), context)).await, transcript, task, changes)
     } else {
-        let (frames, transcript) = tokio::join!(measure(keep_all(&task, selected, context)), transcript);
+        let (frames, transcript) =
+            tokio::join!(measure(keep_all(&task, selected, identity.clone(), context)), transcript);
         (frames, transcript, task, Vec::new())
     };
     let kept = timer.note("frames", frames)?;
@@ -130,7 +136,7 @@ async fn gather(
     for (what, why) in site.into_iter().flat_map(|site| site.problems.clone()) {
         report.miss(what, why);
     }
-    Ok(Evidence { task, report, timeline, changes })
+    Ok(Evidence { task, report, timeline, identity, changes })
 }
 
 /// Whether the requested range starts after the end of the video but before the end of the audio.
@@ -189,8 +195,7 @@ fn within_limit(
     let limits = model.limits();
     let transcript = transcript.and_then(|found| found.transcript.clone());
     let without_frames = Timeline::new(whole(info), Vec::new(), transcript);
-    let fence = task.analysis.fence;
-    let parts = without_frames.passages().flat_map(|passage| prompt::build_passage(passage, fence)).collect();
+    let parts = without_frames.passages().flat_map(|passage| prompt::build_passage(passage, 0)).collect();
     let plan = FramePlan {
         n_frames: selected.as_ref().map_or(0, |(_, selection)| selection.max_frames(&task.options.sampling)),
         size: selected.as_ref().map_or((1, 1), |(video, _)| video.stream.display_size()),
@@ -218,18 +223,20 @@ fn within_limit(
     Ok((task, Some((video, selection)), fitted.changes))
 }
 
-/// Frames that are kept for the model.
-#[derive(Default)]
-struct KeptFrames {
-    frames: Vec<TimelineFrame>,
-    /// Why each of `frames` was chosen, and whether it is suspect.
-    reasons: Vec<(Option<FrameReason>, bool)>,
-    /// None where there is no video.
-    extraction: Option<Extraction>,
-}
-
-async fn keep_all(task: &Summarize, selected: Selected, context: &Context) -> Result<KeptFrames> {
+/// The frames for the model: those of an earlier run, else decoded.
+async fn keep_all(
+    task: &Summarize,
+    selected: Selected,
+    identity: Option<InputIdentity>,
+    context: &Context,
+) -> Result<KeptFrames> {
     let Some(selected) = selected else { return Ok(KeptFrames::default()) };
+    let place = identity.map(|identity| FramesPlace::new(&context.store, identity, &task.options));
+    if let Some(place) = &place
+        && let Some(kept) = place.read().await
+    {
+        return Ok(kept);
+    }
     let mut kept = KeptFrames::default();
     let mut stream = FrameStream::start(&task.options, &task.source, selected, false, context).await?;
     let (mut n_bytes, most) = (0, task.options.limits.max_kept_image_bytes);
@@ -245,19 +252,28 @@ async fn keep_all(task: &Summarize, selected: Selected, context: &Context) -> Re
         kept.reasons.push((reason, is_suspect));
     }
     kept.extraction = Some(stream.finish().await?);
+    if let Some(place) = place {
+        place.keep(&kept).await;
+    }
     Ok(kept)
 }
 
 /// Asks the question and writes the folder, where one is wanted.
 async fn answer(evidence: Evidence, context: &Context, timer: &mut StageTimer) -> Result<Report> {
-    let Evidence { task, mut report, timeline, changes } = evidence;
+    let Evidence { task, mut report, timeline, identity, changes } = evidence;
     let description = task.analysis.answerer.description();
     let media = report.media.clone();
+    let answers = identity.map(|InputIdentity { content, origin, .. }| StoredAnswers {
+        store: context.store.clone(),
+        content,
+        origin,
+    });
     let analyzer = task
         .analysis
         .answerer
         .chat_model()
-        .map(|model| Analyzer::new(model, &task.analysis, &timeline, &media, &context.events, &context.cancel));
+        .map(|model| Analyzer::new(model, &task.analysis, &timeline, &media, &context.events, &context.cancel))
+        .map(|analyzer| analyzer.with_answers(answers));
     if let Some(dry_run) = task.dry_run {
         let found = estimate(analyzer.as_ref(), description, (&timeline, &report), &changes, dry_run)?;
         report.forecast = Some(found);
@@ -291,6 +307,16 @@ async fn answer(evidence: Evidence, context: &Context, timer: &mut StageTimer) -
         Some(folder) => write_folder(report, &timeline, folder).await,
         None => Ok(report),
     }
+}
+
+/// What the results of this input are stored under; None without a store, and for inputs without a file.
+async fn identify(path: Option<&Path>, media: &MediaInfo, context: &Context) -> Option<InputIdentity> {
+    let (path, store, media) = (path?.to_owned(), context.store.clone(), media.clone());
+    let identify = move || store.open().map(|opened| InputIdentity::of(opened, &path, &media)).transpose();
+    run_blocking(identify).await.unwrap_or_else(|error| {
+        tracing::warn!("{error}; results are not stored");
+        None
+    })
 }
 
 /// Checks each sentence of the answer against the frames and the speech that it cites. Text without times cannot be cited:

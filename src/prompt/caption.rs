@@ -53,7 +53,7 @@ pub struct CaptionFrame {
 }
 
 /// The messages for `frames`, at least one: each is the label `[t=MM:SS.s #id]`, its image, then the speech around its
-/// time; `id` is its [`frame_idx`](EncodedImage::frame_idx). `fence` is a random number, new for each run.
+/// time; `id` is its [`frame_idx`](EncodedImage::frame_idx). `fence` as in [`super::build`].
 #[must_use]
 pub fn build_captions(frames: &[CaptionFrame], prompt: &CaptionPrompt, fence: u32) -> Vec<Message> {
     let fence = Fence::new(fence);

@@ -86,6 +86,9 @@ pub struct SamplingSummary {
     pub longest_gap: Option<Timestamp>,
     /// Frames that were removed as duplicates, in time order.
     pub dropped: Vec<Dropped>,
+    /// Whether an earlier run read them, and they were taken from the store.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub from_store: bool,
     /// Why there are fewer frames than planned; None if there are not, or if the reason is unknown.
     #[serde(skip)]
     pub lost_because: Option<String>,
@@ -102,6 +105,7 @@ impl Default for SamplingSummary {
             n_planned: None,
             longest_gap: None,
             dropped: Vec::new(),
+            from_store: false,
             lost_because: None,
         }
     }

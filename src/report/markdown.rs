@@ -93,6 +93,7 @@ fn facts(out: &mut String, report: &Report) {
     if n_dropped > 0 {
         let _ = write!(how, "; {} removed", counted(n_dropped, "duplicate"));
     }
+    how.push_str(stored(report.sampling.from_store));
     put!(out, "- Frames: {} from {} to {}{}", report.frames.len(), range.start, range.end, how);
     put!(out, "- Transcript: {}", transcript_text(report));
     for change in &report.changes {
@@ -404,6 +405,9 @@ fn requests(out: &mut String, report: &Report) {
         put!(out, "- Model: {}{place}", markdown_line(&model.name));
     }
     if let Some(answer) = &report.answer {
+        if answer.from_store {
+            put!(out, "- Answer: from the store; the figures are those of the earlier request");
+        }
         if let Some(model) = &answer.model {
             put!(out, "- Model reported by the server: {}", markdown_line(model));
         }
@@ -439,6 +443,7 @@ fn windows(out: &mut String, report: &Report) {
         let mut parts = vec![counted(window.n_frames, "frame")];
         parts.extend(window.usage.and_then(tokens).map(|tokens| format!("tokens: {tokens}")));
         parts.extend(window.cost.map(|cost| cost.to_string()));
+        parts.extend(window.from_store.then(|| "from the store".to_owned()));
         parts.extend(window.no_answer_because.as_ref().map(|_| "no answer".to_owned()));
         put!(out, "  - {} to {}: {}", window.range.start, window.range.end, parts.join("; "));
     }

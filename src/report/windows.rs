@@ -36,6 +36,9 @@ pub struct WindowReport {
     pub cost: Option<Money>,
     /// See [`ChatResponse::estimate`].
     pub estimate: Option<PromptEstimate>,
+    /// See [`ChatResponse::from_store`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub from_store: bool,
 }
 
 impl WindowReport {
@@ -56,6 +59,7 @@ impl WindowReport {
             usage: None,
             cost: None,
             estimate: None,
+            from_store: false,
         };
         match outcome {
             Err(why) => report.no_answer_because = Some(why),
@@ -64,7 +68,7 @@ impl WindowReport {
                 let text = first.map(|first| first.text.trim().to_owned()).unwrap_or_default();
                 report.reasoning = first.and_then(|first| first.reasoning.clone());
                 report.finish = first.map(|first| first.finish.clone());
-                report.n_attempts = answer.n_attempts;
+                (report.n_attempts, report.from_store) = (answer.n_attempts, answer.from_store);
                 (report.usage, report.cost, report.estimate) = (answer.usage, answer.cost, answer.estimate);
                 if text.is_empty() {
                     report.no_answer_because = Some("the answer has no text".to_owned());
@@ -99,8 +103,15 @@ impl Total {
         Self { n_answers: 0, usage, cost: Some(Money::ZERO) }
     }
 
-    /// Adds one answer.
-    pub fn add(&mut self, usage: Option<Usage>, cost: Option<Money>) {
+    /// Adds a response, unless it was taken from the store.
+    pub fn add(&mut self, response: &ChatResponse) {
+        if !response.from_store {
+            self.add_usage(response.usage, response.cost);
+        }
+    }
+
+    /// Adds the usage of one answer.
+    pub fn add_usage(&mut self, usage: Option<Usage>, cost: Option<Money>) {
         let usage = usage.unwrap_or_default();
         let sum = |a: Option<u64>, b: Option<u64>| a.zip(b).map(|(a, b)| a.saturating_add(b));
         self.n_answers += 1;

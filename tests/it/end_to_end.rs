@@ -76,7 +76,7 @@ fn job(fake_server: &FakeServer, name: &str, interval_ms: i64, transcribers: Vec
         source: Source::identify(fixture(name).to_str().expect("UTF-8")).expect(name),
         options: FrameOptions::new(sampling),
         transcript: TranscriptSearch { transcribers, is_required: true, ..TranscriptSearch::default() },
-        analysis: Analysis { fence: 0x00c0_ffee, ..Analysis::new(Answerer::Chat(model)) },
+        analysis: Analysis::new(Answerer::Chat(model)),
         dry_run: None,
         output: None,
     }

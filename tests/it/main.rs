@@ -54,6 +54,7 @@ mod speech;
 mod spoken_language;
 mod stdin;
 mod store;
+mod stored_results;
 mod storm;
 mod streams;
 mod subtitle_files;

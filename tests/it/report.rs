@@ -114,6 +114,9 @@ fn every_key_is_documented_and_every_documented_key_is_there() {
         transcript.n_invented = 1;
         transcript.single_channel_seconds = Some(3.0);
         transcript.from_store = true;
+        report.sampling.from_store = true;
+        report.windows[0].from_store = true;
+        report.answer.as_mut().expect("an answer").from_store = true;
         transcript.segments[0].language = Some("fr".into());
     }
     paths(&json(&report), "", &mut keys);

@@ -190,10 +190,9 @@ fn whisper_is_kept_by_the_content_of_its_model() {
 }
 
 #[test]
-fn subtitles_and_pictures_leave_no_store() {
+fn what_takes_no_work_leaves_no_store() {
     let user = User::new();
     user.run(&["transcribe", "fixtures/talk.mp4"]).complete();
-    user.run(&["summarize", "fixtures/talk.mp4"]).complete();
     user.run(&["summarize", "fixtures/picture.png"]).complete();
     user.run(&["store", "list"]).complete();
     user.run(&["doctor"]).complete();

@@ -35,7 +35,7 @@ fn config(fake_server: &FakeServer) -> ChatConfig {
 
 fn analysis(config: ChatConfig) -> Analysis {
     let model = Arc::new(OpenAi::new(config).expect("a model"));
-    Analysis { fence: 0x00c0_ffee, ..Analysis::new(Answerer::Chat(model)) }
+    Analysis::new(Answerer::Chat(model))
 }
 
 fn job(analysis: Analysis) -> Summarize {

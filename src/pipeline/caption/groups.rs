@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::event::{Event, EventSender};
 use crate::input::Source;
 use crate::media::EncodedImage;
-use crate::prompt::{CaptionFrame, build_captions};
+use crate::prompt::{CaptionFrame, build_captions, fence_number, segment_texts};
 use crate::report::ReportFrame;
 use crate::report::caption::CaptionRow;
 use crate::time::{TimeRange, Timestamp};
@@ -45,7 +45,8 @@ pub(super) struct Wanted {
 /// The messages of a request.
 pub(super) fn messages(run: &CaptionRun, wanted: &[Wanted]) -> Vec<Message> {
     let frames: Vec<CaptionFrame> = wanted.iter().map(|wanted| wanted.frame.clone()).collect();
-    build_captions(&frames, &run.task.prompt, run.task.fence)
+    let fence = fence_number(frames.iter().flat_map(|frame| segment_texts(&frame.words)));
+    build_captions(&frames, &run.task.prompt, fence)
 }
 
 /// Reads one file after another; a file that cannot be read is a row, and the next is read.

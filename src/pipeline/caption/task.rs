@@ -33,8 +33,6 @@ pub struct Captions {
     pub model: Arc<dyn ChatModel>,
     /// The question.
     pub prompt: CaptionPrompt,
-    /// A random number, new for each run: see [`crate::prompt::build_captions`].
-    pub fence: u32,
     /// Frames that share one request, at least 1.
     pub frames_per_request: usize,
     /// Concurrent requests, at least 1.

@@ -127,6 +127,7 @@ pub fn report() -> Report {
         range: TimeRange::new(at(0), at(95_500)),
         n_planned: Some(5),
         longest_gap: Some(at(30_000)),
+        from_store: false,
         lost_because: Some("the file is damaged from 01:31.0 on".into()),
         dropped: vec![Dropped {
             pts: 4_050_000,
@@ -170,6 +171,7 @@ pub fn report() -> Report {
         dropped_params: vec!["temperature".into()],
         cost: Some(Money::from_picos(4_340_000_000)),
         estimate: Some(PromptEstimate { prompt_tokens: 1200, prompt_cost: Some(Money::from_picos(3_000_000_000)) }),
+        from_store: false,
     });
     let window = |range, outcome: Result<&ChatResponse, String>| {
         let frames = timeline().frames.into_iter().filter(|frame| TimeRange::contains(range, frame.image.time));
@@ -183,8 +185,8 @@ pub fn report() -> Report {
         window(TimeRange::new(at(61_000), at(95_500)), Err("the server is down".into())),
     ];
     let mut total = Total::zero();
-    total.add(of.usage, of.cost);
-    total.add(part.usage, part.cost);
+    total.add_usage(of.usage, of.cost);
+    total.add_usage(part.usage, part.cost);
     report.total = Some(total);
     report.changes = vec!["5 of 9 frames are looked at".into()];
     report.miss("the sound of stream 3", "its codec is not read");

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use crate::store::{Store, StoreConfig};
+use super::{Store, StoreConfig};
 
 /// The store of a job. Clones share it.
 #[derive(Clone, Debug, Default)]
