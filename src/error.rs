@@ -225,6 +225,11 @@ impl Error {
         self.kind == ErrorKind::Interrupted
     }
 
+    /// Whether the error is about the contents of one file, so that other files can be read.
+    pub(crate) fn is_damage(&self) -> bool {
+        matches!(self.kind, ErrorKind::Malformed | ErrorKind::Io)
+    }
+
     /// Whether the request was larger than the server or the limits allow.
     #[must_use]
     pub fn is_limit(&self) -> bool {

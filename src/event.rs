@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
+use crate::advice::Advice;
 use crate::media::MediaInfo;
 use crate::report::caption::CaptionRow;
 use crate::time::Timestamp;
@@ -112,7 +113,17 @@ pub enum Event {
         input: String,
         /// What, and why.
         message: String,
+        /// What the reader can try.
+        #[serde(skip_serializing_if = "Advice::is_none")]
+        advice: Advice,
     },
+}
+
+impl Event {
+    /// A warning about `input`, without advice.
+    pub(crate) fn warning(input: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Warning { input: input.into(), message: message.into(), advice: Advice::None }
+    }
 }
 
 /// Sends the events of one job. A receiver that is gone is no failure: the result of the job says everything.

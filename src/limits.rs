@@ -2,6 +2,9 @@
 
 use crate::error::{Error, Result};
 
+/// A longer duration is taken for damage, in seconds: a day.
+pub(crate) const MAX_STATED_SECONDS: i64 = 86_400;
+
 /// The limits of one run. [`Limits::default`] is safe on a machine with 2 GB of memory.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {

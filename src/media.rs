@@ -174,7 +174,7 @@ impl MediaInfo {
         let length = duration.map(|length| format!(" of {:.1} s", length.secs_f64())).unwrap_or_default();
         let first = at_byte + 1;
         Some(format!(
-            "is a motion photo; only the picture is read, not its video{length} (copy that out with: tail -c +{first} FILE > video.mp4)"
+            "is a motion photo; only the picture is read, not its video{length} (extract it with: tail -c +{first} FILE > video.mp4)"
         ))
     }
 

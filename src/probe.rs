@@ -96,9 +96,11 @@ fn picture(path: &Path, name: &str, n_frames: usize, rate: Ratio, limits: &Limit
 
 /// The video behind the picture of a motion photo.
 fn motion_video(path: &Path, limits: &Limits) -> Option<MotionVideo> {
-    let (at_byte, copy) = motion_photo::copy_video(path)?;
-    let info = container(copy.path(), limits).ok()?;
-    info.main_video().map(|_| MotionVideo { at_byte, duration: info.duration })
+    motion_photo::candidates(path).ok()?.into_iter().find_map(|at_byte| {
+        let copy = motion_photo::copy_from(path, at_byte).ok()?;
+        let info = container(copy.path(), limits).ok()?;
+        info.main_video().map(|_| MotionVideo { at_byte, duration: info.duration })
+    })
 }
 
 /// As [`picture`], of an animated WebP picture.

@@ -43,12 +43,10 @@ impl Source {
         if metadata.len() == 0 {
             return Err(Error::malformed(input, "the file is empty (0 bytes)", "copy or download it again"));
         }
-        Ok(if is_picture(path)? {
-            Self::Picture(path.to_owned())
-        } else if WebpAnimation::open(path).is_some() {
-            Self::Animation(path.to_owned())
-        } else {
-            Self::Media(path.to_owned())
+        Ok(match picture_kind(path)? {
+            Some(PictureKind::Still) => Self::Picture(path.to_owned()),
+            Some(PictureKind::WebpAnimation) => Self::Animation(path.to_owned()),
+            None => Self::Media(path.to_owned()),
         })
     }
 }
@@ -61,19 +59,28 @@ fn has_scheme(input: &str) -> bool {
     })
 }
 
-/// Whether the file is a still picture. An animated GIF, PNG or WebP is a video.
-fn is_picture(path: &Path) -> Result<bool> {
+/// A picture that libav does not read as a video.
+#[derive(PartialEq, Eq)]
+enum PictureKind {
+    Still,
+    WebpAnimation,
+}
+
+/// The kind of a picture file; None for other files. An animated GIF or PNG is a video.
+fn picture_kind(path: &Path) -> Result<Option<PictureKind>> {
     let head = read_head(path, KIND_HEAD_BYTES)?;
-    if heif_format(&head).is_some() {
-        return Ok(true);
-    }
-    Ok(match image::guess_format(&head) {
-        Ok(image::ImageFormat::Gif) => !is_animated_gif(path),
-        Ok(image::ImageFormat::Png) => !is_animated_png(path),
-        Ok(image::ImageFormat::WebP) => WebpAnimation::open(path).is_none(),
-        Ok(format) => matches!(format, image::ImageFormat::Jpeg | image::ImageFormat::Bmp | image::ImageFormat::Tiff),
-        Err(_) => false,
-    })
+    let is_still = heif_format(&head).is_some()
+        || match image::guess_format(&head) {
+            Ok(image::ImageFormat::Gif) => !is_animated_gif(path),
+            Ok(image::ImageFormat::Png) => !is_animated_png(path),
+            Ok(image::ImageFormat::WebP) if WebpAnimation::open(path).is_some() => {
+                return Ok(Some(PictureKind::WebpAnimation));
+            }
+            Ok(image::ImageFormat::WebP | image::ImageFormat::Jpeg) => true,
+            Ok(format) => matches!(format, image::ImageFormat::Bmp | image::ImageFormat::Tiff),
+            Err(_) => false,
+        };
+    Ok(is_still.then_some(PictureKind::Still))
 }
 
 /// Larger GIFs are not examined: counting their frames would take too much memory.
@@ -118,7 +125,7 @@ fn folder_of_pictures(folder: &Path) -> Result<Source> {
     let (mut pictures, mut others) = (Vec::new(), Vec::new());
     for entry in entries {
         let path = entry.map_err(|e| Error::io(folder, e))?.path();
-        if path.is_file() && is_picture(&path).unwrap_or(false) {
+        if path.is_file() && picture_kind(&path).is_ok_and(|kind| kind == Some(PictureKind::Still)) {
             pictures.push(path);
         } else {
             others.push(path);
@@ -159,11 +166,15 @@ fn not_media(path: &Path) -> Option<String> {
     if path.is_dir() {
         return Some("is a folder".to_owned());
     }
-    match read_head(path, KIND_HEAD_BYTES) {
-        Ok(head) if head.is_empty() => Some("is empty (0 bytes)".to_owned()),
-        Ok(_) if is_picture(path).unwrap_or(false) => Some("is an image".to_owned()),
-        Ok(head) => file_kind(&head).map(|kind| format!("is {kind}")),
-        Err(error) => Some(error.problem),
+    let head = match read_head(path, KIND_HEAD_BYTES) {
+        Ok(head) if head.is_empty() => return Some("is empty (0 bytes)".to_owned()),
+        Ok(head) => head,
+        Err(error) => return Some(error.problem),
+    };
+    match picture_kind(path) {
+        Ok(Some(PictureKind::Still)) => Some("is an image".to_owned()),
+        Ok(Some(PictureKind::WebpAnimation)) => Some("is an animated image".to_owned()),
+        _ => file_kind(&head).map(|kind| format!("is {kind}")),
     }
 }
 

@@ -120,40 +120,6 @@ impl VideoSource {
         }))
     }
 
-    fn open_joined(
-        source: &Source,
-        info: &MediaInfo,
-        decoder: DecoderBackend,
-        limits: &Limits,
-        cache: Option<&Path>,
-    ) -> Result<Option<Self>> {
-        let (mut parts, mut failure) = (Vec::new(), None);
-        for part in &info.parts {
-            let file = Source::Media(part.path.clone());
-            let video = match Self::open(&file, &part.media, decoder, limits, cache) {
-                Ok(Some(video)) => Ok(video),
-                Ok(None) => continue,
-                Err(error) if joined::is_damage(&error) => {
-                    let why = error.to_string();
-                    failure = failure.or(Some(error));
-                    Err(why)
-                }
-                Err(error) => return Err(error),
-            };
-            parts.push(FileVideo { offset: part.offset, video });
-        }
-        let Some(first) = readable(&parts).next() else { return failure.map_or(Ok(None), Err) };
-        let stream = first.1.stream.clone();
-        let index = joined_index(&parts);
-        Ok(Some(Self { stream, index, source: source.clone(), decoder, limits: *limits, parts }))
-    }
-
-    /// The video of each file that can be read: several of a joined recording, with their names.
-    pub(crate) fn files(&self) -> impl Iterator<Item = (Option<String>, &Self)> {
-        let alone = self.parts.is_empty().then_some((None, self));
-        readable(&self.parts).map(|(_, video)| (Some(video.source.name()), video)).chain(alone)
-    }
-
     /// Adds every frame to the index, so that it has every keyframe. Reads the whole file. A file of a joined recording
     /// without a keyframe is left out.
     ///
@@ -161,19 +127,7 @@ impl VideoSource {
     /// As [`FrameIndex::scan`].
     pub fn index_all(&mut self) -> Result<()> {
         if !self.parts.is_empty() {
-            for FileVideo { video, .. } in &mut self.parts {
-                let Ok(file) = video else { continue };
-                let why = match file.index_all() {
-                    Ok(()) if file.index.as_ref().is_some_and(|index| index.keyframes().is_empty()) => {
-                        format!("{}: its video has no keyframe", file.source.name())
-                    }
-                    Ok(()) => continue,
-                    Err(error) if joined::is_damage(&error) => error.to_string(),
-                    Err(error) => return Err(error),
-                };
-                *video = Err(why);
-            }
-            self.index = joined_index(&self.parts).or(self.index.take());
+            return self.index_all_parts();
         }
         if let (Source::Media(path), Some(index)) = (&self.source, &mut self.index)
             && index.is_outline
@@ -206,38 +160,13 @@ impl VideoSource {
         }
     }
 
-    fn joined_costs(&self, points: &[Timestamp]) -> Result<Option<(Cow<'_, FrameIndex>, Vec<DecodeCost>)>> {
-        let offsets: Vec<Timestamp> = self.parts.iter().map(|part| part.offset).collect();
-        let mut indexes = Vec::new();
-        for (part, own) in self.parts.iter().zip(joined::split(points, &offsets)) {
-            let Ok(video) = &part.video else { continue };
-            if own.is_empty() {
-                continue;
-            }
-            let Some(index) = video.index_around(&own)? else { return Ok(None) };
-            indexes.push((part.offset, index));
-        }
-        let indexes: Vec<_> = indexes.iter().map(|(offset, index)| (*offset, index.as_ref())).collect();
-        Ok(FrameIndex::joined_with_costs(&indexes).map(|(index, costs)| (Cow::Owned(index), costs)))
-    }
-
     /// Creates the reader of this source.
     ///
     /// # Errors
     /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) or [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where the decoder does not support the stream.
     pub fn reader(&self) -> Result<Box<dyn FrameReader + '_>> {
         if !self.parts.is_empty() {
-            let mut parts = Vec::new();
-            for FileVideo { offset, video } in &self.parts {
-                let reader = match video.as_ref().map(Self::reader) {
-                    Ok(Ok(reader)) => Ok(reader),
-                    Ok(Err(error)) if joined::is_damage(&error) => Err(error.to_string()),
-                    Ok(Err(error)) => return Err(error),
-                    Err(why) => Err(why.clone()),
-                };
-                parts.push(joined::PartReader { offset: *offset, reader });
-            }
-            return Ok(Box::new(joined::JoinedReader { parts }));
+            return Ok(self.joined_reader());
         }
         Ok(match (&self.source, &self.index) {
             (Source::Picture(path), _) => {
@@ -258,14 +187,4 @@ impl VideoSource {
             _ => Box::new(opencv::LiveReader::open(&self.source, &self.stream)?),
         })
     }
-}
-
-/// The files of a joined recording that can be read, and where they start.
-fn readable(parts: &[FileVideo]) -> impl Iterator<Item = (Timestamp, &VideoSource)> {
-    parts.iter().filter_map(|part| Some((part.offset, part.video.as_ref().ok()?)))
-}
-
-fn joined_index(parts: &[FileVideo]) -> Option<FrameIndex> {
-    let indexes = readable(parts).filter_map(|(offset, video)| Some((offset, video.index.as_ref()?)));
-    FrameIndex::joined(&indexes.collect::<Vec<_>>())
 }

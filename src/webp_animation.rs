@@ -9,6 +9,8 @@ const MIN_MILLIS: u32 = 11;
 const SHORT_MILLIS: u32 = 100;
 /// Bytes of a frame's chunk before its picture.
 const FRAME_HEAD: u32 = 16;
+/// What comes behind is not read: nine hours at 30 frames per second.
+const MAX_CHUNKS: usize = 1_000_000;
 
 /// An animation of two frames or more.
 #[derive(Clone, Debug)]
@@ -43,7 +45,7 @@ pub(crate) struct AnimationFrame {
 }
 
 impl WebpAnimation {
-    /// The animation in a file; None where it holds another picture, or a single frame.
+    /// The animation in a file; None if the file is not an animated WebP or has fewer than two frames.
     pub fn open(path: &Path) -> Option<Self> {
         let mut file = BufReader::new(File::open(path).ok()?);
         let n_file_bytes = file.get_ref().metadata().ok()?.len();
@@ -53,17 +55,25 @@ impl WebpAnimation {
         if !is_animated {
             return None;
         }
+        let n_riff_bytes = 8 + u64::from(u32::from_le_bytes([head[4], head[5], head[6], head[7]]));
+        let file_end = n_file_bytes.min(n_riff_bytes);
         let size = (u24(&head[24..]) + 1, u24(&head[27..]) + 1);
         let mut animation = Self { size, frames: Vec::new(), end_millis: 0 };
         let mut at = 20 + padded(u32::from_le_bytes([head[16], head[17], head[18], head[19]]));
         let mut chunk = [0; 8 + FRAME_HEAD as usize + 4];
-        while at + 8 <= n_file_bytes {
-            file.seek(SeekFrom::Start(at)).ok()?;
-            let n_read = chunk.len().min((n_file_bytes - at) as usize);
+        let mut position = head.len() as u64;
+        for _ in 0..MAX_CHUNKS {
+            if at + 8 > file_end {
+                break;
+            }
+            // Unlike `seek`, this keeps what is buffered.
+            file.seek_relative(at.cast_signed() - position.cast_signed()).ok()?;
+            let n_read = chunk.len().min((file_end - at) as usize);
             file.read_exact(&mut chunk[..n_read]).ok()?;
+            position = at + n_read as u64;
             let n_bytes = u32::from_le_bytes([chunk[4], chunk[5], chunk[6], chunk[7]]);
             let end = at + 8 + u64::from(n_bytes);
-            if chunk.starts_with(b"ANMF") && n_read == chunk.len() && n_bytes > FRAME_HEAD && end <= n_file_bytes {
+            if chunk.starts_with(b"ANMF") && n_read == chunk.len() && n_bytes > FRAME_HEAD && end <= file_end {
                 animation.push(&chunk[8..], (at + 8 + u64::from(FRAME_HEAD), n_bytes - FRAME_HEAD));
             }
             at += 8 + padded(n_bytes);

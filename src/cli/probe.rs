@@ -17,7 +17,7 @@ use super::stdin::Spooled;
 const MAX_DESCRIPTION_CHARS: usize = 300;
 
 pub async fn run(mut args: ProbeArgs, config: &CommandConfig) -> Result<ExitCode> {
-    let _spooled = Spooled::of_input(&mut args.input).await?;
+    let _spooled = Spooled::of_input(&mut args.input, &mut args.join.more).await?;
     let engine = Engine::new(config.engine(false), Secrets::default());
     let info = engine.probe(&args.input, args.join.files().as_deref()).await?;
     let text = if args.json { json::to_text(&info)? } else { table(&info) };

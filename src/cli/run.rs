@@ -16,6 +16,7 @@ use vidgist::report::sound::SoundReport;
 use vidgist::report::{self, Format, Report, estimate, json};
 
 use super::config::CommandConfig;
+use super::flags;
 use super::output::{PARTIAL, end_at_once_on_the_next, print, report_gaps, say, warn};
 use super::progress::Progress;
 use super::stdin::Spooled;
@@ -70,7 +71,7 @@ impl Rows {
                 let captions = Some(format).filter(|_| job.output.is_none());
                 Self { captions, prints_paths: format == CaptionFormat::Txt, ..Self::default() }
             }
-            Task::Transcribe(job) => Self { prints_paths: job.inputs.len() > 1, ..Self::default() },
+            Task::Transcribe(job) => Self { prints_paths: !job.join && job.inputs.len() > 1, ..Self::default() },
             _ => Self::default(),
         }
     }
@@ -144,10 +145,14 @@ fn on_event(event: &Event, progress: &Progress, rows: &mut Rows, is_stopping: bo
             progress.suspend(|| printed = print(&format!("{}\n", path.display())));
             printed?;
         }
-        Event::Warning { input, message } => {
+        Event::Warning { input, message, advice } => {
             let input = shown_name(Path::new(input));
-            let text =
+            let mut text =
                 if message.starts_with(input.as_str()) { message.clone() } else { format!("{input}: {message}") };
+            if !advice.is_none() {
+                text.push_str("; ");
+                text.push_str(&flags::advice(advice));
+            }
             progress.suspend(|| warn(&text));
         }
         _ => {}

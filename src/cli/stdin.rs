@@ -23,9 +23,9 @@ impl Spooled {
     /// Reads standard input where the job names it, and puts the name of the temporary file in its place.
     pub async fn of_job(job: &mut Job) -> Result<Self> {
         let (mut inputs, file): (Vec<&mut String>, Option<&mut PathBuf>) = match &mut job.task {
-            Task::Summarize(job) => (vec![&mut job.input], job.transcript.file.as_mut()),
-            Task::Frames(job) => (vec![&mut job.input], None),
-            Task::Audio(job) => (vec![&mut job.input], None),
+            Task::Summarize(job) => (all(&mut job.input, job.join.as_mut()), job.transcript.file.as_mut()),
+            Task::Frames(job) => (all(&mut job.input, job.join.as_mut()), None),
+            Task::Audio(job) => (all(&mut job.input, job.join.as_mut()), None),
             Task::Transcribe(job) => (job.inputs.iter_mut().collect(), job.transcript.file.as_mut()),
             Task::DescribeAudio(job) => (job.inputs.iter_mut().collect(), job.transcript.file.as_mut()),
             Task::Caption(job) if job.inputs.iter().any(|input| input == DASH) => {
@@ -35,6 +35,15 @@ impl Spooled {
             Task::Caption(job) => (Vec::new(), job.transcript.file.as_mut()),
             _ => (Vec::new(), None),
         };
+        Self::read(&mut inputs, file).await
+    }
+
+    /// As [`Spooled::of_job`], for an input and the files that continue it.
+    pub async fn of_input(input: &mut String, more: &mut Vec<String>) -> Result<Self> {
+        Self::read(&mut all(input, Some(more)), None).await
+    }
+
+    async fn read(inputs: &mut Vec<&mut String>, file: Option<&mut PathBuf>) -> Result<Self> {
         inputs.retain(|input| *input == DASH);
         let file = file.filter(|file| file.as_os_str() == DASH);
         if inputs.len() + usize::from(file.is_some()) > 1 {
@@ -52,16 +61,11 @@ impl Spooled {
         }
         Ok(spooled)
     }
+}
 
-    /// As [`Spooled::of_job`], for one input.
-    pub async fn of_input(input: &mut String) -> Result<Self> {
-        if input != DASH {
-            return Ok(Self { _folder: None });
-        }
-        let (spooled, path) = read_stdin().await?;
-        *input = text_of(&path);
-        Ok(spooled)
-    }
+/// An input and the files that continue it.
+fn all<'a>(input: &'a mut String, more: Option<&'a mut Vec<String>>) -> Vec<&'a mut String> {
+    std::iter::once(input).chain(more.into_iter().flatten()).collect()
 }
 
 async fn read_stdin() -> Result<(Spooled, PathBuf)> {

@@ -1,6 +1,7 @@
 //! Where decoded chunks lie on the clock of the stream: gaps become silence, samples before the start are cut.
 
 use super::chunk::DecodedChunk;
+use crate::limits::MAX_STATED_SECONDS;
 use crate::media::MediaInfo;
 use crate::time::{TimeBase, Timestamp};
 
@@ -79,7 +80,7 @@ pub(super) fn half_tick(base: TimeBase) -> Timestamp {
 
 /// The total silence that gaps may add, in samples: at most the claimed duration of the container, and a day.
 fn max_silence(media: &MediaInfo, base: TimeBase) -> i64 {
-    let day = Timestamp::new(86_400, TimeBase::SECONDS);
+    let day = Timestamp::new(MAX_STATED_SECONDS, TimeBase::SECONDS);
     let hour = Timestamp::new(3600, TimeBase::SECONDS);
     media.duration.unwrap_or(hour).min(day).floor_to(base).max(0)
 }

@@ -171,10 +171,15 @@ impl StreamReader {
         self.n_frames as f64 / f64::from(self.rate_hz)
     }
 
+    /// The time after the last decoded sample, on the shared clock.
+    pub(super) fn position(&self) -> Timestamp {
+        self.start.plus(Timestamp::new(self.n_frames as i64, self.base()))
+    }
+
     /// The seconds that are missing at the end: at the end of the reader, what it lacks of the length that the
     /// container states. None where nothing is missing, or where the container states no length.
     pub(super) fn missing_seconds(&self) -> Option<f64> {
-        let end = self.start.plus(Timestamp::new(self.n_frames as i64, self.base()));
+        let end = self.position();
         if self.bounds.end.is_some_and(|to| end >= to) {
             return None;
         }

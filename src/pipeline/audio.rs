@@ -88,7 +88,8 @@ pub async fn run(task: ExtractAudio, context: Context) -> Result<AudioResult> {
     let unfinished = tempfile::Builder::new().prefix(".vidgist-").tempdir_in(folder).map_err(io)?;
     let written = unfinished.path().join("audio");
     let events = context.events.clone();
-    let fetched = context.unless_cancelled(fetch_audio(&task.input, None, true, &context)).await?;
+    let fetched =
+        context.unless_cancelled(fetch_audio((&task.input, task.join.as_deref()), None, true, &context)).await?;
     let (site, opened) = (fetched.as_ref(), media_name(&task.input, fetched.as_ref()));
     let done = run_blocking(move || work(&task, &opened, format, &written, &events));
     context.unless_cancelled(done).await.map_err(|error| named(site, error))
@@ -120,7 +121,7 @@ fn work(
         }
     }
     for message in &result.missing {
-        events.blocking_send(Event::Warning { input: task.input.clone(), message: message.clone() });
+        events.blocking_send(Event::warning(&task.input, message));
     }
     if result.files.is_empty() {
         let problem = "none of its audio tracks can be read";

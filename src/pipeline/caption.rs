@@ -66,14 +66,22 @@ pub async fn run(task: Captions, context: Context) -> Result<CaptionSummary> {
         None => ask(&run, &mut writer).await?,
     };
     writer.finish()?;
-    for (folder, n_files) in run.texts.as_ref().map_or(Ok(Vec::new()), |texts| texts.settle_earlier())? {
-        let message = format!("holds {n_files} files of an earlier run at other times; overwriting removes them");
-        run.context.events.send(Event::Warning { input: folder.display().to_string(), message }).await;
-    }
     if let Some(folder) = &run.batch {
         batch::remove(folder)?;
     }
+    // Where captions of this run are missing, the earlier ones are all that there is.
+    let is_complete = summary.n_failed == 0 && summary.stopped_because.is_none();
+    for earlier in run.texts.as_ref().map_or(Ok(Vec::new()), |texts| texts.settle_earlier(is_complete))? {
+        let (input, files) = (earlier.folder.display().to_string(), counted(earlier.n_files, "file"));
+        let message = format!("contains {files} of an earlier run at other times");
+        run.context.events.send(Event::Warning { input, message, advice: earlier.advice }).await;
+    }
     Ok(summary)
+}
+
+/// `1 file`, `2 files`.
+fn counted(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
 async fn estimate_all(run: &CaptionRun) -> Result<Estimate> {

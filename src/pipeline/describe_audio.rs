@@ -86,7 +86,7 @@ async fn work(task: &DescribeAudio, context: &Context) -> Result<DescribeResult>
     for (input, join) in &recordings {
         let input = *input;
         context.events.send(Event::Input { input: input.clone() }).await;
-        let warning = |message: String| Event::Warning { input: input.clone(), message };
+        let warning = |message: String| Event::warning(input, message);
         match describe(input, *join, task, context).await {
             Ok(report) => {
                 for message in &report.missing {
@@ -138,10 +138,7 @@ async fn describe(
     task: &DescribeAudio,
     context: &Context,
 ) -> Result<SoundReport> {
-    let site = match join {
-        Some(_) => None,
-        None => fetch_audio(input, Some(&task.transcript), true, context).await?,
-    };
+    let site = fetch_audio((input, join), Some(&task.transcript), true, context).await?;
     let site = site.as_ref();
     describe_fetched((input, join), site, task, context).await.map_err(|error| named(site, error))
 }
@@ -170,7 +167,7 @@ async fn describe_fetched(
     let captions = site.and_then(|site| site.captions.as_ref());
     let found = find_transcript(&options, Some(&path), captions, &info, context, false).await?;
     for (_, why) in found.problems.into_iter().chain(site.into_iter().flat_map(|site| site.problems.clone())) {
-        context.events.send(Event::Warning { input: input.to_owned(), message: why }).await;
+        context.events.send(Event::warning(input, why)).await;
     }
     let transcript = found.transcript;
     let plots = (task.waveform.clone(), task.spectrogram.clone());

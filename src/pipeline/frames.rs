@@ -10,7 +10,6 @@ use super::site::{FetchedSite, InputNeeds, describe, fetch_timed, named, read_so
 use super::timing::StageTimer;
 use crate::blocking::run_blocking;
 use crate::error::{Error, ErrorCode, Result};
-use crate::event::Event;
 use crate::fs::{frame_file_name, write_file, write_frame};
 use crate::input::Source;
 use crate::report::{Report, ReportFrame, write};
@@ -55,10 +54,7 @@ async fn work(
     let (options, opened) = (task.options.clone(), source.clone());
     let (mut info, video) = timer.time("probe", run_blocking(move || options.open(&opened))).await?;
     describe(site, &mut info);
-    context.events.send(Event::Probed { media: Box::new(info.clone()) }).await;
-    if let Some(message) = info.motion_notice() {
-        context.events.send(Event::Warning { input: info.input.clone(), message }).await;
-    }
+    context.send_probed(&info).await;
     let Some(mut video) = video else {
         let advice = crate::advice::Advice::Run("audio".into());
         return Err(Error::unsupported(&info.input, "has no video stream", advice).with_code(ErrorCode::NoVideo));

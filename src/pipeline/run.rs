@@ -11,6 +11,7 @@ use url::Url;
 
 use crate::error::{Error, Result};
 use crate::event::{Event, EventSender};
+use crate::media::MediaInfo;
 use crate::source::site::{SiteAccess, SiteVideo};
 use crate::store::StoreAccess;
 
@@ -38,6 +39,14 @@ impl Context {
     /// What [`Context::keep_video`] kept.
     pub(super) fn known_video(&self, url: &Url) -> Option<SiteVideo> {
         self.known_videos.lock().unwrap_or_else(PoisonError::into_inner).get(url).cloned()
+    }
+
+    /// Sends the facts of the container, and a warning that the video of a motion photo is not read.
+    pub(super) async fn send_probed(&self, info: &MediaInfo) {
+        self.events.send(Event::Probed { media: Box::new(info.clone()) }).await;
+        if let Some(notice) = info.motion_notice() {
+            self.events.send(Event::warning(&info.input, notice)).await;
+        }
     }
 
     /// # Errors

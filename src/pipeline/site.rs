@@ -133,16 +133,17 @@ fn address_of(input: &str) -> Option<Source> {
     Source::identify(input).ok().filter(|source| web_address(source).is_some())
 }
 
-/// As [`fetch_site`], for a job that reads no frames. A media file of an address is downloaded too.
+/// As [`fetch_site`], for a job that reads no frames. A media file of an address is downloaded too. Joined files are not
+/// fetched: see [`super::input::identify`].
 pub(super) async fn fetch_audio(
-    input: &str,
+    (input, join): (&str, Option<&[String]>),
     search: Option<&TranscriptSearch>,
     audio: bool,
     context: &Context,
 ) -> Result<Option<FetchedSite>> {
     let takes_playlists = search.is_some();
     let needs = InputNeeds { frames: false, audio, transcript: search, takes_playlists };
-    match address_of(input) {
+    match address_of(input).filter(|_| join.is_none()) {
         Some(source) => fetch_site(&source, needs, context).await,
         None => Ok(None),
     }
@@ -242,7 +243,7 @@ pub(super) async fn expand_playlists(inputs: &[String], is_wanted: bool, context
                 }
                 if n_skipped > 0 {
                     let message = format!("{n_skipped} videos of the playlist have no address and are left out");
-                    context.events.send(Event::Warning { input: name, message }).await;
+                    context.events.send(Event::warning(name, message)).await;
                 }
                 expanded.extend(entries);
             }

@@ -106,10 +106,7 @@ async fn gather(
     let (options, source) = (task.options.clone(), task.source.clone());
     let (mut info, video) = timer.time("probe", run_blocking(move || options.open(&source))).await?;
     describe(site, &mut info);
-    context.events.send(Event::Probed { media: Box::new(info.clone()) }).await;
-    if let Some(message) = info.motion_notice() {
-        context.events.send(Event::Warning { input: info.input.clone(), message }).await;
-    }
+    context.send_probed(&info).await;
     let video = video.filter(|video| !is_audio_only(&task.options.sampling, video, &info));
     // An invalid plan is reported before a transcript is made, which may cost money.
     let selected = video.map(|mut video| select(&task.options, &mut video).map(|plan| (video, plan))).transpose()?;

@@ -132,7 +132,7 @@ async fn work(task: &Transcribe, context: &Context) -> Result<TranscribeResult> 
             Err(error) => {
                 result.n_failed += 1;
                 let message = error.to_string();
-                context.events.send(Event::Warning { input: input.clone(), message }).await;
+                context.events.send(Event::warning(input, message)).await;
                 continue;
             }
         };
@@ -158,10 +158,7 @@ async fn transcribe(
     context: &Context,
 ) -> Result<FileTranscript> {
     let options = &task.transcript;
-    let site = match join {
-        Some(_) => None,
-        None => fetch_audio(input, Some(options), options.track.is_set(), context).await?,
-    };
+    let site = fetch_audio((input, join), Some(options), options.track.is_set(), context).await?;
     let site = site.as_ref();
     transcribe_fetched((input, join), site, task, context).await.map_err(|error| named(site, error))
 }
@@ -197,14 +194,14 @@ async fn transcribe_fetched(
     };
     if transcript.is_empty() {
         let message = "no speech was detected".to_owned();
-        context.events.send(Event::Warning { input: input.to_owned(), message }).await;
+        context.events.send(Event::warning(input, message)).await;
     }
     for (what, why) in site.into_iter().flat_map(|site| &site.problems) {
         let message = format!("{what}: {why}");
-        context.events.send(Event::Warning { input: input.to_owned(), message }).await;
+        context.events.send(Event::warning(input, message)).await;
     }
     for damage in &info.damage {
-        context.events.send(Event::Warning { input: input.to_owned(), message: damage.clone() }).await;
+        context.events.send(Event::warning(input, damage)).await;
     }
     Ok(FileTranscript { input: input.to_owned(), transcript, missing: info.damage.clone(), media: info })
 }

@@ -100,7 +100,7 @@ pub(super) async fn find_transcript(
                     place.keep(&transcript).await;
                 }
                 for message in transcript.warnings() {
-                    events.send(Event::Warning { input: info.input.clone(), message }).await;
+                    events.send(Event::warning(&info.input, message)).await;
                 }
                 found.transcript = Some(transcript);
                 return Ok(found);

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::input::shown_name;
+use crate::limits::MAX_STATED_SECONDS;
 use crate::media::{MediaChapter, MediaInfo, MediaPart};
 use crate::time::{TimeBase, Timestamp};
 
@@ -19,8 +20,8 @@ pub(super) fn joined(name: &str, paths: &[PathBuf], probe: impl Fn(&Path) -> Res
         let media = match probe(path) {
             Ok(media) => media,
             Err(error) => {
-                let later = if is_last { "" } else { ", and the times after it are earlier by its length" };
-                damage.push(format!("{}: {}; it is left out{later}", error.input, error.problem));
+                let later = if is_last { "" } else { "; all later times are too early by its length" };
+                damage.push(format!("{}: {}; skipped{later}", error.input, error.problem));
                 first_error = first_error.or(Some(error));
                 continue;
             }
@@ -30,12 +31,14 @@ pub(super) fn joined(name: &str, paths: &[PathBuf], probe: impl Fn(&Path) -> Res
         }
         damage.extend(media.damage.iter().map(|why| format!("{}: {why}", media.input)));
         let length = length(&media);
+        let is_too_long = media.duration.is_some() && length.is_none();
         parts.push(MediaPart::new(path.clone(), offset, media));
         match length {
             Some(length) => offset = offset.plus(length),
             None if is_last => {}
             None => {
-                let problem = "states no length, so what follows it has no time";
+                let stated = if is_too_long { "states a duration of over a day" } else { "has no stated duration" };
+                let problem = format!("{stated}, so the files after it cannot be placed in time");
                 return Err(Error::unsupported(
                     shown_name(path),
                     problem,
@@ -72,27 +75,38 @@ pub(super) fn joined(name: &str, paths: &[PathBuf], probe: impl Fn(&Path) -> Res
 const COUNTED_FROM_ZERO: [&str; 2] = ["mov", "matroska"];
 
 /// From the start of the container to the end of its longest stream. The container may claim more than its streams hold, and
-/// a stream may hold more than its container presents, such as the padding of an audio encoder. None if neither is stated.
+/// a stream may hold more than its container presents, such as the padding of an audio encoder. None if neither is stated, and
+/// for more than a day, which would become as much silence.
 fn length(media: &MediaInfo) -> Option<Timestamp> {
-    let is_from_zero = COUNTED_FROM_ZERO.iter().any(|format| media.format.starts_with(format));
-    let stated = media.duration.map(|end| if is_from_zero { end.minus(media.start) } else { end });
-    let video = media.video.iter().filter(|video| !video.is_cover).map(|video| (video.start, video.duration));
-    let audio = media.audio.iter().map(|audio| (audio.start, audio.duration));
-    let mut ends = video.chain(audio).map(|(start, length)| Some(length?.plus(start?.minus(media.start))));
-    let longest = ends.try_fold(Timestamp::ZERO, |longest, end| end.map(|end| longest.max(end)));
+    let stated = stated_length(media);
     // Containers often state their length in whole milliseconds, streams in their own ticks.
     let rounding = Timestamp::new(1, TimeBase::MILLIS);
     let is_within = |longest: &Timestamp| stated.is_none_or(|stated| stated.plus(rounding) >= *longest);
-    longest.filter(is_within).or(stated).filter(|length| *length > Timestamp::ZERO)
+    let longest = Timestamp::new(MAX_STATED_SECONDS, TimeBase::SECONDS);
+    let length = longest_stream(media).filter(is_within).or(stated);
+    length.filter(|length| *length > Timestamp::ZERO && *length <= longest)
+}
+
+fn stated_length(media: &MediaInfo) -> Option<Timestamp> {
+    let is_from_zero = COUNTED_FROM_ZERO.iter().any(|format| media.format.starts_with(format));
+    media.duration.map(|end| if is_from_zero { end.minus(media.start) } else { end })
+}
+
+/// None if the length of a stream is not stated.
+fn longest_stream(media: &MediaInfo) -> Option<Timestamp> {
+    let video = media.video.iter().filter(|video| !video.is_cover).map(|video| (video.start, video.duration));
+    let audio = media.audio.iter().map(|audio| (audio.start, audio.duration));
+    let mut ends = video.chain(audio).map(|(start, length)| Some(length?.plus(start?.minus(media.start))));
+    ends.try_fold(Timestamp::ZERO, |longest, end| end.map(|end| longest.max(end)))
 }
 
 /// Sizes, codecs and rates may differ, since each part is decoded on its own. What one has and the other lacks may not.
 fn check(first: &MediaInfo, part: &MediaInfo) -> Result<()> {
-    let kinds =
-        |media: &MediaInfo| [("a video", media.main_video().is_some()), ("an audio", media.main_audio().is_some())];
-    let differs = kinds(first).into_iter().zip(kinds(part)).find(|((_, before), (_, now))| before != now);
-    let Some((_, (kind, is_there))) = differs else { return Ok(()) };
-    let what = if is_there { kind } else { kind.split_once(' ').map_or(kind, |(_, name)| name) };
-    let problem = format!("has {}{what} stream, unlike {}", if is_there { "" } else { "no " }, first.input);
-    Err(Error::unsupported(&part.input, format!("cannot be joined: {problem}"), "leave it out, or read it alone"))
+    let has = |media: &MediaInfo| [media.main_video().is_some(), media.main_audio().is_some()];
+    let texts = [("has a video stream", "has no video stream"), ("has an audio stream", "has no audio stream")];
+    let differs = has(first).into_iter().zip(has(part)).zip(texts).find(|((before, now), _)| before != now);
+    let Some(((_, is_there), (with, without))) = differs else { return Ok(()) };
+    let what = if is_there { with } else { without };
+    let problem = format!("cannot be joined: {what}, unlike {}", first.input);
+    Err(Error::unsupported(&part.input, problem, "leave it out, or read it alone"))
 }

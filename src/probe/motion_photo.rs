@@ -1,34 +1,86 @@
 //! Motion photos: a picture with a short video behind it, in one file. Phones write them as JPEG and HEIC.
 
-use std::io::Write as _;
+use std::fs::File;
+use std::io::{Read as _, Result, Seek as _, SeekFrom};
 use std::path::Path;
 
 use tempfile::NamedTempFile;
 
 /// Larger files are not searched.
 const MAX_BYTES: u64 = 256 << 20;
+/// Bytes that are searched at a time.
+const PIECE_BYTES: u64 = 1 << 20;
+/// A file type box is shorter. The head of the box behind it is examined too.
+const MAX_TYPE_BYTES: usize = 1024;
+/// Places that are examined further: the bytes of a picture may look like a file type box.
+const MAX_CANDIDATES: usize = 4;
 
-/// The video behind a picture, if there is one: the position of its first byte, and a copy, since demuxers read files.
-pub(super) fn copy_video(path: &Path) -> Option<(u64, NamedTempFile)> {
-    if std::fs::metadata(path).ok()?.len() > MAX_BYTES {
-        return None;
+/// The places in a picture, by their first byte, where a video may begin.
+pub(super) fn candidates(path: &Path) -> Result<Vec<u64>> {
+    let mut file = File::open(path)?;
+    let (mut found, mut piece, mut piece_at) = (Vec::new(), Vec::new(), 0);
+    if file.metadata()?.len() > MAX_BYTES {
+        return Ok(found);
     }
-    let bytes = std::fs::read(path).ok()?;
-    let at = video_start(&bytes)?;
-    let mut copy = NamedTempFile::new().ok()?;
-    copy.write_all(&bytes[at..]).ok()?;
-    Some((at as u64, copy))
+    while found.len() < MAX_CANDIDATES {
+        let is_end = file.by_ref().take(PIECE_BYTES).read_to_end(&mut piece)? == 0;
+        // What begins later is searched with the next piece.
+        let n_searched = if is_end { piece.len() } else { piece.len().saturating_sub(MAX_TYPE_BYTES + 8) };
+        let begins = (0..n_searched).filter(|at| begins_film(&piece[*at..])).map(|at| piece_at + at as u64);
+        // The file type box of a HEIC picture is at its start.
+        found.extend(begins.filter(|at| *at > 0));
+        if is_end {
+            break;
+        }
+        piece.drain(..n_searched);
+        piece_at += n_searched as u64;
+    }
+    found.truncate(MAX_CANDIDATES);
+    Ok(found)
 }
 
-/// Where a file of boxes (ISO/IEC 14496-12) that holds a film begins, behind the start.
-fn video_start(bytes: &[u8]) -> Option<usize> {
-    let length_at = |at: usize| Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?) as usize);
-    let begins = |at: usize| {
-        let next = at + length_at(at).filter(|length| (16..1024).contains(length))?;
-        let kind = bytes.get(next + 4..next + 8)?;
-        [&b"moov"[..], b"mdat", b"free", b"skip", b"wide", b"uuid", b"moof"].contains(&kind).then_some(at)
-    };
-    // The file type box of a HEIC picture is at its start.
-    let kinds = bytes.windows(4).enumerate().skip(8);
-    kinds.filter(|(_, kind)| kind == b"ftyp").find_map(|(at, _)| begins(at - 4))
+/// Whether a file of boxes (ISO/IEC 14496-12) that holds a film begins here.
+fn begins_film(bytes: &[u8]) -> bool {
+    let kind_at = |at: usize| bytes.get(at + 4..at + 8);
+    if kind_at(0) != Some(b"ftyp") {
+        return false;
+    }
+    let length = u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) as usize;
+    let next = kind_at(length).filter(|_| (16..MAX_TYPE_BYTES).contains(&length));
+    next.is_some_and(|kind| [&b"moov"[..], b"mdat", b"free", b"skip", b"wide", b"uuid", b"moof"].contains(&kind))
+}
+
+/// A copy of the bytes from `at`, since demuxers read files.
+pub(super) fn copy_from(path: &Path, at: u64) -> Result<NamedTempFile> {
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::Start(at))?;
+    let mut copy = NamedTempFile::new()?;
+    std::io::copy(&mut file, &mut copy)?;
+    Ok(copy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_found_across_pieces_and_are_few() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.jpg");
+        let film = b"\0\0\0\x14ftypisom\0\0\0\0isom\0\0\0\x08free";
+        let picture = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic\0\0\0\x08meta";
+        let short = b"\0\0\0\x08ftyp\0\0\0\x08free";
+        // Everywhere around the ends of the first two pieces.
+        for at in (1..40).chain((1 << 20) - 1100..(1 << 20) + 9).step_by(7).chain([(2 << 20) - 5, 3 << 20]) {
+            let bytes = [&film[..], &vec![0; at - film.len().min(at)], &film[..]].concat();
+            std::fs::write(&path, &bytes).unwrap();
+            assert_eq!(candidates(&path).unwrap(), [(bytes.len() - film.len()) as u64], "{at}");
+        }
+        std::fs::write(&path, [&film[..], &film.repeat(9)].concat()).unwrap();
+        assert_eq!(candidates(&path).unwrap(), [28, 56, 84, 112]);
+        std::fs::write(&path, [&b"x"[..], picture, short, &film[..film.len() - 1]].concat()).unwrap();
+        assert_eq!(candidates(&path).unwrap(), [] as [u64; 0]);
+        let copy = copy_from(&path, 1).unwrap();
+        assert!(std::fs::read(copy.path()).unwrap().starts_with(picture));
+    }
 }

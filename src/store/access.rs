@@ -14,17 +14,20 @@ pub struct StoreAccess {
 
 impl StoreAccess {
     /// Opens nothing. Without `config`, nothing is kept. With `is_fresh`, results in the store are not used, but replaced.
-    pub(crate) fn new(config: Option<StoreConfig>, is_fresh: bool) -> Self {
+    #[must_use]
+    pub fn new(config: Option<StoreConfig>, is_fresh: bool) -> Self {
         Self { config, is_fresh, opened: Arc::default() }
     }
 
     /// Whether results in the store are not used.
-    pub(crate) fn is_fresh(&self) -> bool {
+    #[must_use]
+    pub fn is_fresh(&self) -> bool {
         self.is_fresh
     }
 
     /// The store; None without one. A store that cannot be opened is none, with a warning in the log. Blocks.
-    pub(crate) fn open(&self) -> Option<&Store> {
+    #[must_use]
+    pub fn open(&self) -> Option<&Store> {
         let config = self.config.as_ref()?;
         let open = || {
             let failed = |error| tracing::warn!("{error}; this run uses no store");

@@ -32,7 +32,7 @@ use crate::blocking::run_blocking;
 use crate::error::{Error, ErrorKind, Result};
 use crate::language;
 use crate::limits::Limits;
-use crate::media::MediaInfo;
+use crate::media::{MediaInfo, MediaPart};
 use crate::time::{TimeBounds, TimeRange};
 use crate::transcript::{Transcript, TranscriptSource};
 
@@ -149,14 +149,17 @@ impl Subtitles {
 
     /// The subtitles of each file of a joined recording, on the clock of the whole; None unless all files have some.
     fn read_joined(&self, media: &MediaInfo) -> Result<Option<Transcript>> {
+        let read = |part: &MediaPart| self.read(&part.path, &part.media);
+        let found = media.parts.iter().map(read).collect::<Result<Vec<_>>>()?;
+        if let Some(without) = found.iter().position(Option::is_none) {
+            if found.iter().any(Option::is_some) {
+                let name = &media.parts[without].media.input;
+                tracing::warn!("{name}: has no subtitles, so those of the other files are not used");
+            }
+            return Ok(None);
+        }
         let mut whole: Option<Transcript> = None;
-        for part in &media.parts {
-            let Some(transcript) = self.read(&part.path, &part.media)? else {
-                if whole.is_some() {
-                    tracing::warn!("{}: has no subtitles, so those of the other files are not used", part.media.input);
-                }
-                return Ok(None);
-            };
+        for (part, transcript) in media.parts.iter().zip(found.into_iter().flatten()) {
             let moved = transcript.segments.into_iter().map(|mut segment| {
                 let later =
                     |range: TimeRange| TimeRange::new(range.start.plus(part.offset), range.end.plus(part.offset));

@@ -3,16 +3,14 @@
 use std::fs::File;
 use std::path::Path;
 
-use image::metadata::Orientation;
 use image::{ImageDecoder as _, RgbaImage, imageops};
 
 use super::index::FrameIndex;
 use super::reader::{FrameReader, FrameSink, ReadOutcome};
-use super::scale::Upright;
 use super::size::TargetSize;
-use super::stills::{stored_orientation, upright};
+use super::stills::{read_pictures, stored_orientation, upright};
 use crate::error::{Error, Result};
-use crate::media::{Frame, VideoStream};
+use crate::media::VideoStream;
 use crate::time::Timestamp;
 use crate::webp_animation::{AnimationFrame, WebpAnimation};
 
@@ -23,20 +21,23 @@ pub(super) struct AnimationReader<'a> {
     /// The canvas after the frames before `next`.
     canvas: RgbaImage,
     next: usize,
-    /// A frame that cannot be decoded: those that build on it are not shown.
+    /// A frame that cannot be decoded: those that depend on it are not shown.
     broken: Option<usize>,
 }
 
-/// The animation in a file that was identified as one.
-fn opened(path: &Path) -> Result<WebpAnimation> {
-    WebpAnimation::open(path).ok_or_else(|| {
-        Error::malformed(path.display(), "is no longer the animated WebP picture that it was", "run it again")
-    })
+/// The animation in a file that was identified as one of this size.
+fn opened(path: &Path, stream: &VideoStream) -> Result<WebpAnimation> {
+    let is_same = |animation: &WebpAnimation| animation.size == (stream.width, stream.height);
+    WebpAnimation::open(path).filter(is_same).ok_or_else(|| changed(path))
+}
+
+fn changed(path: &Path) -> Error {
+    Error::malformed(path.display(), "changed while it was being read", "run the same command again")
 }
 
 /// The times of the frames of an animation.
 pub(super) fn index(path: &Path, stream: &VideoStream) -> Result<FrameIndex> {
-    let animation = opened(path)?;
+    let animation = opened(path, stream)?;
     let times = |is_wanted: fn(&AnimationFrame) -> bool| {
         animation.frames.iter().filter(|frame| is_wanted(frame)).map(|frame| frame.start_millis).collect()
     };
@@ -45,8 +46,13 @@ pub(super) fn index(path: &Path, stream: &VideoStream) -> Result<FrameIndex> {
 
 impl<'a> AnimationReader<'a> {
     pub(super) fn open(path: &'a Path, stream: &'a VideoStream, index: &'a FrameIndex) -> Result<Self> {
+        let animation = opened(path, stream)?;
+        let times = animation.frames.iter().map(|frame| Timestamp::from_millis(frame.start_millis));
+        if !times.eq((0..index.n_frames()).map(|number| index.time(number))) {
+            return Err(changed(path));
+        }
         let canvas = RgbaImage::new(stream.width, stream.height);
-        Ok(Self { path, index, animation: opened(path)?, canvas, next: 0, broken: None })
+        Ok(Self { path, index, animation, canvas, next: 0, broken: None })
     }
 
     /// Draws the frames up to `number` into the canvas.
@@ -57,7 +63,7 @@ impl<'a> AnimationReader<'a> {
             self.next = key;
         }
         if self.broken.is_some_and(|broken| key <= broken) {
-            return Err(self.damaged("a frame that it builds on cannot be decoded"));
+            return Err(self.damaged("an earlier frame that it depends on cannot be decoded"));
         }
         let mut n_decoded = 0;
         while self.next <= number {
@@ -100,10 +106,6 @@ impl<'a> AnimationReader<'a> {
         let problem = format!("the webp animation is damaged: {why}");
         Error::malformed(self.path.display(), problem, "check it with an image viewer")
     }
-
-    fn shown(&self, orientation: Orientation, target: TargetSize) -> Upright {
-        upright(self.canvas.clone().into(), orientation, target)
-    }
 }
 
 impl FrameReader for AnimationReader<'_> {
@@ -114,27 +116,11 @@ impl FrameReader for AnimationReader<'_> {
     fn read(&mut self, points: &[Timestamp], target: TargetSize, sink: &mut FrameSink<'_>) -> Result<ReadOutcome> {
         let mut file = File::open(self.path).map_err(|error| Error::io(self.path, error))?;
         let orientation = stored_orientation(self.path);
-        let wanted = self.index.wanted(points);
-        let mut outcome = ReadOutcome { n_repeated: points.len() - wanted.len(), ..ReadOutcome::default() };
-        let mut first_failure = None;
-        for (number, point) in wanted {
-            match self.draw_up_to(number, &mut file) {
-                Ok(n_decoded) => {
-                    let Upright { size: (width, height), rgb } = self.shown(orientation, target);
-                    let (pts, time, frame_idx) = (self.index.pts(number), self.index.time(number), outcome.n_frames);
-                    sink(Frame { frame_idx, pts, time, width, height, rgb, is_suspect: false })?;
-                    outcome.n_frames += 1;
-                    outcome.n_decoded += n_decoded;
-                }
-                Err(error) => {
-                    outcome.missing.push(point);
-                    first_failure.get_or_insert(error);
-                }
-            }
-        }
-        match first_failure {
-            Some(error) if outcome.n_frames == 0 => Err(error),
-            _ => Ok(outcome),
-        }
+        // An earlier call may have read later frames.
+        (self.next, self.broken) = (0, None);
+        read_pictures(self.index, points, sink, |number| {
+            let n_decoded = self.draw_up_to(number, &mut file)?;
+            Ok((upright(self.canvas.clone().into(), orientation, target), n_decoded))
+        })
     }
 }

@@ -76,7 +76,7 @@ fn turned(mut picture: DynamicImage, orientation: Orientation, size: (u32, u32))
     let turned = picture.dimensions();
     let size = (size.0.min(turned.0), size.1.min(turned.1));
     // Transparent pictures are composited on white, as image viewers do.
-    let picture = if picture.color().has_alpha() { on_white(&picture) } else { picture.into_rgb8() };
+    let picture = if picture.color().has_alpha() { on_white(picture) } else { picture.into_rgb8() };
     let rgb = if picture.dimensions() == size {
         picture.into_raw()
     } else {
@@ -94,8 +94,8 @@ pub(super) fn stored_orientation(path: &Path) -> Orientation {
     decoder.and_then(|mut decoder| decoder.orientation().ok()).unwrap_or(Orientation::NoTransforms)
 }
 
-fn on_white(picture: &DynamicImage) -> image::RgbImage {
-    let rgba = picture.to_rgba8();
+fn on_white(picture: DynamicImage) -> image::RgbImage {
+    let rgba = picture.into_rgba8();
     image::RgbImage::from_fn(rgba.width(), rgba.height(), |x, y| {
         let [r, g, b, a] = rgba.get_pixel(x, y).0.map(u32::from);
         image::Rgb([r, g, b].map(|c| ((c * a + 255 * (255 - a) + 127) / 255) as u8))
@@ -109,26 +109,37 @@ impl FrameReader for StillReader<'_> {
 
     fn read(&mut self, points: &[Timestamp], target: TargetSize, sink: &mut FrameSink<'_>) -> Result<ReadOutcome> {
         let index = FrameIndex::regular(self.pictures.len(), self.stream.time_base);
-        let wanted = index.wanted(points);
-        let mut outcome = ReadOutcome { n_repeated: points.len() - wanted.len(), ..ReadOutcome::default() };
-        let mut first_failure = None;
-        for (number, point) in wanted {
-            match self.load(&self.pictures[number], target) {
-                Ok(Upright { size: (width, height), rgb }) => {
-                    let (pts, frame_idx) = (index.pts(number), outcome.n_frames);
-                    sink(Frame { frame_idx, pts, time: pts, width, height, rgb, is_suspect: false })?;
-                    outcome.n_frames += 1;
-                    outcome.n_decoded += 1;
-                }
-                Err(error) => {
-                    outcome.missing.push(point);
-                    first_failure.get_or_insert(error);
-                }
+        read_pictures(&index, points, sink, |number| Ok((self.load(&self.pictures[number], target)?, 1)))
+    }
+}
+
+/// Reads the picture of each frame of `index` that is displayed at one of `points`. `load` gives the picture of a frame by its
+/// number, and how many pictures were decoded for it; what it cannot load is missing, an error if that is all.
+pub(super) fn read_pictures(
+    index: &FrameIndex,
+    points: &[Timestamp],
+    sink: &mut FrameSink<'_>,
+    mut load: impl FnMut(usize) -> Result<(Upright, u64)>,
+) -> Result<ReadOutcome> {
+    let wanted = index.wanted(points);
+    let mut outcome = ReadOutcome { n_repeated: points.len() - wanted.len(), ..ReadOutcome::default() };
+    let mut first_failure = None;
+    for (number, point) in wanted {
+        match load(number) {
+            Ok((Upright { size: (width, height), rgb }, n_decoded)) => {
+                let (pts, time, frame_idx) = (index.pts(number), index.time(number), outcome.n_frames);
+                sink(Frame { frame_idx, pts, time, width, height, rgb, is_suspect: false })?;
+                outcome.n_frames += 1;
+                outcome.n_decoded += n_decoded;
+            }
+            Err(error) => {
+                outcome.missing.push(point);
+                first_failure.get_or_insert(error);
             }
         }
-        match first_failure {
-            Some(error) if outcome.n_frames == 0 => Err(error),
-            _ => Ok(outcome),
-        }
+    }
+    match first_failure {
+        Some(error) if outcome.n_frames == 0 => Err(error),
+        _ => Ok(outcome),
     }
 }

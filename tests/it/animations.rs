@@ -7,6 +7,11 @@ use std::path::Path;
 use image::codecs::webp::WebPEncoder;
 use image::{ExtendedColorType, Rgba, RgbaImage};
 use serde_json::Value;
+use vidgist::limits::Limits;
+use vidgist::media::Ratio;
+use vidgist::source::Source;
+use vidgist::time::Timestamp;
+use vidgist::video::{DecoderBackend, FrameReader, TargetSize, VideoSource};
 
 use crate::support::command::{Ran, User};
 
@@ -239,6 +244,10 @@ fn what_is_no_animation_stays_a_picture() {
     let (done, found) = frames(&user, ".", &["--interval", "1s"]);
     assert!(done.err.contains("two.webp: skipped: is an animation, which is a video"), "{done:?}");
     assert_eq!(found.len(), 2, "{done:?}");
+    std::fs::copy("fixtures/no-audio.mp4", user.path("video.mp4")).unwrap();
+    let joined = user.run(&["probe", &user.path("."), "--join"]);
+    assert!(joined.err.contains("two.webp: skipped: is an animated image"), "{joined:?}");
+    assert!(joined.err.contains("one.webp: skipped: is an image"), "{joined:?}");
     let audio = user.run(&["audio", &user.path("two.webp"), "-o", &user.path("a.wav")]);
     assert!(audio.code == Some(2) && audio.err.contains("is not a media file with sound"), "{audio:?}");
 }
@@ -265,6 +274,13 @@ fn damage_of_an_animation_is_told() {
     std::fs::write(user.path("broken.webp"), broken).unwrap();
     let (done, found) = frames(&user, "broken.webp", &["--interval", "100ms"]);
     assert_eq!((done.code, found.len()), (Some(1), 2), "{done:?}");
+    let why = "the decoder returned no frame for 4 moments from 00:00:00.200 to 00:00:00.500";
+    assert!(done.err.contains(why), "{done:?}");
+    for times in ["400ms", "200ms,400ms"] {
+        let (done, _) = frames(&user, "broken.webp", &["--at", times]);
+        let why = "broken.webp: the webp animation is damaged: Format error decoding WebP";
+        assert!(done.code == Some(2) && done.err.contains(why), "{times}: {done:?}");
+    }
 
     // Frames that cover all of it end the damage.
     let lossy: Vec<Part> = (0..6).map(|n| part(n, if n == 4 { Coding::Lossy } else { Coding::Lossless })).collect();
@@ -274,14 +290,76 @@ fn damage_of_an_animation_is_told() {
     let (done, found) = frames(&user, "mended.webp", &["--interval", "100ms"]);
     let times: Vec<f64> = found.iter().map(|(time, _)| *time).collect();
     assert_eq!((done.code, times), (Some(1), vec![0.0, 0.1, 0.4, 0.5]), "{done:?}");
+    assert!(done.err.contains("no frame for 2 moments from 00:00:00.200 to 00:00:00.300"), "{done:?}");
 
     // A frame outside the canvas, and a canvas that is too large.
     let outside = [Part::new((0, 0), noise(1), 100, 0), Part::new((40, 0), noise(2), 100, 0)];
     std::fs::write(user.path("outside.webp"), animation(size, &outside)).unwrap();
     let (done, found) = frames(&user, "outside.webp", &["--interval", "100ms"]);
     assert_eq!((done.code, found.len()), (Some(1), 1), "{done:?}");
+    assert!(done.err.contains("no frame for 00:00:00.100"), "{done:?}");
     let large = animation((16_000_000, 16_000_000), &lossless);
     std::fs::write(user.path("large.webp"), large).unwrap();
     let (done, _) = frames(&user, "large.webp", &[]);
     assert!(done.code == Some(2) && done.err.contains("large.webp"), "{done:?}");
+}
+
+/// What is opened may be replaced before it is read, and a reader may be used again for earlier times.
+#[test]
+fn a_reader_holds_no_state_and_notices_another_file() {
+    let user = User::new();
+    let size = (64, 48);
+    let path = user.path("a.webp");
+    let shades = |n: u8, millis| -> Vec<Part> {
+        (0..n).map(|shade| Part::new((0, 0), plain(size, [shade * 30, 0, 0, 255]), millis, 0)).collect()
+    };
+    let whole = animation(size, &shades(6, 100));
+    let limits = Limits::default();
+    let opened = || {
+        std::fs::write(&path, &whole).unwrap();
+        let source = Source::identify(&path).unwrap();
+        let info = vidgist::probe::probe(&source, Ratio::ONE, &limits).unwrap();
+        VideoSource::open(&source, &info, DecoderBackend::Auto, &limits, None).unwrap().unwrap()
+    };
+    let read = |reader: &mut dyn FrameReader, millis: &[i64]| -> vidgist::Result<Vec<u8>> {
+        let points: Vec<Timestamp> = millis.iter().map(|millis| Timestamp::from_millis(*millis)).collect();
+        let mut reds = Vec::new();
+        reader.read(&points, TargetSize::max_width(64), &mut |frame| {
+            reds.push(frame.rgb[0] / 30);
+            Ok(())
+        })?;
+        Ok(reds)
+    };
+    let video = opened();
+    let mut reader = video.reader().unwrap();
+    for millis in [&[100, 500][..], &[200], &[0, 300]] {
+        let expected: Vec<u8> = millis.iter().map(|millis| (millis / 100) as u8).collect();
+        assert_eq!(read(&mut *reader, millis).unwrap(), expected);
+    }
+    // A frame that is damaged later does not keep earlier ones from being read.
+    let at = whole.windows(4).enumerate().filter(|(_, four)| *four == b"ANMF").nth(3).unwrap().0;
+    let mut broken = whole.clone();
+    broken[at + 8 + 16 + 8] = 0;
+    std::fs::write(&path, broken).unwrap();
+    assert!(read(&mut *reader, &[300]).is_err());
+    assert_eq!(read(&mut *reader, &[0, 200]).unwrap(), [0, 2]);
+
+    let still = std::fs::read("fixtures/picture.webp").unwrap();
+    let larger: Vec<Part> = (0..6).map(|_| Part::new((0, 0), plain((90, 90), [0; 4]), 100, 0)).collect();
+    for (name, other) in [
+        ("fewer frames", animation(size, &shades(3, 100))),
+        ("other times", animation(size, &shades(6, 90))),
+        ("another size", animation((90, 90), &larger)),
+        ("a still picture", still),
+    ] {
+        let video = opened();
+        std::fs::write(&path, other).unwrap();
+        let error = video.reader().err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(error.contains("a.webp: changed while it was being read"), "{name}: {error}");
+    }
+
+    // What is behind the file that the header states is no part of it.
+    std::fs::write(&path, [&whole[..], &whole[at..]].concat()).unwrap();
+    let facts: Value = serde_json::from_str(&user.run(&["probe", &path, "--json"]).out).unwrap();
+    assert_eq!(facts["video"][0]["n_frames"], 6, "{facts}");
 }

@@ -385,8 +385,8 @@ fn a_second_run_over_a_folder_of_texts_replaces_what_the_first_wrote_where_it_ov
     // Captions of other times are kept, as those of the same times are: they may be edited.
     let ran = run(&["--at", "1s,2s"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    assert!(ran.err.contains(&format!("holds {} files of an earlier run", first.len())), "{}", ran.err);
-    assert!(ran.err.contains("overwriting removes them"), "{}", ran.err);
+    let warning = format!("contains {} files of an earlier run at other times; pass --overwrite", first.len());
+    assert!(ran.err.contains(&warning), "{}", ran.err);
     assert!(first.iter().all(|name| files().contains(name)), "{:?}", files());
 
     let ran = run(&["--at", "1s,2s", "--overwrite"]);
@@ -400,6 +400,46 @@ fn a_second_run_over_a_folder_of_texts_replaces_what_the_first_wrote_where_it_ov
     let other = caption(&user, &fake_server, &["fixtures/picture.png", "--format", "txt", "-o", &out, "--overwrite"]);
     assert_eq!(other.code, Some(0), "{other:?}");
     assert!(left.iter().all(|name| files().contains(name)), "{:?}", files());
+}
+
+/// Captions may have been edited, and cost money: overwriting deletes them only once all of this run are there, and only if
+/// they are of the same input.
+#[test]
+fn overwriting_deletes_no_earlier_captions_that_are_not_replaced() {
+    let (user, fake_server) = (User::new(), FakeServer::start());
+    let out = user.path("dataset");
+    std::fs::create_dir(user.path("other")).expect("a folder");
+    let other = user.path("other/talk.mp4");
+    std::fs::copy(VFR, &other).expect("copied");
+    let run = |input: &str, more: &[&str]| {
+        caption(&user, &fake_server, &[&[input, "--format", "txt", "-o", &out, "--concurrency", "1"], more].concat())
+    };
+    assert_eq!(run(TALK, &["--interval", "5s"]).code, Some(0));
+    let first = texts(&out);
+    assert_eq!(first.len(), 4);
+    let is_kept = |ran: &Ran, why: &str| {
+        let left = texts(&out);
+        let is_there = |(name, _): &&(String, String)| left.iter().any(|(other, _)| other == name);
+        assert_eq!(first.iter().filter(is_there).count(), first.len(), "{why}: {left:?}");
+        assert!(ran.err.contains("files of an earlier run at other times") && ran.err.contains(why), "{}", ran.err);
+    };
+    let frames = ["--at", "0s,1s,2s", "--overwrite"];
+    // One request fails; the limit is reached.
+    fake_server.then_succeed();
+    fake_server.fail_with([Fault::Status(403)]);
+    let failed = run(TALK, &frames);
+    assert_eq!(failed.code, Some(1), "{failed:?}");
+    is_kept(&failed, "run the same command again");
+    let limited = run(TALK, &[&frames[..], &["--max-tokens-total", "3000", "--max-tokens", "100"]].concat());
+    assert!(limited.code == Some(1) && limited.err.contains("exceed its limit"), "{limited:?}");
+    assert!(first.iter().all(|(name, _)| texts(&out).iter().any(|(other, _)| other == name)), "{:?}", texts(&out));
+    // Another input of the same name, with and without a frame at the time of an earlier one.
+    for times in ["0s,1s", "700ms"] {
+        is_kept(&run(&other, &["--at", times, "--overwrite"]), "they may be of another input of the same name");
+    }
+    assert_eq!(run(TALK, &["--interval", "5s", "--overwrite"]).code, Some(0));
+    assert_eq!(run(TALK, &frames).code, Some(0));
+    assert_eq!(texts(&out).len(), 3, "{:?}", texts(&out));
 }
 
 #[test]

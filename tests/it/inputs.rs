@@ -328,6 +328,11 @@ fn a_motion_photo_is_its_picture() {
     std::fs::write(folder.join("samsung.jpg"), samsung).unwrap();
     is_told(&user, "samsung.jpg", &video);
 
+    // What looks like a video comes before it.
+    let decoy = b"\0\0\0\x14ftypisom\0\0\0\0isom\0\xff\xff\xffmdat";
+    std::fs::write(folder.join("decoy.jpg"), [&picture[..], decoy, decoy, decoy, &video].concat()).unwrap();
+    is_told(&user, "decoy.jpg", &video);
+
     // No video: none behind it, another picture, a text that names the box, a video that is cut before its table.
     let heic = std::fs::read(folder.join("p.heic")).unwrap();
     for (name, behind) in [
@@ -345,7 +350,10 @@ fn a_motion_photo_is_its_picture() {
     let args = ["caption", &user.path("."), "--model", "gpt-4o-mini", "--base-url", &server.base_url()];
     let captions = user.run(&args);
     assert_eq!(captions.err.matches("is a motion photo").count(), 1, "{}", captions.err);
-    assert!(captions.err.contains("so are 2 other pictures"), "{}", captions.err);
+    assert!(captions.err.contains("so are 3 other pictures"), "{}", captions.err);
+    let (one, two) = (user.path("samsung.jpg"), user.path("decoy.jpg"));
+    let captions = user.run(&["caption", &one, &two, "--model", "gpt-4o-mini", "--base-url", &server.base_url()]);
+    assert!(captions.err.contains("; so is 1 other picture\n"), "{}", captions.err);
 }
 
 /// Whether `probe`, `frames` and `summarize` name the video of a motion photo, which can be copied out as they say.
@@ -357,7 +365,7 @@ fn is_told(user: &User, photo: &str, video: &[u8]) {
     let at = facts["motion_video"]["at_byte"].as_u64().unwrap() as usize;
     assert!(bytes[at..].starts_with(video), "{photo}: {facts}");
     assert_eq!(facts["motion_video"]["duration"].as_f64(), Some(30.0), "{photo}");
-    let notice = format!("its video of 30.0 s (copy that out with: tail -c +{} FILE > video.mp4)", at + 1);
+    let notice = format!("its video of 30.0 s (extract it with: tail -c +{} FILE > video.mp4)", at + 1);
     let page = user.run(&["summarize", &path]);
     let out = user.path("told");
     for (text, from) in [

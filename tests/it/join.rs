@@ -5,8 +5,12 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
+use vidgist::limits::Limits;
+use vidgist::media::Ratio;
+use vidgist::source::Source;
+use vidgist::time::Timestamp;
+use vidgist::video::{DecoderBackend, TargetSize, VideoSource};
 
-use crate::speech;
 use crate::support::command::User;
 use crate::support::marks;
 use crate::support::programs::ffmpeg;
@@ -23,7 +27,7 @@ fn document(path: &str) -> Value {
 }
 
 /// (milliseconds, part, mark, width) of each frame in a folder that `frames` wrote.
-fn frames(folder: &str) -> Vec<(i64, Value, u32, u64)> {
+pub fn frames(folder: &str) -> Vec<(i64, Value, u32, u64)> {
     let index = document(&format!("{folder}/frames.json"));
     let frame = |frame: &Value| {
         let picture = image::open(format!("{folder}/{}", frame["file"].as_str().unwrap())).unwrap();
@@ -32,11 +36,6 @@ fn frames(folder: &str) -> Vec<(i64, Value, u32, u64)> {
         (millis, frame["part"].clone(), mark, frame["width"].as_u64().unwrap())
     };
     index["frames"].as_array().unwrap().iter().map(frame).collect()
-}
-
-/// Samples of a 16-bit WAV file, channels interleaved.
-fn samples(path: &str) -> Vec<i16> {
-    hound::WavReader::open(path).unwrap().into_samples::<i16>().collect::<Result<_, _>>().unwrap()
 }
 
 /// Files of another frame rate, size and codec follow on one clock; each frame keeps its size and names its file.
@@ -59,7 +58,7 @@ fn frames_of_different_files_are_on_one_clock() {
         (6003 + 1960, json!(2), 49, 321),
         (6003 + 2960, json!(2), 74, 321),
     ];
-    assert_eq!(frames(&out), expected[..].iter().filter(|frame| frame.0 < 9003).cloned().collect::<Vec<_>>());
+    assert_eq!(frames(&out), expected);
     let index = document(&format!("{out}/frames.json"));
     assert_eq!((&index["status"], &index["media"]["duration"]), (&json!("complete"), &json!(9.003)));
     // A file alone has no parts.
@@ -126,87 +125,20 @@ fn every_sampling_method_crosses_the_files() {
         let found: Vec<_> = frames(&out).into_iter().map(|(_, part, mark, _)| (part.as_u64().unwrap(), mark)).collect();
         assert_eq!(found, expected, "{args:?}");
     }
-    for method in ["keyframe", "scene", "budget"] {
-        user.run(&["frames", PAL, PAL, "--join", "--sampling", method, "-o", &out]).complete();
-        let joined = frames(&out);
-        assert!(joined.iter().any(|frame| frame.1 == 0), "{method}: {joined:?}");
-        if method == "keyframe" {
-            user.run(&["frames", PAL, "--sampling", method, "-o", &out]).complete();
-            let alone: Vec<u32> = frames(&out).into_iter().map(|frame| frame.2).collect();
-            let marks: Vec<u32> = joined.iter().map(|frame| frame.2).collect();
-            assert_eq!(marks, [&alone[..], &alone[..]].concat(), "the same keyframes of each");
-        }
+    let of = |input: &[&str], method: &str| -> Vec<(i64, u32)> {
+        user.run(&[&["frames"], input, &["--sampling", method, "-o", &out]].concat()).complete();
+        frames(&out).into_iter().map(|frame| (frame.0, frame.2)).collect()
+    };
+    for method in ["keyframe", "scene"] {
+        let alone = of(&[PAL], method);
+        assert!(alone.len() > 1, "{method}: {alone:?}");
+        let again = alone.iter().map(|(millis, mark)| (3000 + millis, *mark));
+        let expected: Vec<(i64, u32)> = alone.iter().copied().chain(again).collect();
+        assert_eq!(of(&[PAL, PAL, "--join"], method), expected, "the same frames of each, {method}");
     }
-}
-
-#[test]
-fn audio_is_joined_sample_for_sample() {
-    let user = User::new();
-    let (out, alone) = (user.path("out.wav"), user.path("alone.wav"));
-    let speech = "fixtures/speech.wav";
-    user.run(&["audio", speech, "-o", &alone]).complete();
-    user.run(&["audio", speech, speech, "--join", "-o", &out]).complete();
-    let once = samples(&alone);
-    assert!(samples(&out) == [&once[..], &once[..]].concat());
-    // A range across the files.
-    user.run(&["audio", speech, speech, "--join", "--start", "5s", "--end", "8s", "-o", &out]).complete();
-    let (from, to) = (5 * 22_050, 8 * 22_050);
-    assert!(samples(&out) == [&once[..], &once[..]].concat()[from..to]);
-    user.run(&["audio", speech, speech, "--join", "--start", "7s", "-o", &out]).complete();
-    assert!(samples(&out) == [&once[..], &once[..]].concat()[7 * 22_050..]);
-    // Another codec, rate and number of channels become those of the first.
-    user.run(&["audio", "fixtures/stereo-48k.wav", "fixtures/speech.mp3", "--join", "-o", &out]).complete();
-    let reader = hound::WavReader::open(&out).unwrap();
-    assert_eq!((reader.spec().channels, reader.spec().sample_rate), (2, 48_000));
-    let seconds = f64::from(reader.duration()) / 48_000.0;
-    assert!((6.9..7.2).contains(&seconds), "1 s and 6 s: {seconds}");
-}
-
-/// A file whose sound ends before its picture is followed by silence, one whose sound is longer by its own end.
-#[test]
-fn sound_starts_where_each_file_does() {
-    let user = User::new();
-    let home = user.home.path();
-    let fixture = |name: &str| std::fs::canonicalize(format!("fixtures/{name}")).unwrap().display().to_string();
-    let (video, speech) = (fixture("no-audio.mp4"), fixture("speech.wav"));
-    for (seconds, name) in [(2, "short.mov"), (4, "long.mov")] {
-        let filter = format!("-af atrim=0:{seconds} -c:v copy -c:a pcm_s16le");
-        ffmpeg(home, &format!("-i {video} -i {speech} -map 0:v -map 1:a {filter} {name}"));
-    }
-    let (short, long, out) = (user.path("short.mov"), user.path("long.mov"), user.path("out.wav"));
-    let once = samples("fixtures/speech.wav");
-    let rate = 22_050;
-    let (two, four, silence) = (&once[..2 * rate], &once[..4 * rate], &vec![0; rate][..]);
-    user.run(&["audio", &short, &long, &short, "--join", "-o", &out]).complete();
-    assert!(samples(&out) == [two, silence, four, two].concat());
-    user.run(&["audio", &short, &long, &short, "--join", "--start", "2.5s", "--end", "8s", "-o", &out]).complete();
-    assert!(samples(&out) == [&silence[rate / 2..], four, &two[..rate]].concat());
-    // The picture of the second file ends at 6 s, its sound at 7 s.
-    let folder = user.path("frames");
-    user.run(&["frames", &short, &long, &short, "--join", "--at", "2.5s,3s,6.5s,7s", "-o", &folder]).complete();
-    let found: Vec<_> = frames(&folder).into_iter().map(|frame| (frame.0, frame.1, frame.2)).collect();
-    assert_eq!(found, [(2480, json!(0), 62), (3000, json!(1), 0), (5960, json!(1), 74), (7000, json!(2), 0)]);
-    let described = user.run(&["describe-audio", &short, &long, "--join", "--stt", "none", "--model", "built-in"]);
-    assert!(described.complete().contains("00:07.0 of sound"), "both files");
-}
-
-/// Of several tracks, each file gives the one in the same place, or of the same language where the order differs.
-#[test]
-fn the_same_track_is_read_of_each_file() {
-    let user = User::new();
-    let home = user.home.path();
-    let both = std::fs::canonicalize("fixtures/two-languages.mkv").unwrap();
-    let both = both.display();
-    for (maps, name) in [("-map 0:a:0 -map 0:a:1", "a.mov"), ("-map 0:a:1 -map 0:a:0", "b.mov")] {
-        ffmpeg(home, &format!("-i {both} {maps} -c:a pcm_s16le -af asetpts=N/SR/TB,atrim=end_sample=22050 {name}"));
-    }
-    let (a, b, out, alone) = (user.path("a.mov"), user.path("b.mov"), user.path("out.wav"), user.path("alone.wav"));
-    for track in ["1", "2"] {
-        user.run(&["audio", &a, "--track", track, "-o", &alone]).complete();
-        user.run(&["audio", &a, &b, "--join", "--track", track, "-o", &out]).complete();
-        let once = samples(&alone);
-        assert!(samples(&out) == [&once[..], &once[..]].concat(), "track {track}");
-    }
+    // The frames that fit the budget, at their interval, and the last one.
+    let every_200_ms = (0..30).map(|n| (n * 200, (n % 15 * 5) as u32));
+    assert_eq!(of(&[PAL, PAL, "--join"], "budget"), every_200_ms.chain([(5960, 74)]).collect::<Vec<_>>());
 }
 
 #[test]
@@ -245,7 +177,32 @@ fn a_file_without_a_length_can_only_be_the_last() {
     assert_eq!(found, [(0, 0), (1000, 25), (2000, 50), (3000, 0), (4000, 25), (5000, 50)]);
     let first = user.run(&["frames", &path, PAL, "--join", "-o", &out]);
     assert_eq!(first.code, Some(2), "{first:?}");
-    assert!(first.err.contains("live.mkv: states no length") && first.err.contains("-c copy"), "{}", first.err);
+    assert!(first.err.contains("live.mkv: has no stated duration") && first.err.contains("-c copy"), "{}", first.err);
+}
+
+/// What a damaged header states would become days of silence.
+#[test]
+fn a_file_that_states_over_a_day_can_only_be_the_last() {
+    let user = User::new();
+    let video = std::fs::canonicalize(PAL).unwrap();
+    ffmpeg(user.home.path(), &format!("-i {} -c copy long.mkv", video.display()));
+    let (path, out) = (user.path("long.mkv"), user.path("out"));
+    let states = |seconds: f64| {
+        let mut bytes = std::fs::read(&path).unwrap();
+        // The element with the duration in milliseconds (RFC 9559, 5.1.2.10).
+        let at = bytes.windows(3).position(|three| three == [0x44, 0x89, 0x88]).unwrap() + 3;
+        bytes[at..at + 8].copy_from_slice(&(seconds * 1000.0).to_be_bytes());
+        std::fs::write(&path, bytes).unwrap();
+    };
+    states(86_401.0);
+    let first = user.run(&["frames", &path, PAL, "--join", "-o", &out]);
+    let why = "long.mkv: states a duration of over a day, so the files after it cannot be placed in time";
+    assert!(first.code == Some(2) && first.err.contains(why), "{first:?}");
+    let last = user.run(&["probe", PAL, &path, "--join", "--json"]);
+    assert!(last.code == Some(0) && document_of(&last.out)["duration"].is_null(), "{last:?}");
+    states(86_400.0);
+    let info = document_of(&user.run(&["probe", &path, PAL, "--join", "--json"]).out);
+    assert_eq!(info["duration"], 86_403.0);
 }
 
 /// Parts may keep the times of the recording, and a header may claim a length that the streams do not have.
@@ -321,16 +278,26 @@ fn transcripts_are_moved_to_the_clock_of_the_whole() {
     let write = |name: &str, text: &str| {
         std::fs::write(user.path(name), format!("1\n00:00:00,500 --> 00:00:01,250\n{text}\n")).unwrap();
     };
-    write("a.srt", "First.");
     let args = ["transcribe", &a, &b, "--join", "--stt", "subtitles", "--format", "json"];
-    let without = user.run(&args);
-    assert_eq!(without.code, Some(2));
-    assert!(without.err.contains("b.mp4: has no subtitles"), "{}", without.err);
+    for (with, without) in [("a", "b"), ("b", "a")] {
+        write(&format!("{with}.srt"), "First.");
+        let ran = user.run(&args);
+        assert_eq!(ran.code, Some(2));
+        assert!(ran.err.contains(&format!("{without}.mp4: has no subtitles, so those of the other")), "{}", ran.err);
+        std::fs::remove_file(user.path(&format!("{with}.srt"))).unwrap();
+    }
+    let none = user.run(&args);
+    assert!(none.code == Some(2) && !none.err.contains("of the other files"), "{none:?}");
+    write("a.srt", "First.");
     write("b.srt", "Second.");
     let found = document_of(&user.run(&args).complete());
     let segments = found["segments"].as_array().unwrap();
     let spans: Vec<_> = segments.iter().map(|s| (s["start"].as_f64().unwrap(), s["text"].as_str().unwrap())).collect();
     assert_eq!(spans, [(0.5, "First."), (3.5, "Second.")]);
+    let written = user.path("whole.srt");
+    let printed = user.run(&["transcribe", &a, &b, "--join", "--stt", "subtitles", "-o", &written]).complete();
+    assert_eq!(printed, "", "a path is printed for each of several transcripts alone");
+    assert_eq!(std::fs::read_to_string(&written).unwrap().matches(" --> ").count(), 2);
     // A named transcript is on the clock of the whole already.
     let report = user.path("out");
     let args = [
@@ -354,18 +321,6 @@ fn transcripts_are_moved_to_the_clock_of_the_whole() {
     assert!(markdown.starts_with("# a.mp4 and 1 more\n"), "{markdown}");
 }
 
-/// Whisper hears the words of every file, each at its time, and one language.
-#[test]
-fn speech_of_all_files_is_transcribed() {
-    let (Some(user), Some(jfk)) = (speech::user(), speech::clip("speech/jfk/jfk.flac")) else { return };
-    let found = speech::heard(&user, &jfk, &[&jfk, "--join", "--whisper-model", "tiny.en"]);
-    let fellow = speech::segments(&found).into_iter().filter(|segment| segment.2.contains("fellow"));
-    let starts: Vec<f64> = fellow.map(|segment| segment.0).collect();
-    // The clip has 11.0 s; an utterance that starts at the cut may be placed in the pause before it.
-    assert!(matches!(starts[..], [a, b] if a < 1.0 && (10.4..12.0).contains(&b)), "{starts:?}");
-    assert_eq!(found["language"], "en");
-}
-
 fn document_of(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
 }
@@ -380,7 +335,7 @@ fn damage_in_one_file_is_reported_and_the_others_are_read() {
     for (bad, why) in [(&*text, "is a web page"), ("fixtures/broken/no-moov.mp4", "no-moov.mp4: ")] {
         let ran = user.run(&["frames", PAL, bad, PAL, "--join", "--interval", "1s", "-o", &out]);
         assert_eq!(ran.code, Some(1), "{ran:?}");
-        assert!(ran.err.contains(why) && ran.err.contains("left out"), "{}", ran.err);
+        assert!(ran.err.contains(why) && ran.err.contains("skipped; all later times are too early"), "{}", ran.err);
         let found: Vec<_> = frames(&out).into_iter().map(|frame| (frame.0, frame.2)).collect();
         assert_eq!(found, [(0, 0), (1000, 25), (2000, 50), (3000, 0), (4000, 25), (5000, 50)]);
     }
@@ -437,6 +392,14 @@ fn what_cannot_be_joined_is_refused() {
         ),
         (&["frames", &empty, "--join", "-o", &out], "contains no media files"),
         (&["frames", PAL, PAL, "-o", &out], "--join"),
+        (
+            &["audio", "http://127.0.0.1:9/a.mp4", "--join", "-o", &out],
+            "http://127.0.0.1:9/a.mp4: cannot be joined: it is not a media file",
+        ),
+        (
+            &["audio", "fixtures/speech.wav", "http://127.0.0.1:9/a.mp4", "--join", "-o", &out],
+            "http://127.0.0.1:9/a.mp4: cannot be joined: it is not a media file",
+        ),
     ] {
         let ran = user.run(args);
         assert_eq!(ran.code, Some(2), "{ran:?}");
@@ -446,4 +409,34 @@ fn what_cannot_be_joined_is_refused() {
     // One file is read as it is.
     let alone = document_of(&user.run(&["probe", PAL, "--join", "--json"]).complete());
     assert_eq!((&alone["input"], &alone["parts"]), (&json!(PAL), &Value::Null));
+}
+
+/// A recording may have hundreds of files: a decoder is open only while its file is read.
+#[test]
+fn only_files_with_wanted_frames_are_opened() {
+    let user = User::new();
+    let inputs = ["a.mp4", "b.mp4", "c.mp4"].map(|name| {
+        std::fs::copy(PAL, user.path(name)).unwrap();
+        user.path(name)
+    });
+    let source = Source::join(&inputs).unwrap();
+    let limits = Limits::default();
+    let info = vidgist::probe::probe(&source, Ratio::ONE, &limits).unwrap();
+    for decoder in [DecoderBackend::Auto, DecoderBackend::OpenCv] {
+        std::fs::copy(PAL, &inputs[1]).unwrap();
+        let video = VideoSource::open(&source, &info, decoder, &limits, None).unwrap().unwrap();
+        std::fs::remove_file(&inputs[1]).unwrap();
+        let mut reader = video.reader().unwrap();
+        let mut read = |seconds: [i64; 2]| {
+            let mut times = Vec::new();
+            let points = seconds.map(|seconds| Timestamp::from_millis(seconds * 1000));
+            let outcome = reader.read(&points, TargetSize::max_width(64), &mut |frame| {
+                times.push(frame.time.secs_f64());
+                Ok(())
+            });
+            (times, outcome.unwrap().unread.len())
+        };
+        assert_eq!(read([1, 7]), (vec![1.0, 7.0], 0), "{decoder:?}");
+        assert_eq!(read([1, 4]), (vec![1.0], 1), "{decoder:?}");
+    }
 }

@@ -56,6 +56,13 @@ fn each_command_that_takes_a_file_takes_standard_input() {
     assert_eq!(json(&described.out)[0]["input"], "stdin");
     let subtitles = piped(&user, "fixtures/subs-subrip.mkv", &["transcribe", "-", "--stt", "subtitles"]);
     assert!(subtitles.out.contains(" --> "), "{subtitles:?}");
+    // It may be any file of a joined recording.
+    for files in [["-", "fixtures/speech.wav"], ["fixtures/speech.wav", "-"]] {
+        let joined = json(&piped(&user, "fixtures/speech.wav", &["probe", files[0], files[1], "--join", "--json"]).out);
+        let names: Vec<&str> = [0, 1].map(|at| joined["parts"][at]["media"]["input"].as_str().unwrap()).into();
+        assert_eq!(names, files.map(|name| if name == "-" { "stdin" } else { name }));
+        piped(&user, "fixtures/speech.wav", &["audio", files[0], files[1], "--join", "-o", &wav]).complete();
+    }
     // A picture has no container to seek in, and is read all the same.
     let picture = json(&piped(&user, "fixtures/picture.png", &["probe", "-", "--json"]).complete());
     assert_eq!(picture["format"], "png");
@@ -90,6 +97,8 @@ fn what_cannot_be_done_is_said() {
         (&text, &["frames", "-", "-o", &out], "stdin: is a web page (HTML)"),
         ("fixtures/talk.mp4", &["transcribe", "-", "--transcript", "-"], "stdin: can be read once only"),
         ("fixtures/talk.mp4", &["transcribe", "-", "-", "-o", &out], "stdin: can be read once only"),
+        ("fixtures/talk.mp4", &["frames", "-", "-", "--join", "-o", &out], "stdin: can be read once only"),
+        ("fixtures/talk.mp4", &["probe", "fixtures/talk.mp4", "-", "-", "--join"], "stdin: can be read once only"),
         (
             "fixtures/talk.mp4",
             &["caption", "-", "--base-url", "http://127.0.0.1:9/v1", "--model", "m"],

@@ -7,7 +7,7 @@ use crate::cli::input_parser::input_parser;
 /// For commands that read one recording.
 #[derive(Clone, Debug, Args)]
 pub struct JoinArgs {
-    /// With --join: the files that continue it
+    /// More files of the same recording (needs --join)
     #[arg(value_name = "FILES", requires = "join", value_parser = input_parser())]
     pub more: Vec<String>,
     /// Read several files, or the media files of a folder, as one recording on one clock

@@ -72,8 +72,12 @@ pub(super) async fn read_all(run: &CaptionRun, files: &[String], units: mpsc::Se
     // Of many photos of a phone most are motion photos: one warning for all.
     if let [(input, notice), others @ ..] = moving.as_slice() {
         let n_others = others.len();
-        let more = if n_others > 0 { format!("; so are {n_others} other pictures") } else { String::new() };
-        run.context.events.send(Event::Warning { input: input.clone(), message: format!("{notice}{more}") }).await;
+        let more = match n_others {
+            0 => String::new(),
+            1 => "; so is 1 other picture".to_owned(),
+            _ => format!("; so are {n_others} other pictures"),
+        };
+        run.context.events.send(Event::warning(input, format!("{notice}{more}"))).await;
     }
 }
 
@@ -130,12 +134,12 @@ async fn read_file(
     let found = find_transcript(&task.transcript, path, captions, &info, &context, is_dry).await?;
     if found.transcript.as_ref().is_some_and(|transcript| !transcript.untimed.is_empty()) {
         let message = "the transcript has no times, so captions do not use it".to_owned();
-        run.context.events.send(Event::Warning { input: input.to_owned(), message }).await;
+        run.context.events.send(Event::warning(input, message)).await;
     }
     let mut stream = FrameStream::start(&task.options, &source, (video, selection), false, &context).await?;
     group(run, input, found.transcript.as_ref(), &mut stream, units).await;
     let mut problems = stream.finish().await?.problems;
-    if let Some(texts) = run.texts.as_ref().filter(|_| !run.stop.is_cancelled()) {
+    if let Some(texts) = run.texts.as_ref().filter(|_| problems.is_empty() && !run.stop.is_cancelled()) {
         texts.end_input(input);
     }
     problems.extend(found.problems);

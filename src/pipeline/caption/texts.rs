@@ -32,6 +32,18 @@ struct InputTexts {
     frames: HashSet<String>,
     /// Whether all of its frames were read.
     is_read: bool,
+    /// Whether the frames of this run that the folder has already are the same images, so that it is of this input: the
+    /// inputs of two runs may have one name. None where it has none of them.
+    is_same_input: Option<bool>,
+}
+
+/// Frames and captions of an earlier run that were kept.
+#[derive(Debug)]
+pub(super) struct EarlierTexts {
+    pub folder: PathBuf,
+    pub n_files: usize,
+    /// How to delete them.
+    pub advice: Advice,
 }
 
 /// The place of one input's texts.
@@ -93,44 +105,59 @@ impl CaptionTexts {
                 folder
             }
         };
-        let texts = InputTexts { place, frames: HashSet::new(), is_read: false };
+        let texts = InputTexts { place, frames: HashSet::new(), is_read: false, is_same_input: None };
         places.entry(shown_input(input)).or_insert(texts);
     }
 
-    /// Notes that the frames of an input were read to its end.
+    /// Notes that all frames of an input were read.
     pub fn end_input(&self, input: &str) {
         if let Some(texts) = self.places().get_mut(&shown_input(input)) {
             texts.is_read = true;
         }
     }
 
-    /// What an earlier run wrote into the output folder, of the inputs of this run and at other times than its frames:
-    /// removed where captions are overwritten; otherwise it stays, captions may be edited, and its folders are returned
-    /// with the number of files.
+    /// Handles frames and captions of an earlier run at times that this run did not sample. With `Overwrite` they are
+    /// deleted, if this run `is_complete` and they are of the same input. Otherwise they are kept, because captions may
+    /// have been edited; returns each folder with the number of such files.
     ///
     /// # Errors
-    /// [`ErrorKind::Io`](crate::ErrorKind::Io) about a file that cannot be removed.
-    pub fn settle_earlier(&self) -> Result<Vec<(PathBuf, usize)>> {
-        let mut left = Vec::new();
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) about a file that cannot be deleted.
+    pub fn settle_earlier(&self, is_complete: bool) -> Result<Vec<EarlierTexts>> {
+        let mut kept = Vec::new();
         for texts in self.places().values().filter(|texts| texts.is_read && self.root.is_some()) {
             let TextPlace::Folder(folder) = &texts.place else { continue };
             let earlier = other_captioned_frames(folder, &texts.frames);
-            if self.existing != ExistingCaptions::Overwrite {
-                left.extend((!earlier.is_empty()).then(|| (folder.clone(), earlier.len())));
+            if earlier.is_empty() {
                 continue;
             }
-            for path in earlier {
-                std::fs::remove_file(&path).map_err(|error| Error::io(&path, error))?;
-            }
+            let advice = match texts.is_same_input {
+                _ if self.existing != ExistingCaptions::Overwrite => Advice::Set(Setting::Overwrite),
+                _ if !is_complete => Advice::from("run the same command again"),
+                Some(true) => {
+                    for path in earlier {
+                        std::fs::remove_file(&path).map_err(|error| Error::io(&path, error))?;
+                    }
+                    continue;
+                }
+                _ => Advice::from("they may be of another input of the same name; delete them, or name another folder"),
+            };
+            kept.push(EarlierTexts { folder: folder.clone(), n_files: earlier.len(), advice });
         }
-        left.sort();
-        Ok(left)
+        kept.sort_by(|a, b| a.folder.cmp(&b.folder));
+        Ok(kept)
     }
 
     /// Whether a frame has a caption that is kept.
     pub fn keeps(&self, input: &str, image: &EncodedImage) -> bool {
         if let Some(texts) = self.places().get_mut(input) {
-            texts.frames.insert(frame_file_name(image));
+            let name = frame_file_name(image);
+            if let (ExistingCaptions::Overwrite, TextPlace::Folder(folder)) = (self.existing, &texts.place)
+                && texts.is_same_input != Some(false)
+                && let Ok(bytes) = std::fs::read(folder.join(&name))
+            {
+                texts.is_same_input = Some(bytes == image.bytes);
+            }
+            texts.frames.insert(name);
         }
         let text = self.path(input, image).filter(|_| self.existing == ExistingCaptions::Skip);
         text.and_then(|path| std::fs::read_to_string(path).ok()).is_some_and(|text| !text.trim().is_empty())
