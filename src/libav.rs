@@ -120,9 +120,8 @@ impl Demuxer {
                 {
                     self.n_read_errors += 1;
                 }
-                Err(ffmpeg::Error::Other { errno: errno::EIO }) => {
-                    let e = std::io::Error::from_raw_os_error(errno::EIO);
-                    return Err(Error::io(Path::new(&self.name), e));
+                Err(ffmpeg::Error::Other { errno }) if is_io_error(errno) => {
+                    return Err(Error::io(Path::new(&self.name), std::io::Error::from_raw_os_error(errno)));
                 }
                 Err(_) => {
                     self.n_read_errors += 1;
@@ -195,11 +194,22 @@ fn rational(r: ffmpeg::Rational) -> Option<TimeBase> {
 /// The values of `errno` that are used here; the same on every supported Unix.
 mod errno {
     pub(super) const EIO: i32 = 5;
+    pub(super) const ENXIO: i32 = 6;
+    pub(super) const ENODEV: i32 = 19;
     pub(super) const EINVAL: i32 = 22;
     #[cfg(target_os = "linux")]
     pub(super) const EAGAIN: i32 = 11;
     #[cfg(not(target_os = "linux"))]
     pub(super) const EAGAIN: i32 = 35;
+}
+
+/// Whether a read failed because of a disk, a network share or the memory, not because of what the file contains.
+fn is_io_error(errno: i32) -> bool {
+    use std::io::ErrorKind as Io;
+    let kind = std::io::Error::from_raw_os_error(errno).kind();
+    matches!(errno, errno::EIO | errno::ENXIO | errno::ENODEV)
+        || matches!(kind, Io::StaleNetworkFileHandle | Io::TimedOut | Io::NotConnected | Io::OutOfMemory)
+        || matches!(kind, Io::ConnectionReset | Io::ConnectionAborted | Io::HostUnreachable | Io::NetworkDown)
 }
 
 /// The error for a file that is not media, as its first bytes show.

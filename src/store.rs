@@ -1,8 +1,8 @@
-//! What runs have found out, kept in one folder, so that no stage works twice for the same content.
+//! A store of stage results on disk, keyed by content, so that no stage runs twice on the same input.
 //!
 //! ```text
 //! FOLDER/entries/3f/3f9c….entry   results, by the BLAKE3 of their key
-//! FOLDER/broken/                  entries whose checksum was wrong
+//! FOLDER/broken/                  entries that failed verification
 //! FOLDER/catalog.sqlite           contents, titles, paths seen, entries, sizes, last use
 //! ```
 //!
@@ -28,7 +28,7 @@ use self::catalog::Catalog;
 pub use self::content::{ContentId, FileContent};
 use self::content::{FileStamp, hash_file};
 pub use self::entry::Origin;
-use self::entry::{EntryMetadata, decode, encode};
+use self::entry::{EntryMetadata, EntryState, IntactEntry, encode};
 use self::files::Files;
 pub use self::key::EntryKey;
 pub use self::summary::{GcOutcome, RebuildOutcome, StoredContent, StoredEntry, VerifyOutcome};
@@ -90,12 +90,13 @@ impl Store {
     /// The content of a file: the BLAKE3 of its bytes. The file is read only if it has changed since it was last read.
     ///
     /// # Errors
-    /// [`ErrorKind::Io`](crate::ErrorKind::Io) if the file cannot be read, or changes meanwhile; as [`Store::open`].
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) if the file cannot be read, or changes meanwhile.
     pub fn content(&self, path: &Path) -> Result<FileContent> {
         let io = |error| Error::io(path, error);
         let file = std::fs::File::open(path).map_err(io)?;
         let stamp = FileStamp::of(&file.metadata().map_err(io)?);
-        if let Some(id) = stamp.as_ref().map(|stamp| self.catalog().remembered(stamp)).transpose()?.flatten() {
+        // A catalog that fails costs the time to hash the file again.
+        if let Some(id) = stamp.as_ref().and_then(|stamp| logged(self.catalog().remembered(stamp))?) {
             return Ok(FileContent::new(id, stamp));
         }
         let id = hash_file(&file).map_err(io)?;
@@ -104,7 +105,7 @@ impl Store {
             return Err(io(std::io::Error::other("the file changed while it was read")));
         }
         if let Some(stamp) = stamp.as_ref().filter(|stamp| stamp.is_settled(SystemTime::now())) {
-            self.catalog().remember(stamp, &content.id, now_millis())?;
+            logged(self.catalog().remember(stamp, &content.id, now_millis()));
         }
         Ok(content)
     }
@@ -114,42 +115,55 @@ impl Store {
     #[must_use]
     pub fn get(&self, key: &EntryKey) -> Option<Vec<u8>> {
         let id = key.id();
-        let bytes = match self.files.read(&id) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
-            Err(error) => {
-                tracing::warn!("{}: an entry of the store cannot be read: {error}", self.files.entry(&id).display());
-                return None;
-            }
-        };
-        match decode(&bytes).and_then(|found| if found.0.key == *key { Ok(found) } else { Err("its key is another") }) {
-            Ok((metadata, payload)) => {
+        match self.files.read(&id) {
+            Ok(EntryState::Intact(IntactEntry { metadata, payload, n_bytes })) => {
                 // A catalog that cannot be written loses a time of use, not a result.
-                if let Err(error) = self.catalog().use_entry(&id, &metadata, bytes.len() as u64, now_millis()) {
-                    tracing::debug!(%error, "the catalog of the store was not updated");
-                }
-                Some(payload.to_vec())
+                logged(self.catalog().use_entry(&id, &metadata, n_bytes, now_millis()));
+                return Some(payload);
             }
-            Err(problem) => {
-                self.set_aside(key, problem);
-                None
-            }
+            Ok(EntryState::Absent) => return None,
+            Ok(EntryState::Broken(problem)) => self.set_aside_broken(&id, problem),
+            Ok(EntryState::Newer) => self.set_aside_broken(&id, "its format does not match its name"),
+            Err(error) => Err(error),
+        }
+        .map_or_else(|error| tracing::warn!("{error}; the entry of the store is not used"), drop);
+        None
+    }
+
+    /// Moves the entry of `key` aside, because its `payload` is of no use. An entry that another process has written
+    /// meanwhile stays.
+    pub fn set_aside(&self, key: &EntryKey, payload: &[u8], problem: &str) {
+        let is_same = |found: &EntryState| matches!(found, EntryState::Intact(entry) if entry.payload == payload);
+        if let Err(error) = self.set_aside_if(&key.id(), problem, is_same) {
+            tracing::warn!("{error}");
         }
     }
 
-    /// Moves the entry of `key` aside, because what it holds is of no use.
-    pub fn set_aside(&self, key: &EntryKey, problem: &str) {
-        let id = key.id();
-        tracing::warn!("{}: a broken entry of the store is moved aside: {problem}", self.files.entry(&id).display());
-        if let Err(error) = self.files.set_aside(&id).and_then(|()| self.catalog().forget_entry(&id)) {
-            tracing::warn!("{error}");
+    /// Moves an entry aside that is found to be broken, unless another process has replaced it; whether it did.
+    fn set_aside_broken(&self, id: &str, problem: &str) -> Result<bool> {
+        self.set_aside_if(id, problem, |found| matches!(found, EntryState::Broken(_) | EntryState::Newer))
+    }
+
+    fn set_aside_if(&self, id: &str, problem: &str, is_useless: impl Fn(&EntryState) -> bool) -> Result<bool> {
+        // Entries are published in write transactions: none replaces this one between the check and the move.
+        let is_moved = self.catalog().forget_entry(id, || {
+            let is_useless = is_useless(&self.files.read(id)?);
+            if is_useless {
+                self.files.set_aside(id)?;
+            }
+            Ok(is_useless)
+        })?;
+        if is_moved {
+            tracing::warn!("{}: a broken entry of the store is moved aside: {problem}", self.files.entry(id).display());
         }
+        Ok(is_moved)
     }
 
     /// Keeps `payload` under `key`, in place of what is there, then removes old entries if the store is too large.
     ///
     /// # Errors
-    /// [`ErrorKind::Io`](crate::ErrorKind::Io) if the entry or the catalog cannot be written.
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) if the entry or the catalog cannot be written,
+    /// [`ErrorKind::Limit`](crate::ErrorKind::Limit) if the entry would be larger than 1 GiB.
     pub fn put(&self, key: &EntryKey, origin: &Origin, payload: &[u8]) -> Result<()> {
         let (id, now) = (key.id(), now_millis());
         let metadata = EntryMetadata { key: key.clone(), origin: origin.clone(), created_ms: now };
@@ -157,23 +171,26 @@ impl Store {
         let pending = PendingFile::write(&self.files.entry(&id), &bytes, 0o600)?;
         let mut catalog = self.catalog();
         catalog.publish(&id, &metadata, bytes.len() as u64, now, || pending.publish())?;
-        let removed = catalog.remove_oldest(self.max_bytes, now - in_use_millis(), &|id| self.files.remove(id))?;
-        if removed.n_entries > 0 {
-            tracing::info!("the store is full: removed {} entries ({} bytes)", removed.n_entries, removed.n_bytes);
+        match catalog.remove_oldest(self.max_bytes, now - in_use_millis(), &|id| self.files.remove(id)) {
+            Ok(GcOutcome { n_entries: 0, .. }) => {}
+            Ok(GcOutcome { n_entries, n_bytes, .. }) => {
+                tracing::info!("the store is full: removed {n_entries} entries ({n_bytes} bytes)");
+            }
+            // The payload is kept.
+            Err(error) => tracing::warn!("{error}; the store may exceed its limit"),
         }
         Ok(())
-    }
-
-    /// The folder.
-    #[must_use]
-    pub fn folder(&self) -> &Path {
-        self.files.folder()
     }
 
     fn catalog(&self) -> MutexGuard<'_, Catalog> {
         // A panic within a transaction rolled it back.
         self.catalog.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The value, where an error of the catalog is worth no more than a line in the log.
+fn logged<T>(result: Result<T>) -> Option<T> {
+    result.inspect_err(|error| tracing::debug!(%error, "the catalog of the store failed")).ok()
 }
 
 /// Milliseconds since 1970.

@@ -41,7 +41,7 @@ impl StoredAnswers {
             match serde_json::from_slice::<ChatResponse>(&bytes) {
                 Ok(response) => Ok(Some(ChatResponse { from_store: true, ..response })),
                 Err(error) => {
-                    store.set_aside(&key, &error.to_string());
+                    store.set_aside(&key, &bytes, &error.to_string());
                     Ok(None)
                 }
             }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use vidgist::error::Error;
 use vidgist::report::json::to_text;
 use vidgist::sanitize::{clean_line, excerpt};
-use vidgist::store::{GcOutcome, Store, StoreConfig, StoredContent, StoredEntry};
+use vidgist::store::{GcOutcome, IN_USE, Store, StoreConfig, StoredContent, StoredEntry};
 
 use super::args::StoreAction;
 use super::config::CommandConfig;
@@ -36,7 +36,7 @@ fn work(action: StoreAction, config: &StoreConfig) -> Result<ExitCode, Error> {
     let contents = || store.as_ref().map_or(Ok(Vec::new()), Store::contents);
     let find = |input: &str| {
         let found = store.as_ref().map(|store| store.find(input)).transpose()?.flatten();
-        let missing = || Error::usage(clean_line(input), "the store holds no result of it", "run: vidgist store list");
+        let missing = || Error::usage(clean_line(input), "the store has no results for it", "run: vidgist store list");
         found.ok_or_else(missing)
     };
     match action {
@@ -46,7 +46,7 @@ fn work(action: StoreAction, config: &StoreConfig) -> Result<ExitCode, Error> {
         StoreAction::Show { input, json: false } => show(&find(&input)?)?,
         StoreAction::Verify => {
             let found = store.as_ref().map(Store::verify).transpose()?.unwrap_or_default();
-            print(&format!("{} whole, {} broken and moved aside\n", counted(found.n_whole), found.n_broken))?;
+            print(&format!("{} intact, {} broken and moved aside\n", counted(found.n_intact), found.n_broken))?;
             if found.n_broken > 0 {
                 return Ok(ExitCode::from(PARTIAL));
             }
@@ -56,9 +56,15 @@ fn work(action: StoreAction, config: &StoreConfig) -> Result<ExitCode, Error> {
             let removed = store.as_ref().map(|store| store.gc(max_bytes)).transpose()?.unwrap_or_default();
             let left = store.as_ref().map(Store::n_bytes).transpose()?.unwrap_or_default();
             tell_removed(removed)?;
+            if removed.n_in_use > 0 {
+                let (n, minutes) = (counted(removed.n_in_use), IN_USE.as_secs() / 60);
+                print(&format!("kept {n} beyond the limit: used within the last {minutes} minutes\n"))?;
+            }
             print(&format!("{} left\n", DecimalBytes(left)))?;
         }
         StoreAction::Remove { input } => {
+            // Entries that are broken or not listed hold a transcript, too.
+            store.as_ref().map_or(Ok(()), Store::tidy)?;
             let found = find(&input)?;
             if let Some(store) = &store {
                 tell_removed(store.remove(&found.content)?)?;

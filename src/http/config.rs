@@ -8,10 +8,12 @@ use std::time::Duration;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
 use url::Url;
 
 use super::address::{is_loopback, origin};
 use crate::error::{Error, Result};
+use crate::fs::hex;
 use crate::limits::Limits;
 
 /// The header that carries the key.
@@ -117,6 +119,13 @@ impl ServerConfig {
             return self;
         }
         Self { api_key: None, withholds_key: true, ..self }
+    }
+
+    /// What tells this server from others: a digest of the whole address and the headers, which may select a deployment or a
+    /// tenant. The key is no part of it.
+    pub(crate) fn server_id(&self) -> String {
+        // Texts are always written.
+        hex(&Sha256::digest(serde_json::to_vec(&(self.base_url.as_str(), &self.headers)).unwrap_or_default()))
     }
 
     /// Whether requests go unencrypted to another machine.

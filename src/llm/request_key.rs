@@ -11,10 +11,7 @@ use crate::fs::hex;
 /// messages. It depends neither on the API key nor on whether the response is streamed.
 pub(super) fn request_key(config: &ChatConfig, request: &ChatRequest<'_>) -> String {
     let mut fields = Fields(Sha256::new());
-    fields.add("server", config.server.base_url.as_str());
-    for (name, value) in &config.server.headers {
-        fields.add(name, value);
-    }
+    fields.add("server", config.server.server_id());
     fields.add("model", &config.model);
     // Debug names every field: a new parameter changes the digest.
     fields.add("params", format!("{:?}", config.params));

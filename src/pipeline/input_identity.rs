@@ -36,7 +36,7 @@ impl InputIdentity {
             let ids: Vec<ContentId> = files.iter().map(|(_, content)| content.id.clone()).collect();
             (ContentId::of_parts(&ids), files)
         };
-        store.meet(&content, &origin.seen)?;
+        store.meet(&content, &origin.seen);
         Ok(Self { content, origin, files })
     }
 

@@ -80,10 +80,10 @@ impl FramesPlace {
         let (store, key) = (self.store.clone(), self.key.clone());
         let read = run_blocking(move || {
             let Some(opened) = store.open().filter(|_| !store.is_fresh()) else { return Ok(None) };
-            let Some(bytes) = opened.get(&key) else { return Ok(None) };
-            let kept = decode(&bytes.into());
+            let Some(bytes) = opened.get(&key).map(Bytes::from) else { return Ok(None) };
+            let kept = decode(&bytes);
             if kept.is_none() {
-                opened.set_aside(&key, "its frames cannot be read");
+                opened.set_aside(&key, &bytes, "its frames cannot be read");
             }
             Ok(kept)
         });

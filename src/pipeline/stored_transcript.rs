@@ -31,7 +31,9 @@ impl TranscriptPlace {
             return None;
         }
         let StoredSettings { version, model, mut options, files: model_files } = transcriber.stored_settings()?;
-        options.insert("stream_idx".to_owned(), input.stream_idx.into());
+        // The stream that the transcriber takes, so that a job that names the track shares the transcript of one that does not.
+        let stream_idx = input.stream_idx.or_else(|| input.media.main_audio().map(|stream| stream.stream_idx));
+        options.insert("stream_idx".to_owned(), stream_idx.into());
         let range = [input.bounds.start, input.bounds.end].map(|time| time.map(Timestamp::secs_f64));
         options.insert("range".to_owned(), serde_json::json!(range));
         let (media, path, store) = (input.media.clone(), input.path.to_owned(), store.clone());
@@ -69,7 +71,7 @@ impl TranscriptPlace {
                     Ok(Some(Transcript { from_store: true, ..transcript }))
                 }
                 Err(error) => {
-                    store.set_aside(&this.key, &error.to_string());
+                    store.set_aside(&this.key, &bytes, &error.to_string());
                     Ok(None)
                 }
             }

@@ -14,20 +14,17 @@ pub struct StoreAccess {
 
 impl StoreAccess {
     /// Opens nothing. Without `config`, nothing is kept. With `is_fresh`, results in the store are not used, but replaced.
-    #[must_use]
-    pub fn new(config: Option<StoreConfig>, is_fresh: bool) -> Self {
+    pub(crate) fn new(config: Option<StoreConfig>, is_fresh: bool) -> Self {
         Self { config, is_fresh, opened: Arc::default() }
     }
 
     /// Whether results in the store are not used.
-    #[must_use]
-    pub fn is_fresh(&self) -> bool {
+    pub(crate) fn is_fresh(&self) -> bool {
         self.is_fresh
     }
 
     /// The store; None without one. A store that cannot be opened is none, with a warning in the log. Blocks.
-    #[must_use]
-    pub fn open(&self) -> Option<&Store> {
+    pub(crate) fn open(&self) -> Option<&Store> {
         let config = self.config.as_ref()?;
         let open = || {
             let failed = |error| tracing::warn!("{error}; this run uses no store");

@@ -1,5 +1,6 @@
 //! The list of what the store holds, in `SQLite`: for listing, for the order of last use, and for the hashes of files.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use crate::error::{Error, Result};
 const VERSION: i64 = 1;
 /// How long one process waits for the writes of another.
 const BUSY: Duration = Duration::from_secs(10);
-/// Hashes of files that were not needed for this long are forgotten.
+/// Hashes older than this are discarded.
 const REMEMBERED_MS: i64 = 90 * 24 * 3600 * 1000;
 
 const SCHEMA: &str = "
@@ -62,6 +63,8 @@ impl Catalog {
                 found = version(&connection)?;
             }
             connection.pragma_update(None, "synchronous", "NORMAL")?;
+            // Names and titles of removed recordings leave no trace in unused parts of the file.
+            connection.pragma_update(None, "secure_delete", true)?;
             Ok((connection, found))
         };
         match open() {
@@ -121,11 +124,24 @@ impl Catalog {
         })
     }
 
-    pub fn forget_entry(&mut self, id: &str) -> Result<()> {
+    /// Forgets an entry, unless `set_aside` leaves its file where it is; whether it moved the file.
+    pub fn forget_entry(&mut self, id: &str, set_aside: impl FnOnce() -> Result<bool>) -> Result<bool> {
+        let mut is_moved = Ok(false);
         self.change(|transaction| {
-            transaction.execute("DELETE FROM entry WHERE id = ?", [id])?;
-            drop_empty(transaction)
-        })
+            is_moved = set_aside();
+            if matches!(is_moved, Ok(true)) {
+                transaction.execute("DELETE FROM entry WHERE id = ?", [id])?;
+                drop_empty(transaction)?;
+            }
+            Ok(())
+        })?;
+        is_moved
+    }
+
+    /// The IDs of all entries that are listed.
+    pub fn ids(&self) -> Result<HashSet<String>> {
+        let ids = ids_and_sizes(&self.connection, "SELECT id, n_bytes FROM entry", []);
+        ids.map(|ids| ids.into_iter().map(|(id, _)| id).collect()).map_err(|error| failed(&self.path, error))
     }
 
     /// Removes the entries of a content, whose files `remove` removes, and all that is known of it.
@@ -139,6 +155,10 @@ impl Catalog {
             transaction.execute("DELETE FROM file WHERE content = ?", [content.as_str()])?;
             drop_empty(transaction)
         })?;
+        // The log of writes has the names, too. It stays where another process reads it.
+        if let Err(error) = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
+            tracing::debug!(%error, "the log of the catalog was not emptied");
+        }
         problem.map_or(Ok(removed), Err)
     }
 
@@ -155,14 +175,20 @@ impl Catalog {
             return Ok(removed);
         }
         self.change(|transaction| {
-            let mut left = total(transaction)?;
+            let before = total(transaction)?;
+            let mut left = before;
             let sql = "SELECT id, n_bytes FROM entry WHERE used_ms < ? ORDER BY used_ms, id";
             for (id, n_bytes) in ids_and_sizes(transaction, sql, params![in_use])? {
                 if left <= max_bytes {
                     break;
                 }
                 remove_one(transaction, &id, n_bytes, remove, &mut removed, &mut problem)?;
-                left = left.saturating_sub(n_bytes);
+                left = before.saturating_sub(removed.n_bytes);
+            }
+            if left > max_bytes {
+                let sql = "SELECT count(*) FROM entry WHERE used_ms >= ?";
+                let n_in_use: i64 = transaction.query_row(sql, [in_use], |row| row.get(0))?;
+                removed.n_in_use = usize::try_from(n_in_use).unwrap_or_default();
             }
             drop_empty(transaction)
         })?;

@@ -4,10 +4,9 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use super::entry::{EntryState, MAX_ENTRY_BYTES, decode};
 use crate::error::{Error, Result};
 
-/// The largest entry that is read.
-const MAX_ENTRY_BYTES: u64 = 1 << 30;
 /// A temporary file that was not written to for this long belongs to a process that ended.
 const ABANDONED: Duration = Duration::from_hours(1);
 const EXTENSION: &str = "entry";
@@ -27,15 +26,11 @@ impl Files {
     pub fn create(folder: &Path) -> Result<Self> {
         let mut builder = std::fs::DirBuilder::new();
         builder.recursive(true);
-        // What was said in a recording is nobody else's business.
+        // Transcripts are private.
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(folder.join("entries")).map_err(|error| Error::io(folder, error))?;
         Ok(Self { folder: folder.to_owned() })
-    }
-
-    pub fn folder(&self) -> &Path {
-        &self.folder
     }
 
     pub fn catalog(&self) -> PathBuf {
@@ -46,14 +41,28 @@ impl Files {
         self.folder.join("entries").join(id.get(..2).unwrap_or("00")).join(format!("{id}.{EXTENSION}"))
     }
 
-    pub fn read(&self, id: &str) -> std::io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        let file = std::fs::File::open(self.entry(id))?;
-        if file.metadata()?.len() > MAX_ENTRY_BYTES {
-            return Err(std::io::Error::other("it is too large"));
+    /// Reads and checks an entry.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) if the file is there and cannot be read.
+    pub fn read(&self, id: &str) -> Result<EntryState> {
+        let path = self.entry(id);
+        let io = |error| Error::io(&path, error);
+        let file = match std::fs::File::open(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(EntryState::Absent),
+            file => file.map_err(io)?,
+        };
+        if file.metadata().map_err(io)?.len() > MAX_ENTRY_BYTES {
+            return Ok(EntryState::Broken("it is too large"));
         }
-        file.take(MAX_ENTRY_BYTES).read_to_end(&mut bytes)?;
-        Ok(bytes)
+        let mut bytes = Vec::new();
+        file.take(MAX_ENTRY_BYTES).read_to_end(&mut bytes).map_err(io)?;
+        Ok(match decode(bytes) {
+            EntryState::Intact(entry) if entry.metadata.key.id() != id => {
+                EntryState::Broken("its key does not match its name")
+            }
+            found => found,
+        })
     }
 
     /// Removes an entry that may be gone.
@@ -100,7 +109,10 @@ impl Files {
     /// Removes what is of no use: broken entries, and temporary files that their process left.
     pub fn clean(&self) -> Result<()> {
         for broken in std::fs::read_dir(self.broken()).into_iter().flatten().flatten() {
-            remove(&broken.path())?;
+            // Folders are not from the store.
+            if broken.file_type().is_ok_and(|kind| !kind.is_dir()) {
+                remove(&broken.path())?;
+            }
         }
         let is_abandoned = |path: &PathBuf| {
             let written = std::fs::metadata(path).and_then(|metadata| metadata.modified());

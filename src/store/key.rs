@@ -7,6 +7,10 @@ use serde_json::Value;
 
 use super::content::ContentId;
 
+/// The version of the format of entries. It is part of their names, so that versions of vidgist with other formats use one
+/// folder side by side.
+pub(super) const FORMAT_VERSION: u32 = 1;
+
 /// Everything that decides the result of a stage. It names no file and holds no key of a server.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -26,10 +30,14 @@ pub struct EntryKey {
 }
 
 impl EntryKey {
-    /// The name of the entry: the BLAKE3 of the key as JSON, whose fields and options have a fixed order.
+    /// The name of the entry: the BLAKE3 of the format and the key as JSON, whose fields and options have a fixed order.
     pub(super) fn id(&self) -> String {
+        self.id_in_format(FORMAT_VERSION)
+    }
+
+    fn id_in_format(&self, version: u32) -> String {
         // Maps with text keys and plain values are always written.
-        blake3::hash(&serde_json::to_vec(self).unwrap_or_default()).to_hex().to_string()
+        blake3::hash(&serde_json::to_vec(&(version, self)).unwrap_or_default()).to_hex().to_string()
     }
 }
 
@@ -60,5 +68,8 @@ mod tests {
         ];
         let ids: std::collections::HashSet<String> = changed.iter().chain([&key]).map(EntryKey::id).collect();
         assert_eq!(ids.len(), changed.len() + 1);
+        assert!(!ids.contains(&key.id_in_format(FORMAT_VERSION + 1)));
+        // Another ID for the same key makes all stored results useless: increase `FORMAT_VERSION` only for a new format.
+        assert_eq!(key.id(), "bc10ea25fa0305db3ac2562bb5790ef0e970a8011ba0f45b9a25ac743c7f51b0");
     }
 }

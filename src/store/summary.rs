@@ -60,14 +60,16 @@ pub struct GcOutcome {
     pub n_entries: usize,
     /// Their size in bytes.
     pub n_bytes: u64,
+    /// How many entries stayed beyond the limit because they are in use.
+    pub n_in_use: usize,
 }
 
 /// What a check of all entries found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VerifyOutcome {
-    /// Entries that are whole.
-    pub n_whole: usize,
+    /// Entries that passed.
+    pub n_intact: usize,
     /// Entries that were moved aside.
     pub n_broken: usize,
 }

@@ -1,14 +1,15 @@
 //! What users do with a store as a whole.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Mutex;
 
 use super::catalog::Catalog;
 use super::content::ContentId;
-use super::entry::decode;
+use super::entry::EntryState;
 use super::files::Files;
 use super::summary::{GcOutcome, RebuildOutcome, StoredContent, VerifyOutcome};
-use super::{Store, StoreConfig, in_use_millis, now_millis};
+use super::{Store, StoreConfig, in_use_millis, logged, now_millis};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The shortest beginning of a content's ID that names it.
@@ -31,12 +32,10 @@ impl Store {
         self.catalog().n_bytes()
     }
 
-    /// Notes a name under which a content is met, to be listed. Nothing is noted of a content without entries.
-    ///
-    /// # Errors
-    /// As [`Store::open`].
-    pub fn meet(&self, content: &ContentId, name: &str) -> Result<()> {
-        self.catalog().meet(content, name, now_millis())
+    /// Notes a name under which a content is met, to be listed. Nothing is noted of a content without entries. What fails
+    /// is logged: no result depends on names.
+    pub fn meet(&self, content: &ContentId, name: &str) {
+        logged(self.catalog().meet(content, name, now_millis()));
     }
 
     /// The content that `name` stands for: a file, the first eight or more digits of its ID, or a name under which it was
@@ -63,36 +62,47 @@ impl Store {
         }
     }
 
-    /// Removes all that is kept of a content, and forgets the files that have it.
+    /// Removes all results of a content, also broken ones, and forgets the files that have it.
     ///
     /// # Errors
     /// [`ErrorKind::Io`] about an entry that cannot be removed; the others are removed.
     pub fn remove(&self, content: &ContentId) -> Result<GcOutcome> {
+        self.tidy()?;
         self.catalog().remove_content(content, &|id| self.files.remove(id))
     }
 
-    /// Checks every entry; broken ones are moved aside.
+    /// Lists entries that killed processes left unlisted, and removes broken entries and stale temporary files.
     ///
     /// # Errors
-    /// [`ErrorKind::Io`] about an entry that cannot be read or moved.
-    pub fn verify(&self) -> Result<VerifyOutcome> {
-        let found = self.list_files()?;
-        Ok(VerifyOutcome { n_whole: found.n_entries, n_broken: found.n_broken })
+    /// [`ErrorKind::Io`] about a file that cannot be removed; as [`Store::open`].
+    pub fn tidy(&self) -> Result<()> {
+        let listed = self.catalog().ids()?;
+        if let Err(error) = self.list_files(&listed) {
+            tracing::warn!("{error}");
+        }
+        self.files.clean()
     }
 
-    /// Removes entries, least recently used first, until they take at most `max_bytes`; also broken entries and what
-    /// processes left that were killed. Entries that were used within [`IN_USE`](super::IN_USE) stay.
+    /// Checks every entry; broken ones are moved aside. Those of newer versions of vidgist are skipped.
     ///
     /// # Errors
-    /// As [`Store::verify`].
+    /// [`ErrorKind::Io`] about an entry that cannot be read or moved; the others are checked.
+    pub fn verify(&self) -> Result<VerifyOutcome> {
+        let found = self.list_files(&HashSet::new())?;
+        Ok(VerifyOutcome { n_intact: found.n_entries, n_broken: found.n_broken })
+    }
+
+    /// Removes entries, least recently used first, until they take at most `max_bytes`; also broken entries and stale
+    /// temporary files. Entries that were used within [`IN_USE`](super::IN_USE) stay.
+    ///
+    /// # Errors
+    /// As [`Store::tidy`].
     pub fn gc(&self, max_bytes: u64) -> Result<GcOutcome> {
-        // Entries of killed processes may not be listed.
-        self.list_files()?;
-        self.files.clean()?;
+        self.tidy()?;
         self.catalog().remove_oldest(max_bytes, now_millis() - in_use_millis(), &|id| self.files.remove(id))
     }
 
-    /// Makes the catalog anew from the entries. Names other than the one under which an entry was made are lost if the
+    /// Rebuilds the catalog from the entries. Names other than the one under which an entry was made are lost if the
     /// catalog is.
     ///
     /// # Errors
@@ -107,33 +117,28 @@ impl Store {
             catalog => (catalog?, false),
         };
         let store = Self { files, catalog: Mutex::new(catalog), max_bytes: config.max_bytes };
-        Ok(RebuildOutcome { was_damaged, ..store.list_files()? })
+        Ok(RebuildOutcome { was_damaged, ..store.list_files(&HashSet::new())? })
     }
 
-    /// Lists what is in the folder, and moves broken entries aside.
-    fn list_files(&self) -> Result<RebuildOutcome> {
-        let (mut entries, mut n_broken) = (Vec::new(), 0);
-        for id in self.files.ids() {
-            let bytes = match self.files.read(&id) {
-                Ok(bytes) => bytes,
-                // Another process removed it.
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-                Err(error) => return Err(Error::io(&self.files.entry(&id), error)),
-            };
-            let found = decode(&bytes).and_then(|(metadata, _)| {
-                if metadata.key.id() == id { Ok(metadata) } else { Err("its name is that of another entry") }
-            });
-            match found {
-                Ok(metadata) => entries.push((id, metadata, bytes.len() as u64)),
-                Err(problem) => {
-                    n_broken += 1;
-                    let path = self.files.entry(&id);
-                    tracing::warn!("{}: a broken entry of the store is moved aside: {problem}", path.display());
-                    self.files.set_aside(&id)?;
-                }
+    /// Checks the entries in the folder but those in `skipped`, lists them, and moves broken ones aside.
+    ///
+    /// # Errors
+    /// The last one about an entry that cannot be read or moved; the others are listed.
+    fn list_files(&self, skipped: &HashSet<String>) -> Result<RebuildOutcome> {
+        let (mut entries, mut n_broken, mut problem) = (Vec::new(), 0, None);
+        for id in self.files.ids().into_iter().filter(|id| !skipped.contains(id)) {
+            match self.files.read(&id) {
+                Ok(EntryState::Intact(entry)) => entries.push((id, entry.metadata, entry.n_bytes)),
+                Ok(EntryState::Broken(why)) => match self.set_aside_broken(&id, why) {
+                    Ok(is_moved) => n_broken += usize::from(is_moved),
+                    Err(error) => problem = Some(error),
+                },
+                Ok(EntryState::Absent | EntryState::Newer) => {}
+                Err(error) => problem = Some(error),
             }
         }
         self.catalog().relist(&entries, &|id| self.files.entry(id).exists())?;
-        Ok(RebuildOutcome { n_entries: entries.len(), n_broken, was_damaged: false })
+        let outcome = RebuildOutcome { n_entries: entries.len(), n_broken, was_damaged: false };
+        problem.map_or(Ok(outcome), Err)
     }
 }

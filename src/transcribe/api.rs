@@ -164,6 +164,7 @@ impl Transcriber for ApiTranscriber {
             ("transcriber", "api".into()),
             // Servers give models the same names.
             ("server", crate::sanitize::shown_input(server.base_url.as_str()).into()),
+            ("server_id", server.server_id().into()),
             ("language", language.clone().into()),
             ("prompt", prompt.clone().into()),
             ("word_times", (*word_times).into()),
@@ -194,5 +195,33 @@ impl Transcriber for ApiTranscriber {
 impl fmt::Debug for ApiTranscriber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ApiTranscriber").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::ServerConfig;
+
+    #[test]
+    fn stored_settings_tell_servers_apart_and_hold_no_secret() {
+        let settings = |address: &str, key: &str, tenant: &str| {
+            let base_url = crate::http::parse_base_url(address).unwrap();
+            let headers = [("x-tenant".to_owned(), tenant.to_owned())].into();
+            let server = ServerConfig { api_key: Some(key.into()), headers, ..ServerConfig::new(base_url) };
+            let transcriber = ApiTranscriber::new(ApiTranscriberConfig::new(server, "whisper-1")).unwrap();
+            transcriber.stored_settings().unwrap()
+        };
+        let first = settings("https://api.example/v1?region=secret-region", "sk-secret-key", "secret-tenant");
+        assert_eq!(settings("https://api.example/v1?region=secret-region", "sk-other", "secret-tenant"), first);
+        for other in [
+            settings("https://api.example/v1?region=2", "sk-secret-key", "secret-tenant"),
+            settings("https://api.example/v1", "sk-secret-key", "secret-tenant"),
+            settings("https://api.example/v1?region=secret-region", "sk-secret-key", "another"),
+        ] {
+            assert_ne!(other, first);
+        }
+        let text = format!("{first:?}");
+        assert!(!text.contains("secret") && text.contains("https://api.example/v1?..."), "{text}");
     }
 }

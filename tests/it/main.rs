@@ -44,6 +44,8 @@ mod prompt;
 mod providers;
 mod pull;
 mod ranges;
+#[cfg(target_os = "linux")]
+mod read_errors;
 mod readers;
 mod real_server;
 mod report;
@@ -55,6 +57,7 @@ mod speech;
 mod spoken_language;
 mod stdin;
 mod store;
+mod store_folder;
 mod stored_results;
 mod storm;
 mod streams;

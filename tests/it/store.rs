@@ -1,13 +1,10 @@
 //! The store: what was transcribed once is not transcribed again, whatever becomes of the file's name, and no kill, damage
 //! or second process makes a wrong result of it.
 
-use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use serde_json::Value;
-use vidgist::store::{ContentId, EntryKey, Origin, Store, StoreConfig};
+use vidgist::store::{ContentId, Store, StoreConfig};
 
 use crate::support::command::{Ran, User, names, project};
 use crate::support::fake_server::{CHAT_MODEL, FakeServer, HEARING_MODEL};
@@ -90,12 +87,14 @@ fn the_same_content_and_options_are_transcribed_once() {
     std::fs::copy(setting.user.path("moved.wav"), setting.user.path("talk.wav")).expect("copied");
     stored("talk.wav", &[]);
     stored("talk.wav", &["--concurrency", "1", "--timeout", "1m"]);
+    // It has one track.
+    stored("talk.wav", &["--track", "1"]);
 
     let other = |name: &str, flags: &[&str]| {
         let (made, n_requests) = setting.transcribed(name, flags);
         assert!(n_requests > 0 && made.get("from_store").is_none(), "{name} {flags:?}: {made}");
     };
-    for flags in [&["--language", "en"][..], &["--words"], &["--end", "2s"], &["--track", "1"]] {
+    for flags in [&["--language", "en"][..], &["--words"], &["--end", "2s"]] {
         other("talk.wav", flags);
         let (_, n_requests) = setting.transcribed("talk.wav", flags);
         assert_eq!(n_requests, 0, "{flags:?}");
@@ -116,6 +115,17 @@ fn the_same_content_and_options_are_transcribed_once() {
 }
 
 #[test]
+fn another_query_of_an_address_is_another_server() {
+    let setting = Setting::new();
+    setting.transcribed("talk.wav", &[]);
+    let base_url = format!("{}?deployment=2", setting.server.base_url());
+    let server = ["--stt", "api", "--stt-model", HEARING_MODEL, "--stt-base-url", &base_url];
+    let ran = setting.user.run(&[&["transcribe", &*setting.user.path("talk.wav")], &server[..]].concat());
+    // It was asked, and refuses queries.
+    assert!(ran.code == Some(2) && ran.err.contains("unexpected query"), "{ran:?}");
+}
+
+#[test]
 fn reports_and_logs_say_what_comes_from_the_store() {
     let setting = Setting::new();
     let talk = setting.user.path("talk.wav");
@@ -128,13 +138,20 @@ fn reports_and_logs_say_what_comes_from_the_store() {
     let report: Value = serde_json::from_str(&report).expect("JSON");
     assert_eq!(report["transcript"]["from_store"], true, "{report}");
     // Captions and descriptions take it too; a dry run sends nothing and knows the words.
-    let base_url = setting.server.base_url();
-    let described = setting.run(&["describe-audio", &talk, "--model", "built-in", "--track", "1"]);
-    assert_eq!(described.code, Some(0), "{described:?}");
+    let film = setting.user.path("film.mp4");
+    std::fs::copy(project().join("fixtures/sound-late.mp4"), &film).expect("copied");
+    setting.run(&["transcribe", &film]).complete_but_told();
     let n_sounds = setting.server.sounds().len();
+    let base_url = setting.server.base_url();
+    let described = setting.run(&["describe-audio", &talk, "--model", "built-in"]);
+    assert_eq!(described.code, Some(0), "{described:?}");
+    let captioned = setting.run(&["caption", &film, "--base-url", &base_url, "--model", CHAT_MODEL]);
+    assert_eq!(captioned.code, Some(0), "{captioned:?}");
     let plan = setting.run(&["plan", &talk, "--base-url", &base_url, "--model", CHAT_MODEL]).complete();
     assert!(!plan.contains("its words are not counted"), "{plan}");
     assert_eq!(setting.server.sounds().len(), n_sounds);
+    setting.run(&["describe-audio", &talk, "--model", "built-in", "--fresh"]).complete_but_told();
+    assert!(setting.server.sounds().len() > n_sounds);
 }
 
 #[test]
@@ -233,13 +250,13 @@ fn a_broken_entry_is_a_miss_and_is_moved_aside() {
         assert_eq!(std::fs::read(aside).expect("moved aside"), broken);
         assert_eq!(setting.transcribed("talk.wav", &[]).1, 0, "kept again");
     }
-    // A whole entry under another's name, and one whose payload is no transcript.
+    // An intact entry under another's name.
     let other = setting.folder().join("entries/00").join(format!("{}.entry", "0".repeat(64)));
     std::fs::create_dir_all(other.parent().expect("a folder")).expect("created");
     std::fs::copy(entry, &other).expect("copied");
     let ran = setting.user.run(&["store", "verify"]);
-    assert_eq!((ran.code, &*ran.out), (Some(1), "1 result whole, 1 broken and moved aside\n"));
-    assert_eq!(setting.user.run(&["store", "verify"]).complete(), "1 result whole, 0 broken and moved aside\n");
+    assert_eq!((ran.code, &*ran.out), (Some(1), "1 result intact, 1 broken and moved aside\n"));
+    assert_eq!(setting.user.run(&["store", "verify"]).complete(), "1 result intact, 0 broken and moved aside\n");
     assert!(!other.exists() && entry.exists());
 }
 
@@ -273,6 +290,11 @@ fn a_damaged_catalog_loses_no_result() {
     assert_eq!(setting.transcribed("talk.wav", &[]).1, 0);
     let contents = setting.store().contents().expect("a list");
     assert_eq!((contents.len(), &*contents[0].names), (1, &[setting.user.path("talk.wav")][..]));
+    // One that opens, but lacks tables: no name is noted, and no hash is known.
+    let database = rusqlite::Connection::open(&catalog).expect("a catalog");
+    database.execute_batch("DROP TABLE file; DROP TABLE seen").expect("dropped");
+    assert_eq!(setting.transcribed("talk.wav", &[]).1, 0);
+    drop(database);
     // Without a catalog, as with a damaged one.
     std::fs::remove_file(&catalog).expect("removed");
     assert_eq!(setting.transcribed("talk.wav", &[]).1, 0);
@@ -311,134 +333,6 @@ fn several_processes_use_one_store() {
     assert_eq!(setting.server.sounds().len(), n_sounds);
 }
 
-fn key(n: u64) -> EntryKey {
-    EntryKey {
-        stage: "test".to_owned(),
-        stage_version: 1,
-        content: ContentId::of(&n.to_le_bytes()),
-        options: BTreeMap::from([("n".to_owned(), n.into())]),
-        producer: None,
-        prompt_version: None,
-    }
-}
-
-fn origin(name: &str) -> Origin {
-    Origin { seen: name.to_owned(), title: None, n_bytes: None }
-}
-
-fn payload(n: u64) -> Vec<u8> {
-    n.to_le_bytes().repeat(30_000)
-}
-
-/// In a process of its own, it writes entries until it is killed, and says how many it wrote.
-#[test]
-fn a_killed_writer_leaves_no_half_entry() {
-    const FOLDER: &str = "VIDGIST_TEST_STORE";
-    if let Some(folder) = std::env::var_os(FOLDER) {
-        let store = Store::open(&StoreConfig::new(folder)).expect("a store");
-        for n in 0.. {
-            store.put(&key(n % 50), &origin("film.mp4"), &payload(n % 50)).expect("kept");
-            println!("wrote {n}");
-        }
-    }
-    let folder = tempfile::tempdir().expect("a folder");
-    for round in 0..20 {
-        let mut child = Command::new(std::env::current_exe().expect("this program"))
-            .args(["--exact", "store::a_killed_writer_leaves_no_half_entry", "--nocapture"])
-            .env(FOLDER, folder.path())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("it starts");
-        let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
-        // It goes on while the line is read: it is killed anywhere in the next entry.
-        let written = lines.map_while(Result::ok).filter(|line| line.contains("wrote")).nth(round % 7);
-        assert!(written.is_some());
-        child.kill().expect("killed");
-        child.wait().expect("ended");
-        let store = Store::open(&StoreConfig::new(folder.path())).expect("a store");
-        let found = store.verify().expect("checked");
-        assert!(found.n_broken == 0 && found.n_whole > round % 7, "{found:?}");
-        for n in 0..=(round % 7) as u64 {
-            assert_eq!(store.get(&key(n)).as_deref(), Some(&*payload(n)));
-        }
-    }
-}
-
-#[test]
-fn the_least_recently_used_go_first_and_those_in_use_stay() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let config = StoreConfig { max_bytes: 2_000_000, ..StoreConfig::new(folder.path()) };
-    let store = Store::open(&config).expect("a store");
-    for n in 0..6 {
-        store.put(&key(n), &origin(&format!("{n}.mp4")), &payload(n)).expect("kept");
-    }
-    let kept = |store: &Store| (0..6).filter(|n| entry_file(folder.path(), store, *n).exists()).collect::<Vec<u64>>();
-    let gc = |max_bytes| store.gc(max_bytes).expect("cleaned").n_entries;
-    // They were all used just now.
-    assert_eq!((gc(0), kept(&store).len()), (0, 6));
-    // Long ago: 3 before 1 before 5 and so on.
-    let database = rusqlite::Connection::open(folder.path().join("catalog.sqlite")).expect("a catalog");
-    let used = |n: u64, at: i64| {
-        let sql = "UPDATE entry SET used_ms = ? WHERE content = ?";
-        database.execute(sql, rusqlite::params![at, key(n).content.as_str()]).expect("updated");
-    };
-    for (at, n) in [3, 1, 5, 0, 2, 4].into_iter().enumerate() {
-        used(n, at as i64 + 1);
-    }
-    let n_bytes = store.n_bytes().expect("a size") / 6;
-    assert_eq!(gc(5 * n_bytes + 500), 1);
-    assert_eq!(kept(&store), [0, 1, 2, 4, 5]);
-    // What is read is used.
-    assert!(store.get(&key(1)).is_some());
-    assert_eq!(gc(3 * n_bytes + 500), 2);
-    assert_eq!(kept(&store), [1, 2, 4]);
-    assert_eq!((gc(0), kept(&store)), (2, vec![1]));
-    assert_eq!(store.contents().expect("a list")[0].names, ["1.mp4"]);
-    // A full store makes room when something is kept.
-    let small = Store::open(&StoreConfig { max_bytes: n_bytes, ..config }).expect("a store");
-    used(1, 7);
-    small.put(&key(0), &origin("0.mp4"), &payload(0)).expect("kept");
-    assert_eq!(kept(&store), [0]);
-}
-
-/// The file of the entry of `key(n)`, by what the catalog or an open store says.
-fn entry_file(folder: &Path, store: &Store, n: u64) -> PathBuf {
-    let contents = store.contents().expect("a list");
-    let found = contents.into_iter().find(|content| content.content == key(n).content);
-    let id = found.and_then(|content| Some(content.entries.first()?.id.clone())).unwrap_or_else(|| "absent".to_owned());
-    folder.join("entries").join(&id[..2]).join(format!("{id}.entry"))
-}
-
-#[test]
-fn an_unchanged_file_is_not_read_again_and_a_changed_one_is() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let store = Store::open(&StoreConfig::new(folder.path().join("store"))).expect("a store");
-    let path = project().join("fixtures/talk.mp4");
-    let id = store.content(&path).expect("read").id;
-    assert_eq!(id, ContentId::of(&std::fs::read(&path).expect("read")));
-    // Another hash in the catalog shows which one is taken.
-    let database = rusqlite::Connection::open(folder.path().join("store/catalog.sqlite")).expect("a catalog");
-    let forged = "0".repeat(64);
-    assert_eq!(database.execute("UPDATE file SET content = ?", [&forged]).expect("updated"), 1);
-    assert_eq!(store.content(&path).expect("remembered").id.as_str(), forged);
-    for change in ["n_bytes = n_bytes + 1", "modified_ns = modified_ns - 1", "changed_ns = changed_ns - 1"] {
-        database.execute(&format!("UPDATE file SET content = ?, {change}"), [&forged]).expect("updated");
-        assert_eq!(store.content(&path).expect("read").id, id, "{change}");
-    }
-    // A change that sets the time back: a file that was written just now is read each time.
-    let path = folder.path().join("file");
-    std::fs::write(&path, b"one").expect("written");
-    let modified = std::fs::metadata(&path).expect("a file").modified().expect("a time");
-    let one = store.content(&path).expect("read");
-    std::fs::write(&path, b"two").expect("written");
-    std::fs::File::options().write(true).open(&path).expect("opened").set_modified(modified).expect("set");
-    assert!(!one.is_still_in(&path));
-    assert_eq!(store.content(&path).expect("read").id, ContentId::of(b"two"));
-    for missing in ["absent", "store"] {
-        store.content(&folder.path().join(missing)).expect_err(missing);
-    }
-}
-
 #[test]
 fn contents_are_listed_shown_and_removed() {
     let setting = Setting::new();
@@ -468,13 +362,21 @@ fn contents_are_listed_shown_and_removed() {
         let shown: Value = serde_json::from_str(&shown).expect("JSON");
         assert_eq!((&shown["content"], shown["entries"].as_array().map(Vec::len)), (&id.as_str().into(), Some(2)));
     }
+    let gc = setting.user.run(&["store", "gc", "--max-size", "1B"]).complete();
+    let kept = "removed 0 results (0 B)\nkept 2 results beyond the limit: used within the last 10 minutes\n";
+    assert!(gc.starts_with(kept) && gc.ends_with(" left\n"), "{gc}");
+    assert!(!setting.user.run(&["store", "gc"]).complete().contains("kept"));
+    for bad in ["1XB", "many", "", "1 GB of it"] {
+        let ran = setting.user.run(&["store", "gc", "--max-size", bad]);
+        assert!(ran.code == Some(2) && ran.err.contains("is not a size; write it as 500MB or 20GB"), "{ran:?}");
+    }
     let doctor = setting.user.run(&["doctor"]).complete();
     assert!(doctor.contains("ok   store") && doctor.contains(".local/share/vidgist/store"), "{doctor}");
     assert!(setting.user.run(&["store", "remove", &id.as_str()[..8]]).complete().starts_with("removed 2 results"));
     assert_eq!(setting.entries(), Vec::<PathBuf>::new());
     for name in ["store list", "absent.mp4", &id.as_str()[..8], "fixtures/talk.mp4"] {
         let ran = setting.user.run(&["store", "remove", name]);
-        assert!(ran.code == Some(2) && ran.err.contains("the store holds no result of it"), "{ran:?}");
+        assert!(ran.code == Some(2) && ran.err.contains("the store has no results for it"), "{ran:?}");
     }
     assert!(setting.user.run(&["store", "gc"]).complete().starts_with("removed 0 results"));
 }
@@ -515,6 +417,7 @@ fn the_store_is_private_and_holds_no_key() {
     command.args(["--stt-model", HEARING_MODEL, "--stt-base-url", &base_url]);
     command.env("OPENAI_API_KEY", "sk-secret-of-the-test");
     let ran = crate::support::command::ran(&mut command);
+    assert!(ran.code == Some(2) && ran.err.contains("contains a user name or password"), "{ran:?}");
     let base_url = setting.server.base_url();
     let mut command = setting.user.command(&["transcribe", &setting.user.path("talk.wav"), "--stt", "api"]);
     command.args(["--stt-model", HEARING_MODEL, "--stt-base-url", &base_url]);

@@ -13,7 +13,7 @@ pub struct StoreArgs {
     /// Use no results of earlier runs, and keep none
     #[arg(long, global = true, hide_short_help = true)]
     pub no_store: bool,
-    /// Do all work anew, and replace the results that the store holds
+    /// Redo all work and replace stored results
     #[arg(long, global = true, hide_short_help = true)]
     pub fresh: bool,
 }
@@ -24,7 +24,7 @@ pub struct StoreArgs {
 store shows. A file is found by its content, whatever its name."
 )]
 pub enum StoreAction {
-    /// List the recordings of which results are kept
+    /// List recordings with stored results
     List {
         /// Print JSON
         #[arg(long)]
@@ -40,10 +40,10 @@ pub enum StoreAction {
     },
     /// Check every result; broken ones are moved aside
     Verify,
-    /// Remove the results that were not used for the longest time, and broken ones
+    /// Remove the least recently used results, broken results and stale temporary files
     Gc {
         /// Size that is left, such as 500MB or 20GB [default: the configured limit, or 20GB]
-        #[arg(long, value_name = "SIZE")]
+        #[arg(long, value_name = "SIZE", value_parser = parse_size)]
         max_size: Option<ByteSize>,
     },
     /// Remove all results of a recording
@@ -51,6 +51,10 @@ pub enum StoreAction {
         /// A file, an ID or a name
         input: String,
     },
-    /// Make the catalog anew from the results
+    /// Rebuild the catalog from the stored results
     Rebuild,
+}
+
+fn parse_size(text: &str) -> Result<ByteSize, &'static str> {
+    text.parse().map_err(|_| "is not a size; write it as 500MB or 20GB")
 }
