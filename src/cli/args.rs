@@ -21,7 +21,7 @@ pub use join::{JoinArgs, JoinInputsArgs};
 pub use requests::RequestArgs;
 use requests::{PLAN_EXAMPLES, SUMMARIZE_EXAMPLES};
 pub use sampling::{DecoderChoice, SamplingArgs, SamplingMethodArg};
-pub use store::{StoreAction, StoreArgs};
+pub use store::{StoreAction, StoreArgs, parse_size};
 pub use transcript::{ChannelsArg, Stt, TranscriptArgs};
 
 const EXAMPLES: &str = "\

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use bytesize::ByteSize;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use vidgist::engine::{Config, KeyOwner, Secrets};
 use vidgist::error::{Error, Result};
 use vidgist::llm::provider::Providers;
@@ -12,7 +13,7 @@ use vidgist::store::{DEFAULT_MAX_BYTES, StoreConfig};
 use vidgist::time::{Timestamp, Tolerance};
 
 use super::api_key::KeyCommand;
-use super::args::{ImageFormatArg, StoreArgs, Stt};
+use super::args::{ImageFormatArg, StoreArgs, Stt, parse_size};
 use super::text_file::read_text;
 
 /// `config.toml`. It never contains keys.
@@ -40,6 +41,7 @@ pub struct CommandConfig {
     /// Folder that keeps results for later runs, or whether there is one.
     store: Option<StoreSetting>,
     /// Its limit.
+    #[serde(deserialize_with = "size")]
     pub store_max_size: Option<ByteSize>,
     /// Prints the key; the environment takes precedence.
     api_key_command: Option<KeyCommand>,
@@ -250,4 +252,13 @@ pub fn cache_folder() -> Option<PathBuf> {
 fn duration(text: &str) -> Option<std::time::Duration> {
     let time: Timestamp = text.parse().ok()?;
     Some(std::time::Duration::from_millis(u64::try_from(time.millis()).unwrap_or_default().max(1)))
+}
+
+/// A number of bytes, or a text such as `20GB`.
+fn size<'de, D: Deserializer<'de>>(value: D) -> std::result::Result<Option<ByteSize>, D::Error> {
+    let text = match toml::Value::deserialize(value)? {
+        toml::Value::String(text) => text,
+        other => other.to_string(),
+    };
+    parse_size(&text).map(Some).map_err(|problem| D::Error::custom(format!("{text:?} {problem}")))
 }

@@ -115,17 +115,6 @@ fn the_same_content_and_options_are_transcribed_once() {
 }
 
 #[test]
-fn another_query_of_an_address_is_another_server() {
-    let setting = Setting::new();
-    setting.transcribed("talk.wav", &[]);
-    let base_url = format!("{}?deployment=2", setting.server.base_url());
-    let server = ["--stt", "api", "--stt-model", HEARING_MODEL, "--stt-base-url", &base_url];
-    let ran = setting.user.run(&[&["transcribe", &*setting.user.path("talk.wav")], &server[..]].concat());
-    // It was asked, and refuses queries.
-    assert!(ran.code == Some(2) && ran.err.contains("unexpected query"), "{ran:?}");
-}
-
-#[test]
 fn reports_and_logs_say_what_comes_from_the_store() {
     let setting = Setting::new();
     let talk = setting.user.path("talk.wav");
@@ -402,9 +391,15 @@ fn the_configuration_chooses_the_store() {
     let ran = with("store = false", &["store", "list"]);
     assert!(ran.code == Some(2) && ran.err.contains("is switched off"), "{ran:?}");
     assert!(with("store = true", &["store", "list"]).complete().contains(".local/share/vidgist/store"));
-    for bad in ["store = \"\"", "store = 3", "store_max_size = \"many\"", "store_max_size = \"-1GB\""] {
+    assert!(with("store_max_size = 3000000", &["store", "list"]).complete().contains("of at most 3.00 MB"));
+    for bad in ["store = \"\"", "store = 3"] {
         let ran = with(bad, &["store", "list"]);
         assert!(ran.code == Some(2) && ran.err.contains("config.toml"), "{bad}: {ran:?}");
+    }
+    for bad in ["\"many\"", "\"-1GB\"", "-1", "true", "[]"] {
+        let ran = with(&format!("store_max_size = {bad}"), &["store", "list"]);
+        assert!(ran.code == Some(2) && ran.err.contains("config.toml: line 1: "), "{bad}: {ran:?}");
+        assert!(ran.err.contains(" is not a size; write it as 500MB or 20GB"), "{bad}: {ran:?}");
     }
 }
 

@@ -55,6 +55,6 @@ pub enum StoreAction {
     Rebuild,
 }
 
-fn parse_size(text: &str) -> Result<ByteSize, &'static str> {
+pub fn parse_size(text: &str) -> Result<ByteSize, &'static str> {
     text.parse().map_err(|_| "is not a size; write it as 500MB or 20GB")
 }
