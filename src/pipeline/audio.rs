@@ -120,8 +120,10 @@ fn work(
             Err(error) => return Err(error),
         }
     }
+    // Of a joined recording, what is missing may be in any of its files.
+    let name = if info.parts.is_empty() { &task.input } else { &info.input };
     for message in &result.missing {
-        events.blocking_send(Event::warning(&task.input, message));
+        events.blocking_send(Event::warning(name, message));
     }
     if result.files.is_empty() {
         let problem = "none of its audio tracks can be read";
