@@ -36,6 +36,7 @@ use crate::pipeline::summarize::Summarize;
 use crate::pipeline::transcribe::Transcribe;
 use crate::pipeline::{self, Context, Run, TrackChoice};
 use crate::prompt::{CaptionPrompt, PromptSpec};
+use crate::report::Format;
 use crate::source::site::SiteAccess;
 use crate::store::StoreAccess;
 use crate::time::TimeBounds;
@@ -139,6 +140,7 @@ impl Engine {
     async fn summarize(&self, job: SummarizeJob) -> Result<Summarize> {
         let dry_run = options::dry_run(&job.spend)?;
         let source = pipeline::identify(&job.input, job.join.as_deref())?;
+        let page = options::page(&job, &source, dry_run.is_some())?;
         let options = options::frames(&job.sampling, &job.images, &self.config, options::SUMMARIZE)?;
         let spend_limit = options::spend_limit(&job.spend)?;
         let answerer = self.models().answerer(&job.model, dry_run.is_some()).await?;
@@ -172,7 +174,8 @@ impl Engine {
             spend_limit,
             ..Analysis::new(answerer)
         };
-        Ok(Summarize { source, options, transcript, analysis, dry_run, output: job.output })
+        let returns_page = job.format == Format::Html;
+        Ok(Summarize { source, options, transcript, analysis, dry_run, output: job.output, page, returns_page })
     }
 
     async fn caption(&self, job: CaptionJob) -> Result<Captions> {
@@ -236,6 +239,10 @@ impl Engine {
         let endpoint =
             Endpoint { base_url: job.model.base_url.clone(), server: job.model.server.clone(), is_dry: false };
         let bounds = TimeBounds { start: job.start, end: job.end };
+        if job.format == Format::Html {
+            let problem = "a description of audio is written as Markdown or JSON";
+            return Err(Error::setting(Setting::OutputFormat, problem, Advice::Unset(Setting::OutputFormat)));
+        }
         Ok(DescribeAudio {
             model: self.models().answerer(&job.model, false).await?.chat_model().cloned(),
             transcript: self.transcript(&job.transcript, &endpoint, job.track, bounds).await?,

@@ -81,6 +81,12 @@ pub struct SummarizeJob {
     /// The format of the printed report.
     #[serde(skip_serializing_if = "text::is_default")]
     pub format: Format,
+    /// Whether the report page plays the input, which must be one local file.
+    #[serde(skip_serializing_if = "text::is_default")]
+    pub link_media: bool,
+    /// Whether the report page in the folder has its pictures inside; a printed page always has.
+    #[serde(skip_serializing_if = "text::is_default")]
+    pub inline_pictures: bool,
     /// How an image's address is sent.
     #[serde(skip_serializing_if = "text::is_default")]
     pub image_transport: ImageTransport,

@@ -1,10 +1,12 @@
-//! The result of a run, written as Markdown or as JSON.
+//! The result of a run, written as Markdown, as JSON or as a page of HTML.
 
 pub mod caption;
 mod document;
 pub mod estimate;
+mod facts;
 pub mod json;
 pub mod markdown;
+pub mod page;
 mod safe_json;
 pub mod sound;
 pub mod subtitles;
@@ -19,6 +21,7 @@ pub use self::document::{
     Dropped, MadeWith, Missing, Report, ReportFrame, SamplingSummary, StageTime, Status, TranscriptOutcome,
 };
 pub use self::json::SCHEMA_VERSION;
+pub use self::page::PageOptions;
 pub use self::windows::{Total, WindowReport};
 use crate::error::Result;
 
@@ -31,9 +34,13 @@ pub enum Format {
     Markdown,
     /// For programs: the document of `docs/output.md`.
     Json,
+    /// For a browser: one page, which needs no other file. Of summaries alone.
+    Html,
 }
 
 /// The report as text that is safe to print on a terminal.
+///
+/// A page shows the pictures of frames that are in files. [`Report::page`] has them inside, where the run was asked for it.
 ///
 /// # Errors
 /// [`ErrorKind::Io`](crate::ErrorKind::Io) if the JSON writer fails.
@@ -41,5 +48,6 @@ pub fn render(report: &Report, format: Format) -> Result<String> {
     match format {
         Format::Markdown => Ok(markdown::render(report)),
         Format::Json => json::render(report),
+        Format::Html => Ok(report.page.clone().unwrap_or_else(|| page::render(report, &[], None))),
     }
 }

@@ -135,9 +135,15 @@ pub struct SummarizeArgs {
     /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "markdown", help_heading = "Output")]
     pub format: ReportFormat,
-    /// Folder for report.md, report.json, frames/ and transcript.srt
+    /// Folder for report.md, report.html, report.json, frames/ and transcript.srt
     #[arg(short, long, value_name = "DIR", help_heading = "Output")]
     pub output: Option<PathBuf>,
+    /// Play the input in the report page: each time becomes a link into it. The input must be one local file
+    #[arg(long, help_heading = "Output")]
+    pub link_media: bool,
+    /// Put the pictures into report.html instead of linking the files in frames/
+    #[arg(long, help_heading = "Output")]
+    pub inline_pictures: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -146,6 +152,8 @@ pub enum ReportFormat {
     Markdown,
     /// For programs; see docs/output.md
     Json,
+    /// For a browser: one page with its pictures inside
+    Html,
 }
 
 #[derive(Debug, Args)]

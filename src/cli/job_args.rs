@@ -44,7 +44,10 @@ fn summarize(args: &SummarizeArgs, dry_run: bool) -> Result<SummarizeJob> {
         format: match args.format {
             ReportFormat::Markdown => Format::Markdown,
             ReportFormat::Json => Format::Json,
+            ReportFormat::Html => Format::Html,
         },
+        link_media: args.link_media,
+        inline_pictures: args.inline_pictures,
         image_transport: match args.image_transport {
             args::ImageTransportArg::Data => ImageTransport::Data,
             args::ImageTransportArg::Url => ImageTransport::Url,

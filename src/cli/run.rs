@@ -215,6 +215,8 @@ fn show(task: &Task, outcome: &Outcome, quiet: bool) -> Result<ExitCode> {
             let text = match job.format {
                 Format::Markdown => result.reports.iter().map(SoundReport::to_markdown).collect::<Vec<_>>().join("\n"),
                 Format::Json => json::to_text(&result.reports)?,
+                // The job was refused.
+                Format::Html => String::new(),
             };
             match &job.output {
                 Some(path) => vidgist::fs::write_file(path, text.as_bytes())?,
@@ -229,8 +231,8 @@ fn show(task: &Task, outcome: &Outcome, quiet: bool) -> Result<ExitCode> {
 fn show_summary(job: &SummarizeJob, report: &Report) -> Result<ExitCode> {
     if let Some(found) = &report.forecast {
         print(&match job.format {
-            Format::Markdown => estimate::to_markdown(found)?,
             Format::Json => estimate::to_json(found)?,
+            Format::Markdown | Format::Html => estimate::to_markdown(found)?,
         })?;
     } else {
         print(&report::render(report, job.format)?)?;

@@ -6,11 +6,13 @@ use crate::analyze::{DryRun, SpendLimit};
 use crate::encode::EncodeOptions;
 use crate::error::{Error, Result};
 use crate::http::{RequestLimits, ServerConfig};
-use crate::job::{ImageOptions, SamplingMethod, SamplingOptions, ServerOptions, SpendOptions};
+use crate::input::{SPOOLED_NAME, Source};
+use crate::job::{ImageOptions, SamplingMethod, SamplingOptions, ServerOptions, SpendOptions, SummarizeJob};
 use crate::limits::Limits;
 use crate::media::Ratio;
 use crate::money::Money;
 use crate::pipeline::FrameOptions;
+use crate::report::{Format, PageOptions};
 use crate::sampling::{self, Sampling};
 use crate::time::{TimeBase, Timestamp, Tolerance};
 use crate::video::SizeLimit;
@@ -34,6 +36,30 @@ pub(super) const FRAMES: FrameDefaults = FrameDefaults { tolerance: Tolerance::E
 
 const DEFAULT_MAX_WIDTH: u32 = 768;
 const DEFAULT_QUALITY: u8 = 85;
+
+/// How the report page is made.
+pub(super) fn page(job: &SummarizeJob, source: &Source, is_dry: bool) -> Result<PageOptions> {
+    if is_dry && job.format == Format::Html {
+        let problem = "an estimate is written as Markdown or JSON";
+        return Err(Error::setting(Setting::OutputFormat, problem, Advice::Unset(Setting::OutputFormat)));
+    }
+    let has_page = job.output.is_some() || job.format == Format::Html;
+    for (setting, is_set) in [(Setting::LinkMedia, job.link_media), (Setting::InlinePictures, job.inline_pictures)] {
+        if is_set && !has_page && !is_dry {
+            let advice = Advice::Set(Setting::Output).or(Advice::SetTo(Setting::OutputFormat, "html".to_owned()));
+            return Err(Error::setting(setting, "there is no report page to write", advice));
+        }
+    }
+    let recording = match source {
+        Source::Media(path) if source.name() != SPOOLED_NAME => Some(path.clone()),
+        _ => None,
+    };
+    if job.link_media && recording.is_none() {
+        let problem = "is not one recording on this machine, so that a page cannot play it";
+        return Err(Error::usage(source.name(), problem, Advice::Unset(Setting::LinkMedia)));
+    }
+    Ok(PageOptions { inline_pictures: job.inline_pictures, recording: recording.filter(|_| job.link_media) })
+}
 
 /// Which frames, and how they are encoded.
 pub(super) fn frames(

@@ -24,7 +24,7 @@ use crate::grounding::{self, GroundingEvidence};
 use crate::input::Source;
 use crate::media::MediaInfo;
 use crate::prompt;
-use crate::report::{self, Report, write};
+use crate::report::{self, PageOptions, Report, page, write};
 use crate::sampling::SamplingSpec;
 use crate::time::{TimeRange, Timestamp};
 use crate::timeline::{Timeline, TimelineFrame};
@@ -46,6 +46,10 @@ pub struct Summarize {
     pub dry_run: Option<DryRun>,
     /// Folder for the report, the frames and the transcript; None keeps everything in the report.
     pub output: Option<PathBuf>,
+    /// How the report page is made.
+    pub page: PageOptions,
+    /// Whether the report gets a page with its pictures inside.
+    pub returns_page: bool,
 }
 
 /// Summarizes. Cancelled while requests are in flight, it waits some seconds for them and reports what is there.
@@ -300,10 +304,14 @@ async fn answer(evidence: Evidence, context: &Context, timer: &mut StageTimer) -
     report.model = Some(description);
     report.was_stopped = context.cancel.is_cancelled();
     report.timings = timer.stages();
-    match &task.output {
-        Some(folder) => write_folder(report, &timeline, folder).await,
-        None => Ok(report),
+    if let Some(folder) = &task.output {
+        report = write_folder(report, &timeline, folder, &task.page).await?;
     }
+    if task.returns_page {
+        let images: Vec<_> = timeline.frames.iter().map(|frame| frame.image.clone()).collect();
+        report.page = Some(page::standalone(&report, &images, &task.page)?);
+    }
+    Ok(report)
 }
 
 /// What the results of this input are stored under; None without a store, and for inputs without a file.
@@ -335,11 +343,11 @@ async fn check_sentences(response: &mut ChatResponse, timeline: &Timeline) -> Re
     Ok(())
 }
 
-async fn write_folder(mut report: Report, timeline: &Timeline, folder: &Path) -> Result<Report> {
+async fn write_folder(mut report: Report, timeline: &Timeline, folder: &Path, page: &PageOptions) -> Result<Report> {
     let images: Vec<_> = timeline.frames.iter().map(|frame| frame.image.clone()).collect();
-    let folder = folder.to_owned();
+    let (folder, page) = (folder.to_owned(), page.clone());
     run_blocking(move || {
-        write::write_dir(&mut report, &images, &folder)?;
+        write::write_dir(&mut report, &images, &folder, &page)?;
         Ok(report)
     })
     .await

@@ -57,6 +57,8 @@ pub struct Report {
     pub changes: Vec<String>,
     /// The cost estimate of a dry run, otherwise None. Not part of the written report.
     pub forecast: Option<Estimate>,
+    /// The page with its pictures inside; None if the run was not asked for it. Not part of the written report.
+    pub page: Option<String>,
     /// Whether the run was cancelled during a request. Not part of the written report, which lists what is missing.
     pub was_stopped: bool,
     /// What is missing, besides lost frames and a missing answer, which [`Report::gaps`] adds.
@@ -316,6 +318,7 @@ impl Report {
             total: None,
             changes: Vec::new(),
             forecast: None,
+            page: None,
             was_stopped: false,
             missing: Vec::new(),
             timings: Vec::new(),

@@ -103,6 +103,7 @@ pub fn parse(text: &str) -> Result<Report> {
         total: document.total,
         changes: document.changes,
         forecast: None,
+        page: None,
         was_stopped: false,
         missing: document.missing,
         timings: document.timings,

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::markdown::transcript_source;
+use super::facts::transcript_source;
 use crate::media::MediaInfo;
 use crate::sanitize::{markdown_line, short_name};
 use crate::time::Timestamp;
@@ -53,7 +53,7 @@ pub fn to_vtt(transcript: &Transcript) -> String {
 #[must_use]
 pub fn to_markdown(transcript: &Transcript, media: &MediaInfo) -> String {
     let mut out = format!("# {}\n\n", markdown_line(&short_name(&media.input)));
-    let _ = writeln!(out, "*{}*\n", transcript_source(transcript));
+    let _ = writeln!(out, "*{}*\n", markdown_line(&transcript_source(transcript)));
     for segment in &transcript.segments {
         let Some(text) = one_line(&segment.text) else { continue };
         let speaker = segment.speaker.as_deref().and_then(one_line);

@@ -3,29 +3,36 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use super::page::{self, PageOptions, recording_address};
 use super::{Report, TranscriptOutcome, json, markdown, subtitles};
 use crate::error::{Error, Result};
 use crate::fs::{frame_file_name, remove_other_frames, write_file, write_frame};
 use crate::media::EncodedImage;
 
-/// Writes `frames/`, `transcript.srt` (where there are words; `transcript.txt` where they have no times), `report.json`
-/// and `report.md` into `dir`, each file whole or not at all, the report last; returns the paths in this order.
+/// Writes `frames/`, `transcript.srt` (where there are words; `transcript.txt` where they have no times), `report.json`,
+/// `report.html` and `report.md` into `dir`, each file whole or not at all, the report last; returns the paths in this
+/// order.
 ///
 /// The report's frames get their [`file`](super::ReportFrame::file) set as their pictures are written. What an earlier
 /// run wrote is replaced as a whole: its other frames and its transcript are removed. Files of other names in `dir` stay.
 ///
 /// # Errors
-/// As [`write_file`]: the first failure ends the writing.
+/// As [`write_file`]: the first failure ends the writing. [`ErrorKind::Io`](crate::ErrorKind::Io) where the recording that
+/// the page plays does not exist.
 pub fn write_dir<'a>(
     report: &mut Report,
     images: impl IntoIterator<Item = &'a EncodedImage>,
     dir: &Path,
+    options: &PageOptions,
 ) -> Result<Vec<PathBuf>> {
     let is_again = dir.join("report.json").exists();
     let mut written = Vec::new();
     let places: HashMap<usize, usize> = report.frames.iter().enumerate().map(|(at, f)| (f.frame_idx, at)).collect();
-    let mut kept = HashSet::new();
+    let (mut kept, mut inlined) = (HashSet::new(), Vec::new());
     for image in images {
+        if options.inline_pictures {
+            inlined.push(image.clone());
+        }
         written.push(write_frame(image, &dir.join("frames"))?);
         let name = frame_file_name(image);
         if let Some(at) = places.get(&image.frame_idx) {
@@ -48,7 +55,13 @@ pub fn write_dir<'a>(
             std::fs::remove_file(&path).map_err(|error| Error::io(&path, error))?;
         }
     }
-    let texts = [("report.json", json::render(report)?), ("report.md", markdown::render(report))];
+    std::fs::create_dir_all(dir).map_err(|error| Error::io(dir, error))?;
+    let recording = options.recording.as_deref().map(|path| recording_address(path, Some(dir))).transpose()?;
+    let texts = [
+        ("report.json", json::render(report)?),
+        ("report.html", page::render(report, &inlined, recording.as_deref())),
+        ("report.md", markdown::render(report)),
+    ];
     for (name, text) in transcript.into_iter().chain(texts) {
         let path = dir.join(name);
         write_file(&path, text.as_bytes())?;

@@ -16,7 +16,7 @@ use vidgist::llm::catalog::CatalogEntry;
 use vidgist::llm::{ChatConfig, OpenAi};
 use vidgist::pipeline::summarize::{self, Summarize};
 use vidgist::pipeline::{FrameOptions, Run, TranscriptSearch};
-use vidgist::report::Report;
+use vidgist::report::{PageOptions, Report};
 use vidgist::sampling::{Sampling, SamplingSpec};
 use vidgist::transcribe::Transcriber;
 use vidgist::transcribe::api::{ApiTranscriber, ApiTranscriberConfig};
@@ -79,6 +79,8 @@ fn job(fake_server: &FakeServer, name: &str, interval_ms: i64, transcribers: Vec
         analysis: Analysis::new(Answerer::Chat(model)),
         dry_run: None,
         output: None,
+        page: PageOptions::default(),
+        returns_page: false,
     }
 }
 

@@ -37,6 +37,7 @@ mod model_dialects;
 mod network;
 mod openai_description;
 mod outputs;
+mod page;
 mod pictures;
 mod plain_text;
 mod plan_command;

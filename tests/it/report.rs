@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use vidgist::chat::{Choice, FinishReason};
 use vidgist::report::write::write_dir;
-use vidgist::report::{Format, Report, SamplingSummary, Status, TranscriptOutcome, render};
+use vidgist::report::{Format, PageOptions, Report, SamplingSummary, Status, TranscriptOutcome, render};
 use vidgist::time::{TimeRange, Timestamp};
 use vidgist::timeline::Timeline;
 use vidgist::transcript::TranscriptSource;
@@ -230,7 +230,7 @@ fn hostile_text_is_inert_wherever_it_comes_from() {
 fn secrets_of_an_address_stay_out() {
     let mut report = complete();
     report.media.input = "https://me:hunter2@h.example/v.mp4?token=hunter2#hunter2".into();
-    for format in [Format::Markdown, Format::Json] {
+    for format in [Format::Markdown, Format::Json, Format::Html] {
         let text = render(&report, format).unwrap();
         assert!(!text.contains("hunter2") && text.contains("https://h.example/v.mp4"), "{text}");
     }
@@ -265,7 +265,8 @@ fn a_folder_holds_report_pictures_and_words() {
     let timeline = sample::timeline();
     let mut report = sample::report();
     let out = dir.path().join("new");
-    let paths = write_dir(&mut report, timeline.frames.iter().map(|f| &f.image), &out).unwrap();
+    let paths =
+        write_dir(&mut report, timeline.frames.iter().map(|f| &f.image), &out, &PageOptions::default()).unwrap();
     let names: Vec<_> = paths.iter().map(|p| p.strip_prefix(&out).unwrap().to_str().unwrap()).collect();
     assert_eq!(
         names,
@@ -275,6 +276,7 @@ fn a_folder_holds_report_pictures_and_words() {
             "frames/frame_000002_t00-01-01.000.jpg",
             "transcript.srt",
             "report.json",
+            "report.html",
             "report.md",
         ]
     );

@@ -1,5 +1,6 @@
 //! What several tests share.
 
+pub mod browser;
 pub mod command;
 pub mod fake_server;
 pub mod heif_grid;

@@ -17,7 +17,7 @@ use vidgist::llm::provider::Providers;
 use vidgist::llm::{ChatConfig, OpenAi, SamplingParams};
 use vidgist::pipeline::summarize::{self, Summarize};
 use vidgist::pipeline::{FrameOptions, TranscriptSearch};
-use vidgist::report::{Format, Report, Status, render};
+use vidgist::report::{Format, PageOptions, Report, Status, render};
 use vidgist::sampling::{Sampling, SamplingSpec};
 use vidgist::transcribe::subtitles::Subtitles;
 
@@ -53,6 +53,8 @@ fn job(analysis: Analysis) -> Summarize {
         analysis,
         dry_run: None,
         output: None,
+        page: PageOptions::default(),
+        returns_page: false,
     }
 }
 

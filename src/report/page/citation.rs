@@ -1,0 +1,122 @@
+//! Finds the citations in the text of an answer: IDs and times that name a frame or a line of the report.
+
+use std::ops::Range;
+
+use super::places::{PagePlace, PagePlaces, WrittenLabel};
+
+/// Finds what an ID names.
+type PlaceLookup = fn(&PagePlaces, usize) -> Option<PagePlace>;
+
+/// The IDs that answers cite: what stands before the number, and what it names.
+const IDS: [(&str, PlaceLookup); 1] = [("#", PagePlaces::frame)];
+
+/// The citations of a text in order, each with what it names. IDs and times that name nothing are left out: the check of
+/// the sentences says so.
+pub(super) fn citations(text: &str, places: &PagePlaces) -> Vec<(Range<usize>, PagePlace)> {
+    let (mut found, mut at, mut before) = (Vec::new(), 0, ' ');
+    while let Some(c) = text[at..].chars().next() {
+        let is_free = !before.is_alphanumeric() && !matches!(before, ':' | '.' | '/' | '&' | '_');
+        let cited = if is_free { cited(&text[at..], places) } else { None };
+        if let Some((place, n)) = cited {
+            found.push((at..at + n, place));
+            at += n;
+            before = '0';
+        } else {
+            at += c.len_utf8();
+            before = c;
+        }
+    }
+    found
+}
+
+/// What the start of a text cites, and the number of bytes that it takes.
+fn cited(text: &str, places: &PagePlaces) -> Option<(PagePlace, usize)> {
+    for (mark, lookup) in IDS {
+        let Some(number) = text.strip_prefix(mark) else { continue };
+        let n_digits = digits(number);
+        let is_end = !number[n_digits..].starts_with(|c: char| c.is_alphanumeric() || c == '_');
+        let Some(place) = number[..n_digits].parse().ok().filter(|_| is_end).and_then(|id| lookup(places, id)) else {
+            continue;
+        };
+        let n = mark.len() + n_digits;
+        return Some((place, n + own_time(&text[n..], place, places)));
+    }
+    let (time, n) = written_time(text)?;
+    Some((places.labelled(time)?, n))
+}
+
+/// The bytes of the time that follows an ID, where it is the time of the same place: `#17, 04:12.5` is one link.
+fn own_time(text: &str, place: PagePlace, places: &PagePlaces) -> usize {
+    let rest = text.trim_start_matches([',', ' ', '@', 't', '=']);
+    let rest = rest.strip_prefix("a").map_or(rest, |after| after.trim_start_matches(['t', ' ']));
+    match written_time(rest) {
+        Some((time, n)) if places.is_labelled(place, time) => text.len() - rest.len() + n,
+        _ => 0,
+    }
+}
+
+fn digits(text: &str) -> usize {
+    text.bytes().take_while(u8::is_ascii_digit).count()
+}
+
+/// A time at the start of a text, `04:12.5`, `4:12` or `1:04:12`, and the number of bytes that it takes.
+fn written_time(text: &str) -> Option<(WrittenLabel, usize)> {
+    let (mut fields, mut at) = (Vec::new(), 0);
+    loop {
+        let n = digits(&text[at..]);
+        if n == 0 || n > 3 || (!fields.is_empty() && n != 2) || fields.len() == 3 {
+            return None;
+        }
+        fields.push(text[at..at + n].parse::<i64>().ok()?);
+        at += n;
+        if !text[at..].starts_with(':') {
+            break;
+        }
+        at += 1;
+    }
+    if fields.len() < 2 || fields[1..].iter().any(|field| *field >= 60) {
+        return None;
+    }
+    let mut tenths = fields.iter().fold(0, |sum, field| sum * 60 + field) * 10;
+    let n_fraction = text[at..].strip_prefix('.').map_or(0, digits);
+    let has_tenths = (1..=3).contains(&n_fraction);
+    if has_tenths {
+        tenths += text[at + 1..at + 2].parse::<i64>().ok()?;
+        at += 1 + n_fraction;
+    }
+    Some((WrittenLabel { tenths, has_tenths }, at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Timestamp;
+
+    fn places() -> PagePlaces {
+        let at = Timestamp::from_millis;
+        PagePlaces::new([(0, at(0)), (7, at(6540)), (8, at(8000))], [4250, 8000, 3_852_500].map(at))
+    }
+
+    #[test]
+    fn ids_and_times_of_the_report_are_found() {
+        for (text, expected) in [
+            ("A ship (#7).", "#7>f7"),
+            ("A ship (#7, 00:06.5), then (#0 to #8)", "#7, 00:06.5>f7 #0>f0 #8>f8"),
+            ("#7 at 00:06.5 and #7 at 00:04.2", "#7 at 00:06.5>f7 #7>f7 00:04.2>s0"),
+            ("- 00:04.2 said, 0:04 and 00:04 too", "00:04.2>s0 0:04>s0 00:04>s0"),
+            ("both at 00:08.0; the frame alone at 00:06", "00:08.0>s1 00:06>f7"),
+            ("later [t=1:04:12.5 #8]", "1:04:12.5>s2 #8>f8"),
+        ] {
+            let found = citations(text, &places());
+            let shown: Vec<_> = found.iter().map(|(range, p)| format!("{}>{}", &text[range.clone()], p.id())).collect();
+            assert_eq!(shown.join(" "), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_names_nothing_is_no_citation() {
+        for text in ["#9", "#7a", "a#7", "00:05.0", "10:30", "16:10", "1:2", "#", ":", "#99999999999999999999999"] {
+            assert_eq!(citations(text, &places()), [], "{text}");
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! The whole recording as one line: chapters, frames, and the frames that the answer cites.
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+
+use maud::{Markup, html};
+
+use super::places::PagePlace;
+use crate::report::Report;
+use crate::time::{TimeRange, Timestamp};
+
+/// Width and height in the drawing's own units; it is stretched to the width of the page.
+const WIDTH: f64 = 1000.0;
+const HEIGHT: f64 = 48.0;
+
+/// The drawing; None where there is no length.
+pub(super) fn drawing(report: &Report, cited: &HashSet<PagePlace>) -> Option<Markup> {
+    let range = report.sampling.range;
+    let range = report.frames.iter().fold(range, |range, frame| TimeRange::new(range.start, range.end.max(frame.time)));
+    let length = range.length().secs_f64();
+    if length <= 0.0 {
+        return None;
+    }
+    let x = |time: Timestamp| ((time.minus(range.start).secs_f64() / length) * WIDTH).clamp(0.0, WIDTH);
+    let ticks = |is_drawn: &dyn Fn(usize) -> bool, top: f64| {
+        let mut path = String::new();
+        for frame in report.frames.iter().filter(|frame| is_drawn(frame.frame_idx)) {
+            // Writing to a String does not fail.
+            let _ = write!(path, "M{:.1} {top}V{HEIGHT}", x(frame.time));
+        }
+        path
+    };
+    let is_cited = |idx: usize| cited.contains(&PagePlace::Frame(idx));
+    let bands = report.media.chapters.iter().skip(1).step_by(2).map(|chapter| {
+        let (from, to) = (x(chapter.start), x(chapter.end));
+        (format!("{from:.1}"), format!("{:.1}", (to - from).max(0.0)))
+    });
+    let label = format!("Timeline from {} to {}", range.start.label(), range.end.label());
+    Some(html! {
+        svg #overview viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } preserveAspectRatio="none" role="img" aria-label=(label)
+            data-start=(range.start.secs_f64()) data-length=(length) {
+            @for (x, width) in bands { rect x=(x) y="0" width=(width) height=(HEIGHT) {} }
+            path d=(ticks(&|idx| !is_cited(idx), 38.0)) {}
+            path.cited d=(ticks(&is_cited, 30.0)) {}
+            line #now x1="0" x2="0" y1="0" y2=(HEIGHT) hidden {}
+        }
+    })
+}
