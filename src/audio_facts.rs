@@ -1,8 +1,8 @@
 //! Measurements of one audio stream as data: loudness, peaks, silences, and ranges of speech, music and other sounds.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::time::TimeRange;
+use crate::time::{TimeRange, Timestamp};
 
 /// Measurements of one audio stream. Times are on the clock that audio and video share.
 #[derive(Clone, Debug, Serialize)]
@@ -69,4 +69,16 @@ pub enum SoundKind {
     Other,
     /// Nothing above -50 dBFS.
     Silence,
+}
+
+/// The level of audio over time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AudioLevels {
+    /// Time of the first sample on the shared clock.
+    pub start: Timestamp,
+    /// The duration of each value; the last may stand for less.
+    pub step: Timestamp,
+    /// The largest absolute sample of each step over all channels, in 255ths of full scale. At most 1000.
+    pub peaks: Vec<u8>,
 }

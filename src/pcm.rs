@@ -12,6 +12,7 @@ mod decode;
 mod downmix;
 mod flac;
 mod joined;
+mod peaks;
 mod placement;
 mod reader;
 mod resample;
@@ -20,6 +21,7 @@ mod unify;
 pub use block::{AudioBlock, PcmFormat};
 pub use flac::FlacWriter;
 pub use joined::AudioReader;
+pub use peaks::PeakMeter;
 
 pub(crate) use convert::to_i16;
 pub(crate) use downmix::{ChannelRole, Downmixer};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::audio_facts::single_channel_notice;
+use crate::audio_facts::{AudioLevels, single_channel_notice};
 use crate::time::{TimeRange, Timestamp};
 
 /// The transcript of one file.
@@ -26,6 +26,9 @@ pub struct Transcript {
     /// the mono mix; None if there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub single_channel_seconds: Option<f64>,
+    /// The level of the audio; None if it was not decoded, as for subtitles.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub levels: Option<Box<AudioLevels>>,
     /// Whether an earlier run made it, and it was taken from the store.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub from_store: bool,
@@ -135,6 +138,7 @@ impl Transcript {
             likely_language: None,
             n_invented: 0,
             single_channel_seconds: None,
+            levels: None,
             from_store: false,
             segments,
             untimed: Vec::new(),
@@ -305,10 +309,12 @@ mod tests {
             language in prop::option::of(".*"),
             detected in (prop::option::of(0.0..=1.0), prop::option::of("[a-z]{2}"), 0_usize..9),
             single_channel_seconds in prop::option::of(0.5..1e5),
+            levels in prop::option::of(prop::collection::vec(any::<u8>(), 0..9)),
             segments in prop::collection::vec(any_segment(), 0..5),
             untimed in prop::collection::vec(".*", 0..3),
         ) {
             let mut transcript = Transcript { single_channel_seconds, untimed, ..Transcript::new(source, language, segments) };
+            transcript.levels = levels.map(|peaks| Box::new(AudioLevels { start: Timestamp::ZERO, step: Timestamp::from_millis(4), peaks }));
             (transcript.language_confidence, transcript.likely_language, transcript.n_invented) = detected;
             let written = serde_json::to_string(&transcript).expect("JSON");
             let read: Transcript = serde_json::from_str(&written).expect("what was written");

@@ -131,6 +131,7 @@ impl Timeline {
             source: transcript.source.clone(),
             language: transcript.language.clone(),
             likely_language: transcript.likely_language.clone(),
+            levels: None,
             ..*transcript
         });
         // Text without times is about the whole.

@@ -111,6 +111,7 @@ impl ApiTranscriber {
         }
         transcript.segments.sort_by_key(|segment| segment.range.start);
         transcript.single_channel_seconds = pieces.blocks.single_channel_seconds();
+        transcript.levels = pieces.meter.finish().map(Box::new);
         Ok(TranscriptionOutcome::Found(transcript))
     }
 

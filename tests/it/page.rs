@@ -18,6 +18,7 @@ use vidgist::transcript::{Segment, Transcript, TranscriptSource};
 
 use crate::support::browser;
 use crate::support::command::User;
+use crate::support::fake_server::{FakeServer, HEARING_MODEL};
 use crate::support::programs::ffmpeg_with;
 use crate::support::sample::{self, at, segment};
 
@@ -32,7 +33,8 @@ fn frame(idx: usize, millis: i64) -> TimelineFrame {
 
 /// A run with an answer of a model: every kind of sentence, chapters, two alternatives, parts that are missing.
 fn talk() -> (Report, Vec<EncodedImage>) {
-    let frames: Vec<_> = [(0, 1000), (1, 31_000), (2, 61_000), (3, 90_000)].map(|(idx, t)| frame(idx, t)).into();
+    let mut frames: Vec<_> = [(0, 1000), (1, 31_000), (2, 61_000), (3, 90_000)].map(|(idx, t)| frame(idx, t)).into();
+    frames[2].score.sharpness = 240.0;
     let timeline = Timeline::new(TimeRange::new(at(0), at(95_500)), frames, Some(sample::transcript()));
     let images = timeline.frames.iter().map(|frame| frame.image.clone()).collect();
     let mut report = sample::report();
@@ -143,7 +145,7 @@ fn citations_open_and_lead_to_their_evidence_by_mouse_and_keyboard() {
     assert_eq!(texts(&found["messages"]), Vec::<&str>::new());
     let step = |name: &str| &found["steps"][name];
     assert_eq!(found["steps"]["cites"], json!([["#1, 00:31.0", "#f1"], ["00:12.0", "#s1"], ["01:30.0", "#s3"]]));
-    assert_eq!(step("opened")["stage"], "#1 at 00:31.0", "what the summary cites first");
+    assert_eq!(step("opened")["stage"], "#2 at 01:01.0", "the clearest frame");
 
     let card = &step("hovered")["card"];
     assert_eq!(card["picture"], true);
@@ -282,6 +284,34 @@ fn recordings_without_a_part_have_a_page_too() {
     let (_dir, page) = written(&mut report, &[], &PageOptions::default());
     let found = audited(&page).unwrap();
     assert!(found["text"].as_str().unwrap().contains("There is no summary: see what is missing"), "{found}");
+}
+
+#[test]
+fn audio_that_is_transcribed_is_drawn() {
+    let (user, server) = (User::new(), FakeServer::start());
+    std::fs::copy(TALK, user.path("talk.mp4")).unwrap();
+    let (url, out) = (server.base_url(), user.path("out"));
+    let endpoint = ["--stt", "api", "--stt-base-url", &url, "--stt-model", HEARING_MODEL];
+    user.run(&[&["summarize", &user.path("talk.mp4"), "--model", "built-in", "-o", &out][..], &endpoint].concat())
+        .complete();
+    let report: Value = serde_json::from_slice(&std::fs::read(Path::new(&out).join("report.json")).unwrap()).unwrap();
+    let levels = &report["transcript"]["levels"];
+    let peaks: Vec<u64> = levels["peaks"].as_array().unwrap().iter().map(|peak| peak.as_u64().unwrap()).collect();
+    assert!((500..=1000).contains(&peaks.len()), "{levels}");
+    // A sentence from 0.3 s on, and a pause before the next, at 4.2 s.
+    let at = |seconds: f64| {
+        let from = (seconds / levels["step"].as_f64().unwrap()) as usize;
+        *peaks[from..from + 5].iter().max().unwrap()
+    };
+    assert!(at(1.0) > 20 && at(3.9) < 5, "{} {}", at(1.0), at(3.9));
+    let page = Path::new(&out).join("report.html");
+    let Some(found) = audited(&page) else { return };
+    let elements = texts(&found["elements"]);
+    assert!(elements.contains(&"use") && elements.contains(&"g"), "the waveform and its mirror: {elements:?}");
+    let of_subtitles = user.path("subtitles");
+    user.run(&["summarize", TALK, "-o", &of_subtitles]).complete();
+    let page = std::fs::read_to_string(Path::new(&of_subtitles).join("report.html")).unwrap();
+    assert!(!page.contains("<g class=\"wave\""), "subtitles need no audio");
 }
 
 /// Makes a recording that is named to break an address, and its page with a player.

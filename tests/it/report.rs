@@ -113,6 +113,8 @@ fn every_key_is_documented_and_every_documented_key_is_there() {
         (transcript.language_confidence, transcript.likely_language) = (Some(0.4), Some("fr".into()));
         transcript.n_invented = 1;
         transcript.single_channel_seconds = Some(3.0);
+        let (start, step) = (Timestamp::ZERO, sample::at(100));
+        transcript.levels = Some(Box::new(vidgist::audio_facts::AudioLevels { start, step, peaks: vec![0, 255] }));
         transcript.from_store = true;
         report.sampling.from_store = true;
         report.windows[0].from_store = true;

@@ -6,12 +6,15 @@ use std::fmt::Write as _;
 use maud::{Markup, html};
 
 use super::places::PagePlace;
-use crate::report::Report;
+use crate::report::{Report, TranscriptOutcome};
 use crate::time::{TimeRange, Timestamp};
 
 /// Width and height in the drawing's own units; it is stretched to the width of the page.
 const WIDTH: f64 = 1000.0;
 const HEIGHT: f64 = 48.0;
+/// Where the waveform has its middle, and how high it is above.
+const WAVE_MIDDLE: f64 = 19.0;
+const WAVE_HEIGHT: f64 = 18.0;
 
 /// The drawing; None where there is no length.
 pub(super) fn drawing(report: &Report, cited: &HashSet<PagePlace>) -> Option<Markup> {
@@ -35,14 +38,42 @@ pub(super) fn drawing(report: &Report, cited: &HashSet<PagePlace>) -> Option<Mar
         let (from, to) = (x(chapter.start), x(chapter.end));
         (format!("{from:.1}"), format!("{:.1}", (to - from).max(0.0)))
     });
+    let levels = match &report.transcript {
+        TranscriptOutcome::Found(transcript) => transcript.levels.as_ref(),
+        _ => None,
+    };
+    let wave = levels.map(|levels| {
+        let step = levels.step.secs_f64() / length * WIDTH;
+        (hills(&levels.peaks), format!("translate({:.2} 0) scale({step:.6} 1)", x(levels.start)))
+    });
     let label = format!("Timeline from {} to {}", range.start.label(), range.end.label());
     Some(html! {
         svg #overview viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } preserveAspectRatio="none" role="img" aria-label=(label)
             data-start=(range.start.secs_f64()) data-length=(length) {
             @for (x, width) in bands { rect x=(x) y="0" width=(width) height=(HEIGHT) {} }
+            @if let Some((hills, place)) = &wave {
+                g.wave transform=(place) {
+                    path #hills d=(hills) {}
+                    use href="#hills" transform={ "matrix(1 0 0 -1 0 " (2.0 * WAVE_MIDDLE) ")" } {}
+                }
+            }
             path d=(ticks(&|idx| !is_cited(idx), 38.0)) {}
             path.cited d=(ticks(&is_cited, 30.0)) {}
             line #now x1="0" x2="0" y1="0" y2=(HEIGHT) hidden {}
         }
     })
+}
+
+/// The upper half of a waveform, a unit wide for each value; the loudest is as high as there is room.
+fn hills(peaks: &[u8]) -> String {
+    let loudest = f64::from(peaks.iter().copied().max().unwrap_or_default().max(1));
+    let (mut path, mut before) = (format!("M0 {WAVE_MIDDLE}"), 0);
+    for peak in peaks {
+        let height = (f64::from(*peak) / loudest * WAVE_HEIGHT).round() as i64;
+        // Writing to a String does not fail.
+        let _ = write!(path, "v{}h1", before - height);
+        before = height;
+    }
+    let _ = write!(path, "v{before}z");
+    path
 }

@@ -270,9 +270,6 @@
     });
   }
 
-  // What is shown at first: the place that the address names, else what the summary cites first.
-  if (!toHash()) {
-    const cited = one(".cite"), found = cited && items.get(document.getElementById(cited.hash.slice(1)));
-    show((found && lastAt(frames, found.time)) ?? frames[0]);
-  }
+  // What is shown at first: the place that the address names, else the clearest frame.
+  if (!toHash()) show(items.get(document.getElementById(figure?.dataset.first)) ?? frames[0]);
 })();

@@ -9,6 +9,7 @@ use maud::{Markup, html};
 use super::places::{PagePlace, segments};
 use super::{Page, answer, overview};
 use crate::chat::{Choice, FinishReason};
+use crate::language::two_letter_code;
 use crate::report::facts::{self, ReportFact, counted};
 use crate::report::{ReportFrame, TranscriptOutcome};
 use crate::sanitize::{clean_line, short_name};
@@ -193,11 +194,12 @@ impl Page<'_> {
             section #side aria-labelledby="transcript" {
                 (self.player())
                 @if self.report.frames.iter().any(|frame| self.picture(frame).is_some()) {
-                    figure #stage hidden { img alt=""; figcaption {} }
+                    figure #stage hidden data-first=[self.clearest_frame()] { img alt=""; figcaption {} }
                 }
                 h2 #transcript { "Transcript" }
-                p.source { (clean_line(&facts::transcript_text(self.report))) }
-                @if self.has_lines() {
+                @if !self.has_lines() {
+                    p { (clean_line(&facts::transcript_text(self.report))) }
+                } @else {
                     div.find hidden {
                         input #search type="search" placeholder="Search" aria-label="Search the transcript"
                             aria-keyshortcuts="/" autocomplete="off" spellcheck="false";
@@ -210,6 +212,13 @@ impl Page<'_> {
                 }
             }
         }
+    }
+
+    /// The ID of the sharpest frame, which a page shows at first; None where none was measured.
+    fn clearest_frame(&self) -> Option<String> {
+        let measured = self.report.frames.iter().filter_map(|frame| Some((frame.sharpness?, frame.frame_idx)));
+        let clearest = measured.max_by(|(one, _), (other, _)| one.total_cmp(other));
+        clearest.map(|(_, frame_idx)| PagePlace::Frame(frame_idx).id())
     }
 
     fn player(&self) -> Markup {
@@ -229,7 +238,7 @@ impl Page<'_> {
     /// The lines of speech. `li` has no end tag, which HTML allows: there may be thousands.
     fn lines(&self) -> Markup {
         let TranscriptOutcome::Found(transcript) = &self.report.transcript else { return html! {} };
-        let language = transcript.language.as_deref().filter(|tag| is_language_tag(tag));
+        let language = transcript.language.as_deref().and_then(two_letter_code);
         let mut speaker = None;
         let mut named = |now: Option<&str>| {
             let name = now.map(clean_line).filter(|name| !name.is_empty() && Some(name) != speaker.as_ref());
@@ -241,7 +250,7 @@ impl Page<'_> {
         html! {
             ol #lines .lines lang=[language] {
                 @for (at, segment) in transcript.segments.iter().enumerate() {
-                    li id={ "s" (at) };
+                    li id={ "s" (at) } lang=[segment.language.as_deref().and_then(two_letter_code)];
                     b { (segment.range.start.label()) }
                     @if let Some(name) = named(segment.speaker.as_deref()) { i { (name) } }
                     (clean_line(&segment.text))
@@ -303,10 +312,4 @@ impl Page<'_> {
 
 fn row(fact: &ReportFact) -> Markup {
     html! { dt { (fact.name) } dd dir="auto" { (clean_line(&fact.text)) } "\n" }
-}
-
-/// Whether a text has the form of a BCP 47 tag, so that a browser can use it.
-fn is_language_tag(tag: &str) -> bool {
-    (2..=35).contains(&tag.len())
-        && tag.split('-').all(|part| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric()))
 }

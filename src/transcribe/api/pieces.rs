@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::error::{Error, Result};
-use crate::pcm::{AudioBlock, FlacWriter, to_i16};
+use crate::pcm::{AudioBlock, FlacWriter, PeakMeter, to_i16};
 use crate::time::{TimeBase, TimeRange, Timestamp};
 
 /// The search for a pause uses steps of a fiftieth of a second...
@@ -30,6 +30,8 @@ pub(super) struct AudioPiece {
 pub(super) struct AudioPieces<I> {
     /// The audio.
     pub blocks: I,
+    /// The level of what was read.
+    pub meter: PeakMeter,
     input: String,
     /// The largest file in bytes.
     max_bytes: usize,
@@ -54,7 +56,8 @@ impl<I: Iterator<Item = Result<AudioBlock>>> AudioPieces<I> {
     /// Pieces of at most `max_len`, as files of at most `max_bytes`, but never shorter than a second. Errors name
     /// `input`.
     pub fn new(blocks: I, input: impl Into<String>, max_bytes: usize, max_len: Duration) -> Self {
-        Self { blocks, input: input.into(), max_bytes, max_len, clock: None, samples: Vec::new(), is_done: false }
+        let (meter, samples) = (PeakMeter::default(), Vec::new());
+        Self { blocks, meter, input: input.into(), max_bytes, max_len, clock: None, samples, is_done: false }
     }
 
     fn next_piece(&mut self) -> Result<Option<AudioPiece>> {
@@ -81,6 +84,7 @@ impl<I: Iterator<Item = Result<AudioBlock>>> AudioPieces<I> {
             return Err(Error::unsupported(&self.input, problem, ""));
         };
         self.clock.get_or_insert(PieceClock { start: block.time, rate_hz: block.rate_hz, base, n_before: 0 });
+        self.meter.push(block);
         self.samples.extend(block.samples.iter().map(|sample| to_i16(*sample)));
         Ok(())
     }

@@ -15,9 +15,10 @@ use super::speech_track::find_speech_track;
 use super::spoken_language::whisper_language;
 use super::vad::VoiceActivityDetector;
 use crate::advice::{Advice, Setting};
+use crate::audio_facts::AudioLevels;
 use crate::error::{Error, Result};
 use crate::media::{AudioStream, MediaInfo};
-use crate::pcm::{AudioReader, PcmFormat};
+use crate::pcm::{AudioReader, PcmFormat, PeakMeter};
 use crate::sanitize::clean_line;
 use crate::time::{TimeBounds, Timestamp};
 use crate::transcribe::transcriber::ChannelMode;
@@ -76,7 +77,7 @@ impl LocalTranscription {
             drop(sender);
             (chunked, received.iter().collect::<Vec<_>>())
         });
-        let single_channel_seconds = chunked?;
+        let (single_channel_seconds, levels) = chunked?;
         results.sort_by_key(|chunk: &ChunkOutcome| chunk.idx);
         let chunks: Vec<_> = results.into_iter().map(|chunk| chunk.found).collect::<Result<_>>()?;
         if self.is_cancelled.load(Ordering::Relaxed) {
@@ -85,7 +86,8 @@ impl LocalTranscription {
         let chunks = self.in_their_languages(chunks, &search, &model)?;
         let track = (stream.stream_idx != self.stream.stream_idx).then(|| self.track_number(stream));
         let source = TranscriptSource::Whisper { model: self.config.name.clone(), track };
-        Ok(Transcript { single_channel_seconds, ..self.transcript(source, chunks, &search) })
+        let levels = levels.map(Box::new);
+        Ok(Transcript { single_channel_seconds, levels, ..self.transcript(source, chunks, &search) })
     }
 
     /// Which languages the model and the request allow.
@@ -203,18 +205,18 @@ impl LocalTranscription {
     }
 
     /// Reads the audio, finds the chunks and sends them, those of each speaker in order. Returns
-    /// [`AudioReader::single_channel_seconds`].
+    /// [`AudioReader::single_channel_seconds`] and the levels.
     fn send_chunks(
         &self,
         mut reader: AudioReader,
         speakers: &[Option<&'static str>],
         sender: &mpsc::SyncSender<ChunkTask>,
-    ) -> Result<Option<f64>> {
+    ) -> Result<(Option<f64>, Option<AudioLevels>)> {
         let max_pause = if self.config.multilingual { MAX_PAUSE_MULTILINGUAL } else { MAX_PAUSE };
         let finder =
             || Ok(ChunkFinder::new(VoiceActivityDetector::load(&self.config.vad_model)?, Chunker::new(max_pause)));
         let mut finders = speakers.iter().map(|_| finder()).collect::<Result<Vec<_>>>()?;
-        let (mut n_sent, mut seconds_sent) = (0, 0.0);
+        let (mut n_sent, mut seconds_sent, mut meter) = (0, 0.0, PeakMeter::default());
         let mut send_all = |found: Vec<FoundChunk>, speaker: Option<&'static str>| {
             for FoundChunk { chunk, samples, start } in found {
                 let (is_probe, seconds) = (seconds_sent < PROBED_SECONDS, chunk.speech_seconds());
@@ -229,6 +231,7 @@ impl LocalTranscription {
             if self.is_cancelled.load(Ordering::Relaxed) {
                 return Err(Error::interrupted());
             }
+            meter.push(&block);
             for (idx, (finder, speaker)) in finders.iter_mut().zip(speakers).enumerate() {
                 let samples = block.samples.iter().skip(idx).step_by(speakers.len()).copied();
                 send_all(finder.push(samples, block.time)?, *speaker);
@@ -237,7 +240,7 @@ impl LocalTranscription {
         for (finder, speaker) in finders.into_iter().zip(speakers) {
             send_all(finder.finish()?, *speaker);
         }
-        Ok(reader.single_channel_seconds())
+        Ok((reader.single_channel_seconds(), meter.finish()))
     }
 
     /// The thread of one decoder: transcribes chunks until there are no more.
