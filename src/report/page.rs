@@ -57,6 +57,12 @@ pub fn standalone(report: &Report, pictures: &[EncodedImage], options: &PageOpti
     Ok(render(report, pictures, recording.as_deref()))
 }
 
+/// A style or script without its indentation and its lines of comments: every page carries them.
+fn compact(text: &str) -> String {
+    let lines = text.lines().map(str::trim_start).filter(|line| !line.is_empty() && !line.starts_with("//"));
+    lines.flat_map(|line| [line, "\n"]).collect()
+}
+
 /// What the parts of a page are made from.
 struct Page<'a> {
     report: &'a Report,
@@ -69,14 +75,15 @@ struct Page<'a> {
 impl Page<'_> {
     fn html(&self) -> Markup {
         let title = self.title();
-        let style =
-            format!("{STYLE}.strip img, figure img, #card img, video {{ aspect-ratio: {} }}\n", self.picture_ratio());
+        let ratio = self.picture_ratio();
+        let style = compact(STYLE) + &format!(".strip img, figure img, #card img, video {{ aspect-ratio: {ratio} }}\n");
+        let script = compact(SCRIPT);
         html! {
             (DOCTYPE)
             html lang="en" {
                 head {
                     meta charset="utf-8";
-                    meta http-equiv="Content-Security-Policy" content=(self.policy(&style));
+                    meta http-equiv="Content-Security-Policy" content=(self.policy(&style, &script));
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     meta name="color-scheme" content="light dark";
                     meta name="referrer" content="no-referrer";
@@ -108,7 +115,7 @@ impl Page<'_> {
                     }
                     "\n"
                     (self.footer())
-                    script { (PreEscaped(SCRIPT)) }
+                    script { (PreEscaped(&script)) }
                 }
             }
             "\n"
@@ -129,7 +136,7 @@ impl Page<'_> {
 
     /// The policy: nothing but this style, this script, and what the page shows from beside it. `'self'` alone is not
     /// enough for pages that are opened as files.
-    fn policy(&self, style: &str) -> String {
+    fn policy(&self, style: &str, script: &str) -> String {
         let digest = |text: &str| format!("'sha256-{}'", BASE64_STANDARD.encode(Sha256::digest(text)));
         let has_files =
             self.report.frames.iter().any(|f| f.file.is_some() && !self.pictures.contains_key(&f.frame_idx));
@@ -143,7 +150,7 @@ impl Page<'_> {
         let mut policy = format!(
             "default-src 'none'; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; \
              script-src {}; style-src {}",
-            digest(SCRIPT),
+            digest(script),
             digest(style)
         );
         if !images.is_empty() {

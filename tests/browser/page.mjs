@@ -192,8 +192,9 @@ async function shots() {
     await page.screenshot({ path: `${where}-${name}-full.png`, fullPage: true });
     await page.close();
   }
-  const { page } = await open();
-  await page.pdf({ path: `${where}-print.pdf`, format: "A4" });
+  const { page } = await open({ width: 794, height: 1123 });
+  await page.emulateMediaType("print");
+  await page.screenshot({ path: `${where}-print.png`, fullPage: true });
   return {};
 }
 

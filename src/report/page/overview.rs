@@ -1,12 +1,12 @@
-//! The whole recording as one line: chapters, frames, and the frames that the answer cites.
+//! The whole recording as one line: chapters, the level of the audio, frames, and what the answer cites.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use maud::{Markup, html};
 
-use super::places::PagePlace;
-use crate::report::{Report, TranscriptOutcome};
+use super::places::{PagePlace, segments};
+use crate::report::{Report, ReportFrame, TranscriptOutcome};
 use crate::time::{TimeRange, Timestamp};
 
 /// Width and height in the drawing's own units; it is stretched to the width of the page.
@@ -25,15 +25,18 @@ pub(super) fn drawing(report: &Report, cited: &HashSet<PagePlace>) -> Option<Mar
         return None;
     }
     let x = |time: Timestamp| ((time.minus(range.start).secs_f64() / length) * WIDTH).clamp(0.0, WIDTH);
-    let ticks = |is_drawn: &dyn Fn(usize) -> bool, top: f64| {
-        let mut path = String::new();
-        for frame in report.frames.iter().filter(|frame| is_drawn(frame.frame_idx)) {
+    let ticks = |times: &mut dyn Iterator<Item = Timestamp>, top: f64| {
+        times.fold(String::new(), |mut path, time| {
             // Writing to a String does not fail.
-            let _ = write!(path, "M{:.1} {top}V{HEIGHT}", x(frame.time));
-        }
-        path
+            let _ = write!(path, "M{:.1} {top}V{HEIGHT}", x(time));
+            path
+        })
     };
-    let is_cited = |idx: usize| cited.contains(&PagePlace::Frame(idx));
+    let (cited_frames, others): (Vec<&ReportFrame>, Vec<_>) =
+        report.frames.iter().partition(|frame| cited.contains(&PagePlace::Frame(frame.frame_idx)));
+    let cited_lines = segments(report).iter().enumerate().filter(|(at, _)| cited.contains(&PagePlace::Line(*at)));
+    let mut cited_times =
+        cited_frames.iter().map(|frame| frame.time).chain(cited_lines.map(|(_, segment)| segment.range.start));
     let bands = report.media.chapters.iter().skip(1).step_by(2).map(|chapter| {
         let (from, to) = (x(chapter.start), x(chapter.end));
         (format!("{from:.1}"), format!("{:.1}", (to - from).max(0.0)))
@@ -57,8 +60,8 @@ pub(super) fn drawing(report: &Report, cited: &HashSet<PagePlace>) -> Option<Mar
                     use href="#hills" transform={ "matrix(1 0 0 -1 0 " (2.0 * WAVE_MIDDLE) ")" } {}
                 }
             }
-            path d=(ticks(&|idx| !is_cited(idx), 38.0)) {}
-            path.cited d=(ticks(&is_cited, 30.0)) {}
+            path d=(ticks(&mut others.iter().map(|frame| frame.time), 38.0)) {}
+            path.cited d=(ticks(&mut cited_times, 30.0)) {}
             line #now x1="0" x2="0" y1="0" y2=(HEIGHT) hidden {}
         }
     })

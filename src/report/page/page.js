@@ -63,9 +63,15 @@
     for (const other of list) other.link.tabIndex = -1;
     if (found) found.link.tabIndex = 0;
   };
-  const behavior = () => (calm.matches ? "auto" : "smooth");
-  const scrollStrip = ({ item }) => strip.scrollTo({ left: item.offsetLeft - (strip.clientWidth - item.offsetWidth) / 2, behavior: behavior() });
-  const scrollLines = ({ item }) => list.scrollTo({ top: item.offsetTop - list.clientHeight / 3, behavior: behavior() });
+  const behavior = (distance = 0) => (calm.matches || Math.abs(distance) > 3000 ? "instant" : "smooth");
+  const scrollStrip = ({ item }) => {
+    const left = item.offsetLeft - (strip.clientWidth - item.offsetWidth) / 2;
+    strip.scrollTo({ left, behavior: behavior(left - strip.scrollLeft) });
+  };
+  const scrollLines = ({ item }) => {
+    const top = item.offsetTop - list.clientHeight / 3;
+    list.scrollTo({ top, behavior: behavior(top - list.scrollTop) });
+  };
 
   const show = (frame) => {
     if (!figure || !frame?.image) return;
@@ -269,6 +275,11 @@
       show(current.frame);
     });
   }
+
+  // Pictures that were not shown yet are printed too.
+  addEventListener("beforeprint", () => {
+    for (const { image } of frames) if (image) image.loading = "eager";
+  });
 
   // What is shown at first: the place that the address names, else the clearest frame.
   if (!toHash()) show(items.get(document.getElementById(figure?.dataset.first)) ?? frames[0]);
