@@ -4,6 +4,8 @@ pub mod budget;
 mod estimate;
 mod map;
 mod merge;
+mod reply;
+mod sections;
 mod stored_answers;
 mod task;
 

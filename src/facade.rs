@@ -171,7 +171,7 @@ impl Summary {
         self
     }
 
-    /// The time between frames; by default a second, and at most 50 frames.
+    /// The time between frames; by default a second, and at most `4 * sqrt(seconds)` frames: see [`default_max_frames`](crate::sampling::default_max_frames).
     pub fn every(mut self, interval: Duration) -> Self {
         self.job.sampling.interval =
             Some(Timestamp::from_nanos(i64::try_from(interval.as_nanos()).unwrap_or(i64::MAX)));

@@ -67,6 +67,7 @@ pub mod pipeline;
 pub mod probe;
 mod program;
 pub mod prompt;
+pub mod record;
 pub mod report;
 pub mod sampling;
 pub mod sanitize;

@@ -6,6 +6,7 @@
 
 mod caption;
 mod merge;
+mod records;
 mod sound;
 
 use std::fmt::Write as _;
@@ -13,7 +14,8 @@ use std::fmt::Write as _;
 use sha2::{Digest as _, Sha256};
 
 pub use caption::{CaptionFrame, CaptionPrompt, build_captions};
-pub use merge::{PartAnswer, Place, build_merge, build_part_answer, build_passage, build_window};
+pub use merge::{PartAnswer, build_merge, build_part_answer};
+pub use records::{Place, build_again, build_records, build_sections, record_sources};
 pub use sound::{SoundEvidence, build_sound};
 
 use crate::chat::{Message, Part, Role};
@@ -28,7 +30,7 @@ const MAX_CHAPTERS: usize = 100;
 const MAX_DESCRIPTION_CHARS: usize = 2000;
 
 /// The version of the wording; stored answers of different versions are not mixed.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Parts of the prompt that the user replaces.
 #[derive(Clone, Debug, Default)]
@@ -48,12 +50,14 @@ pub struct PromptSpec {
 /// The messages with the task and its evidence: a system message and a user message.
 ///
 /// Each frame is the label `[t=MM:SS.s #id]`, its image, then the speech until the next frame; `id` is its
-/// [`frame_idx`](crate::media::EncodedImage::frame_idx), counted from 0. `fence` is the number of the tags around text from
+/// [`frame_idx`](crate::media::EncodedImage::frame_idx), counted from 0. A line of speech is `[sID MM:SS.s] text`; its ID is
+/// the index of its segment in the transcript, from 0. `fence` is the number of the tags around text from
 /// the media: see [`fence_number`].
 #[must_use]
 pub fn build(timeline: &Timeline, media: &MediaInfo, options: &PromptSpec, fence: u32) -> Vec<Message> {
     let fence = Fence::new(fence);
-    let mut shown = vec![Part::Text(facts(timeline, media, options, &fence, None))];
+    let scope = FactsScope { is_image_url: options.image_url.is_some(), ..FactsScope::default() };
+    let mut shown = vec![Part::Text(facts(timeline, media, &fence, scope))];
     shown.extend(timeline.passages().flat_map(|passage| parts(passage, &fence)));
     if let Some(url) = &options.image_url {
         let url = Part::ImageUrl(url.clone());
@@ -85,7 +89,7 @@ fn parts(passage: Passage<'_>, fence: &Fence) -> Vec<Part> {
         parts.push(Part::Text(format!("[t={} #{}]", frame.image.time.label(), frame.image.frame_idx)));
         parts.push(Part::Image(frame.image.clone()));
     }
-    parts.extend(speech(passage.words, fence).map(Part::Text));
+    parts.extend(speech(passage.words, Some(passage.first_segment_id), fence).map(Part::Text));
     parts
 }
 
@@ -93,16 +97,16 @@ const RULES: &str = "\
 You describe a video or recording using only the evidence provided: still frames taken from it and a transcript of its \
 speech.
 
-- Each image follows its label, such as [t=04:12.5 #17]: the time at which the frame is shown, and the frame's ID. Take \
-times only from these labels and from the times before lines of speech. Never read a time from a clock or counter in an \
-image, and never estimate one.
-- Cite your evidence: the frame's ID and time for what is shown, as in (#17, 04:12.5), and the time for what is said.
+- Each image follows its label, such as [t=04:12.5 #17]: the time at which the frame is shown, and the frame's ID. Each \
+line of speech follows its own ID and time, such as [s42 04:12.5].
+- After each sentence, cite its evidence by ID alone, in parentheses: (#17) for what a frame shows, (s42) for what is said, \
+(#17, s42) for both. Do not write times: they are added from the IDs. Never read a time from a clock in an image.
 - Do not guess what happened between two frames. If the evidence is thin or contradictory, say so.
 - Give names, numbers and quotations exactly as they appear or are spoken, or leave them out.";
 
 const SUMMARY: &str = "\
 Write a summary in Markdown without a title. Begin with one or two sentences that say what this is and what its main \
-point is. Then list the main points in order of time, one list item each, with their times. If there is important text \
+point is. Then list the main points in order of time, one list item each, with their evidence. If there is important text \
 on the screen, list it last.";
 
 /// A number for the tags around text from the media, derived from these texts: text that names the tag changes it. The same
@@ -117,6 +121,12 @@ pub fn fence_number<'a>(texts: impl IntoIterator<Item = &'a str>) -> u32 {
     }
     let hash = hasher.finalize();
     u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]])
+}
+
+/// The parts that show one passage in [`build`] and [`build_records`].
+#[must_use]
+pub fn build_passage(passage: Passage<'_>, fence: u32) -> Vec<Part> {
+    parts(passage, &Fence::new(fence))
 }
 
 /// All texts of a transcript.
@@ -172,20 +182,28 @@ impl Fence {
     }
 }
 
-/// What is known about the file; `n_windows` where its evidence is split among several requests.
-fn facts(
-    timeline: &Timeline,
-    media: &MediaInfo,
-    options: &PromptSpec,
-    fence: &Fence,
+/// What [`facts`] states beside the facts of the file.
+#[derive(Clone, Copy, Default)]
+struct FactsScope {
+    /// The number of windows, where the evidence is split among several requests.
     n_windows: Option<usize>,
-) -> String {
+    /// Whether the file's name is left out: the records of a renamed file are the same.
+    is_nameless: bool,
+    /// Whether the only evidence is an image that the server fetches.
+    is_image_url: bool,
+}
+
+/// What is known about the file.
+fn facts(timeline: &Timeline, media: &MediaInfo, fence: &Fence, scope: FactsScope) -> String {
+    let FactsScope { n_windows, is_nameless, is_image_url } = scope;
     let mut out = String::from("Facts about the file:\n");
     let mut fact = |name: &str, value: String| {
         // Writing to a String does not fail.
         let _ = writeln!(out, "- {name}: {value}");
     };
-    fact("name", fence.wrap(&fence.line(&short_name(&media.input))));
+    if !is_nameless {
+        fact("name", fence.wrap(&fence.line(&short_name(&media.input))));
+    }
     if let Some(title) = &media.title {
         fact("title", fence.wrap(&fence.line(title)));
     }
@@ -209,9 +227,7 @@ fn facts(
     fact(
         "frames",
         match timeline.frames.len() {
-            0 if options.image_url.is_some() => {
-                "the file is one image, without a time and without an ID to cite".into()
-            }
+            0 if is_image_url => "the file is one image, without a time and without an ID to cite".into(),
             0 => "none. You see no image of this file: say nothing about how it looks.".into(),
             1 => "1, after its label".into(),
             n if n_windows.is_some() => {
@@ -253,15 +269,17 @@ fn facts(
     out
 }
 
-/// `[MM:SS.s] Speaker: text`, a line for each segment, fenced; None where there is no text.
-fn speech(segments: &[Segment], fence: &Fence) -> Option<String> {
+/// `[s42 MM:SS.s] Speaker: text`, a line for each segment, fenced; None where there is no text. Without the ID of the first
+/// segment, lines have times alone.
+fn speech(segments: &[Segment], first_id: Option<usize>, fence: &Fence) -> Option<String> {
     let mut lines = String::new();
-    for segment in segments {
+    for (at, segment) in segments.iter().enumerate() {
         let text = fence.line(&segment.text);
         if text.is_empty() {
             continue;
         }
-        let _ = write!(lines, "\n[{}] ", segment.range.start.label());
+        let id = first_id.map(|first| format!("s{} ", first + at)).unwrap_or_default();
+        let _ = write!(lines, "\n[{id}{}] ", segment.range.start.label());
         if let Some(speaker) = segment.speaker.as_deref().map(|s| fence.line(s)).filter(|s| !s.is_empty()) {
             let _ = write!(lines, "{speaker}: ");
         }

@@ -10,4 +10,4 @@ pub use choose::{Scanned, choose};
 pub use near::{Choices, cheapest, reach};
 pub use regular::{keyframes, plan, scan_points};
 pub use sample_plan::{SamplePlan, SamplePoint};
-pub use spec::{Sampling, SamplingSpec};
+pub use spec::{Sampling, SamplingSpec, default_max_frames};

@@ -40,6 +40,11 @@ pub enum GroundingProblem {
         /// The ID.
         frame_idx: usize,
     },
+    /// The transcript has no segment with this ID.
+    UnknownSegment {
+        /// The ID.
+        segment_id: usize,
+    },
     /// The frame is shown at another time.
     OtherFrameTime {
         /// The ID.
@@ -96,8 +101,9 @@ impl GroundingProblem {
 impl fmt::Display for GroundingProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoCitation => write!(f, "cites no frame and no time"),
+            Self::NoCitation => write!(f, "cites no frame and no speech"),
             Self::UnknownFrame { frame_idx } => write!(f, "there is no frame #{frame_idx}"),
+            Self::UnknownSegment { segment_id } => write!(f, "there is no line of speech s{segment_id}"),
             Self::OtherFrameTime { frame_idx, time } => write!(f, "frame #{frame_idx} is not shown at {time}"),
             Self::UnknownTime { time } => write!(f, "no frame and no line of speech has the time {time}"),
             Self::ReversedRange { range } => write!(f, "the range {range} ends before it starts"),

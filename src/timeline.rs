@@ -4,7 +4,7 @@ mod windows;
 
 use crate::frame_diff::FrameScore;
 use crate::media::EncodedImage;
-use crate::time::TimeRange;
+use crate::time::{TimeRange, Timestamp};
 use crate::transcript::{Segment, Transcript};
 
 pub use windows::Load;
@@ -27,6 +27,8 @@ pub struct Timeline {
     pub frames: Vec<TimelineFrame>,
     /// The transcript of `range`; None if there is none.
     pub transcript: Option<Transcript>,
+    /// The ID of the first segment: the number of segments of the whole before those of a window; 0 for the whole.
+    pub first_segment_id: usize,
 }
 
 /// A frame and the segments that start from it until the next frame, or text without times.
@@ -36,8 +38,12 @@ pub struct Passage<'a> {
     pub frame: Option<&'a TimelineFrame>,
     /// The segments that start at or after this frame and before the next, in time order.
     pub words: &'a [Segment],
+    /// The ID of the first of `words`.
+    pub first_segment_id: usize,
     /// Paragraphs of a transcript without times; they stand alone, before everything else.
     pub untimed: &'a [String],
+    /// From its frame or first segment until the next passage; empty for text without times.
+    pub range: TimeRange,
 }
 
 impl Passage<'_> {
@@ -49,13 +55,20 @@ impl Passage<'_> {
     /// Its frame and the first `n` of its segments or paragraphs.
     fn first(self, n: usize) -> Self {
         let (words, untimed) = (&self.words[..n.min(self.words.len())], &self.untimed[..n.min(self.untimed.len())]);
-        Self { words, untimed, ..self }
+        Self { words, untimed, range: TimeRange::new(self.range.start, self.split_time(n)), ..self }
     }
 
     /// What [`Self::first`] leaves.
     fn after(self, n: usize) -> Self {
         let (words, untimed) = (&self.words[n.min(self.words.len())..], &self.untimed[n.min(self.untimed.len())..]);
-        Self { frame: None, words, untimed }
+        let range = TimeRange::new(self.split_time(n), self.range.end);
+        Self { frame: None, words, first_segment_id: self.first_segment_id + n.min(self.words.len()), untimed, range }
+    }
+
+    /// Where its first `n` segments end and the others begin.
+    fn split_time(self, n: usize) -> Timestamp {
+        let next = self.words.get(n).map(|word| word.range.start);
+        next.map_or(self.range.end, |time| time.max(self.range.start).min(self.range.end))
     }
 }
 
@@ -69,7 +82,7 @@ impl Timeline {
             transcript.segments.sort_by_key(|segment| segment.range.start);
             transcript
         });
-        Self { range, frames, transcript }
+        Self { range, frames, transcript, first_segment_id: 0 }
     }
 
     /// All segments in time order; empty without a transcript.
@@ -115,15 +128,24 @@ impl Timeline {
     /// The timeline in order: text without times, the segments before the first frame, if there are any, then each frame
     /// with its segments. Each segment and paragraph is in exactly one passage.
     pub fn passages(&self) -> impl Iterator<Item = Passage<'_>> {
-        let nothing = Passage { frame: None, words: &[], untimed: &[] };
+        let start = TimeRange::new(self.range.start, self.range.start);
+        let nothing =
+            Passage { frame: None, words: &[], first_segment_id: self.first_segment_id, untimed: &[], range: start };
         let untimed = Passage { untimed: self.untimed(), ..nothing };
-        let before = Passage { words: self.words_before_frames(), ..nothing };
+        let frame_time = |at: usize| self.frames.get(at).map_or(self.range.end, |frame| frame.image.time);
+        let before = Passage {
+            words: self.words_before_frames(),
+            range: TimeRange::new(self.range.start, frame_time(0)),
+            ..nothing
+        };
         let head = [untimed, before].into_iter().filter(|passage| passage.len() > 0);
         let frames = self.frames.iter().enumerate();
-        head.chain(frames.map(move |(at, frame)| Passage {
-            frame: Some(frame),
-            words: self.words_after(at),
-            ..nothing
+        let mut next_id = self.first_segment_id + before.words.len();
+        head.chain(frames.map(move |(at, frame)| {
+            let (words, first_segment_id) = (self.words_after(at), next_id);
+            next_id += words.len();
+            let range = TimeRange::new(frame.image.time, frame_time(at + 1));
+            Passage { frame: Some(frame), words, first_segment_id, range, ..nothing }
         }))
     }
 }
@@ -132,7 +154,7 @@ impl Timeline {
 mod tests {
     use super::*;
     use crate::media::ImageFormat;
-    use crate::time::{TimeBase, Timestamp};
+    use crate::time::TimeBase;
     use crate::transcript::TranscriptSource;
     use proptest::prelude::*;
 
@@ -186,7 +208,8 @@ mod tests {
             let mut told: Vec<usize> = Vec::new();
             let mut last = None;
             for passage in timeline.passages() {
-                for word in passage.words {
+                for (at, word) in passage.words.iter().enumerate() {
+                    prop_assert_eq!(passage.first_segment_id + at, told.len(), "IDs count the segments");
                     let shown = timeline.frames.iter().rev().find(|f| f.image.time <= word.range.start);
                     prop_assert_eq!(shown.map(|f| f.image.frame_idx), passage.frame.map(|f| f.image.frame_idx));
                     prop_assert!(last <= Some(word.range.start));

@@ -1,6 +1,6 @@
 //! One request where the evidence fits into one; else a request per window, several at a time.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -9,20 +9,24 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::budget::{self, SpendTracker};
+use super::reply::{self, ReadEntries};
 use super::stored_answers::StoredAnswers;
 use super::task::Analysis;
-use crate::chat::{ChatResponse, Message};
+use crate::chat::{ChatResponse, FinishReason, Message};
 use crate::error::{Error, ErrorKind};
 use crate::event::{Event, EventSender};
-use crate::llm::{ChatModel, ChatRequest, ModelLimits, SamplingParams, StreamSink, StreamUpdate};
+use crate::llm::{ChatModel, ChatRequest, ModelLimits, ResponseFormat, SamplingParams, StreamSink, StreamUpdate};
 use crate::media::MediaInfo;
-use crate::prompt::{self, Place};
+use crate::prompt::{self, PartAnswer, Place};
+use crate::record::{EventRecord, Section};
 use crate::report::{Total, WindowReport};
 use crate::time::{TimeRange, Timestamp};
-use crate::timeline::Timeline;
+use crate::timeline::{Load, Timeline};
 
 /// How long a request in flight may still take after the run was cancelled.
 const IN_FLIGHT: Duration = Duration::from_secs(5);
+/// The longest window: over more time, models lose events.
+const MAX_WINDOW_MILLIS: u64 = 300_000;
 /// How often a window that the server finds too long is halved: into 64 parts at most.
 const MAX_HALVINGS: u32 = 6;
 
@@ -30,11 +34,29 @@ const MAX_HALVINGS: u32 = 6;
 pub struct Answered {
     /// Empty where one request held all.
     pub windows: Vec<WindowReport>,
+    /// What the windows state, in order of time.
+    pub records: Vec<EventRecord>,
+    /// The sections of the records; empty for a short recording.
+    pub sections: Vec<Section>,
+    /// What failed on the way, and why.
+    pub problems: Vec<(String, String)>,
     /// The answer, or why there is none.
     pub outcome: Result<ChatResponse, String>,
     /// None if no request was sent.
     pub total: Option<Total>,
 }
+
+impl Answered {
+    /// The digest's answer: nothing was sent.
+    #[must_use]
+    pub fn by_digest(response: ChatResponse) -> Self {
+        let (windows, records, sections, problems) = Default::default();
+        Self { windows, records, sections, problems, outcome: Ok(response), total: None }
+    }
+}
+
+/// A window and its records, which have no numbers yet.
+type WindowAnswer = (WindowReport, Vec<EventRecord>);
 
 /// Asks one chat model about one timeline.
 pub struct Analyzer<'a> {
@@ -51,6 +73,7 @@ pub struct Analyzer<'a> {
     cancel: &'a CancellationToken,
     tracker: SpendTracker,
     answers: Option<StoredAnswers>,
+    total: Mutex<Total>,
 }
 
 /// Why a request has no answer.
@@ -86,7 +109,20 @@ impl<'a> Analyzer<'a> {
         };
         let tracker = SpendTracker::new(analysis.spend_limit);
         let fence = prompt::fence_number(prompt::transcript_texts(timeline.transcript.as_ref()));
-        Self { model, analysis, window_model, limits, timeline, media, events, fence, cancel, tracker, answers: None }
+        Self {
+            model,
+            analysis,
+            window_model,
+            limits,
+            timeline,
+            media,
+            events,
+            fence,
+            cancel,
+            tracker,
+            answers: None,
+            total: Mutex::new(Total::zero()),
+        }
     }
 
     /// Reads and stores answers.
@@ -97,8 +133,11 @@ impl<'a> Analyzer<'a> {
 
     /// The windows that fit into one request each; one where all fits into one.
     pub(super) fn windows(&self) -> Vec<Timeline> {
-        let room = budget::room(&self.limits, self.frame_tokens());
-        self.timeline.windows(room, |passage| self.limits.load(prompt::build_passage(passage, self.fence)))
+        let room = Load { n_millis: MAX_WINDOW_MILLIS, ..budget::room(&self.limits, self.frame_tokens()) };
+        self.timeline.windows(room, |passage| {
+            let n_millis = passage.range.length().millis().unsigned_abs();
+            Load { n_millis, ..self.limits.load(prompt::build_passage(passage, self.fence)) }
+        })
     }
 
     /// Tokens of a request without its evidence.
@@ -106,11 +145,11 @@ impl<'a> Analyzer<'a> {
         frame_tokens(&self.limits, self.analysis, self.media)
     }
 
-    /// The messages about a window; the whole question where there is one window alone.
+    /// The messages that ask for the records of a window; those of the whole question where there is one window alone.
     pub(super) fn messages(&self, window: &Timeline, place: Place) -> Vec<Message> {
         let (analysis, media) = (self.analysis, self.media);
         if place.n_windows > 1 {
-            prompt::build_window(self.timeline, window, place, media, &analysis.prompt, self.fence)
+            prompt::build_records(self.timeline, window, place, media, self.fence)
         } else {
             prompt::build(window, media, &analysis.prompt, self.fence)
         }
@@ -119,10 +158,10 @@ impl<'a> Analyzer<'a> {
     /// Sends the requests and waits for the answer.
     pub async fn answer(&self) -> Answered {
         let mut windows = self.windows();
-        let mut total = Total::zero();
         if windows.len() == 1 {
             let messages = self.messages(self.timeline, Place { number: 1, n_windows: 1 });
-            let outcome = self.send(&**self.model, &messages, self.analysis.is_streamed).await;
+            let outcome =
+                self.send(&**self.model, &ChatRequest::new(&messages), self.analysis.is_streamed, &|_| true).await;
             match (outcome, self.timeline.halves()) {
                 (Err(Unanswered::TooLong(why)), Some((first, second))) => {
                     tracing::warn!("{why}: the request is split into parts");
@@ -130,10 +169,8 @@ impl<'a> Analyzer<'a> {
                 }
                 (outcome, _) => {
                     let outcome = outcome.map_err(Unanswered::into_text);
-                    if let Ok(response) = &outcome {
-                        total.add(response);
-                    }
-                    return Answered { windows: Vec::new(), outcome, total: Some(total) };
+                    let (windows, records, sections, problems) = Default::default();
+                    return Answered { windows, records, sections, problems, outcome, total: Some(self.total()) };
                 }
             }
         }
@@ -143,46 +180,92 @@ impl<'a> Analyzer<'a> {
         let merge_tokens = budget::merge_tokens(&self.limits, self.frame_tokens(), n_windows as u64);
         let for_merge = self.tracker.reserve(&self.limits, merge_tokens);
         // Boxed: the compiler cannot prove that a closure's future is Send here.
-        let mut requests: Vec<BoxFuture<'_, Vec<WindowReport>>> = Vec::with_capacity(n_windows);
+        let mut requests: Vec<BoxFuture<'_, Vec<WindowAnswer>>> = Vec::with_capacity(n_windows);
         for (at, window) in windows.iter().enumerate() {
             requests.push(Box::pin(self.window(window, Place { number: at + 1, n_windows })));
         }
         let mut requests = stream::iter(requests).buffered(self.analysis.concurrency.max(1)).enumerate();
-        let mut reports: Vec<WindowReport> = Vec::with_capacity(n_windows);
+        let (mut windows, mut records): (Vec<WindowReport>, Vec<EventRecord>) = Default::default();
         while let Some((at, done)) = requests.next().await {
             self.events.send(Event::Window { n_done: at + 1 }).await;
-            reports.extend(done);
-        }
-        for window in reports.iter().filter(|window| window.n_attempts > 0 && !window.from_store) {
-            total.add_usage(window.usage, window.cost);
+            for (window, found) in done {
+                windows.push(window);
+                for record in found {
+                    records.push(EventRecord { id: records.len(), ..record });
+                }
+            }
         }
         if let Ok(reservation) = for_merge {
             self.tracker.release(reservation);
         }
-        let outcome = self.merge(&reports, &mut total).await;
-        Answered { windows: reports, outcome, total: Some(total) }
+        let (sections, problems, outcome) = self.merge(&windows, &records).await;
+        Answered { windows, records, sections, problems, outcome, total: Some(self.total()) }
     }
 
-    /// Answers one window; halves it where the server finds it too long.
-    async fn window(&self, window: &Timeline, place: Place) -> Vec<WindowReport> {
+    fn total(&self) -> Total {
+        *self.total.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The records of one window; halves it where the server finds it too long.
+    async fn window(&self, window: &Timeline, place: Place) -> Vec<WindowAnswer> {
         let mut done = Vec::new();
         let mut todo = vec![(window.clone(), 0)];
         while let Some((window, n_halvings)) = todo.pop() {
-            let messages = self.messages(&window, place);
-            let outcome = self.send(&*self.window_model, &messages, false).await;
+            let outcome = self.window_records(&window, place).await;
             match (outcome, window.halves().filter(|_| n_halvings < MAX_HALVINGS)) {
                 (Err(Unanswered::TooLong(why)), Some((first, second))) => {
                     tracing::info!("{why}: the window is halved");
                     todo.push((second, n_halvings + 1));
                     todo.push((first, n_halvings + 1));
                 }
-                (outcome, _) => {
-                    let outcome = outcome.map_err(Unanswered::into_text);
-                    done.push(WindowReport::new(&window, outcome.as_ref().map_err(Clone::clone)));
+                (Err(unanswered), _) => {
+                    done.push((WindowReport::new(&window, Err(unanswered.into_text())), Vec::new()));
+                }
+                (Ok((response, found)), _) => {
+                    let mut report = WindowReport::new(&window, Ok((&response, found.entries.len())));
+                    if found.is_partial && report.finish == Some(FinishReason::Stop) {
+                        report.finish = Some(FinishReason::Other("broken JSON".to_owned()));
+                    }
+                    done.push((report, found.entries));
                 }
             }
         }
         done
+    }
+
+    async fn window_records(
+        &self,
+        window: &Timeline,
+        place: Place,
+    ) -> Result<(ChatResponse, ReadEntries<EventRecord>), Unanswered> {
+        let format = reply::records_format().map_err(|error| Unanswered::Other(error.to_string()))?;
+        self.send_for(self.messages(window, place), &format, |text| reply::read_records(text, window)).await
+    }
+
+    /// Asks for JSON of this form, and once more where the reply cannot be read.
+    pub(super) async fn send_for<T>(
+        &self,
+        messages: Vec<Message>,
+        format: &ResponseFormat,
+        read: impl Fn(&str) -> Result<T, String> + Sync,
+    ) -> Result<(ChatResponse, T), Unanswered> {
+        let text = |response: &ChatResponse| response.choices.first().map(|one| one.text.clone()).unwrap_or_default();
+        let send = async |messages: &[Message]| {
+            let request = ChatRequest { response_format: Some(format), ..ChatRequest::new(messages) };
+            self.send(&*self.window_model, &request, false, &|response| read(&text(response)).is_ok()).await
+        };
+        let first = send(&messages).await?;
+        let problem = match read(&text(&first)) {
+            Ok(found) => return Ok((first, found)),
+            Err(problem) => problem,
+        };
+        tracing::info!("a reply is requested again: {problem}");
+        let again = prompt::build_again(messages, &text(&first), &problem, self.fence);
+        let second = send(&again).await?;
+        match read(&text(&second)) {
+            Ok(found) => Ok((second, found)),
+            Err(problem) => Err(Unanswered::Other(format!("the model's reply cannot be used: {problem}"))),
+        }
     }
 
     /// Ready when the run was cancelled and requests in flight had their time.
@@ -191,18 +274,18 @@ impl<'a> Analyzer<'a> {
         tokio::time::sleep(IN_FLIGHT).await;
     }
 
-    /// Sends one request within the spending limit.
+    /// Sends one request within the spending limit, or takes its answer from the store. A usable answer is stored.
     pub(super) async fn send(
         &self,
         model: &dyn ChatModel,
-        messages: &[Message],
+        request: &ChatRequest<'_>,
         is_streamed: bool,
+        is_usable: &(dyn Fn(&ChatResponse) -> bool + Sync),
     ) -> Result<ChatResponse, Unanswered> {
         if self.cancel.is_cancelled() {
             return Err(Unanswered::Other("the run was stopped before this request was sent".to_owned()));
         }
-        let request = ChatRequest::new(messages);
-        let stored = self.answers.as_ref().map(|answers| (answers, answers.key(model, &request)));
+        let stored = self.answers.as_ref().map(|answers| (answers, answers.key(model, request)));
         if let Some((answers, key)) = &stored
             && let Some(response) = answers.read(key).await
         {
@@ -212,15 +295,20 @@ impl<'a> Analyzer<'a> {
             return Ok(response);
         }
         let limits = model.limits();
-        let reservation = self.tracker.reserve(&limits, limits.tokens(messages)).map_err(Unanswered::Other)?;
+        let reservation = self.tracker.reserve(&limits, limits.tokens(request.messages)).map_err(Unanswered::Other)?;
         let outcome = tokio::select! {
-            outcome = complete(model, messages, is_streamed, self.events) => outcome,
+            outcome = complete(model, request, is_streamed, self.events) => outcome,
             () = self.given_up() => {
                 return Err(Unanswered::Other("the run was stopped before the answer came".to_owned()));
             }
         };
         self.tracker.settle_outcome(reservation, &outcome);
-        if let (Some((answers, key)), Ok(response)) = (stored, &outcome) {
+        if let Ok(response) = &outcome {
+            self.total.lock().unwrap_or_else(PoisonError::into_inner).add(response);
+        }
+        if let (Some((answers, key)), Ok(response)) = (stored, &outcome)
+            && is_usable(response)
+        {
             answers.keep(key, response).await;
         }
         outcome.map_err(|error| match error {
@@ -233,7 +321,7 @@ impl<'a> Analyzer<'a> {
 /// Completes a request; where it is streamed, passes the pieces on until the response is there.
 async fn complete(
     model: &dyn ChatModel,
-    messages: &[Message],
+    request: &ChatRequest<'_>,
     is_streamed: bool,
     events: &EventSender,
 ) -> crate::Result<ChatResponse> {
@@ -247,7 +335,7 @@ async fn complete(
         });
     };
     let stream = is_streamed.then_some(StreamSink(&pass_on));
-    let request = ChatRequest { stream, ..ChatRequest::new(messages) };
+    let request = ChatRequest { stream, ..*request };
     let mut response = model.complete(&request);
     loop {
         tokio::select! {
@@ -263,11 +351,14 @@ async fn complete(
     }
 }
 
-/// Tokens of a request without its evidence, and of the text that says which part it is about.
+/// Tokens of a request without its evidence: the most that any of the prompts takes.
 pub(crate) fn frame_tokens(limits: &ModelLimits, analysis: &Analysis, media: &MediaInfo) -> u64 {
     let nothing = Timeline::new(TimeRange::new(Timestamp::ZERO, Timestamp::ZERO), Vec::new(), None);
     let place = Place { number: 1, n_windows: 2 };
-    let messages = prompt::build_window(&nothing, &nothing, place, media, &analysis.prompt, 0);
+    let part = PartAnswer { range: nothing.range, text: None };
+    let records = limits.tokens(&prompt::build_records(&nothing, &nothing, place, media, 0));
+    let merge = limits.tokens(&prompt::build_merge(&nothing, &[part], media, &analysis.prompt, 0));
+    let whole = limits.tokens(&prompt::build(&nothing, media, &analysis.prompt, 0));
     // The facts of what is there are longer than those of what is not, by less than this.
-    limits.tokens(&messages) + 64
+    records.max(merge).max(whole) + 64
 }

@@ -1,30 +1,73 @@
-//! One answer from the answers about the windows: a final request merges their text; it does not see the frames.
+//! One answer from the records of the windows: their sections where the recording is long, then a request that sees records
+//! and sections with their sources beside them, but no frames.
 
 use super::budget;
 use super::map::{Analyzer, Unanswered};
 use crate::chat::ChatResponse;
 use crate::event::Event;
-use crate::llm::ChatModel;
-use crate::prompt::{self, PartAnswer};
-use crate::report::{Total, WindowReport};
+use crate::llm::{ChatModel, ChatRequest};
+use crate::prompt::{self, PartAnswer, record_sources};
+use crate::record::{EventRecord, Section};
+use crate::report::WindowReport;
 use crate::time::TimeRange;
 
+/// Recordings that are longer than this are divided into sections.
+const MIN_SECTIONED_MILLIS: i64 = 600_000;
+
+/// The sections, what failed, and the answer or why there is none.
+type Merged = (Vec<Section>, Vec<(String, String)>, Result<ChatResponse, String>);
+
 impl Analyzer<'_> {
-    /// Merges the answers about the windows, in several rounds where one request cannot hold them all.
-    pub(super) async fn merge(&self, windows: &[WindowReport], total: &mut Total) -> Result<ChatResponse, String> {
-        let mut parts: Vec<PartAnswer> =
-            windows.iter().map(|window| PartAnswer { range: window.range, text: window.text.clone() }).collect();
-        if parts.iter().all(|part| part.text.is_none()) {
+    /// Merges the records of the windows, in several rounds where one request cannot hold them all.
+    pub(super) async fn merge(&self, windows: &[WindowReport], records: &[EventRecord]) -> Merged {
+        if windows.iter().all(|window| window.n_records.is_none()) {
             let reason = windows.iter().find_map(|window| window.no_answer_because.clone());
-            return Err(reason.unwrap_or_else(|| "no part of the file was answered".to_owned()));
+            let reason = reason.unwrap_or_else(|| "no part of the file was answered".to_owned());
+            return (Vec::new(), Vec::new(), Err(reason));
         }
         self.events.send(Event::Merging).await;
+        let (mut sections, mut problems) = (Vec::new(), Vec::new());
+        if self.timeline.range.length().millis() > MIN_SECTIONED_MILLIS && !records.is_empty() {
+            match self.sections(records).await {
+                Ok(found) => sections = found,
+                Err(why) => problems.push(("the sections".to_owned(), why)),
+            }
+        }
+        let answer = self.merge_parts(self.parts(windows, records, &sections)).await;
+        (sections, problems, answer)
+    }
+
+    /// What the merge sees: the sections with their records, else the windows with theirs, and the windows without records.
+    fn parts(&self, windows: &[WindowReport], records: &[EventRecord], sections: &[Section]) -> Vec<PartAnswer> {
+        let sources = |records: &[EventRecord]| record_sources(records, self.timeline.segments());
+        let mut parts: Vec<PartAnswer> = Vec::new();
+        for section in sections {
+            let own = &records[section.first_record..section.first_record + section.n_records];
+            let text = format!("Section: {}\n{}\n{}", section.title, section.text, sources(own));
+            parts.push(PartAnswer { range: section.range, text: Some(text) });
+        }
+        let mut first = 0;
+        for window in windows {
+            let n_records = window.n_records.unwrap_or(0);
+            let own = &records[first..first + n_records];
+            first += n_records;
+            if n_records == 0 || sections.is_empty() {
+                let nothing = || "Nothing of note happens in this part.\n".to_owned();
+                let text = window.n_records.map(|n| if n == 0 { nothing() } else { sources(own) });
+                parts.push(PartAnswer { range: window.range, text });
+            }
+        }
+        parts.sort_by_key(|part| part.range.start);
+        parts
+    }
+
+    async fn merge_parts(&self, mut parts: Vec<PartAnswer>) -> Result<ChatResponse, String> {
         let mut is_too_long = false;
         loop {
             let groups = if is_too_long { halves(parts.len()) } else { self.groups(&parts) };
             if let [all] = groups.as_slice() {
                 debug_assert_eq!(*all, parts.len());
-                match self.send_merge(&**self.model, &parts, self.analysis.is_streamed, total).await {
+                match self.send_merge(&**self.model, &parts, self.analysis.is_streamed).await {
                     Err(Unanswered::TooLong(_)) if parts.len() > 2 => is_too_long = true,
                     outcome => return outcome.map_err(Unanswered::into_text),
                 }
@@ -40,7 +83,7 @@ impl Analyzer<'_> {
                 merged.push(match group {
                     [one] => one.clone(),
                     several => {
-                        let response = self.send_merge(&*self.window_model, several, false, total).await;
+                        let response = self.send_merge(&*self.window_model, several, false).await;
                         let response = response.map_err(Unanswered::into_text)?;
                         let range = TimeRange::new(several[0].range.start, several[several.len() - 1].range.end);
                         PartAnswer { range, text: response.choices.first().map(|one| one.text.clone()) }
@@ -76,13 +119,10 @@ impl Analyzer<'_> {
         model: &dyn ChatModel,
         parts: &[PartAnswer],
         is_streamed: bool,
-        total: &mut Total,
     ) -> Result<ChatResponse, Unanswered> {
         let (analysis, media) = (self.analysis, self.media);
         let messages = prompt::build_merge(self.timeline, parts, media, &analysis.prompt, self.fence);
-        let response = self.send(model, &messages, is_streamed).await?;
-        total.add(&response);
-        Ok(response)
+        self.send(model, &ChatRequest::new(&messages), is_streamed, &|_| true).await
     }
 }
 

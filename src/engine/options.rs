@@ -17,21 +17,20 @@ use crate::sampling::{self, Sampling};
 use crate::time::{TimeBase, Timestamp, Tolerance};
 use crate::video::SizeLimit;
 
-/// Frames that are read if the job sets no limit: dense for minutes, coarse for an hour.
-const DEFAULT_MAX_FRAMES: usize = 50;
 /// Defaults of a kind of job.
 #[derive(Clone, Copy)]
 pub(super) struct FrameDefaults {
     interval_millis: i64,
-    max_frames: Option<usize>,
+    /// Whether a job that sets no maximum gets one by its length.
+    is_limited_by_length: bool,
     /// Where the job gives no interval, rate or times.
     tolerance: Tolerance,
 }
 
 pub(super) const SUMMARIZE: FrameDefaults =
-    FrameDefaults { interval_millis: 1000, max_frames: Some(DEFAULT_MAX_FRAMES), tolerance: Tolerance::HALF };
+    FrameDefaults { interval_millis: 1000, is_limited_by_length: true, tolerance: Tolerance::HALF };
 pub(super) const CAPTION: FrameDefaults =
-    FrameDefaults { interval_millis: 5000, max_frames: None, tolerance: Tolerance::HALF };
+    FrameDefaults { interval_millis: 5000, is_limited_by_length: false, tolerance: Tolerance::HALF };
 pub(super) const FRAMES: FrameDefaults = FrameDefaults { tolerance: Tolerance::EXACT, ..CAPTION };
 
 const DEFAULT_MAX_WIDTH: u32 = 768;
@@ -82,8 +81,15 @@ pub(super) fn frames(
     }
     let sampling = sampling(options, config, defaults)?;
     let tolerance = tolerance(options, config, defaults, &sampling.sampling)?;
+    // Listed times are all wanted, however many there are, and the budget method needs a maximum.
+    let is_limited_by_length = match sampling.sampling {
+        Sampling::At(_) => false,
+        Sampling::Budget => true,
+        _ => defaults.is_limited_by_length,
+    };
     Ok(FrameOptions {
         sampling,
+        is_limited_by_length,
         tolerance,
         sequence_rate: options.sequence_fps.unwrap_or(Ratio::ONE),
         decoder: options.decoder,
@@ -125,13 +131,8 @@ fn sampling(options: &SamplingOptions, config: &Config, defaults: FrameDefaults)
     if options.max_frames == Some(0) {
         return Err(Error::setting(Setting::MaxFrames, "must be at least 1", ""));
     }
-    // Listed times are all wanted, however many there are.
-    let default_max = match sampling {
-        Sampling::At(_) => None,
-        Sampling::Budget => config.frames.max_frames.or(Some(DEFAULT_MAX_FRAMES)),
-        _ => config.frames.max_frames.or(defaults.max_frames),
-    };
-    let max_frames = options.max_frames.or(default_max);
+    let is_limited = !matches!(sampling, Sampling::At(_));
+    let max_frames = options.max_frames.or(config.frames.max_frames.filter(|_| is_limited));
     Ok(sampling::SamplingSpec { sampling, start: options.start, end: options.end, max_frames })
 }
 

@@ -43,6 +43,10 @@ pub(super) fn transcribers(
     let mut transcribers: Vec<Arc<dyn Transcriber>> = Vec::new();
     if matches!(source, TranscriptChoice::Auto | TranscriptChoice::Subtitles) {
         let (explicit, language) = (options.file.clone(), language(options, config));
+        // Before anything else is read.
+        if let Some(file) = &explicit {
+            std::fs::metadata(file).map_err(|error| Error::io(file, error))?;
+        }
         let encoding = options.subtitle_encoding.as_deref().map(str::parse).transpose()?;
         transcribers.push(Arc::new(Subtitles { explicit, language, encoding, limits: Limits::default() }));
     }

@@ -80,6 +80,11 @@ enum Mark {
         time: Option<WrittenTime>,
     },
     Time(CitedTime),
+    /// The ID of a segment, with the end of a range of IDs.
+    Segment {
+        id: usize,
+        to: Option<usize>,
+    },
 }
 
 impl Mark {
@@ -87,6 +92,7 @@ impl Mark {
         match self {
             Self::Frame { idx, .. } => evidence.frame_millis(*idx).is_some(),
             Self::Time(time) => evidence.has_label(time.from.label),
+            Self::Segment { id, .. } => evidence.has_segment(*id),
         }
     }
 
@@ -101,6 +107,11 @@ impl Mark {
                 n = text.len() - beside.len() + n_time;
             }
             return Some((Self::Frame { idx, to, time: time.map(|(time, _)| time) }, n));
+        }
+        if let Some((id, n)) = segment_id(text) {
+            let digits = |text: &str| segment_id(text).or_else(|| number(text));
+            let (to, n_more) = range_end(&text[n..], digits);
+            return Some((Self::Segment { id, to }, n + n_more));
         }
         let (from, n) = WrittenTime::parse(text)?;
         let (to, n_more) = range_end(&text[n..], WrittenTime::parse);
@@ -117,7 +128,9 @@ pub(super) struct Citations {
     times: Vec<CitedTime>,
     /// Frame IDs with the time beside them.
     timed_frames: Vec<(usize, WrittenTime)>,
-    /// Ranges of frame IDs whose end is before their start, as written.
+    /// Ranges of segment IDs, the end included; one ID is a range of itself.
+    segments: Vec<(usize, usize)>,
+    /// Ranges of IDs whose end is before their start, as written.
     reversed: Vec<String>,
     /// Quotations of at least one letter or digit.
     pub quotations: Vec<String>,
@@ -166,6 +179,13 @@ impl Citations {
                 }
                 self.timed_frames.extend(time.map(|time| (idx, time)));
             }
+            Mark::Segment { id, to } if self.segments.len() < MAX_CITED => {
+                let to = to.unwrap_or(id);
+                if to < id {
+                    self.reversed.push(format!("s{id} to s{to}"));
+                }
+                self.segments.push((id, to.max(id)));
+            }
             _ => {}
         }
     }
@@ -175,12 +195,13 @@ impl Citations {
         self.frames.clone_from(&other.frames);
         self.times.clone_from(&other.times);
         self.timed_frames.clone_from(&other.timed_frames);
+        self.segments.clone_from(&other.segments);
         self.reversed.clone_from(&other.reversed);
     }
 
     /// Whether it cites nothing.
     pub fn is_empty(&self) -> bool {
-        self.frames.is_empty() && self.times.is_empty()
+        self.frames.is_empty() && self.times.is_empty() && self.segments.is_empty()
     }
 
     /// Whether a frame is cited, by its ID or by its time alone.
@@ -193,7 +214,8 @@ impl Citations {
     pub fn segments(&self, evidence: &GroundingEvidence) -> Vec<Range<usize>> {
         let frames = self.frames.iter().filter_map(|idx| evidence.frame_millis(*idx)).map(|time| (time, time));
         let times = self.times.iter().map(|time| (time.from.millis(), time.to.as_ref().unwrap_or(&time.from).millis()));
-        frames.chain(times).map(|(from, to)| evidence.segments_at(from, to)).collect()
+        let by_time = frames.chain(times).map(|(from, to)| evidence.segments_at(from, to));
+        by_time.chain(self.segments.iter().filter_map(|(from, to)| evidence.segments_from(*from, *to))).collect()
     }
 
     /// What is wrong with the citations themselves.
@@ -202,6 +224,12 @@ impl Citations {
         for frame in &self.frames {
             if evidence.frame_millis(*frame).is_none() {
                 problems.push(GroundingProblem::UnknownFrame { frame_idx: *frame });
+            }
+        }
+        for id in self.segments.iter().flat_map(|(from, to)| [*from, *to]) {
+            let problem = GroundingProblem::UnknownSegment { segment_id: id };
+            if !evidence.has_segment(id) && !problems.contains(&problem) {
+                problems.push(problem);
             }
         }
         for (frame, written) in &self.timed_frames {
@@ -242,7 +270,8 @@ fn marks(text: &str) -> Vec<(Mark, Range<usize>, bool)> {
             continue;
         }
         let is_free = !before.is_alphanumeric() && before != ':' && before != '.';
-        let mark = if is_free && (c == '#' || c.is_ascii_digit()) { Mark::parse(&text[at..]) } else { None };
+        let mark =
+            if is_free && (c == '#' || c == 's' || c.is_ascii_digit()) { Mark::parse(&text[at..]) } else { None };
         if let Some((mark, n)) = mark {
             marks.push((mark, at..at + n, depth > 0));
             at += n;
@@ -262,10 +291,19 @@ fn marks(text: &str) -> Vec<(Mark, Range<usize>, bool)> {
 
 /// `#17` at the start of a text.
 fn frame_id(text: &str) -> Option<(usize, usize)> {
-    let digits = text.strip_prefix('#')?;
-    let n = digits.bytes().take_while(u8::is_ascii_digit).count();
-    let ends = !digits[n..].starts_with(char::is_alphabetic);
-    Some((digits[..n].parse().ok().filter(|_| ends)?, n + 1))
+    number(text.strip_prefix('#')?).map(|(id, n)| (id, n + 1))
+}
+
+/// `s42` at the start of a text.
+fn segment_id(text: &str) -> Option<(usize, usize)> {
+    number(text.strip_prefix('s')?).map(|(id, n)| (id, n + 1))
+}
+
+/// A number at the start of a text that does not go on as a word.
+fn number(text: &str) -> Option<(usize, usize)> {
+    let n = text.bytes().take_while(u8::is_ascii_digit).count();
+    let ends = !text[n..].starts_with(char::is_alphabetic);
+    Some((text[..n].parse().ok().filter(|_| ends)?, n))
 }
 
 /// The end of a range whose start was just read: a dash or "to", then the end. The number of bytes that both take.

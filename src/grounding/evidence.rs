@@ -130,6 +130,17 @@ impl GroundingEvidence {
         self.frame_labels.contains(&label)
     }
 
+    pub(super) fn has_segment(&self, id: usize) -> bool {
+        id < self.starts.len()
+    }
+
+    /// The segments from one ID to another, and those shortly after; None where either does not exist.
+    pub(super) fn segments_from(&self, from: usize, to: usize) -> Option<Range<usize>> {
+        let last = self.starts.get(to)?;
+        let end = self.starts.partition_point(|start| *start <= last.saturating_add(CITED_MILLIS));
+        Some(from..end.max(to + 1))
+    }
+
     /// The segments from a cited time, or a cited range of times, on.
     pub(super) fn segments_at(&self, from_millis: i64, to_millis: i64) -> Range<usize> {
         let end = self.starts.partition_point(|start| *start <= to_millis.saturating_add(CITED_MILLIS));

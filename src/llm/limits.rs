@@ -67,7 +67,12 @@ impl ModelLimits {
     #[must_use]
     pub fn capacity(&self) -> Load {
         let room = self.context_tokens.saturating_sub(self.answer_tokens).max(self.context_tokens / 4);
-        Load { n_frames: self.max_images as u64, n_bytes: self.max_image_bytes, n_tokens: room / 5 * 4 }
+        Load {
+            n_frames: self.max_images as u64,
+            n_bytes: self.max_image_bytes,
+            n_tokens: room / 5 * 4,
+            n_millis: u64::MAX,
+        }
     }
 
     /// Tokens of messages, estimated.
@@ -81,7 +86,7 @@ impl ModelLimits {
     pub fn load(&self, parts: Vec<Part>) -> Load {
         let images = parts.iter().filter_map(|part| if let Part::Image(image) = part { Some(image) } else { None });
         let (n_frames, n_bytes) = images.fold((0, 0), |(n, sum), image| (n + 1, sum + image.bytes.len() as u64));
-        Load { n_frames, n_bytes, n_tokens: self.tokens(&[Message { role: Role::User, parts }]) }
+        Load { n_frames, n_bytes, n_tokens: self.tokens(&[Message { role: Role::User, parts }]), n_millis: 0 }
     }
 
     /// Tokens of an image of `width` by `height` pixels, estimated.

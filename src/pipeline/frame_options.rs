@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::input::Source;
 use crate::limits::Limits;
 use crate::media::{MediaInfo, Ratio};
-use crate::sampling::SamplingSpec;
+use crate::sampling::{SamplingSpec, default_max_frames};
 use crate::time::Tolerance;
 use crate::video::{DecoderBackend, SizeLimit, VideoSource};
 
@@ -17,6 +17,9 @@ use crate::video::{DecoderBackend, SizeLimit, VideoSource};
 pub struct FrameOptions {
     /// Which moments are read.
     pub sampling: SamplingSpec,
+    /// Whether a specification without a maximum number of frames gets one by the length of its range: see
+    /// [`default_max_frames`].
+    pub is_limited_by_length: bool,
     /// How far a frame may be from its sample point, so that one that is cheaper to decode is taken.
     pub tolerance: Tolerance,
     /// Pictures per second of an image sequence.
@@ -41,6 +44,7 @@ impl FrameOptions {
     pub fn new(sampling: SamplingSpec) -> Self {
         Self {
             sampling,
+            is_limited_by_length: false,
             tolerance: Tolerance::EXACT,
             sequence_rate: Ratio::ONE,
             decoder: DecoderBackend::Auto,
@@ -50,6 +54,21 @@ impl FrameOptions {
             cache: None,
             limits: Limits::default(),
         }
+    }
+
+    /// The same with a maximum number of frames, where the length of the video sets it.
+    #[must_use]
+    pub(super) fn limited(mut self, video: Option<&VideoSource>) -> Self {
+        let SamplingSpec { start, end, max_frames, .. } = &mut self.sampling;
+        if self.is_limited_by_length && max_frames.is_none() {
+            let length = video.and_then(|video| video.index.as_ref()).map(|index| {
+                let range = index.range();
+                let (start, end) = (start.map_or(range.start, |at| at.max(range.start)), end.unwrap_or(range.end));
+                end.min(range.end).minus(start)
+            });
+            *max_frames = Some(default_max_frames(length));
+        }
+        self
     }
 
     /// The facts of a source, and its video where it has one. Blocks.

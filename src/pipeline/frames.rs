@@ -59,11 +59,12 @@ async fn work(
         let advice = crate::advice::Advice::Run("audio".into());
         return Err(Error::unsupported(&info.input, "has no video stream", advice).with_code(ErrorCode::NoVideo));
     };
-    let selection = select(&task.options, &mut video)?;
+    let options = task.options.clone().limited(Some(&video));
+    let selection = select(&options, &mut video)?;
     let (frames, sheets, extraction) = timer
         .time("frames", async {
             let chosen = (video, selection);
-            let mut stream = FrameStream::start(&task.options, &source, chosen, task.contact_sheets, context).await?;
+            let mut stream = FrameStream::start(&options, &source, chosen, task.contact_sheets, context).await?;
             let written = write_all(&mut stream, &task.output).await;
             // An error of writing is the cause; the reader's error only follows from it.
             let (frames, sheets) = match written {

@@ -113,11 +113,13 @@ async fn gather(
     context.send_probed(&info).await;
     let video = video.filter(|video| !is_audio_only(&task.options.sampling, video, &info));
     // An invalid plan is reported before a transcript is made, which may cost money.
+    let task = Summarize { options: task.options.limited(video.as_ref()), ..task };
     let selected = video.map(|mut video| select(&task.options, &mut video).map(|plan| (video, plan))).transpose()?;
     let path = task.source.media_path().map(Path::to_owned);
     let captions = site.and_then(|site| site.captions.as_ref());
     let is_dry = task.dry_run.is_some();
-    let identity = identify(path.as_deref(), &info, context).await;
+    // A dry run writes nothing.
+    let identity = if is_dry { None } else { identify(path.as_deref(), &info, context).await };
     let options = task.transcript.clone();
     let transcript = measure(find_transcript(&options, path.as_deref(), captions, &info, context, is_dry));
     let (frames, transcript, task, changes) = if task.analysis.spend_limit.is_limited() {
@@ -286,11 +288,15 @@ async fn answer(evidence: Evidence, context: &Context, timer: &mut StageTimer) -
         .time("model", async {
             match &analyzer {
                 Some(analyzer) => analyzer.answer().await,
-                None => Answered { windows: Vec::new(), outcome: Ok(digest::respond(&timeline)), total: None },
+                None => Answered::by_digest(digest::respond(&timeline)),
             }
         })
         .await;
     (report.windows, report.total, report.changes) = (answered.windows, answered.total, changes);
+    (report.records, report.sections) = (answered.records, answered.sections);
+    for (what, why) in answered.problems {
+        report.miss(what, why);
+    }
     match answered.outcome {
         Ok(mut response) => {
             if task.analysis.asks_for_citations() {

@@ -61,7 +61,7 @@ pub fn build_captions(frames: &[CaptionFrame], prompt: &CaptionPrompt, fence: u3
     for frame in frames {
         parts.push(Part::Text(format!("[t={} #{}]", frame.image.time.label(), frame.image.frame_idx)));
         parts.push(Part::Image(frame.image.clone()));
-        parts.extend(speech(&frame.words, &fence).map(Part::Text));
+        parts.extend(speech(&frame.words, None, &fence).map(Part::Text));
     }
     let several = frames.len() > 1;
     let mut task = prompt.task.clone().unwrap_or_else(|| if several { TASK_FOR_SEVERAL } else { TASK }.to_owned());

@@ -50,7 +50,7 @@ pub fn build_sound(evidence: &SoundEvidence<'_>, fence: u32) -> Vec<Message> {
     let fence = Fence::new(fence);
     let mut parts = vec![Part::Text(facts(evidence, &fence))];
     let segments = evidence.transcript.map_or(&[][..], |transcript| &transcript.segments);
-    parts.extend(speech(segments, &fence).map(Part::Text));
+    parts.extend(speech(segments, None, &fence).map(Part::Text));
     let untimed = evidence.transcript.map_or(&[][..], |transcript| &transcript.untimed);
     if !untimed.is_empty() {
         let lines: Vec<String> = untimed.iter().map(|paragraph| fence.line(paragraph)).collect();

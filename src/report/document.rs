@@ -12,6 +12,7 @@ use crate::chat::{ChatResponse, Choice, FinishReason, ModelDescription};
 use crate::frame_diff::{Difference, FrameScore};
 use crate::fs::hex;
 use crate::media::{EncodedImage, Frame, FrameReason, ImageFormat, MediaInfo};
+use crate::record::{EventRecord, Section};
 use crate::time::{TimeBase, TimeRange, Timestamp, Tolerance};
 use crate::timeline::Timeline;
 use crate::transcript::{Segment, Transcript, TranscriptSource};
@@ -51,6 +52,10 @@ pub struct Report {
     pub no_answer_because: Option<String>,
     /// The windows, each sent in its own request; empty if one request held everything.
     pub windows: Vec<WindowReport>,
+    /// What the windows state, in order of time; empty if one request held everything.
+    pub records: Vec<EventRecord>,
+    /// The sections of the records; empty for a recording of at most ten minutes.
+    pub sections: Vec<Section>,
     /// Usage and cost of all requests; None if none was sent.
     pub total: Option<Total>,
     /// What was changed to stay within the spending limit, as phrases.
@@ -315,6 +320,8 @@ impl Report {
             answer: None,
             no_answer_because: None,
             windows: Vec::new(),
+            records: Vec::new(),
+            sections: Vec::new(),
             total: None,
             changes: Vec::new(),
             forecast: None,
@@ -361,11 +368,11 @@ impl Report {
 
     /// If no window was answered, the reason stands once, with the answer.
     fn window_gaps(&self) -> Vec<Missing> {
-        if self.windows.iter().all(|window| window.text.is_none()) {
+        if self.windows.iter().all(|window| window.n_records.is_none()) {
             return Vec::new();
         }
         let gap = |window: &WindowReport| {
-            let part = format!("the answer for {} to {}", window.range.start, window.range.end);
+            let part = format!("the records of {} to {}", window.range.start, window.range.end);
             match (&window.no_answer_because, window.finish.as_ref().and_then(shortfall)) {
                 (Some(why), _) => Some(Missing::new(part, why)),
                 (None, Some((what, why))) => Some(Missing::new(format!("{what} {part}"), why)),

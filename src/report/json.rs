@@ -9,10 +9,11 @@ use super::windows::{Total, WindowReport};
 use crate::chat::{ChatResponse, ModelDescription};
 use crate::error::Result;
 use crate::media::MediaInfo;
+use crate::record::{EventRecord, Section};
 use crate::sanitize::shown_input;
 
 /// Version of the JSON document: increased whenever a key changes its meaning or is removed.
-pub const SCHEMA_VERSION: u32 = 2;
+pub const SCHEMA_VERSION: u32 = 3;
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -27,6 +28,8 @@ struct Document<'a> {
     model: Option<&'a ModelDescription>,
     answer: Option<&'a ChatResponse>,
     windows: &'a [WindowReport],
+    records: &'a [EventRecord],
+    sections: &'a [Section],
     total: Option<&'a Total>,
     changes: &'a [String],
     missing: Vec<Missing>,
@@ -51,6 +54,8 @@ pub fn render(report: &Report) -> Result<String> {
         model: report.model.as_ref(),
         answer: report.answer.as_ref(),
         windows: &report.windows,
+        records: &report.records,
+        sections: &report.sections,
         total: report.total.as_ref(),
         changes: &report.changes,
         missing: report.gaps(),
@@ -71,6 +76,8 @@ struct OwnedDocument {
     model: Option<ModelDescription>,
     answer: Option<ChatResponse>,
     windows: Vec<WindowReport>,
+    records: Vec<EventRecord>,
+    sections: Vec<Section>,
     total: Option<Total>,
     changes: Vec<String>,
     missing: Vec<Missing>,
@@ -100,6 +107,8 @@ pub fn parse(text: &str) -> Result<Report> {
         answer: document.answer,
         no_answer_because: None,
         windows: document.windows,
+        records: document.records,
+        sections: document.sections,
         total: document.total,
         changes: document.changes,
         forecast: None,

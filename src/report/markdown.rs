@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::cited::with_times;
 use super::document::{Report, ReportFrame, Status, TranscriptOutcome};
 pub(crate) use super::facts::transcript_text;
 use super::facts::{self, ReportFact, counted};
@@ -31,10 +32,11 @@ pub fn render(report: &Report) -> String {
     }
     facts(&mut out, report);
     if let Some(answer) = &report.answer {
-        summary(&mut out, answer);
+        summary(&mut out, report, answer);
     } else {
-        window_summaries(&mut out, report);
+        records(&mut out, report);
     }
+    sections(&mut out, report);
     timeline(&mut out, report);
     untimed(&mut out, report);
     gaps(&mut out, report);
@@ -49,36 +51,48 @@ fn facts(out: &mut String, report: &Report) {
     }
 }
 
-fn summary(out: &mut String, answer: &ChatResponse) {
+fn summary(out: &mut String, report: &Report, answer: &ChatResponse) {
     match answer.choices.as_slice() {
         [] => {}
         [only] => {
             put!(out, "\n## Summary\n");
-            alternative(out, only);
-            doubtful(out, &only.sentences);
+            alternative(out, report, only);
+            doubtful(out, report, &only.sentences);
         }
         several => {
             for (at, one) in several.iter().enumerate() {
                 put!(out, "\n## Summary, alternative {} of {}\n", at + 1, several.len());
-                alternative(out, one);
-                doubtful(out, &one.sentences);
+                alternative(out, report, one);
+                doubtful(out, report, &one.sentences);
             }
         }
     }
 }
 
-/// The answers of the windows, if they were not merged.
-fn window_summaries(out: &mut String, report: &Report) {
-    for window in &report.windows {
-        if let Some(text) = &window.text {
-            put!(out, "\n## Summary of {} to {}\n", window.range.start, window.range.end);
-            out.push_str(&markdown_block(text));
-        }
+/// The records, if they were not merged.
+fn records(out: &mut String, report: &Report) {
+    if report.records.is_empty() {
+        return;
+    }
+    put!(out, "\n## Records\n");
+    for record in &report.records {
+        put!(out, "- {}: {}", record.range.start, markdown_line(&record.text));
+    }
+}
+
+/// The sections with their times.
+fn sections(out: &mut String, report: &Report) {
+    if report.sections.is_empty() {
+        return;
+    }
+    put!(out, "\n## Sections\n");
+    for section in &report.sections {
+        put!(out, "- {}: {}", section.range.start, markdown_line(&section.title));
     }
 }
 
 /// The sentences that their citations do not support, with the reasons.
-fn doubtful(out: &mut String, sentences: &[CheckedSentence]) {
+fn doubtful(out: &mut String, report: &Report, sentences: &[CheckedSentence]) {
     let doubtful = || sentences.iter().filter(|sentence| sentence.verdict != Verdict::Supported);
     let n_doubtful = doubtful().count();
     if n_doubtful == 0 {
@@ -88,7 +102,7 @@ fn doubtful(out: &mut String, sentences: &[CheckedSentence]) {
     for sentence in doubtful().take(MAX_DOUBTFUL) {
         let reasons: Vec<String> = sentence.problems.iter().map(ToString::to_string).collect();
         let reasons = markdown_line(&excerpt(&reasons.join("; "), MAX_SENTENCE_CHARS));
-        let text = markdown_line(&excerpt(&sentence.text, MAX_SENTENCE_CHARS));
+        let text = markdown_line(&excerpt(&with_times(&sentence.text, report), MAX_SENTENCE_CHARS));
         put!(out, "- {} ({reasons}): {text}", sentence.verdict);
     }
     if n_doubtful > MAX_DOUBTFUL {
@@ -96,8 +110,8 @@ fn doubtful(out: &mut String, sentences: &[CheckedSentence]) {
     }
 }
 
-fn alternative(out: &mut String, alternative: &Choice) {
-    let text = markdown_block(&alternative.text);
+fn alternative(out: &mut String, report: &Report, alternative: &Choice) {
+    let text = markdown_block(&with_times(&alternative.text, report));
     if text.trim().is_empty() {
         put!(out, "(no text)");
     } else {

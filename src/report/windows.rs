@@ -19,8 +19,9 @@ pub struct WindowReport {
     pub first_frame_idx: Option<usize>,
     /// Index of the last of them; None without frames.
     pub last_frame_idx: Option<usize>,
-    /// The answer: untrusted; None if there is none.
-    pub text: Option<String>,
+    /// The number of its records, which are in [`Report::records`](super::Report::records) in the order of the windows; None if
+    /// there is no answer.
+    pub n_records: Option<usize>,
     /// The reasoning of the model before the answer, if the server sent it: untrusted.
     pub reasoning: Option<String>,
     /// Why the answer ended; None if there is none.
@@ -42,16 +43,16 @@ pub struct WindowReport {
 }
 
 impl WindowReport {
-    /// A window with its answer, or with the reason why there is none.
+    /// A window with its answer and the number of its records, or with the reason why there is none.
     #[must_use]
-    pub fn new(window: &Timeline, outcome: Result<&ChatResponse, String>) -> Self {
+    pub fn new(window: &Timeline, outcome: Result<(&ChatResponse, usize), String>) -> Self {
         let frame_idx = |frame: &crate::timeline::TimelineFrame| frame.image.frame_idx;
         let mut report = Self {
             range: window.range,
             n_frames: window.frames.len(),
             first_frame_idx: window.frames.first().map(frame_idx),
             last_frame_idx: window.frames.last().map(frame_idx),
-            text: None,
+            n_records: None,
             reasoning: None,
             finish: None,
             no_answer_because: None,
@@ -63,18 +64,13 @@ impl WindowReport {
         };
         match outcome {
             Err(why) => report.no_answer_because = Some(why),
-            Ok(answer) => {
+            Ok((answer, n_records)) => {
                 let first = answer.choices.first();
-                let text = first.map(|first| first.text.trim().to_owned()).unwrap_or_default();
+                report.n_records = Some(n_records);
                 report.reasoning = first.and_then(|first| first.reasoning.clone());
                 report.finish = first.map(|first| first.finish.clone());
                 (report.n_attempts, report.from_store) = (answer.n_attempts, answer.from_store);
                 (report.usage, report.cost, report.estimate) = (answer.usage, answer.cost, answer.estimate);
-                if text.is_empty() {
-                    report.no_answer_because = Some("the answer has no text".to_owned());
-                } else {
-                    report.text = Some(text);
-                }
             }
         }
         report

@@ -19,6 +19,19 @@ pub struct SamplingSpec {
     pub max_frames: Option<usize>,
 }
 
+/// Frames that a live stream or an empty range gets: see [`default_max_frames`].
+const MIN_LIMIT: usize = 50;
+/// See [`default_max_frames`].
+const MAX_LIMIT: usize = 600;
+
+/// The maximum number of frames for a range of this length where the user gives none: `4 * sqrt(seconds)`, between 50 and
+/// 600. Three minutes get 54, an hour gets 240, three hours get 416. None is a length that is not known.
+#[must_use]
+pub fn default_max_frames(length: Option<Timestamp>) -> usize {
+    let seconds = length.map_or(0.0, Timestamp::secs_f64).max(0.0);
+    ((4.0 * seconds.sqrt()).round() as usize).clamp(MIN_LIMIT, MAX_LIMIT)
+}
+
 /// How sample points are chosen in a range.
 #[derive(Clone, Debug)]
 pub enum Sampling {
@@ -82,4 +95,17 @@ pub(super) fn range(options: &SamplingSpec, media: Option<TimeRange>) -> Result<
         return Err(Error::setting(Setting::End, problem, Advice::Raise(Setting::End)));
     }
     Ok(TimeRange::new(start, end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_number_of_frames_grows_with_the_root_of_the_length() {
+        let limit = |seconds: i64| default_max_frames(Some(Timestamp::from_millis(seconds * 1000)));
+        let lengths = [0, 50, 156, 180, 900, 3600, 3 * 3600, 6 * 3600 + 900, 48 * 3600];
+        assert_eq!(lengths.map(limit), [50, 50, 50, 54, 120, 240, 416, 600, 600]);
+        assert_eq!((default_max_frames(None), limit(-5)), (50, 50));
+    }
 }

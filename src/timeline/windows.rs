@@ -13,6 +13,8 @@ pub struct Load {
     pub n_bytes: u64,
     /// Tokens of images and text.
     pub n_tokens: u64,
+    /// Milliseconds of the recording.
+    pub n_millis: u64,
 }
 
 impl Load {
@@ -23,6 +25,7 @@ impl Load {
             n_frames: self.n_frames.saturating_add(other.n_frames),
             n_bytes: self.n_bytes.saturating_add(other.n_bytes),
             n_tokens: self.n_tokens.saturating_add(other.n_tokens),
+            n_millis: self.n_millis.saturating_add(other.n_millis),
         }
     }
 
@@ -31,13 +34,17 @@ impl Load {
             n_frames: self.n_frames.saturating_sub(other.n_frames),
             n_bytes: self.n_bytes.saturating_sub(other.n_bytes),
             n_tokens: self.n_tokens.saturating_sub(other.n_tokens),
+            n_millis: self.n_millis.saturating_sub(other.n_millis),
         }
     }
 
     /// Whether each part is at most that of `most`.
     #[must_use]
     pub fn fits(self, most: Self) -> bool {
-        self.n_frames <= most.n_frames && self.n_bytes <= most.n_bytes && self.n_tokens <= most.n_tokens
+        self.n_frames <= most.n_frames
+            && self.n_bytes <= most.n_bytes
+            && self.n_tokens <= most.n_tokens
+            && self.n_millis <= most.n_millis
     }
 
     /// The largest share of `most` that any part takes.
@@ -46,6 +53,7 @@ impl Load {
         share(self.n_frames, most.n_frames)
             .max(share(self.n_bytes, most.n_bytes))
             .max(share(self.n_tokens, most.n_tokens))
+            .max(share(self.n_millis, most.n_millis))
     }
 }
 
@@ -62,7 +70,14 @@ struct Cut {
 struct WindowItem {
     end: Cut,
     load: Load,
+    /// How bad a window's end after this part is, 0 to 1: worst within a segment, best in a pause before a new shot.
+    end_cost: f64,
 }
+
+/// A pause of this length is as good a place for a cut as a longer one.
+const LONG_PAUSE_MILLIS: f64 = 2000.0;
+/// How far a cut may move for a better place, as a share of a window.
+const MOVE_SHARE: f64 = 0.2;
 
 impl Timeline {
     /// Splits the timeline into the smallest number of consecutive windows of at most `most`, of about the same size; at
@@ -70,10 +85,12 @@ impl Timeline {
     /// that exceeds `most` is a window of its own.
     ///
     /// `weigh` returns the size of a passage; more segments must not be smaller. The ranges of the windows cover the
-    /// timeline's range without gaps: each starts with its first frame or segment, the first one with the timeline.
+    /// timeline's range without gaps: each starts with its first frame or segment, the first one with the timeline. Where
+    /// there is a choice, a window ends in a pause of the speech and before a change of the picture.
     #[must_use]
     pub fn windows(&self, most: Load, weigh: impl Fn(Passage<'_>) -> Load) -> Vec<Self> {
-        let units = self.units(most, weigh);
+        let mut units = self.units(most, weigh);
+        self.weigh_ends(&mut units);
         let mut cuts = vec![Cut::default()];
         cuts.extend(ends(&units, most).into_iter().map(|end| units[end - 1].end));
         if cuts.len() <= 2 {
@@ -114,7 +131,7 @@ impl Timeline {
                 let fits = |n: usize| weigh(rest.first(n)).fits(most);
                 let n = largest(rest.len(), fits).max(usize::from(rest.frame.is_none() && rest.len() > 0));
                 at = at.behind(rest.first(n));
-                units.push(WindowItem { end: at, load: weigh(rest.first(n)) });
+                units.push(WindowItem { end: at, load: weigh(rest.first(n)), end_cost: 0.0 });
                 rest = rest.after(n);
                 if rest.len() == 0 {
                     break;
@@ -122,6 +139,28 @@ impl Timeline {
             }
         }
         units
+    }
+
+    /// Sets how bad each end is.
+    fn weigh_ends(&self, units: &mut [WindowItem]) {
+        let segments = self.segments();
+        // The latest end of each segment and those before it.
+        let mut last_ends: Vec<i64> = segments.iter().map(|segment| segment.range.end.millis()).collect();
+        for at in 1..last_ends.len() {
+            last_ends[at] = last_ends[at].max(last_ends[at - 1]);
+        }
+        for unit in units {
+            let cut = self.time_at(unit.end).millis();
+            let n_before = segments.partition_point(|segment| segment.range.start.millis() < cut);
+            let pause = n_before.checked_sub(1).map_or(i64::MAX, |last| cut - last_ends[last]);
+            if pause < 0 {
+                unit.end_cost = 1.0;
+                continue;
+            }
+            let pause = (pause as f64 / LONG_PAUSE_MILLIS).min(1.0);
+            let change = self.frames.get(unit.end.n_frames).map_or(0.0, |frame| frame.score.change.clamp(0.0, 1.0));
+            unit.end_cost = 0.25 * (1.0 - pause) + 0.25 * (1.0 - change);
+        }
     }
 
     fn part(&self, from: Cut, to: Cut) -> Self {
@@ -137,7 +176,8 @@ impl Timeline {
         // Text without times is about the whole.
         let is_untimed = (from.n_frames, from.n_segments) == (to.n_frames, to.n_segments);
         let range = if is_untimed { self.range } else { TimeRange::new(self.time_at(from), self.time_at(to)) };
-        Self { range, frames: self.frames[from.n_frames..to.n_frames].to_vec(), transcript }
+        let first_segment_id = self.first_segment_id + from.n_segments;
+        Self { range, frames: self.frames[from.n_frames..to.n_frames].to_vec(), transcript, first_segment_id }
     }
 
     /// The start time of the part after a split position.
@@ -200,7 +240,13 @@ fn ends(units: &[WindowItem], most: Load) -> Vec<usize> {
         let first = needs.partition_point(|need| *need > left - 1).max(from + 1);
         // Each remaining window needs an item.
         let last = furthest(from).min(n - (left - 1));
-        from = nearest.min(last).max(first);
+        let nearest = nearest.min(last).max(first);
+        let most_moved = (even - shares[from]) * MOVE_SHARE;
+        let cost = |end: usize| units[end - 1].end_cost + 0.25 * (shares[end] - even).abs() / most_moved;
+        let near = |end: &usize| (shares[*end] - even).abs() <= most_moved;
+        let best = (first..=last).filter(|end| *end < n && near(end)).min_by(|a, b| cost(*a).total_cmp(&cost(*b)));
+        // The last window ends with the timeline.
+        from = if left == 1 { nearest } else { best.unwrap_or(nearest) };
         ends.push(from);
     }
     ends
@@ -212,6 +258,8 @@ mod tests {
 
     use super::super::tests::{frame, transcript};
     use super::*;
+
+    const MOST: Load = Load { n_frames: u64::MAX, n_bytes: u64::MAX, n_tokens: u64::MAX, n_millis: u64::MAX };
 
     fn at(millis: i64) -> Timestamp {
         Timestamp::from_millis(millis)
@@ -226,12 +274,17 @@ mod tests {
     fn weigh(passage: Passage<'_>) -> Load {
         let n_frames = u64::from(passage.frame.is_some());
         let words: u64 = passage.words.iter().map(|word| word.range.length().millis() as u64).sum();
-        Load { n_frames, n_bytes: n_frames, n_tokens: 10 * n_frames + words }
+        Load {
+            n_frames,
+            n_bytes: n_frames,
+            n_tokens: 10 * n_frames + words,
+            n_millis: passage.range.length().millis() as u64,
+        }
     }
 
     fn sizes(n_frames: i64, most: u64) -> Vec<usize> {
         let frames: Vec<i64> = (0..n_frames).map(|n| n * 1000).collect();
-        let most = Load { n_frames: most, n_bytes: 1000, n_tokens: 10_000 };
+        let most = Load { n_frames: most, n_bytes: 1000, n_tokens: 10_000, ..MOST };
         timeline(&frames, &[]).windows(most, weigh).iter().map(|window| window.frames.len()).collect()
     }
 
@@ -253,7 +306,7 @@ mod tests {
     #[test]
     fn a_passage_that_is_too_long_is_cut_between_its_words() {
         let spans: Vec<(i64, i64)> = (0..10).map(|n| (n * 100, n * 100 + 10)).collect();
-        let most = Load { n_frames: 9, n_bytes: 9, n_tokens: 45 };
+        let most = Load { n_frames: 9, n_bytes: 9, n_tokens: 45, ..MOST };
         let windows = timeline(&[0], &spans).windows(most, weigh);
         let shape: Vec<_> = windows.iter().map(|w| (w.frames.len(), w.segments().len())).collect();
         assert_eq!(shape, [(1, 3), (0, 4), (0, 3)]);
@@ -264,7 +317,7 @@ mod tests {
     fn text_without_times_comes_first_and_is_cut_between_its_paragraphs() {
         let mut whole = timeline(&[0, 1000], &[]);
         whole.transcript.as_mut().expect("a transcript").untimed = (0..5).map(|n| n.to_string()).collect();
-        let most = Load { n_frames: 9, n_bytes: 9, n_tokens: 20 };
+        let most = Load { n_frames: 9, n_bytes: 9, n_tokens: 20, ..MOST };
         let weigh = |passage: Passage<'_>| Load { n_tokens: 9 * passage.untimed.len() as u64, ..weigh(passage) };
         let windows = whole.windows(most, weigh);
         let shape: Vec<_> =
@@ -273,6 +326,34 @@ mod tests {
         assert_eq!(windows.iter().flat_map(|w| w.untimed().to_vec()).collect::<Vec<_>>(), whole.untimed());
         let (first, second) = windows[0].halves().expect("two");
         assert_eq!((first.untimed().len(), second.untimed().len(), first.halves().is_none()), (1, 1, true));
+    }
+
+    #[test]
+    fn windows_end_in_pauses_and_before_new_shots() {
+        // Frames every 10 s. The speech pauses before the frames at 90 and 200 s; a segment spans every other one.
+        let frames: Vec<i64> = (0..30).map(|n| n * 10_000).collect();
+        let spans: Vec<(i64, i64)> = (0..30)
+            .map(|n| (n * 10_000 + 1000, n * 10_000 + if [8, 19].contains(&n) { 7000 } else { 11_000 }))
+            .collect();
+        let frames = frames.iter().enumerate().map(|(i, millis)| frame(i, at(*millis))).collect();
+        let mut whole = Timeline::new(TimeRange::new(at(0), at(300_000)), frames, Some(transcript(&spans)));
+        whole.frames[15].score.change = 0.9;
+        let most = Load { n_frames: 12, ..MOST };
+        let ends = |whole: &Timeline| -> Vec<i64> {
+            whole.windows(most, weigh).iter().map(|window| window.range.end.millis() / 1000).collect()
+        };
+        assert_eq!(ends(&whole), [90, 200, 300]);
+        // Without speech the change of the picture decides.
+        whole.transcript = None;
+        let most = Load { n_frames: 16, ..MOST };
+        assert_eq!(
+            whole.windows(most, weigh).iter().map(|w| w.range.end.millis() / 1000).collect::<Vec<_>>(),
+            [150, 300]
+        );
+        // The length alone splits, too.
+        let most = Load { n_millis: 100_000, ..MOST };
+        assert_eq!(whole.windows(most, weigh).len(), 3);
+        assert!(whole.windows(most, weigh).iter().all(|window| window.range.length().millis() <= 100_000));
     }
 
     #[test]
@@ -295,10 +376,11 @@ mod tests {
             frames in prop::collection::vec(0_i64..50_000, 0..40),
             spans in prop::collection::vec((-2000_i64..60_000, 0_i64..40), 0..60),
             most_frames in 1_u64..8, most_tokens in 10_u64..120,
+            most_millis in 1000_u64..200_000,
         ) {
             let spans: Vec<_> = spans.into_iter().map(|(start, length)| (start, start + length)).collect();
             let whole = timeline(&frames, &spans);
-            let most = Load { n_frames: most_frames, n_bytes: 1000, n_tokens: most_tokens };
+            let most = Load { n_frames: most_frames, n_bytes: 1000, n_tokens: most_tokens, n_millis: most_millis };
             let windows = whole.windows(most, weigh);
             let ids: Vec<usize> = windows.iter().flat_map(|w| &w.frames).map(|f| f.image.frame_idx).collect();
             let expected: Vec<usize> = whole.frames.iter().map(|f| f.image.frame_idx).collect();

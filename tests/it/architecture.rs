@@ -24,6 +24,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "media",
             "money",
             "sanitize",
+            "record",
             "sentence",
             "time",
             "timeline",

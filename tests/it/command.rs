@@ -363,7 +363,10 @@ fn an_interrupted_request_ends_with_130_and_writes_a_partial_report() {
     let told = interrupted(child);
     assert!(told.starts_with("stopping: waiting for requests in flight"), "{told}");
     assert!(told.contains("missing the answer: the run was stopped before the answer came"), "{told}");
-    assert_eq!(names(&user.home.path().join("out")), ["frames", "report.json", "report.md", "transcript.srt"]);
+    assert_eq!(
+        names(&user.home.path().join("out")),
+        ["frames", "report.html", "report.json", "report.md", "transcript.srt"]
+    );
 }
 
 /// Six hours of silence: they take no room on the disk.

@@ -188,13 +188,17 @@ async fn a_turned_picture_is_sent_upright_and_in_its_shape() {
 }
 
 fn cue(time: &str, text: &str) -> Spoken {
-    Spoken { time: time.into(), text: text.into() }
+    Spoken { id: None, time: time.into(), text: text.into() }
 }
 
 /// The words of each passage, the part before the first picture first, without the passages that have none.
 fn words(chat: &Chat) -> Vec<(Option<String>, Vec<Spoken>)> {
-    let before = (None, chat.words_before.clone());
-    let after = chat.pictures.iter().map(|picture| (picture.time.clone(), picture.words.clone()));
+    let lines = chat.words_before.iter().chain(chat.pictures.iter().flat_map(|picture| &picture.words));
+    assert!(lines.enumerate().all(|(at, line)| line.id == Some(at as u64)), "IDs count the segments: {chat:?}");
+    let without_ids =
+        |words: &[Spoken]| -> Vec<Spoken> { words.iter().map(|line| Spoken { id: None, ..line.clone() }).collect() };
+    let before = (None, without_ids(&chat.words_before));
+    let after = chat.pictures.iter().map(|picture| (picture.time.clone(), without_ids(&picture.words)));
     std::iter::once(before).chain(after).filter(|(_, words)| !words.is_empty()).collect()
 }
 

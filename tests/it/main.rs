@@ -30,6 +30,7 @@ mod large_pictures;
 mod lengths;
 mod library;
 mod load;
+mod long_recordings;
 mod model_answers;
 mod model_body;
 mod model_client;

@@ -165,7 +165,7 @@ fn a_report_is_written_as_a_folder() {
     let out = user.path("out");
     let printed = user.run(&["summarize", TALK, "--max-frames", "5", "-o", &out]).complete();
     let folder = user.home.path().join("out");
-    assert_eq!(names(&folder), ["frames", "report.json", "report.md", "transcript.srt"]);
+    assert_eq!(names(&folder), ["frames", "report.html", "report.json", "report.md", "transcript.srt"]);
     assert!(printed.starts_with("# talk.mp4\n"), "{printed}");
     let report = json(&folder.join("report.json"));
     let frames = report["frames"].as_array().expect("frames");

@@ -220,7 +220,7 @@ fn hostile_text_is_shown_and_does_nothing() {
     ];
     let mut unmerged = report.clone();
     unmerged.answer = None;
-    unmerged.windows[0].text = Some(EVIL.into());
+    unmerged.records[0].text = EVIL.into();
     for report in [&mut report, &mut unmerged] {
         let (_dir, page) = written(report, &images, &PageOptions::default());
         let Some(found) = audited(&page) else { return };
@@ -279,7 +279,7 @@ fn recordings_without_a_part_have_a_page_too() {
     // A run whose model gave no answer, and that lost its frames.
     let (mut report, _) = self::talk();
     (report.answer, report.no_answer_because) = (None, Some("the server is down".into()));
-    report.windows.clear();
+    (report.windows, report.records) = (Vec::new(), Vec::new());
     report.frames.clear();
     report.transcript = TranscriptOutcome::None { reason: "the source has no audio".into() };
     let (_dir, page) = written(&mut report, &[], &PageOptions::default());

@@ -28,7 +28,10 @@ fn a_report_quotes_it_without_times() {
         user.run(&["summarize", TALK, "--model", "built-in", "--interval", "5s", "--transcript", &file, "-o", &out]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(ran.err.contains("notes.txt: has no times"), "{}", ran.err);
-    assert_eq!(names(std::path::Path::new(&out)), ["frames", "report.json", "report.md", "transcript.txt"]);
+    assert_eq!(
+        names(std::path::Path::new(&out)),
+        ["frames", "report.html", "report.json", "report.md", "transcript.txt"]
+    );
     let report = json(&std::fs::read_to_string(format!("{out}/report.json")).unwrap());
     let transcript = &report["transcript"];
     assert_eq!(transcript["state"], "found");
@@ -43,7 +46,10 @@ fn a_report_quotes_it_without_times() {
     assert!(markdown.contains("\n- Tonight we talk of ships."), "{markdown}");
     // A later run with subtitles replaces it.
     user.run(&["summarize", TALK, "--model", "built-in", "--interval", "5s", "-o", &out]);
-    assert_eq!(names(std::path::Path::new(&out)), ["frames", "report.json", "report.md", "transcript.srt"]);
+    assert_eq!(
+        names(std::path::Path::new(&out)),
+        ["frames", "report.html", "report.json", "report.md", "transcript.srt"]
+    );
 }
 
 #[test]

@@ -147,9 +147,9 @@ fn a_summary_costs_the_tokens_of_each_picture() {
 
 #[test]
 fn what_its_context_does_not_hold_is_split_and_made_one_answer() {
-    // 16 frames are some 1500 tokens; nothing tells vidgist beforehand that it takes 1024.
+    // 12 frames are some 1000 tokens, and the rules 600; nothing tells vidgist beforehand that it takes 1024.
     let Some(real) = Real::start(1024, true) else { return };
-    let flags = ["--max-frames", "16", "--max-tokens", "40", "--format", "json", "--concurrency", "1"];
+    let flags = ["--max-frames", "12", "--max-tokens", "40", "--format", "json", "--concurrency", "1"];
     let out = real.run(KEY, &[&["summarize", "fixtures/talk.mp4"][..], &flags].concat());
     let report: Value = serde_json::from_str(&out.out).expect("JSON");
     let windows = report["windows"].as_array().expect("windows");
@@ -158,10 +158,10 @@ fn what_its_context_does_not_hold_is_split_and_made_one_answer() {
     for window in windows {
         assert_eq!(window["first_frame_idx"].as_u64(), Some(next), "each frame once, in order: {windows:#?}");
         next = window["last_frame_idx"].as_u64().expect("frames") + 1;
-        assert!(window["text"].as_str().is_some_and(|text| !text.is_empty()), "{window}");
+        assert!(window["n_records"].as_u64().is_some_and(|n| n > 0), "{window}");
         assert!(window["usage"]["prompt_tokens"].as_u64().is_some_and(|n| n < 1024), "{window}");
     }
-    assert_eq!(next, 16);
+    assert_eq!(next, 12);
     let text = &report["answer"]["choices"][0]["text"];
     assert!(text.as_str().is_some_and(|text| !text.is_empty()), "{out:?}");
 }

@@ -1,6 +1,7 @@
 //! The report: word for word, key for key, and against hostile text.
 
 use crate::support::sample;
+use crate::support::snapshot;
 use std::collections::BTreeSet;
 
 use serde_json::Value;
@@ -35,7 +36,7 @@ fn complete() -> Report {
 #[test]
 fn the_whole_report() {
     let text = markdown(&sample::report());
-    assert_eq!(text, include_str!("snapshots/report.md"), "the report changed: look at it, then replace the file");
+    snapshot::check("report.md", &text, "VIDGIST_UPDATE_SNAPSHOTS=1 cargo nextest run -E 'test(the_whole_report)'");
 }
 
 #[test]
@@ -43,8 +44,8 @@ fn nothing_missing_can_be_called_complete() {
     assert_eq!(complete().status(), Status::Complete);
     assert!(markdown(&complete()).contains("Nothing is missing."));
     let harms: [(&str, Harm); 10] = [
-        ("the answer for 00:01:01.000 to 00:01:35.500", |r| r.windows = sample::report().windows),
-        ("the end of the answer for 00:00:00.000 to 00:01:01.000", |r| {
+        ("the records of 00:01:01.000 to 00:01:35.500", |r| r.windows = sample::report().windows),
+        ("the end of the records of 00:00:00.000 to 00:01:01.000", |r| {
             r.windows = sample::report().windows;
             r.windows.truncate(1);
             r.windows[0].finish = Some(FinishReason::Length);
@@ -145,7 +146,7 @@ fn every_key_is_documented_and_every_documented_key_is_there() {
 #[test]
 fn values_come_through() {
     let document = json(&sample::report());
-    assert_eq!(document["schema_version"], 2);
+    assert_eq!(document["schema_version"], 3);
     let frame = &document["frames"][1];
     assert_eq!((frame["pts"].as_i64(), frame["time_base"].as_str()), (Some(930_000), Some("1/30000")));
     assert_eq!((frame["seconds"].as_f64(), frame["timestamp"].as_str()), (Some(31.0), Some("00:00:31.000")));
@@ -177,10 +178,10 @@ fn a_report_reads_back_to_the_byte() {
         assert_eq!((read.status(), read.gaps()), (report.status(), report.gaps()));
     }
     let written = render(&complete(), Format::Json).unwrap();
-    let newer = written.replace("\"schema_version\": 2", "\"schema_version\": 3");
+    let newer = written.replace("\"schema_version\": 3", "\"schema_version\": 4");
     let error = vidgist::report::json::parse(&newer).unwrap_err();
     assert_eq!(error.code, vidgist::ErrorCode::Unsupported);
-    assert!(error.to_string().contains("has schema version 3, but version 2 is supported"), "{error}");
+    assert!(error.to_string().contains("has schema version 4, but version 3 is supported"), "{error}");
     assert_eq!(vidgist::report::json::parse("{}").unwrap_err().code, vidgist::ErrorCode::Malformed);
     assert_eq!(vidgist::report::json::parse(&written[..900]).unwrap_err().code, vidgist::ErrorCode::Malformed);
 }
@@ -201,6 +202,7 @@ fn hostile_text_is_inert_wherever_it_comes_from() {
     report.frames[0].speech = Some(EVIL.into());
     report.model.as_mut().unwrap().name = EVIL.into();
     report.miss(EVIL, EVIL);
+    (report.records[0].text, report.sections[0].title) = (EVIL.into(), EVIL.into());
     let answer = report.answer.as_mut().unwrap();
     answer.model = Some(EVIL.into());
     answer.choices = vec![
@@ -213,6 +215,9 @@ fn hostile_text_is_inert_wherever_it_comes_from() {
     transcript.language = Some(EVIL.into());
     let mut of_audio = report.clone();
     of_audio.frames.clear();
+    let mut unmerged = report.clone();
+    unmerged.answer = None;
+    assert!(!markdown(&unmerged).contains("<s") && markdown(&unmerged).contains("## Records"));
     for text in [markdown(&report), markdown(&of_audio)] {
         let ours = "(frames/frame_000002_t00-01-01.000.jpg)";
         let rest = text.replace(&format!("]{ours}"), "");
@@ -220,7 +225,11 @@ fn hostile_text_is_inert_wherever_it_comes_from() {
             assert!(!rest.contains(forbidden), "{forbidden:?} in {rest}");
         }
         let headings: Vec<_> = text.lines().filter(|l| l.starts_with("# ") || l.starts_with("## ")).collect();
-        assert_eq!(headings.len(), 6, "the title, two alternatives, timeline, missing, details: {headings:?}");
+        assert_eq!(
+            headings.len(),
+            7,
+            "the title, two alternatives, sections, timeline, missing, details: {headings:?}"
+        );
         assert_eq!(text.lines().filter(|line| *line == "```").count(), 2, "the open fence is closed: {text}");
     }
     let text = render(&report, Format::Json).unwrap();

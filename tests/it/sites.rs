@@ -417,7 +417,7 @@ fn hostile_titles_and_addresses_stay_text() {
         let out = site.user.path("out");
         let done = site.run(&["summarize", &url, "-o", &out]);
         assert_eq!(done.code, Some(0), "{title:?}: {done:?}");
-        assert_eq!(names(Path::new(&out)), ["frames", "report.json", "report.md", "transcript.srt"]);
+        assert_eq!(names(Path::new(&out)), ["frames", "report.html", "report.json", "report.md", "transcript.srt"]);
         assert!(
             !done.out.contains('\u{1b}') && !done.out.contains('\u{202e}') && !done.out.contains("\n--output"),
             "{}",

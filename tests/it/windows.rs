@@ -17,7 +17,7 @@ use vidgist::llm::provider::Providers;
 use vidgist::llm::{ChatConfig, OpenAi, SamplingParams};
 use vidgist::pipeline::summarize::{self, Summarize};
 use vidgist::pipeline::{FrameOptions, TranscriptSearch};
-use vidgist::report::{Format, PageOptions, Report, Status, render};
+use vidgist::report::{Format, PageOptions, Report, Status, TranscriptOutcome, render};
 use vidgist::sampling::{Sampling, SamplingSpec};
 use vidgist::transcribe::subtitles::Subtitles;
 
@@ -95,14 +95,22 @@ async fn each_frame_and_word_is_in_exactly_one_request_and_one_makes_one_answer_
         assert!(chat.texts[1].starts_with(&place), "{}", chat.texts[1]);
         assert_eq!(chat.texts.last(), windows[0].texts.last(), "the same question");
     }
-    // The last request holds the answers, whole and in order.
+    // The last request holds the records, whole and in order, with their evidence and the speech that they cite.
     let asked: String = merges[0].texts.join("\n");
     let mut rest = asked.as_str();
-    for chat in &windows {
-        let answer = chat.evidence().to_string();
-        let (_, behind) = rest.split_once(&answer).unwrap_or_else(|| panic!("{answer} in {rest}"));
+    assert_eq!(report.records.len(), N_FRAMES);
+    for (at, record) in report.records.iter().enumerate() {
+        assert_eq!((record.id, record.frames.as_slice()), (at, &[at][..]));
+        let line = format!("[r{at} {}] {}\nevidence: #{at}", record.range.start.label(), record.text);
+        let (_, behind) = rest.split_once(&line).unwrap_or_else(|| panic!("{line} in {rest}"));
         rest = behind;
+        for id in &record.segments {
+            let TranscriptOutcome::Found(transcript) = &report.transcript else { panic!("words") };
+            let source = format!("\ns{id}: {}\n", transcript.segments[*id].text);
+            assert!(rest.contains(&source), "{source} in {rest}");
+        }
     }
+    assert_eq!(report.records.iter().map(|record| record.segments.len()).sum::<usize>(), 5);
     let answer = report.answer.as_ref().expect("an answer");
     assert_eq!(answer.choices[0].text, merges[0].evidence().to_string());
     assert_eq!((report.status(), report.windows.len(), report.frames.len()), (Status::Complete, 5, N_FRAMES));
@@ -128,10 +136,10 @@ async fn one_window_without_an_answer_makes_the_result_partial_and_names_its_tim
     let failed = report.windows[1].range;
     let gaps = report.gaps();
     assert_eq!(gaps.len(), 1, "{gaps:?}");
-    assert_eq!(gaps[0].what, format!("the answer for {} to {}", failed.start, failed.end));
+    assert_eq!(gaps[0].what, format!("the records of {} to {}", failed.start, failed.end));
     assert!(gaps[0].why.contains("400"), "{gaps:?}");
     assert!(report.answer.is_some() && report.status() == Status::Partial);
-    let no_answer = format!("[{} to {}] no answer", failed.start.label(), failed.end.label());
+    let no_answer = format!("[{} to {}] no records", failed.start.label(), failed.end.label());
     assert!(merges[0].texts.join("\n").contains(&no_answer), "{:?}", merges[0].texts);
 }
 
@@ -150,12 +158,12 @@ async fn a_stopped_run_has_what_was_answered_and_asks_nothing_more() {
         }
     }
     let report = run.finish().await.expect("a report");
-    let texts: Vec<bool> = report.windows.iter().map(|window| window.text.is_some()).collect();
+    let texts: Vec<bool> = report.windows.iter().map(|window| window.n_records.is_some()).collect();
     assert!(texts[0] && !texts[3] && !texts[4] && texts.len() == 5, "{texts:?}");
     assert!(fake_server.seen().len() <= 3, "nothing was asked after the stop");
     assert!(report.was_stopped && report.status() == Status::Partial && report.answer.is_none());
     let text = render(&report, Format::Markdown).expect("text");
-    assert!(text.contains("\n## Summary of 00:00:00.000 to "), "{text}");
+    assert!(text.contains("\n## Records\n\n- 00:00:00.000: Mark "), "{text}");
     assert!(text.contains("the run was stopped before this request was sent"), "{text}");
 }
 
@@ -178,7 +186,7 @@ async fn answers_that_cannot_be_made_one_are_in_the_report() {
     let report = finish(job(analysis(config(&fake_server)))).await.expect("a report");
     assert!(report.answer.is_none() && report.no_answer_because.is_some());
     let text = render(&report, Format::Markdown).expect("text");
-    assert_eq!(text.matches("\n## Summary of ").count(), 5, "{text}");
+    assert_eq!(text.matches(": Mark ").count(), N_FRAMES, "{text}");
 }
 
 #[tokio::test]
@@ -204,8 +212,8 @@ async fn what_the_server_finds_too_long_is_halved() {
     ];
     for refusal in refusals {
         let fake_server = FakeServer::start();
-        fake_server.then_succeed();
-        // The second window is halved, and its first half again.
+        // The last window is halved, and its first half again. Later windows would be halved before they are sent.
+        (0..4).for_each(|_| fake_server.then_succeed());
         fake_server.fail_with([refusal.clone(), refusal.clone()]);
         let report =
             finish(job(Analysis { concurrency: 1, ..analysis(config(&fake_server)) })).await.expect("a report");

@@ -40,7 +40,7 @@ pub struct SamplingArgs {
     /// End time, exclusive
     #[arg(long, value_name = "TIME")]
     pub end: Option<Timestamp>,
-    /// Maximum number of frames, spread over the whole range [default: 50 for summarize and for budget]
+    /// Maximum number of frames, spread over the whole range [default for summarize and for budget: 4 times the root of the seconds, 50 to 600]
     #[arg(long, value_name = "N")]
     pub max_frames: Option<usize>,
     /// Remove frames that look the same as a recent one; keeps the last frame

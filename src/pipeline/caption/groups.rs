@@ -124,7 +124,8 @@ async fn read_file(
         let advice = Advice::from("leave it out").or(Advice::Run("transcribe".into()));
         return Err(Error::unsupported(input, "has no video stream", advice).with_code(ErrorCode::NoVideo));
     };
-    let selection = select(&task.options, &mut video)?;
+    let options = task.options.clone().limited(Some(&video));
+    let selection = select(&options, &mut video)?;
     // The steps within one file are no events of the whole job.
     let (events, _) = EventSender::channel();
     let context = Context { events, cancel: run.stop.clone(), ..run.context.clone() };
@@ -136,7 +137,7 @@ async fn read_file(
         let message = "the transcript has no times, so captions do not use it".to_owned();
         run.context.events.send(Event::warning(input, message)).await;
     }
-    let mut stream = FrameStream::start(&task.options, &source, (video, selection), false, &context).await?;
+    let mut stream = FrameStream::start(&options, &source, (video, selection), false, &context).await?;
     group(run, input, found.transcript.as_ref(), &mut stream, units).await;
     let mut problems = stream.finish().await?.problems;
     if let Some(texts) = run.texts.as_ref().filter(|_| problems.is_empty() && !run.stop.is_cancelled()) {

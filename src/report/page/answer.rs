@@ -131,7 +131,10 @@ fn linked_text(text: &str, places: &PagePlaces, marks: &[(usize, usize, Verdict)
     for (range, place) in citations(text, places) {
         // A note within a citation comes after it.
         put_until(&mut out, &mut done, range.start);
-        let link = html! { a.cite href={ "#" (place.id()) } { (&text[range.clone()]) } };
+        // An ID alone says nothing to a reader: its time does.
+        let cited = &text[range.clone()];
+        let shown = if cited.contains(':') { cited.to_owned() } else { places.label(place) };
+        let link = html! { a.cite href={ "#" (place.id()) } { (shown) } };
         out.0.push_str(&link.0);
         done = range.end;
     }

@@ -8,7 +8,7 @@ use super::places::{PagePlace, PagePlaces, WrittenLabel};
 type PlaceLookup = fn(&PagePlaces, usize) -> Option<PagePlace>;
 
 /// The IDs that answers cite: what stands before the number, and what it names.
-const IDS: [(&str, PlaceLookup); 1] = [("#", PagePlaces::frame)];
+const IDS: [(&str, PlaceLookup); 2] = [("#", PagePlaces::frame), ("s", PagePlaces::line)];
 
 /// The citations of a text in order, each with what it names. IDs and times that name nothing are left out: the check of
 /// the sentences says so.
@@ -106,6 +106,7 @@ mod tests {
             ("- 00:04.2 said, 0:04 and 00:04 too", "00:04.2>s0 0:04>s0 00:04>s0"),
             ("both at 00:08.0; the frame alone at 00:06", "00:08.0>s1 00:06>f7"),
             ("later [t=1:04:12.5 #8]", "1:04:12.5>s2 #8>f8"),
+            ("said (s0, s2) and (#8, s1)", "s0>s0 s2>s2 #8>f8 s1>s1"),
         ] {
             let found = citations(text, &places());
             let shown: Vec<_> = found.iter().map(|(range, p)| format!("{}>{}", &text[range.clone()], p.id())).collect();
@@ -115,7 +116,22 @@ mod tests {
 
     #[test]
     fn what_names_nothing_is_no_citation() {
-        for text in ["#9", "#7a", "a#7", "00:05.0", "10:30", "16:10", "1:2", "#", ":", "#99999999999999999999999"] {
+        for text in [
+            "#9",
+            "#7a",
+            "a#7",
+            "00:05.0",
+            "10:30",
+            "16:10",
+            "1:2",
+            "#",
+            ":",
+            "#99999999999999999999999",
+            "s3",
+            "s",
+            "was0",
+            "s1b",
+        ] {
             assert_eq!(citations(text, &places()), [], "{text}");
         }
     }

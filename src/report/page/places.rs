@@ -57,6 +57,20 @@ impl PagePlaces {
         self.tenths_by_idx.contains_key(&idx).then_some(PagePlace::Frame(idx))
     }
 
+    /// The line with an ID that an answer cites.
+    pub fn line(&self, at: usize) -> Option<PagePlace> {
+        (at < self.lines.len()).then_some(PagePlace::Line(at))
+    }
+
+    /// The time of a frame or line, as a label; empty if there is no such place.
+    pub fn label(&self, place: PagePlace) -> String {
+        let tenths = match place {
+            PagePlace::Frame(idx) => self.tenths_by_idx.get(&idx),
+            PagePlace::Line(at) => self.lines.get(at),
+        };
+        tenths.map(|tenths| Timestamp::from_millis(tenths * 100).label()).unwrap_or_default()
+    }
+
     /// Whether a frame is labelled with a time.
     pub fn is_labelled(&self, place: PagePlace, time: WrittenLabel) -> bool {
         match place {

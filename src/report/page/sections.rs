@@ -70,7 +70,7 @@ impl Page<'_> {
 
     /// The answers with their notes, or those of the windows.
     pub(super) fn answer(&self) -> Markup {
-        let Some(answer) = &self.report.answer else { return self.window_answers() };
+        let Some(answer) = &self.report.answer else { return self.records() };
         let n_choices = answer.choices.len();
         let mut first_note = 1;
         html! {
@@ -133,20 +133,21 @@ impl Page<'_> {
         }
     }
 
-    /// The answers of the windows, where they were not merged.
-    fn window_answers(&self) -> Markup {
-        let answers: Vec<_> = self.report.windows.iter().filter_map(|w| Some((w.range, w.text.as_ref()?))).collect();
+    /// The records, where they were not merged.
+    fn records(&self) -> Markup {
+        let records = &self.report.records;
         html! {
-            @for (at, (range, text)) in answers.iter().enumerate() {
-                section aria-labelledby={ "summary-" (at) } {
-                    h2 id={ "summary-" (at) } { "Summary of " (range.start.label()) " to " (range.end.label()) }
-                    div.text dir="auto" { (answer::to_html(text, &[], &self.places, 1).0) }
-                }
-            }
-            @if answers.is_empty() {
-                section aria-labelledby="summary-0" {
+            section aria-labelledby="summary-0" {
+                @if records.is_empty() {
                     h2 #summary-0 { "Summary" }
                     p { "There is no summary: see " a href="#missing" { "what is missing" } "." }
+                } @else {
+                    h2 #summary-0 { "Records" }
+                    ol.plain {
+                        @for record in records {
+                            li { (self.time_link(record.range.start)) span dir="auto" { (clean_line(&record.text)) } }
+                        }
+                    }
                 }
             }
         }

@@ -8,6 +8,7 @@ use vidgist::chat::{ChatResponse, Choice, FinishReason, PromptEstimate, Usage};
 use vidgist::frame_diff::FrameScore;
 use vidgist::media::{EncodedImage, ImageFormat, MediaInfo};
 use vidgist::money::Money;
+use vidgist::record::{EventRecord, Section};
 use vidgist::report::{Dropped, MadeWith, Report, SamplingSummary, StageTime, Total, WindowReport};
 use vidgist::sentence::{CheckedSentence, GroundingProblem, Verdict};
 use vidgist::time::{TimeBase, TimeRange, Timestamp, Tolerance};
@@ -148,7 +149,7 @@ pub fn report() -> Report {
         choices: vec![
             Choice {
                 reasoning: Some("The frames show ships.".into()),
-                ..Choice::new("# A talk\n\nOf **ships** (#1, 00:31.0).", FinishReason::Stop)
+                ..Choice::new("# A talk\n\nOf **ships** (#1, s2).", FinishReason::Stop)
             },
             Choice {
                 sentences: vec![CheckedSentence {
@@ -173,7 +174,7 @@ pub fn report() -> Report {
         estimate: Some(PromptEstimate { prompt_tokens: 1200, prompt_cost: Some(Money::from_picos(3_000_000_000)) }),
         from_store: false,
     });
-    let window = |range, outcome: Result<&ChatResponse, String>| {
+    let window = |range, outcome: Result<(&ChatResponse, usize), String>| {
         let frames = timeline().frames.into_iter().filter(|frame| TimeRange::contains(range, frame.image.time));
         WindowReport::new(&Timeline::new(range, frames.collect(), None), outcome)
     };
@@ -181,9 +182,15 @@ pub fn report() -> Report {
     let of = report.answer.as_ref().expect("an answer");
     (part.usage, part.cost, part.estimate, part.n_attempts) = (of.usage, of.cost, of.estimate, 1);
     report.windows = vec![
-        window(TimeRange::new(at(0), at(61_000)), Ok(&part)),
+        window(TimeRange::new(at(0), at(61_000)), Ok((&part, 1))),
         window(TimeRange::new(at(61_000), at(95_500)), Err("the server is down".into())),
     ];
+    let mut record = EventRecord::new(0, TimeRange::new(at(31_000), at(61_000)), "The ships are late.");
+    (record.frames, record.segments) = (vec![1], vec![2]);
+    (record.quote, record.on_screen_text) = (Some("The ships were late".into()), Some("SHIPS".into()));
+    record.people = vec!["Ann".into()];
+    report.records = vec![record];
+    report.sections = vec![Section::new(TimeRange::new(at(31_000), at(95_500)), "Late ships", "Ships (#1).", (0, 1))];
     let mut total = Total::zero();
     total.add_usage(of.usage, of.cost);
     total.add_usage(part.usage, part.cost);

@@ -67,6 +67,8 @@ pub struct Picture {
 /// One line of speech.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spoken {
+    /// The ID of its segment: 42 of `s42`; None where the line has none.
+    pub id: Option<u64>,
     /// Its time as it stands before it: `00:04.2`.
     pub time: String,
     /// What is said.
@@ -97,18 +99,56 @@ impl Chat {
     /// What the model answers: JSON as text. Where the form of captions is asked for, each caption is the mark that is seen;
     /// told to leave out the first or the last, it does.
     pub fn evidence(&self) -> Value {
-        if self.json.pointer("/response_format/json_schema/name") == Some(&json!("captions")) {
+        if self.asks_for("captions") {
             let left_out = |which| usize::from(self.texts.iter().any(|text| text.contains(which)));
             let (first, last) = (left_out("Leave out the first"), left_out("Leave out the last"));
             let told = &self.pictures[first..self.pictures.len() - last];
             let caption = |p: &Picture| json!({"id": p.id, "caption": format!("mark {:?}", p.mark)});
             return json!({"captions": told.iter().map(caption).collect::<Vec<_>>()});
         }
+        if self.asks_for("records") {
+            return self.records();
+        }
+        if self.asks_for("sections") {
+            return self.sections();
+        }
         let words =
             |words: &[Spoken]| -> Vec<String> { words.iter().map(|w| format!("[{}] {}", w.time, w.text)).collect() };
         let picture = |p: &Picture| json!({"time": p.time, "id": p.id, "mark": p.mark, "words": words(&p.words)});
         let pictures: Vec<Value> = self.pictures.iter().map(picture).collect();
         json!({"words_before": words(&self.words_before), "pictures": pictures})
+    }
+
+    /// Whether JSON by the schema of this name is asked for.
+    fn asks_for(&self, name: &str) -> bool {
+        self.json.pointer("/response_format/json_schema/name") == Some(&json!(name))
+    }
+
+    /// A record for each picture: its mark, and what is said while it is shown; and one for what is said before.
+    fn records(&self) -> Value {
+        let record = |text: String, frames: Vec<u64>, words: &[Spoken]| {
+            let ids: Vec<u64> = words.iter().filter_map(|line| line.id).collect();
+            let quote = words.first().map(|line| line.text.clone());
+            json!({"event": text, "frames": frames, "segments": ids, "quote": quote, "on_screen_text": null, "people": []})
+        };
+        let before = (!self.words_before.is_empty())
+            .then(|| record(format!("Said: {}", self.words_before[0].text), Vec::new(), &self.words_before));
+        let shown = self.pictures.iter().map(|p| {
+            let said: Vec<&str> = p.words.iter().map(|line| line.text.as_str()).collect();
+            record(format!("Mark {:?} is shown. {}", p.mark, said.join(" ")), p.id.into_iter().collect(), &p.words)
+        });
+        json!({"records": before.into_iter().chain(shown).collect::<Vec<_>>()})
+    }
+
+    /// A section for each ten records, counted over the whole recording.
+    fn sections(&self) -> Value {
+        let lines = self.texts.iter().flat_map(|text| text.lines());
+        let ids = lines.filter_map(|line| line.strip_prefix("[r")?.split_once(' ')?.0.parse::<u64>().ok());
+        let ids: Vec<u64> = ids.collect();
+        let starts = ids.iter().filter(|id| **id == ids[0] || **id % 10 == 0);
+        let section =
+            |id| json!({"first_record": id, "title": format!("Part {id}"), "text": format!("From record {id} on.")});
+        json!({"sections": starts.map(section).collect::<Vec<_>>()})
     }
 
     /// The reply: in one piece, or as events where that was asked for.
@@ -417,8 +457,12 @@ fn read_text(chat: &mut Chat, text: &str, is_user: bool) {
     chat.texts.push(text.to_owned());
     let Some(fenced) = text.strip_prefix("<data-").and_then(|rest| rest.split_once(">\n")) else { return };
     let spoken = fenced.1.lines().filter_map(|line| {
-        let (time, text) = line.strip_prefix('[')?.split_once("] ")?;
-        Some(Spoken { time: time.to_owned(), text: text.to_owned() })
+        let (label, text) = line.strip_prefix('[')?.split_once("] ")?;
+        let (id, time) = match label.strip_prefix('s').and_then(|label| label.split_once(' ')) {
+            Some((id, time)) => (id.parse().ok(), time),
+            None => (None, label),
+        };
+        Some(Spoken { id, time: time.to_owned(), text: text.to_owned() })
     });
     match chat.pictures.last_mut() {
         Some(picture) => picture.words.extend(spoken),

@@ -1,0 +1,58 @@
+//! Sections of the records: one request where it holds all records, else one for each run of records that fits.
+
+use super::budget;
+use super::map::{Analyzer, Unanswered};
+use super::reply;
+use crate::prompt;
+use crate::record::{EventRecord, Section};
+
+impl Analyzer<'_> {
+    /// The sections of all records, whose numbers start at 0; or why there are none.
+    pub(super) async fn sections(&self, records: &[EventRecord]) -> Result<Vec<Section>, String> {
+        let mut groups = Vec::new();
+        let mut rest = records;
+        while !rest.is_empty() {
+            let (group, behind) = rest.split_at(self.fitting(rest));
+            groups.push(group);
+            rest = behind;
+        }
+        groups.reverse();
+        let mut sections = Vec::new();
+        while let Some(group) = groups.pop() {
+            match self.sections_of(group, records).await {
+                Ok(found) => sections.extend(found),
+                Err(Unanswered::TooLong(_)) if group.len() > 1 => {
+                    let (first, second) = group.split_at(group.len().div_ceil(2));
+                    groups.extend([second, first]);
+                }
+                Err(unanswered) => return Err(unanswered.into_text()),
+            }
+        }
+        Ok(sections)
+    }
+
+    /// How many of `records` fit into one request; at least one.
+    fn fitting(&self, records: &[EventRecord]) -> usize {
+        let room = budget::room(&self.limits, self.frame_tokens()).n_tokens;
+        let tokens = |n: usize| self.limits.tokens(&prompt::build_sections(self.timeline, &records[..n], self.fence));
+        let (mut low, mut high) = (1, records.len() + 1);
+        if tokens(records.len()) <= room {
+            return records.len();
+        }
+        while high - low > 1 {
+            let middle = low.midpoint(high);
+            *(if tokens(middle) <= room { &mut low } else { &mut high }) = middle;
+        }
+        low
+    }
+
+    /// The sections of a run of `all` records.
+    async fn sections_of(&self, records: &[EventRecord], all: &[EventRecord]) -> Result<Vec<Section>, Unanswered> {
+        let messages = prompt::build_sections(self.timeline, records, self.fence);
+        let format = reply::sections_format().map_err(|error| Unanswered::Other(error.to_string()))?;
+        let next = records.last().and_then(|last| all.get(last.id + 1));
+        let end = next.map_or(self.timeline.range.end, |next| next.range.start);
+        let read = |reply: &str| reply::read_sections(reply, records, end);
+        Ok(self.send_for(messages, &format, read).await?.1)
+    }
+}
