@@ -35,7 +35,7 @@ use crate::pipeline::frames::ExtractFrames;
 use crate::pipeline::summarize::Summarize;
 use crate::pipeline::transcribe::Transcribe;
 use crate::pipeline::{self, Context, Run, TrackChoice};
-use crate::prompt::{CaptionPrompt, PromptSpec};
+use crate::prompt::{CaptionPrompt, PromptSpec, SummaryTask};
 use crate::report::Format;
 use crate::source::site::SiteAccess;
 use crate::store::StoreAccess;
@@ -145,9 +145,19 @@ impl Engine {
         let spend_limit = options::spend_limit(&job.spend)?;
         let answerer = self.models().answerer(&job.model, dry_run.is_some()).await?;
         let is_digest = answerer.chat_model().is_none();
-        if is_digest && (job.prompt.task.is_some() || job.prompt.system.is_some()) {
+        let prompted = [
+            (job.prompt.task.is_some() || job.prompt.system.is_some(), Setting::Prompt),
+            (job.task != SummaryTask::Summary, Setting::Task),
+            (job.length.is_some(), Setting::Length),
+            (job.output_language.is_some(), Setting::OutputLanguage),
+        ];
+        if let Some((_, setting)) = prompted.into_iter().find(|(is_set, _)| is_digest && *is_set) {
             let problem = "the built-in digest does not follow a prompt";
-            return Err(Error::setting(Setting::Prompt, problem, Self::model_advice()));
+            return Err(Error::setting(setting, problem, Self::model_advice()));
+        }
+        if job.prompt.task.is_some() && job.task != SummaryTask::Summary {
+            let problem = "cannot be combined with a task of your own";
+            return Err(Error::setting(Setting::Task, problem, Advice::Unset(Setting::Prompt)));
         }
         let image_url = (job.image_transport == ImageTransport::Url).then(|| job.input.clone());
         if let Some(url) = &image_url {
@@ -168,7 +178,14 @@ impl Engine {
         let bounds = TimeBounds { start: job.sampling.start, end: job.sampling.end };
         let transcript = self.transcript(&job.transcript, &endpoint, job.track, bounds).await?;
         let analysis = Analysis {
-            prompt: PromptSpec { system: job.prompt.system, task: job.prompt.task, language: None, image_url },
+            prompt: PromptSpec {
+                system: job.prompt.system,
+                task: job.prompt.task,
+                kind: job.task,
+                length: job.length,
+                language: job.output_language,
+                image_url,
+            },
             is_streamed: job.model.stream.unwrap_or(self.config.streams),
             concurrency: options::concurrency(&job.model.server, &self.config),
             spend_limit,

@@ -13,6 +13,7 @@ use crate::input::{Source, text_of};
 use crate::job::{Job, SummarizeJob, Task, TranscribeJob};
 use crate::limits::Limits;
 use crate::media::{Frame, MediaInfo, Ratio};
+use crate::prompt::{SummaryLength, SummaryTask};
 use crate::report::Report;
 use crate::sampling::{self, Sampling, SamplingSpec};
 use crate::time::Timestamp;
@@ -171,7 +172,8 @@ impl Summary {
         self
     }
 
-    /// The time between frames; by default a second, and at most `4 * sqrt(seconds)` frames: see [`default_max_frames`](crate::sampling::default_max_frames).
+    /// The time between frames; by default a second, and at most `4 * sqrt(seconds)` frames: see
+    /// [`default_max_frames`](crate::sampling::default_max_frames).
     pub fn every(mut self, interval: Duration) -> Self {
         self.job.sampling.interval =
             Some(Timestamp::from_nanos(i64::try_from(interval.as_nanos()).unwrap_or(i64::MAX)));
@@ -187,6 +189,24 @@ impl Summary {
     /// The task, in place of "write a summary".
     pub fn prompt(mut self, task: impl Into<String>) -> Self {
         self.job.prompt.task = Some(task.into());
+        self
+    }
+
+    /// The built-in task; by default the main points.
+    pub fn task(mut self, task: SummaryTask) -> Self {
+        self.job.task = task;
+        self
+    }
+
+    /// About how long the answer is.
+    pub fn length(mut self, length: SummaryLength) -> Self {
+        self.job.length = Some(length);
+        self
+    }
+
+    /// The language of the answer, by name or code; by default that of the speech.
+    pub fn output_language(mut self, language: impl Into<String>) -> Self {
+        self.job.output_language = Some(language.into());
         self
     }
 

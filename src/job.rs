@@ -27,6 +27,7 @@ pub use self::options::{
     ServerOptions, SpendOptions, TrackOptions, TranscriptChoice, TranscriptOptions,
 };
 use crate::error::{Error, Result};
+use crate::prompt::{SummaryLength, SummaryTask};
 use crate::report::Format;
 use crate::time::Timestamp;
 
@@ -102,6 +103,15 @@ pub struct SummarizeJob {
     /// Where the transcript comes from.
     #[serde(skip_serializing_if = "text::is_default")]
     pub transcript: TranscriptOptions,
+    /// The built-in task; a task of the user's in `prompt` replaces it.
+    #[serde(skip_serializing_if = "text::is_default")]
+    pub task: SummaryTask,
+    /// About how long the answer is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub length: Option<SummaryLength>,
+    /// The language of the answer, by name or code; None takes that of the speech.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_language: Option<String>,
     /// The question.
     #[serde(skip_serializing_if = "text::is_default")]
     pub prompt: PromptOptions,

@@ -8,6 +8,7 @@ mod caption;
 mod merge;
 mod records;
 mod sound;
+mod task;
 
 use std::fmt::Write as _;
 
@@ -17,6 +18,8 @@ pub use caption::{CaptionFrame, CaptionPrompt, build_captions};
 pub use merge::{PartAnswer, build_merge, build_part_answer};
 pub use records::{Place, build_again, build_records, build_sections, record_sources};
 pub use sound::{SoundEvidence, build_sound};
+use task::task;
+pub use task::{PromptSpec, SummaryLength, SummaryTask};
 
 use crate::chat::{Message, Part, Role};
 use crate::media::MediaInfo;
@@ -31,21 +34,6 @@ const MAX_DESCRIPTION_CHARS: usize = 2000;
 
 /// The version of the wording; stored answers of different versions are not mixed.
 pub const VERSION: u32 = 3;
-
-/// Parts of the prompt that the user replaces.
-#[derive(Clone, Debug, Default)]
-pub struct PromptSpec {
-    /// Replaces the rules; the rule about fenced text is always added.
-    pub system: Option<String>,
-    /// Replaces the task "write a summary".
-    pub task: Option<String>,
-    /// The language of the answer, as the user named it; None leaves it to the task, and for the default task means the
-    /// language of the speech.
-    pub language: Option<String>,
-    /// The http(s) URL of an input image, sent instead of the first frame's bytes, or on its own if there is no frame
-    /// because only the server fetches it.
-    pub image_url: Option<String>,
-}
 
 /// The messages with the task and its evidence: a system message and a user message.
 ///
@@ -103,11 +91,6 @@ line of speech follows its own ID and time, such as [s42 04:12.5].
 (#17, s42) for both. Do not write times: they are added from the IDs. Never read a time from a clock in an image.
 - Do not guess what happened between two frames. If the evidence is thin or contradictory, say so.
 - Give names, numbers and quotations exactly as they appear or are spoken, or leave them out.";
-
-const SUMMARY: &str = "\
-Write a summary in Markdown without a title. Begin with one or two sentences that say what this is and what its main \
-point is. Then list the main points in order of time, one list item each, with their evidence. If there is important text \
-on the screen, list it last.";
 
 /// A number for the tags around text from the media, derived from these texts: text that names the tag changes it. The same
 /// evidence has the same number, so that its requests are the same bytes in every run. A tag that a text contains all the
@@ -286,23 +269,4 @@ fn speech(segments: &[Segment], first_id: Option<usize>, fence: &Fence) -> Optio
         lines.push_str(&text);
     }
     (!lines.is_empty()).then(|| fence.wrap(&format!("{lines}\n")))
-}
-
-fn task(timeline: &Timeline, options: &PromptSpec) -> String {
-    let mut task = match &options.task {
-        Some(task) => task.trim_end().to_owned(),
-        None if timeline.frames.is_empty() && !timeline.has_words() && options.image_url.is_none() => {
-            "There is no evidence about the content of this file, neither images nor speech: say so in one sentence."
-                .into()
-        }
-        None => SUMMARY.to_owned(),
-    };
-    match (&options.language, &options.task) {
-        (Some(language), _) => {
-            let _ = write!(task, "\n\nAnswer in this language: {}", language.trim());
-        }
-        (None, None) => task.push_str("\n\nAnswer in the language of the speech, or in English if there is none."),
-        (None, Some(_)) => {}
-    }
-    task
 }

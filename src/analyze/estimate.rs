@@ -64,10 +64,15 @@ pub fn estimate(
             ..request(&limits, limits.tokens(&messages))
         });
     }
-    if n_windows > 1 {
-        let n_tokens = budget::merge_tokens(limits, analyzer.frame_tokens(), n_windows as u64);
+    let n_merges = analyzer.n_merges(n_windows);
+    let n_tokens = budget::merge_tokens(limits, analyzer.frame_tokens(), n_windows as u64);
+    for _ in 0..n_merges {
         estimate.requests.push(EstimatedRequest { range: timeline.range, ..request(limits, n_tokens) });
-        estimate.notes.push("The last request merges the other answers; its tokens are a guess.".to_owned());
+    }
+    match n_merges {
+        0 => {}
+        1 => estimate.notes.push("The last request merges the other answers; its tokens are a guess.".to_owned()),
+        _ => estimate.notes.push("The last requests merge the other answers; their tokens are a guess.".to_owned()),
     }
     estimate.prompt_tokens = estimate.requests.iter().map(|request| request.prompt_tokens).sum();
     estimate.answer_tokens = estimate.requests.iter().map(|request| request.answer_tokens).sum();

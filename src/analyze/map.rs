@@ -148,7 +148,7 @@ impl<'a> Analyzer<'a> {
     /// The messages that ask for the records of a window; those of the whole question where there is one window alone.
     pub(super) fn messages(&self, window: &Timeline, place: Place) -> Vec<Message> {
         let (analysis, media) = (self.analysis, self.media);
-        if place.n_windows > 1 {
+        if place.n_windows > 1 || analysis.lists_chapters() {
             prompt::build_records(self.timeline, window, place, media, self.fence)
         } else {
             prompt::build(window, media, &analysis.prompt, self.fence)
@@ -158,7 +158,7 @@ impl<'a> Analyzer<'a> {
     /// Sends the requests and waits for the answer.
     pub async fn answer(&self) -> Answered {
         let mut windows = self.windows();
-        if windows.len() == 1 {
+        if windows.len() == 1 && !self.analysis.lists_chapters() {
             let messages = self.messages(self.timeline, Place { number: 1, n_windows: 1 });
             let outcome =
                 self.send(&**self.model, &ChatRequest::new(&messages), self.analysis.is_streamed, &|_| true).await;
@@ -177,7 +177,8 @@ impl<'a> Analyzer<'a> {
         let n_windows = windows.len();
         self.events.send(Event::Windows { n_windows }).await;
         // Reserved now, so that windows cannot spend what the merge needs.
-        let merge_tokens = budget::merge_tokens(&self.limits, self.frame_tokens(), n_windows as u64);
+        let merge_tokens = budget::merge_tokens(&self.limits, self.frame_tokens(), n_windows as u64)
+            .saturating_mul(self.n_merges(n_windows) as u64);
         let for_merge = self.tracker.reserve(&self.limits, merge_tokens);
         // Boxed: the compiler cannot prove that a closure's future is Send here.
         let mut requests: Vec<BoxFuture<'_, Vec<WindowAnswer>>> = Vec::with_capacity(n_windows);

@@ -3,7 +3,7 @@
 
 use super::budget;
 use super::map::{Analyzer, Unanswered};
-use crate::chat::ChatResponse;
+use crate::chat::{ChatResponse, Choice, FinishReason};
 use crate::event::Event;
 use crate::llm::{ChatModel, ChatRequest};
 use crate::prompt::{self, PartAnswer, record_sources};
@@ -18,6 +18,19 @@ const MIN_SECTIONED_MILLIS: i64 = 600_000;
 type Merged = (Vec<Section>, Vec<(String, String)>, Result<ChatResponse, String>);
 
 impl Analyzer<'_> {
+    /// Whether records are divided into sections.
+    fn is_sectioned(&self) -> bool {
+        self.analysis.lists_chapters() || self.timeline.range.length().millis() > MIN_SECTIONED_MILLIS
+    }
+
+    /// The requests after those of the windows, where records and sections fit into one each.
+    pub(super) fn n_merges(&self, n_windows: usize) -> usize {
+        if n_windows == 1 && !self.analysis.lists_chapters() {
+            return 0;
+        }
+        usize::from(self.is_sectioned()) + usize::from(!self.analysis.lists_chapters())
+    }
+
     /// Merges the records of the windows, in several rounds where one request cannot hold them all.
     pub(super) async fn merge(&self, windows: &[WindowReport], records: &[EventRecord]) -> Merged {
         if windows.iter().all(|window| window.n_records.is_none()) {
@@ -27,8 +40,13 @@ impl Analyzer<'_> {
         }
         self.events.send(Event::Merging).await;
         let (mut sections, mut problems) = (Vec::new(), Vec::new());
-        if self.timeline.range.length().millis() > MIN_SECTIONED_MILLIS && !records.is_empty() {
+        let is_chapters = self.analysis.lists_chapters();
+        if self.is_sectioned() && !records.is_empty() {
             match self.sections(records).await {
+                Ok(found) if is_chapters => {
+                    let listed = Choice::new(chapter_list(&found, records), FinishReason::Stop);
+                    return (found, problems, Ok(ChatResponse::new(vec![listed])));
+                }
                 Ok(found) => sections = found,
                 Err(why) => problems.push(("the sections".to_owned(), why)),
             }
@@ -129,4 +147,16 @@ impl Analyzer<'_> {
 fn halves(n: usize) -> Vec<usize> {
     let first = n.div_ceil(2);
     vec![first, n - first]
+}
+
+/// The sections as a list in Markdown: the evidence of the first record, the title, the text.
+fn chapter_list(sections: &[Section], records: &[EventRecord]) -> String {
+    let item = |section: &Section| {
+        let first = &records[section.first_record];
+        let frame = first.frames.first().map(|id| format!("#{id}"));
+        let evidence = frame.or_else(|| first.segments.first().map(|id| format!("s{id}")));
+        let evidence = evidence.map(|id| format!("({id}) ")).unwrap_or_default();
+        format!("- {evidence}**{}** {}", section.title.replace('*', ""), section.text)
+    };
+    sections.iter().map(item).collect::<Vec<_>>().join("\n")
 }

@@ -6,7 +6,7 @@ use super::budget::SpendLimit;
 use crate::chat::ModelDescription;
 use crate::digest;
 use crate::llm::ChatModel;
-use crate::prompt::PromptSpec;
+use crate::prompt::{PromptSpec, SummaryTask};
 
 /// Who answers a question about the evidence.
 #[derive(Clone)]
@@ -63,6 +63,11 @@ impl Analysis {
             concurrency: 4,
             spend_limit: SpendLimit::default(),
         }
+    }
+
+    /// Whether the sections of the records are the answer.
+    pub(super) fn lists_chapters(&self) -> bool {
+        self.prompt.kind == SummaryTask::Chapters && self.prompt.task.is_none()
     }
 
     /// Whether the rules of the prompt ask for citations: those of the user may not, and an image has none.

@@ -11,6 +11,7 @@ mod transcript;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use vidgist::prompt::SummaryLength;
 use vidgist::time::Timestamp;
 use vidgist::transcribe::whisper::models::ModelHub;
 
@@ -124,6 +125,8 @@ pub struct SummarizeArgs {
     #[command(flatten)]
     pub transcript: TranscriptArgs,
     #[command(flatten)]
+    pub task: TaskArgs,
+    #[command(flatten)]
     pub prompt: PromptArgs,
     #[command(flatten)]
     pub model: ModelArgs,
@@ -179,6 +182,32 @@ pub enum ImageFormatArg {
     Jpeg,
     Png,
     Webp,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Prompt")]
+pub struct TaskArgs {
+    /// What the model writes
+    #[arg(long, value_name = "TASK", default_value = "summary", conflicts_with_all = ["prompt", "prompt_file"])]
+    pub task: TaskArg,
+    /// About how long: short (80 words), medium (250), long (800), or a number of words
+    #[arg(long, value_name = "LENGTH")]
+    pub length: Option<SummaryLength>,
+    /// Language of the answer, by name or code [default: that of the speech]
+    #[arg(long, value_name = "LANG")]
+    pub output_language: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum TaskArg {
+    /// The main points
+    Summary,
+    /// A detailed account, topic by topic
+    Detailed,
+    /// The chapters, with titles
+    Chapters,
+    /// The minutes of a meeting
+    Minutes,
 }
 
 #[derive(Debug, Args)]

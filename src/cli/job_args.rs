@@ -11,6 +11,7 @@ use vidgist::job::{
 };
 use vidgist::llm::Detail;
 use vidgist::media::{ImageFormat, Ratio};
+use vidgist::prompt::SummaryTask;
 use vidgist::report::Format;
 use vidgist::transcribe::ChannelMode;
 use vidgist::video::DecoderBackend;
@@ -56,6 +57,14 @@ fn summarize(args: &SummarizeArgs, dry_run: bool) -> Result<SummarizeJob> {
         images: images(&args.images),
         track: track(&args.track),
         transcript: transcript(&args.transcript),
+        task: match args.task.task {
+            args::TaskArg::Summary => SummaryTask::Summary,
+            args::TaskArg::Detailed => SummaryTask::Detailed,
+            args::TaskArg::Chapters => SummaryTask::Chapters,
+            args::TaskArg::Minutes => SummaryTask::Minutes,
+        },
+        length: args.task.length,
+        output_language: args.task.output_language.clone(),
         prompt: prompt(&args.prompt)?,
         model: model(&args.model),
         spend: SpendOptions { dry_run, ..spend(&args.requests) },

@@ -110,6 +110,21 @@ fn commands_with_a_server() {
     let model = ["--base-url", &base_url, "--model", CHAT_MODEL];
     let with_model = |args: &[&'static str]| [args, &model].concat();
     same(&user, &with_model(&["summarize", TALK, "--interval", "2s", "--temperature", "0.5", "--max-tokens", "900"]));
+    same(
+        &user,
+        &with_model(&[
+            "summarize",
+            TALK,
+            "--at",
+            "1s",
+            "--task",
+            "minutes",
+            "--length",
+            "90",
+            "--output-language",
+            "ko",
+        ]),
+    );
     same(&user, &with_model(&["plan", TALK, "--format", "json", "--show-requests"]));
     same(&user, &with_model(&["caption", TALK, "--interval", "3s", "--frames-per-request", "2", "--seed", "7"]));
     same(&user, &with_model(&["caption", TALK, "--interval", "3s", "--format", "txt", "-o", "OUT/captions"]));

@@ -66,6 +66,7 @@ mod streams;
 mod subtitle_files;
 mod subtitles;
 mod support;
+mod tasks;
 mod tolerance;
 mod transcript_formats;
 mod user_visible;

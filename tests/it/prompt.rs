@@ -4,7 +4,8 @@ use crate::support::sample;
 use crate::support::snapshot;
 use vidgist::chat::{Message, Part, Role};
 use vidgist::prompt::{
-    PartAnswer, Place, PromptSpec, build, build_again, build_merge, build_records, build_sections, record_sources,
+    PartAnswer, Place, PromptSpec, SummaryLength, SummaryTask, build, build_again, build_merge, build_records,
+    build_sections, record_sources,
 };
 use vidgist::record::EventRecord;
 use vidgist::time::TimeRange;
@@ -100,6 +101,8 @@ fn the_users_own_words_replace_ours_but_the_fence_is_still_explained() {
     let options = PromptSpec {
         system: Some("Be a pirate.".into()),
         task: Some("Count the ships.".into()),
+        kind: SummaryTask::Summary,
+        length: Some(SummaryLength::Words(12)),
         language: Some("German".into()),
         image_url: Some("https://h.example/ship.jpg".into()),
     };
@@ -107,7 +110,7 @@ fn the_users_own_words_replace_ours_but_the_fence_is_still_explained() {
     let Part::Text(system) = &messages[0].parts[0] else { panic!("the system message is text") };
     assert!(system.starts_with("Be a pirate.\n\nText between <data-0badcafe> and </data-0badcafe>"), "{system}");
     let text = shown(&messages);
-    assert!(text.ends_with("Count the ships.\n\nAnswer in this language: German\n"), "{text}");
+    assert!(text.ends_with("Count the ships.\n\nWrite about 12 words.\n\nAnswer in this language: German\n"), "{text}");
     assert!(!text.contains("Markdown"), "{text}");
     assert!(text.contains("#0]\n<picture at https://h.example/ship.jpg>\n"), "{text}");
     assert!(text.contains("#1]\n<picture #1>\n"), "{text}");

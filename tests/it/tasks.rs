@@ -1,0 +1,96 @@
+//! The built-in tasks, the length and the language of the answer: what is requested, and what is refused.
+
+use serde_json::Value;
+
+use crate::support::command::{Ran, User};
+use crate::support::fake_server::{CHAT_MODEL, Chat, FakeServer};
+
+const TALK: &str = "fixtures/talk.mp4";
+
+fn summarize(user: &User, server: &FakeServer, flags: &[&str]) -> Ran {
+    let base_url = server.base_url();
+    user.run(
+        &[&["summarize", TALK, "--model", CHAT_MODEL, "--base-url", &base_url, "--interval", "2s"], flags].concat(),
+    )
+}
+
+/// The requests that a run sends.
+fn requested(flags: &[&str]) -> Vec<Chat> {
+    let (user, server) = (User::new(), FakeServer::start());
+    summarize(&user, &server, flags).complete_but_told();
+    assert_eq!(server.refusals(), [""; 0]);
+    server.chats()
+}
+
+#[test]
+fn each_task_is_requested_in_its_own_words() {
+    for (flags, expected) in [
+        (&[][..], &["Write a summary in Markdown", "in the language of the speech"][..]),
+        (&["--task", "summary"], &["Write a summary in Markdown"]),
+        (&["--task", "detailed"], &["Write a detailed account", "in the language of the speech"]),
+        (&["--task", "minutes", "--length", "short"], &["Write the minutes", "Decisions", "\n\nWrite about 80 words."]),
+        (&["--length", "long"], &["Write a summary", "\n\nWrite about 800 words."]),
+        (&["--length", "123"], &["Write about 123 words."]),
+        (&["--output-language", "ko"], &["Write a summary", "\n\nAnswer in this language: ko"]),
+        (
+            &["--prompt", "Who?", "--length", "medium", "--output-language", "Korean"],
+            &["Who?\n\nWrite about 250 words.\n\nAnswer in this language: Korean"],
+        ),
+    ] {
+        let chats = requested(flags);
+        assert_eq!(chats.len(), 1, "{flags:?}");
+        let task = chats[0].texts.last().expect("a task");
+        for part in expected {
+            assert!(task.contains(part), "{flags:?}: {part:?} in {task}");
+        }
+        let has_language = !task.contains("in the language of the speech");
+        assert_eq!(has_language, flags.contains(&"--output-language"), "{flags:?}: {task}");
+    }
+}
+
+#[test]
+fn chapters_are_the_sections_of_the_records() {
+    let (user, server) = (User::new(), FakeServer::start());
+    let out = summarize(&user, &server, &["--task", "chapters", "--format", "json"]).complete_but_told();
+    let report: Value = serde_json::from_str(&out).expect("JSON");
+    let chats = server.chats();
+    let kinds: Vec<usize> = chats.iter().map(|chat| chat.pictures.len()).collect();
+    assert_eq!(kinds, [10, 0], "records, then sections");
+    assert_eq!(report["answer"]["choices"][0]["text"], "- (#0) **Part 0** From record 0 on.");
+    assert_eq!(
+        (&report["sections"][0]["title"], &report["sections"][0]["range"]["start"]),
+        (&"Part 0".into(), &0.0.into())
+    );
+    assert_eq!(report["records"].as_array().map(Vec::len), Some(10));
+    assert_eq!((&report["status"], &report["total"]["n_answers"]), (&"complete".into(), &2.into()));
+    let plan = summarize(&user, &server, &["--task", "chapters", "--dry-run", "--format", "json"]).complete_but_told();
+    let plan: Value = serde_json::from_str(&plan).expect("JSON");
+    assert_eq!(plan["requests"].as_array().map(Vec::len), Some(2), "{plan}");
+    // The summary and the chapters share nothing here, since the summary is one request about the frames themselves.
+    summarize(&user, &server, &[]).complete_but_told();
+    assert_eq!(server.chats().len(), 3);
+}
+
+#[test]
+fn what_does_not_go_together_is_refused() {
+    let (user, server) = (User::new(), FakeServer::start());
+    for (flags, said) in [
+        (&["--length", "0"][..], "write short, medium, long or a number of words"),
+        (&["--length", "tall"], "write short, medium, long or a number of words"),
+        (&["--task", "poem"], "possible values: summary, detailed, chapters, minutes"),
+        (&["--task", "minutes", "--prompt", "Who?"], "cannot be used with"),
+    ] {
+        let ran = summarize(&user, &server, flags);
+        assert!(ran.code == Some(2) && ran.err.contains(said), "{flags:?}: {ran:?}");
+    }
+    for flag in [["--task", "minutes"], ["--length", "short"], ["--output-language", "ko"]] {
+        let ran = user.run(&[&["summarize", TALK, "--model", "built-in"], &flag[..]].concat());
+        let said = format!("{}: the built-in digest does not follow a prompt", flag[0]);
+        assert!(ran.code == Some(2) && ran.err.contains(&said), "{ran:?}");
+    }
+    let job = "version = 1\n[summarize]\ninput = \"fixtures/talk.mp4\"\ntask = \"minutes\"\n[summarize.prompt]\ntask = \"Who?\"\n";
+    std::fs::write(user.path("job.toml"), job).expect("written");
+    let ran = user.run(&["run", &user.path("job.toml")]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert_eq!(server.chats().len(), 0);
+}
