@@ -216,6 +216,7 @@ settings! {
     Start "the start time",
     Stop "the stop texts",
     StrictParams "strict parameters",
+    Strict "the strict check of sentences",
     Stt "the source of the transcript",
     SttBaseUrl "the transcription endpoint's URL",
     SttModel "the transcription model",

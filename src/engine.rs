@@ -150,6 +150,7 @@ impl Engine {
             (job.task != SummaryTask::Summary, Setting::Task),
             (job.length.is_some(), Setting::Length),
             (job.output_language.is_some(), Setting::OutputLanguage),
+            (job.strict, Setting::Strict),
         ];
         if let Some((_, setting)) = prompted.into_iter().find(|(is_set, _)| is_digest && *is_set) {
             let problem = "the built-in digest does not follow a prompt";
@@ -189,6 +190,7 @@ impl Engine {
             is_streamed: job.model.stream.unwrap_or(self.config.streams),
             concurrency: options::concurrency(&job.model.server, &self.config),
             spend_limit,
+            is_strict: job.strict,
             ..Analysis::new(answerer)
         };
         let returns_page = job.format == Format::Html;

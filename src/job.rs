@@ -112,6 +112,9 @@ pub struct SummarizeJob {
     /// The language of the answer, by name or code; None takes that of the speech.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output_language: Option<String>,
+    /// Whether the result is partial if a sentence of the answer is unsupported or cannot be checked.
+    #[serde(skip_serializing_if = "text::is_default")]
+    pub strict: bool,
     /// The question.
     #[serde(skip_serializing_if = "text::is_default")]
     pub prompt: PromptOptions,

@@ -50,6 +50,8 @@ pub struct Analysis {
     pub concurrency: usize,
     /// The most that is spent.
     pub spend_limit: SpendLimit,
+    /// Whether the result is partial if a sentence of the answer is unsupported or cannot be checked.
+    pub is_strict: bool,
 }
 
 impl Analysis {
@@ -62,6 +64,7 @@ impl Analysis {
             is_streamed: false,
             concurrency: 4,
             spend_limit: SpendLimit::default(),
+            is_strict: false,
         }
     }
 

@@ -196,6 +196,9 @@ pub struct TaskArgs {
     /// Language of the answer, by name or code [default: that of the speech]
     #[arg(long, value_name = "LANG")]
     pub output_language: Option<String>,
+    /// Exit with 1 if a sentence of the answer is not supported by what it cites
+    #[arg(long)]
+    pub strict: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -54,6 +54,7 @@ pub const fn flag(setting: Setting) -> &'static str {
         Setting::Start => "--start",
         Setting::Stop => "--stop",
         Setting::StrictParams => "--strict-params",
+        Setting::Strict => "--strict",
         Setting::Stt => "--stt",
         Setting::SttBaseUrl => "--stt-base-url",
         Setting::SttModel => "--stt-model",

@@ -65,6 +65,7 @@ fn summarize(args: &SummarizeArgs, dry_run: bool) -> Result<SummarizeJob> {
         },
         length: args.task.length,
         output_language: args.task.output_language.clone(),
+        strict: args.task.strict,
         prompt: prompt(&args.prompt)?,
         model: model(&args.model),
         spend: SpendOptions { dry_run, ..spend(&args.requests) },

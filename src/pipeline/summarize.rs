@@ -26,6 +26,7 @@ use crate::media::MediaInfo;
 use crate::prompt;
 use crate::report::{self, PageOptions, Report, page, write};
 use crate::sampling::SamplingSpec;
+use crate::sentence::Verdict;
 use crate::time::{TimeRange, Timestamp};
 use crate::timeline::{Timeline, TimelineFrame};
 use crate::transcript::Transcript;
@@ -302,6 +303,9 @@ async fn answer(evidence: Evidence, context: &Context, timer: &mut StageTimer) -
             if task.analysis.asks_for_citations() {
                 check_sentences(&mut response, &timeline).await?;
             }
+            if let Some((what, why)) = unsupported(&response).filter(|_| task.analysis.is_strict) {
+                report.miss(what, why);
+            }
             report.answer = Some(response);
         }
         // Frames and transcript are there, and are worth keeping.
@@ -327,6 +331,22 @@ async fn identify(path: Option<&Path>, media: &MediaInfo, context: &Context) -> 
     run_blocking(identify).await.unwrap_or_else(|error| {
         tracing::warn!("{error}; results are not stored");
         None
+    })
+}
+
+/// What a strict check finds in an answer, and why it counts.
+fn unsupported(response: &ChatResponse) -> Option<(String, String)> {
+    if response.choices.iter().any(|choice| choice.sentences.is_empty() && !choice.text.trim().is_empty()) {
+        let why =
+            "it was not checked: the prompt asks for no citations, the transcript has no times, or it is too long";
+        return Some(("the check of the answer".to_owned(), why.to_owned()));
+    }
+    let sentences = response.choices.iter().flat_map(|choice| &choice.sentences);
+    let n_unsupported = sentences.filter(|sentence| sentence.verdict == Verdict::Unsupported).count();
+    (n_unsupported > 0).then(|| {
+        let sentences = if n_unsupported == 1 { "sentence" } else { "sentences" };
+        let why = "the answer's sentences to check say why";
+        (format!("the evidence of {n_unsupported} {sentences}"), why.to_owned())
     })
 }
 

@@ -83,7 +83,9 @@ fn what_does_not_go_together_is_refused() {
         let ran = summarize(&user, &server, flags);
         assert!(ran.code == Some(2) && ran.err.contains(said), "{flags:?}: {ran:?}");
     }
-    for flag in [["--task", "minutes"], ["--length", "short"], ["--output-language", "ko"]] {
+    for flag in
+        [["--task", "minutes"], ["--length", "short"], ["--output-language", "ko"], ["--strict", "--no-transcript"]]
+    {
         let ran = user.run(&[&["summarize", TALK, "--model", "built-in"], &flag[..]].concat());
         let said = format!("{}: the built-in digest does not follow a prompt", flag[0]);
         assert!(ran.code == Some(2) && ran.err.contains(&said), "{ran:?}");
@@ -93,4 +95,18 @@ fn what_does_not_go_together_is_refused() {
     let ran = user.run(&["run", &user.path("job.toml")]);
     assert_eq!(ran.code, Some(2), "{ran:?}");
     assert_eq!(server.chats().len(), 0);
+}
+
+#[test]
+fn a_strict_run_ends_with_1_where_a_sentence_is_unsupported() {
+    let (user, server) = (User::new(), FakeServer::start());
+    // This server's answer is JSON that cites nothing.
+    let ran = summarize(&user, &server, &["--strict", "--format", "json"]);
+    let report: Value = serde_json::from_str(&ran.out).expect("JSON");
+    assert_eq!((ran.code, &report["missing"][0]["what"]), (Some(1), &"the evidence of 1 sentence".into()), "{report}");
+    // Chapters are made of records, and cite them.
+    summarize(&user, &server, &["--strict", "--task", "chapters"]).complete_but_told();
+    // What cannot be checked is not supported.
+    let ran = summarize(&user, &server, &["--strict", "--system", "Be brief."]);
+    assert!(ran.code == Some(1) && ran.out.contains("- the check of the answer: it was not checked"), "{ran:?}");
 }
