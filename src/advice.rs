@@ -179,6 +179,7 @@ settings! {
     Decoder "the decoder backend",
     Detail "the image detail",
     DryRun "the dry run",
+    EmbedChapters "the copy with chapters",
     End "the end time",
     Fps "the sampling rate",
     FramesPerRequest "the number of frames per request",

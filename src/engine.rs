@@ -193,8 +193,17 @@ impl Engine {
             is_strict: job.strict,
             ..Analysis::new(answerer)
         };
-        let returns_page = job.format == Format::Html;
-        Ok(Summarize { source, options, transcript, analysis, dry_run, output: job.output, page, returns_page })
+        Ok(Summarize {
+            source,
+            options,
+            transcript,
+            analysis,
+            dry_run,
+            output: job.output,
+            embed_chapters: job.embed_chapters,
+            page,
+            returns_page: job.format == Format::Html,
+        })
     }
 
     async fn caption(&self, job: CaptionJob) -> Result<Captions> {

@@ -33,6 +33,18 @@ impl PendingFile {
     /// [`ErrorKind::Io`](crate::ErrorKind::Io) about `path`.
     pub fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<Self> {
         let told = |source: std::io::Error| Error::io(path, source);
+        let mut pending = Self::create(path, mode)?;
+        pending.file.write_all(bytes).map_err(told)?;
+        pending.file.as_file().sync_all().map_err(told)?;
+        Ok(pending)
+    }
+
+    /// Creates an empty file, for code that writes to its [`PendingFile::temporary_path`].
+    ///
+    /// # Errors
+    /// As [`PendingFile::write`].
+    pub fn create(path: &Path, mode: u32) -> Result<Self> {
+        let told = |source: std::io::Error| Error::io(path, source);
         let folder = folder_of(path);
         std::fs::create_dir_all(folder).map_err(told)?;
         let mut builder = tempfile::Builder::new();
@@ -41,10 +53,25 @@ impl PendingFile {
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
         #[cfg(not(unix))]
         let _ = mode;
-        let mut file = builder.tempfile_in(folder).map_err(told)?;
-        file.write_all(bytes).map_err(told)?;
-        file.as_file().sync_all().map_err(told)?;
+        let file = builder.tempfile_in(folder).map_err(told)?;
         Ok(Self { file, path: path.to_owned() })
+    }
+
+    /// Where the file is until it is published.
+    pub fn temporary_path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// Syncs the file and gives it its name, unless a file has that name.
+    ///
+    /// # Errors
+    /// As [`PendingFile::write`].
+    pub fn publish_new(self) -> Result<()> {
+        let told = |source: std::io::Error| Error::io(&self.path, source);
+        self.file.as_file().sync_all().map_err(told)?;
+        self.file.persist_noclobber(&self.path).map_err(|e| told(e.error))?;
+        sync_folder(&self.path);
+        Ok(())
     }
 
     /// Gives the file its name, in place of the file that has it.
@@ -53,13 +80,19 @@ impl PendingFile {
     /// As [`PendingFile::write`].
     pub fn publish(self) -> Result<()> {
         self.file.persist(&self.path).map_err(|e| Error::io(&self.path, e.error))?;
-        // The rename is durable once the folder is synced, which not every file system supports.
-        #[cfg(unix)]
-        if let Err(error) = std::fs::File::open(folder_of(&self.path)).and_then(|folder| folder.sync_all()) {
-            tracing::debug!(path = %self.path.display(), %error, "the folder could not be synced");
-        }
+        sync_folder(&self.path);
         Ok(())
     }
+}
+
+/// A rename is durable once the folder is synced, which not every file system supports.
+fn sync_folder(path: &Path) {
+    #[cfg(unix)]
+    if let Err(error) = std::fs::File::open(folder_of(path)).and_then(|folder| folder.sync_all()) {
+        tracing::debug!(path = %path.display(), %error, "the folder could not be synced");
+    }
+    #[cfg(not(unix))]
+    let _ = path;
 }
 
 fn folder_of(path: &Path) -> &Path {

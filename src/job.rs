@@ -79,6 +79,9 @@ pub struct SummarizeJob {
     /// Folder for the report, the frames and the transcript.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<PathBuf>,
+    /// File for a copy of the input with the chapters of the report; its extension chooses the container. It must not exist.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub embed_chapters: Option<PathBuf>,
     /// The format of the printed report.
     #[serde(skip_serializing_if = "text::is_default")]
     pub format: Format,

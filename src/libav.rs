@@ -11,6 +11,7 @@ mod facts;
 mod flac;
 mod messages;
 mod packet;
+mod remux;
 
 pub(crate) use audio::{AudioStreamDecoder, DecodedAudio};
 pub(crate) use audio_packets::{AudioPackets, CodecParameters};
@@ -19,6 +20,7 @@ pub(crate) use facts::valid_aspect;
 pub(crate) use flac::{FlacEncoder, STREAMINFO_BYTES};
 pub(crate) use messages::quiet;
 pub(crate) use packet::Packet;
+pub(crate) use remux::Remuxer;
 
 use std::ffi::{CStr, c_int};
 use std::os::unix::ffi::OsStrExt;

@@ -5,6 +5,7 @@ pub mod audio;
 pub mod caption;
 mod dedup;
 pub mod describe_audio;
+mod embed;
 mod extract;
 mod frame_options;
 pub mod frames;

@@ -1,6 +1,7 @@
 //! The result of a run, written as Markdown, as JSON or as a page of HTML.
 
 pub mod caption;
+pub mod chapters;
 mod cited;
 mod document;
 pub mod estimate;

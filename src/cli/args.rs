@@ -138,7 +138,7 @@ pub struct SummarizeArgs {
     /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "markdown", help_heading = "Output")]
     pub format: ReportFormat,
-    /// Folder for report.md, report.html, report.json, frames/ and transcript.srt
+    /// Folder for report.md, report.html, report.json, frames/, transcript.srt and chapters
     #[arg(short, long, value_name = "DIR", help_heading = "Output")]
     pub output: Option<PathBuf>,
     /// Play the input in the report page: each time becomes a link into it. The input must be one local file
@@ -147,6 +147,10 @@ pub struct SummarizeArgs {
     /// Put the pictures into report.html instead of linking the files in frames/
     #[arg(long, help_heading = "Output")]
     pub inline_pictures: bool,
+    /// Also copy the file, with the chapters of the report, to a new .mp4, .m4a, .m4v, .mov, .mkv, .mka or .webm file,
+    /// without re-encoding
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub embed_chapters: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

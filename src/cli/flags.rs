@@ -18,6 +18,7 @@ pub const fn flag(setting: Setting) -> &'static str {
         Setting::Decoder => "--decoder",
         Setting::Detail => "--detail",
         Setting::DryRun => "--dry-run",
+        Setting::EmbedChapters => "--embed-chapters",
         Setting::End => "--end",
         Setting::Fps => "--fps",
         Setting::FramesPerRequest => "--frames-per-request",

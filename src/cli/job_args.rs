@@ -42,6 +42,7 @@ fn summarize(args: &SummarizeArgs, dry_run: bool) -> Result<SummarizeJob> {
         input: args.input.clone(),
         join: args.join.files(),
         output: args.output.clone(),
+        embed_chapters: args.embed_chapters.clone(),
         format: match args.format {
             ReportFormat::Markdown => Format::Markdown,
             ReportFormat::Json => Format::Json,

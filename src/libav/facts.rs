@@ -182,7 +182,7 @@ const MICROS: TimeBase = match TimeBase::new(1, 1_000_000) {
 };
 
 /// The rotation, and whether the picture is flipped vertically before it, from the stream's display matrix.
-fn orientation(stream: &Stream<'_>) -> (Rotation, bool) {
+pub(super) fn orientation(stream: &Stream<'_>) -> (Rotation, bool) {
     let Some(matrix) = stream.side_data().find(|side| side.kind() == SideData::DisplayMatrix) else {
         return (Rotation::None, false);
     };

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::embed::{check_embedding, embed, find_input, no_chapters};
 use super::extract::{Extracted, Extraction, FrameStream};
 use super::frame_options::FrameOptions;
 use super::input_identity::InputIdentity;
@@ -51,6 +52,8 @@ pub struct Summarize {
     pub page: PageOptions,
     /// Whether the report gets a page with its pictures inside.
     pub returns_page: bool,
+    /// File for a copy of the source with the chapters of the report; None writes none.
+    pub embed_chapters: Option<PathBuf>,
 }
 
 /// Summarizes. Cancelled while requests are in flight, it waits some seconds for them and reports what is there.
@@ -82,6 +85,9 @@ async fn fetch_and_gather(task: Summarize, context: &Context, timer: &mut StageT
     if let Some(model) = task.analysis.answerer.chat_model() {
         task.analysis.spend_limit.check(&model.limits())?;
     }
+    if let Some(output) = &task.embed_chapters {
+        find_input(&task.source, output)?;
+    }
     let needs = InputNeeds { frames: true, audio: false, transcript: Some(&task.transcript), takes_playlists: false };
     let site = if task.analysis.prompt.image_url.is_some() {
         None
@@ -112,6 +118,13 @@ async fn gather(
     let (mut info, video) = timer.time("probe", run_blocking(move || options.open(&source))).await?;
     describe(site, &mut info);
     context.send_probed(&info).await;
+    if let Some(output) = &task.embed_chapters {
+        if task.analysis.answerer.chat_model().is_none() && info.chapters.is_empty() {
+            return Err(no_chapters(&info));
+        }
+        let (source, output, info) = (task.source.clone(), output.clone(), info.clone());
+        run_blocking(move || check_embedding(&source, &output, &info)).await?;
+    }
     let video = video.filter(|video| !is_audio_only(&task.options.sampling, video, &info));
     // An invalid plan is reported before a transcript is made, which may cost money.
     let task = Summarize { options: task.options.limited(video.as_ref()), ..task };
@@ -313,6 +326,11 @@ async fn answer(evidence: Evidence, context: &Context, timer: &mut StageTimer) -
     }
     report.model = Some(description);
     report.was_stopped = context.cancel.is_cancelled();
+    if let Some(output) = &task.embed_chapters
+        && !report.was_stopped
+    {
+        timer.time("chapters", embed(&mut report, &task.source, output, context)).await;
+    }
     report.timings = timer.stages();
     if let Some(folder) = &task.output {
         report = write_folder(report, &timeline, folder, &task.page).await?;

@@ -91,7 +91,7 @@ fn one_line(text: &str) -> Option<String> {
 }
 
 /// `&`, `<` and `>` as WebVTT wants them; an arrow cannot be left over.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 

@@ -4,17 +4,18 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::page::{self, PageOptions, recording_address};
-use super::{Report, TranscriptOutcome, json, markdown, subtitles};
+use super::{Report, TranscriptOutcome, chapters, json, markdown, subtitles};
 use crate::error::{Error, Result};
 use crate::fs::{frame_file_name, remove_other_frames, write_file, write_frame};
 use crate::media::EncodedImage;
 
-/// Writes `frames/`, `transcript.srt` (where there are words; `transcript.txt` where they have no times), `report.json`,
-/// `report.html` and `report.md` into `dir`, each file whole or not at all, the report last; returns the paths in this
-/// order.
+/// Writes `frames/`, `transcript.srt` (where there are words; `transcript.txt` where they have no times), the
+/// [chapters](chapters::FILES) if there are any, `report.json`, `report.html` and `report.md` into `dir`, each file whole or
+/// not at all, the report last; returns the paths in this order.
 ///
 /// The report's frames get their [`file`](super::ReportFrame::file) set as their pictures are written. What an earlier
-/// run wrote is replaced as a whole: its other frames and its transcript are removed. Files of other names in `dir` stay.
+/// run wrote is replaced as a whole: its other frames, its transcript and its chapters are removed. Files of other names in
+/// `dir` stay.
 ///
 /// # Errors
 /// As [`write_file`]: the first failure ends the writing. [`ErrorKind::Io`](crate::ErrorKind::Io) where the recording that
@@ -48,8 +49,12 @@ pub fn write_dir<'a>(
         TranscriptOutcome::Found(transcript) => Some(("transcript.txt", subtitles::to_text(transcript))),
         _ => None,
     };
-    for name in ["transcript.srt", "transcript.txt"] {
-        let is_ours = is_again && transcript.as_ref().is_none_or(|(now, _)| *now != name);
+    let found = chapters::chapters(report);
+    let lists = [chapters::to_ffmetadata(&found), chapters::to_youtube(&found), chapters::to_vtt(&found)];
+    let lists = chapters::FILES.into_iter().zip(lists).filter(|_| !found.is_empty());
+    let texts: Vec<(&str, String)> = transcript.into_iter().chain(lists).collect();
+    for name in ["transcript.srt", "transcript.txt"].into_iter().chain(chapters::FILES) {
+        let is_ours = is_again && !texts.iter().any(|(now, _)| *now == name);
         let path = dir.join(name);
         if is_ours && path.is_file() {
             std::fs::remove_file(&path).map_err(|error| Error::io(&path, error))?;
@@ -57,12 +62,12 @@ pub fn write_dir<'a>(
     }
     std::fs::create_dir_all(dir).map_err(|error| Error::io(dir, error))?;
     let recording = options.recording.as_deref().map(|path| recording_address(path, Some(dir))).transpose()?;
-    let texts = [
+    let reports = [
         ("report.json", json::render(report)?),
         ("report.html", page::render(report, &inlined, recording.as_deref())),
         ("report.md", markdown::render(report)),
     ];
-    for (name, text) in transcript.into_iter().chain(texts) {
+    for (name, text) in texts.into_iter().chain(reports) {
         let path = dir.join(name);
         write_file(&path, text.as_bytes())?;
         written.push(path);

@@ -81,6 +81,7 @@ fn job(fake_server: &FakeServer, name: &str, interval_ms: i64, transcribers: Vec
         output: None,
         page: PageOptions::default(),
         returns_page: false,
+        embed_chapters: None,
     }
 }
 

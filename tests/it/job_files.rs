@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use crate::support::command::{Ran, User};
+use crate::support::command::{Ran, User, project};
 use crate::support::fake_server::{CHAT_MODEL, FakeServer};
+use crate::support::programs::ffmpeg_with;
 
 /// Text without what differs between two runs: durations, and the name of the output folder.
 fn without_timings(text: &str, folder: &str) -> String {
@@ -101,6 +102,18 @@ fn commands_without_a_server() {
     same(&user, &["audio", TALK, "--rate", "16000", "--channels", "1", "-o", "OUT/talk.wav"]);
     same(&user, &["audio", TALK, "--all-tracks", "--format", "flac", "-o", "OUT/talk.flac"]);
     same(&user, &["describe-audio", TALK, "--format", "json", "--waveform", "OUT/talk.png"]);
+}
+
+#[test]
+fn a_copy_with_chapters() {
+    let user = User::new();
+    std::fs::write(user.path("list.txt"), ";FFMETADATA1\n[CHAPTER]\nTIMEBASE=1/1\nSTART=0\nEND=8\ntitle=One\n")
+        .expect("written");
+    let talk = user.path("talk.mp4");
+    let input = project().join(TALK);
+    let args = ["-i", input.to_str().expect("UTF-8"), "-i", "list.txt", "-map_chapters", "1", "-c", "copy", &talk];
+    ffmpeg_with(user.home.path(), &args);
+    same(&user, &["summarize", &talk, "--interval", "5s", "-o", "OUT/talk", "--embed-chapters", "OUT/copy.mp4"]);
 }
 
 #[test]

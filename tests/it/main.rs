@@ -6,6 +6,7 @@ mod audio;
 mod audio_pairs;
 mod batch;
 mod caption;
+mod chapter_outputs;
 mod chapters;
 mod colors;
 mod command;

@@ -55,6 +55,7 @@ fn job(analysis: Analysis) -> Summarize {
         output: None,
         page: PageOptions::default(),
         returns_page: false,
+        embed_chapters: None,
     }
 }
 
