@@ -223,6 +223,7 @@ settings! {
     SttModel "the transcription model",
     SubtitleEncoding "the encoding of the subtitles",
     Task "the task",
+    TargetLanguage "the target language",
     Temperature "the temperature",
     Timeout "the timeout",
     Tolerance "the sampling tolerance",

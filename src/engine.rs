@@ -22,9 +22,10 @@ use crate::advice::{Advice, Setting};
 use crate::analyze::{Analysis, Answerer};
 use crate::blocking::run_blocking;
 use crate::error::{Error, ErrorCode, Result};
+use crate::input::path_of;
 use crate::job::{
     AudioJob, CaptionJob, DescribeJob, FramesJob, ImageTransport, Job, ModelOptions, SummarizeJob, Task, TrackOptions,
-    TranscribeJob, TranscriptOptions,
+    TranscribeJob, TranscriptOptions, TranslateJob,
 };
 use crate::limits::Limits;
 use crate::media::{MediaInfo, Ratio};
@@ -34,6 +35,7 @@ use crate::pipeline::describe_audio::DescribeAudio;
 use crate::pipeline::frames::ExtractFrames;
 use crate::pipeline::summarize::Summarize;
 use crate::pipeline::transcribe::Transcribe;
+use crate::pipeline::translate::{TargetLanguage, Translate, is_subtitle_file};
 use crate::pipeline::{self, Context, Run, TrackChoice};
 use crate::prompt::{CaptionPrompt, PromptSpec, SummaryTask};
 use crate::report::Format;
@@ -86,6 +88,10 @@ impl Engine {
             Task::Transcribe(job) => {
                 let task = context.unless_cancelled(self.transcribe(job)).await?;
                 Ok(Outcome::Transcripts(pipeline::transcribe::run(task, context).await?))
+            }
+            Task::Translate(job) => {
+                let task = context.unless_cancelled(self.translate(job)).await?;
+                Ok(Outcome::Translation(Box::new(Box::pin(pipeline::translate::run(task, context)).await?)))
             }
             Task::Audio(job) => Ok(Outcome::Audio(pipeline::audio::run(extract_audio(job), context).await?)),
             Task::DescribeAudio(job) => {
@@ -259,6 +265,44 @@ impl Engine {
                 ..self.transcript(&job.transcript, &endpoint, job.track, bounds).await?
             },
             format: job.format,
+            output: job.output,
+        })
+    }
+
+    async fn translate(&self, job: TranslateJob) -> Result<Translate> {
+        let target = TargetLanguage::parse(&job.to)?;
+        let dry_run = options::dry_run(&job.spend)?;
+        let Answerer::Chat(model) = self.models().answerer(&job.model, dry_run.is_some()).await? else {
+            let problem = "a translation needs a language model, and the built-in digest is none";
+            return Err(Error::setting(Setting::Model, problem, Self::model_advice()).with_code(ErrorCode::MissingKey));
+        };
+        let endpoint = Endpoint {
+            base_url: job.model.base_url.clone(),
+            server: job.model.server.clone(),
+            is_dry: dry_run.is_some(),
+        };
+        let bounds = TimeBounds { start: job.start, end: job.end };
+        let is_subtitle_file = job.join.is_none() && job.transcript.file.is_none() && is_subtitle_file(&job.input);
+        let mut transcript = job.transcript.clone();
+        if is_subtitle_file {
+            transcript.file = Some(path_of(&job.input));
+        }
+        let search = self.transcript(&transcript, &endpoint, job.track.clone(), bounds).await?;
+        if search.transcribers.is_empty() {
+            let problem = "with none, there is nothing to translate";
+            return Err(Error::setting(Setting::Stt, problem, Advice::Unset(Setting::Stt)));
+        }
+        Ok(Translate {
+            format: job.output_format(),
+            input: job.input,
+            join: job.join,
+            is_subtitle_file,
+            target,
+            transcript: pipeline::TranscriptSearch { is_required: true, ..search },
+            model,
+            concurrency: options::concurrency(&job.model.server, &self.config),
+            spend_limit: options::spend_limit(&job.spend)?,
+            dry_run,
             output: job.output,
         })
     }

@@ -5,7 +5,7 @@ mod file_kind;
 use std::path::{Path, PathBuf};
 
 use crate::sanitize::shown_input;
-pub use file_kind::{KIND_HEAD_BYTES, file_kind, heif_format};
+pub use file_kind::{KIND_HEAD_BYTES, file_kind, heif_format, may_be_subtitles};
 
 /// An input with images, audio or both.
 #[derive(Clone, Debug)]

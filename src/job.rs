@@ -17,7 +17,7 @@ mod text;
 
 pub use self::text::parse_ratio;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -60,6 +60,8 @@ pub enum Task {
     Frames(FramesJob),
     /// Transcribe speech.
     Transcribe(TranscribeJob),
+    /// Translate a transcript.
+    Translate(TranslateJob),
     /// Write audio.
     Audio(AudioJob),
     /// Describe audio.
@@ -244,6 +246,44 @@ pub struct TranscribeJob {
     pub server: ServerOptions,
 }
 
+/// A translation of the transcript of one source.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TranslateJob {
+    /// A media file, a subtitle file or an address.
+    pub input: String,
+    /// The files that continue `input` as one recording; empty joins the media files of the folder `input`. None reads
+    /// `input` alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub join: Option<Vec<String>>,
+    /// The language of the translation: a code (`ko`, `pt-BR`), or in words (`Korean`).
+    pub to: String,
+    /// File for the translation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<PathBuf>,
+    /// The format of the translation; None decides by the output's extension.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<TranscriptFormat>,
+    /// Which audio track.
+    #[serde(skip_serializing_if = "text::is_default")]
+    pub track: TrackOptions,
+    /// Where the range starts.
+    #[serde(with = "text::time", skip_serializing_if = "Option::is_none")]
+    pub start: Option<Timestamp>,
+    /// Where the range ends; this time is not in it.
+    #[serde(with = "text::time", skip_serializing_if = "Option::is_none")]
+    pub end: Option<Timestamp>,
+    /// Where the transcript comes from.
+    #[serde(skip_serializing_if = "text::is_default")]
+    pub transcript: TranscriptOptions,
+    /// The model.
+    #[serde(skip_serializing_if = "text::is_default")]
+    pub model: ModelOptions,
+    /// The spending limits.
+    #[serde(skip_serializing_if = "text::is_default")]
+    pub spend: SpendOptions,
+}
+
 /// Audio of one file into files.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -328,6 +368,21 @@ impl CaptionJob {
     #[must_use]
     pub fn row_format(&self) -> CaptionFormat {
         self.format.unwrap_or(if self.beside { CaptionFormat::Txt } else { CaptionFormat::Jsonl })
+    }
+}
+
+impl TranslateJob {
+    /// The format of the translation: [`TranslateJob::format`], or that of the output's extension, or `SubRip`.
+    #[must_use]
+    pub fn output_format(&self) -> TranscriptFormat {
+        let extension = self.output.as_deref().and_then(Path::extension).unwrap_or_default().to_ascii_lowercase();
+        self.format.unwrap_or(match extension.to_str() {
+            Some("vtt") => TranscriptFormat::Vtt,
+            Some("txt") => TranscriptFormat::Txt,
+            Some("md") => TranscriptFormat::Md,
+            Some("json") => TranscriptFormat::Json,
+            _ => TranscriptFormat::Srt,
+        })
     }
 }
 

@@ -51,6 +51,12 @@ pub fn two_letter_code(text: &str) -> Option<&'static str> {
     language(text)?.to_639_1()
 }
 
+/// The English name of the language of a tag; None if it is unknown.
+#[must_use]
+pub fn english_name(tag: &str) -> Option<&'static str> {
+    Some(language(tag)?.to_name())
+}
+
 /// Whether `text` starts with the code of a known language.
 #[must_use]
 pub fn is_known(text: &str) -> bool {

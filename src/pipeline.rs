@@ -21,6 +21,7 @@ pub mod summarize;
 mod timing;
 pub mod transcribe;
 mod transcript;
+pub mod translate;
 
 pub use frame_options::FrameOptions;
 pub use input::{TrackChoice, identify, probe_source};

@@ -9,6 +9,7 @@ mod merge;
 mod records;
 mod sound;
 mod task;
+mod translate;
 
 use std::fmt::Write as _;
 
@@ -20,6 +21,7 @@ pub use records::{Place, build_again, build_records, build_sections, record_sour
 pub use sound::{SoundEvidence, build_sound};
 use task::task;
 pub use task::{PromptSpec, SummaryLength, SummaryTask};
+pub use translate::{CueLine, TranslationPrompt, build_translation};
 
 use crate::chat::{Message, Part, Role};
 use crate::media::MediaInfo;

@@ -21,7 +21,7 @@ pub struct StoredAnswers {
 }
 
 impl StoredAnswers {
-    pub(super) fn key(&self, model: &dyn ChatModel, request: &ChatRequest<'_>) -> EntryKey {
+    pub(crate) fn key(&self, model: &dyn ChatModel, request: &ChatRequest<'_>) -> EntryKey {
         EntryKey {
             stage: "answer".to_owned(),
             stage_version: STAGE_VERSION,
@@ -33,7 +33,7 @@ impl StoredAnswers {
     }
 
     /// The answer of an earlier run; None if there is none, or if the job redoes all work.
-    pub(super) async fn read(&self, key: &EntryKey) -> Option<ChatResponse> {
+    pub(crate) async fn read(&self, key: &EntryKey) -> Option<ChatResponse> {
         let (this, key) = (self.clone(), key.clone());
         let read = run_blocking(move || {
             let Some(store) = this.store.open().filter(|_| !this.store.is_fresh()) else { return Ok(None) };
@@ -51,7 +51,7 @@ impl StoredAnswers {
 
     /// Stores an answer that is complete: one that was cut off or withheld may be whole the next time. A failure is a
     /// warning in the log.
-    pub(super) async fn keep(&self, key: EntryKey, response: &ChatResponse) {
+    pub(crate) async fn keep(&self, key: EntryKey, response: &ChatResponse) {
         let is_complete = |choice: &crate::chat::Choice| choice.finish == FinishReason::Stop && !choice.text.is_empty();
         if !response.choices.iter().all(is_complete) {
             return;

@@ -7,6 +7,7 @@ mod requests;
 mod sampling;
 mod store;
 mod transcript;
+mod translate;
 
 use std::path::PathBuf;
 
@@ -24,6 +25,7 @@ use requests::{PLAN_EXAMPLES, SUMMARIZE_EXAMPLES};
 pub use sampling::{DecoderChoice, SamplingArgs, SamplingMethodArg};
 pub use store::{StoreAction, StoreArgs, parse_size};
 pub use transcript::{ChannelsArg, Stt, TranscriptArgs};
+pub use translate::TranslateArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -35,6 +37,7 @@ Examples:
   vidgist audio talk.mp4 -o talk.wav --rate 16000 --channels 1
   vidgist describe-audio talk.mp4                  loudness, silences, speech, music
   vidgist transcribe talk.mp4 --format srt
+  vidgist translate talk.srt --to ko -o talk.ko.srt
   vidgist doctor                                   check the installation and the model
 
 API keys come from the provider's variable (OPENAI_API_KEY) or from api_key_command in the
@@ -83,6 +86,10 @@ pub enum Command {
     DescribeAudio(Box<DescribeArgs>),
     /// Transcribe speech with times
     Transcribe(TranscribeArgs),
+    /// Translate subtitles or a transcript into another language
+    // Translations are not streamed, and there is one per cue.
+    #[command(mut_arg("stream", |arg| arg.hide(true)), mut_arg("n", |arg| arg.hide(true)))]
+    Translate(Box<TranslateArgs>),
     /// Run a job file written by --print-job
     Run {
         /// The job, as TOML or, if its name ends in .json, as JSON

@@ -61,6 +61,7 @@ pub const fn flag(setting: Setting) -> &'static str {
         Setting::SttModel => "--stt-model",
         Setting::SubtitleEncoding => "--subtitle-encoding",
         Setting::Task => "--task",
+        Setting::TargetLanguage => "--to",
         Setting::Temperature => "--temperature",
         Setting::Timeout => "--timeout",
         Setting::Tolerance => "--tolerance",

@@ -7,7 +7,7 @@ use vidgist::job::{
     AudioFileFormat, AudioJob, CaptionFormat, CaptionJob, DescribeJob, ExistingCaptions, FramesJob, ImageOptions,
     ImageTransport, Job, ModelOptions, ParamOptions, PromptOptions, SamplingMethod, SamplingOptions, ServerOptions,
     SpendOptions, SummarizeJob, Task, TrackOptions, TranscribeJob, TranscriptChoice, TranscriptFormat,
-    TranscriptOptions, parse_ratio,
+    TranscriptOptions, TranslateJob, parse_ratio,
 };
 use vidgist::llm::Detail;
 use vidgist::media::{ImageFormat, Ratio};
@@ -19,7 +19,8 @@ use vidgist::video::DecoderBackend;
 use super::args::{
     self, AudioArgs, CaptionArgs, ChannelsArg, Command, DecoderChoice, DescribeArgs, DescriptionFormat, DetailChoice,
     FramesArgs, ImageArgs, ImageFormatArg, ModelArgs, PromptArgs, ReportFormat, RequestArgs, SamplingArgs, ServerArgs,
-    SoundFileFormat, StreamChoice, Stt, SummarizeArgs, TrackArgs, TranscribeArgs, TranscriptArgs,
+    SoundFileFormat, StreamChoice, Stt, SummarizeArgs, TrackArgs, TranscribeArgs, TranscriptArgs, TranscriptFormatArg,
+    TranslateArgs,
 };
 use super::text_file::read_text;
 
@@ -33,6 +34,7 @@ pub fn job(command: &Command) -> Result<Option<Job>> {
         Command::Audio(args) => Task::Audio(audio(args)),
         Command::DescribeAudio(args) => Task::DescribeAudio(describe(args)),
         Command::Transcribe(args) => Task::Transcribe(transcribe(args)),
+        Command::Translate(args) => Task::Translate(translate(args)),
         _ => return Ok(None),
     })))
 }
@@ -159,19 +161,41 @@ fn transcribe(args: &TranscribeArgs) -> TranscribeJob {
         playlist: args.playlist,
         join: args.join.join,
         output: args.output.clone(),
-        format: match args.format {
-            args::TranscriptFormatArg::Srt => TranscriptFormat::Srt,
-            args::TranscriptFormatArg::Vtt => TranscriptFormat::Vtt,
-            args::TranscriptFormatArg::Txt => TranscriptFormat::Txt,
-            args::TranscriptFormatArg::Md => TranscriptFormat::Md,
-            args::TranscriptFormatArg::Json => TranscriptFormat::Json,
-        },
+        format: args.format.into(),
         track: track(&args.track),
         start: args.range.start,
         end: args.range.end,
         transcript: transcript(&args.transcript),
         base_url: args.base_url.clone(),
         server: server(&args.server),
+    }
+}
+
+fn translate(args: &TranslateArgs) -> TranslateJob {
+    TranslateJob {
+        input: args.input.clone(),
+        join: args.join.files(),
+        to: args.to.clone(),
+        output: args.output.clone(),
+        format: args.format.map(TranscriptFormatArg::into),
+        track: track(&args.track),
+        start: args.range.start,
+        end: args.range.end,
+        transcript: transcript(&args.transcript),
+        model: model(&args.model),
+        spend: spend(&args.requests),
+    }
+}
+
+impl From<TranscriptFormatArg> for TranscriptFormat {
+    fn from(format: TranscriptFormatArg) -> Self {
+        match format {
+            TranscriptFormatArg::Srt => Self::Srt,
+            TranscriptFormatArg::Vtt => Self::Vtt,
+            TranscriptFormatArg::Txt => Self::Txt,
+            TranscriptFormatArg::Md => Self::Md,
+            TranscriptFormatArg::Json => Self::Json,
+        }
     }
 }
 

@@ -9,8 +9,9 @@ use vidgist::engine::{Engine, Outcome};
 use vidgist::error::Error;
 use vidgist::event::Event;
 use vidgist::input::shown_name;
-use vidgist::job::{CaptionFormat, Job, SummarizeJob, Task};
+use vidgist::job::{CaptionFormat, Job, SummarizeJob, Task, TranscriptFormat, TranslateJob};
 use vidgist::pipeline::Run;
+use vidgist::pipeline::translate::TranslateResult;
 use vidgist::report::caption::CSV_HEAD;
 use vidgist::report::sound::SoundReport;
 use vidgist::report::{self, Format, Report, estimate, json};
@@ -196,6 +197,7 @@ fn show(task: &Task, outcome: &Outcome, quiet: bool) -> Result<ExitCode> {
                 print(&job.format.render(&file.transcript, &file.media)?)?;
             }
         }
+        (Task::Translate(job), Outcome::Translation(result)) => show_translation(job, result, quiet)?,
         (Task::Audio(job), Outcome::Audio(result)) => {
             for file in &result.files {
                 let language = file.language.as_ref().filter(|_| job.all_tracks);
@@ -226,6 +228,28 @@ fn show(task: &Task, outcome: &Outcome, quiet: bool) -> Result<ExitCode> {
         _ => {}
     }
     Ok(if is_complete { ExitCode::SUCCESS } else { ExitCode::from(PARTIAL) })
+}
+
+fn show_translation(job: &TranslateJob, result: &TranslateResult, quiet: bool) -> Result<()> {
+    let format = job.output_format();
+    if let Some(found) = &result.estimate {
+        let is_json = format == TranscriptFormat::Json;
+        print(&if is_json { estimate::to_json(found)? } else { estimate::to_markdown(found)? })?;
+        return Ok(());
+    }
+    if job.output.is_none() {
+        print(&format.render(&result.file.transcript, &result.file.media)?)?;
+    }
+    if !quiet {
+        let n_untranslated: usize = result.untranslated.iter().map(|cues| cues.last - cues.first + 1).sum();
+        let counted = |n: usize, what: &str| if n > 0 { format!(", {n} {what}") } else { String::new() };
+        let (copied, untranslated) = (counted(result.n_copied, "copied"), counted(n_untranslated, "not translated"));
+        let cost = result.total.cost.filter(|cost| cost.picos() > 0);
+        let cost = cost.map(|cost| format!(", {cost}")).unwrap_or_default();
+        let cues = if result.n_translated == 1 { "cue" } else { "cues" };
+        say(&format!("{} {cues} translated{copied}{untranslated}{cost}", result.n_translated));
+    }
+    Ok(())
 }
 
 fn show_summary(job: &SummarizeJob, report: &Report) -> Result<ExitCode> {

@@ -27,6 +27,7 @@ impl Spooled {
             Task::Frames(job) => (all(&mut job.input, job.join.as_mut()), None),
             Task::Audio(job) => (all(&mut job.input, job.join.as_mut()), None),
             Task::Transcribe(job) => (job.inputs.iter_mut().collect(), job.transcript.file.as_mut()),
+            Task::Translate(job) => (all(&mut job.input, job.join.as_mut()), job.transcript.file.as_mut()),
             Task::DescribeAudio(job) => (job.inputs.iter_mut().collect(), job.transcript.file.as_mut()),
             Task::Caption(job) if job.inputs.iter().any(|input| input == DASH) => {
                 let problem = "cannot be captioned, because captions name the file that they belong to";

@@ -4,6 +4,7 @@ use crate::pipeline::audio::AudioResult;
 use crate::pipeline::caption::CaptionSummary;
 use crate::pipeline::describe_audio::DescribeResult;
 use crate::pipeline::transcribe::TranscribeResult;
+use crate::pipeline::translate::TranslateResult;
 use crate::report::{Report, Status};
 
 /// What a job produced.
@@ -17,6 +18,8 @@ pub enum Outcome {
     Captions(CaptionSummary),
     /// Of transcripts.
     Transcripts(TranscribeResult),
+    /// Of a translation.
+    Translation(Box<TranslateResult>),
     /// Of audio.
     Audio(AudioResult),
     /// Of descriptions of audio.
@@ -31,6 +34,7 @@ impl Outcome {
             Self::Report(report) => report.status() == Status::Complete,
             Self::Captions(summary) => summary.n_failed == 0 && summary.stopped_because.is_none(),
             Self::Transcripts(result) => result.is_complete(),
+            Self::Translation(result) => result.is_complete(),
             Self::Audio(result) => result.missing.is_empty(),
             Self::Descriptions(result) => result.is_complete(),
         }

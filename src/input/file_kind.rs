@@ -65,6 +65,22 @@ pub fn file_kind(head: &[u8]) -> Option<&'static str> {
     text_kind(head)
 }
 
+/// Whether a file may hold subtitles, by its first bytes: formats such as LRC look like any other text.
+#[must_use]
+pub fn may_be_subtitles(head: &[u8]) -> bool {
+    let kinds = [
+        "a WebVTT subtitle file",
+        "a TTML subtitle file",
+        "a subtitle file",
+        "a subtitle file (ASS)",
+        "an XML document",
+        "a JSON document",
+        "plain text",
+        "plain text (UTF-16)",
+    ];
+    file_kind(head).is_some_and(|kind| kinds.contains(&kind))
+}
+
 fn zip_kind(head: &[u8]) -> &'static str {
     let has = |part: &[u8]| head.windows(part.len()).any(|window| window == part);
     if has(b"word/") || has(b"xl/") || has(b"ppt/") || has(b"[Content_Types].xml") {
@@ -141,6 +157,26 @@ fn text_kind(head: &[u8]) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn subtitles_are_text() {
+        for head in [
+            &b"WEBVTT\n\n"[..],
+            b"1\n00:00:01,000 --> 00:00:02,000\nHello\n",
+            b"[00:12.00]Hello",
+            b"{1}{20}Hello",
+            b"{\"segments\": []}",
+            b"<?xml version='1.0'?><tt xmlns='x'>",
+            b"\xff\xfe1\0",
+            "0:00:01.000,0:00:02.000\n안녕".as_bytes(),
+        ] {
+            assert!(may_be_subtitles(head), "{head:?}");
+        }
+        for head in [&b"%PDF-1.7"[..], b"\0\0\0\x20ftypisom", b"<!doctype html><title>404</title>", b"RIFF\0\0\0\0AVI "]
+        {
+            assert!(!may_be_subtitles(head), "{head:?}");
+        }
+    }
 
     #[test]
     fn kinds_are_named() {

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::blocking::run_blocking;
 use crate::error::Result;
 use crate::input::text_of;
 use crate::media::MediaInfo;
-use crate::store::{ContentId, FileContent, Origin, Store};
+use crate::store::{ContentId, FileContent, Origin, Store, StoreAccess};
 
 /// The content of an input, and where it was met.
 #[derive(Clone, Debug)]
@@ -38,6 +39,16 @@ impl InputIdentity {
         };
         store.meet(&content, &origin.seen);
         Ok(Self { content, origin, files })
+    }
+
+    /// As [`InputIdentity::of`]; None without a store, and for inputs without a file. A failure is a warning in the log.
+    pub async fn find(store: &StoreAccess, path: Option<&Path>, media: &MediaInfo) -> Option<Self> {
+        let (path, store, media) = (path?.to_owned(), store.clone(), media.clone());
+        let identify = move || store.open().map(|opened| Self::of(opened, &path, &media)).transpose();
+        run_blocking(identify).await.unwrap_or_else(|error| {
+            tracing::warn!("{error}; results are not stored");
+            None
+        })
     }
 
     /// The first file that has changed since it was identified.

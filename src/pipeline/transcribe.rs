@@ -160,17 +160,23 @@ async fn transcribe(
     let options = &task.transcript;
     let site = fetch_audio((input, join), Some(options), options.track.is_set(), context).await?;
     let site = site.as_ref();
-    transcribe_fetched((input, join), site, task, context).await.map_err(|error| named(site, error))
+    let found = transcribe_fetched((input, join), site, options, context, false).await;
+    found.map(|(file, _)| file).map_err(|error| named(site, error))
 }
 
-/// As [`transcribe`], of files, or of what was fetched of a site.
-async fn transcribe_fetched(
+/// The transcript of files, or of what was fetched of a site, and the path of the media file; None where captions of a
+/// site are all that there is. In a dry run nothing is sent to a transcription endpoint.
+///
+/// # Errors
+/// As [`run`].
+pub(super) async fn transcribe_fetched(
     (input, join): (&str, Option<&[String]>),
     site: Option<&FetchedSite>,
-    task: &Transcribe,
+    options: &TranscriptSearch,
     context: &Context,
-) -> Result<FileTranscript> {
-    let (name, join, options) = (media_name(input, site), join.map(<[String]>::to_vec), &task.transcript);
+    is_dry: bool,
+) -> Result<(FileTranscript, Option<PathBuf>)> {
+    let (name, join) = (media_name(input, site), join.map(<[String]>::to_vec));
     let only_captions = site.filter(|site| site.media.is_none()).map(FetchedSite::media_info);
     let (track, bounds) = (options.track.clone(), options.bounds);
     let (path, mut info) = run_blocking(move || {
@@ -187,7 +193,7 @@ async fn transcribe_fetched(
     .await?;
     describe(site, &mut info);
     let captions = site.and_then(|site| site.captions.as_ref());
-    let found = find_transcript(options, path.as_deref(), captions, &info, context, false).await?;
+    let found = find_transcript(options, path.as_deref(), captions, &info, context, is_dry).await?;
     let Some(transcript) = found.transcript else {
         let advice = Advice::Set(Setting::Transcript).or(Advice::Set(Setting::SttModel));
         return Err(Error::unsupported(input, found.reason, advice).with_code(ErrorCode::NoTranscript));
@@ -203,7 +209,8 @@ async fn transcribe_fetched(
     for damage in &info.damage {
         context.events.send(Event::warning(input, damage)).await;
     }
-    Ok(FileTranscript { input: input.to_owned(), transcript, missing: info.damage.clone(), media: info })
+    let file = FileTranscript { input: input.to_owned(), transcript, missing: info.damage.clone(), media: info };
+    Ok((file, path))
 }
 
 /// `talk.srt`, or `talk.2.srt` where that belongs to another input.

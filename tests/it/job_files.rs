@@ -143,6 +143,9 @@ fn commands_with_a_server() {
     same(&user, &with_model(&["caption", TALK, "--interval", "3s", "--format", "txt", "-o", "OUT/captions"]));
     same(&user, &with_model(&["caption", TALK, "--at", "1s", "--dry-run"]));
     same(&user, &with_model(&["describe-audio", TALK]));
+    same(&user, &with_model(&["translate", TALK, "--to", "ko", "--end", "12s", "--max-tokens", "900"]));
+    same(&user, &with_model(&["translate", "fixtures/talk.srt", "--to", "pt-BR", "-o", "OUT/talk.vtt"]));
+    same(&user, &with_model(&["translate", "fixtures/talk.srt", "--to", "Korean", "--dry-run"]));
     assert_eq!(fake_server.refusals(), Vec::<String>::new());
 }
 

@@ -70,5 +70,6 @@ mod support;
 mod tasks;
 mod tolerance;
 mod transcript_formats;
+mod translate;
 mod user_visible;
 mod windows;

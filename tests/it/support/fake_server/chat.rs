@@ -96,8 +96,19 @@ impl Chat {
         self.n_bytes.div_ceil(4)
     }
 
+    /// The lines of subtitles that are to be translated, and those around them; their times are what stands in brackets.
+    pub fn cues(&self) -> Vec<Spoken> {
+        let text = self.texts.join("\n");
+        let listing = text.split_once("The cues:\n<data-").and_then(|(_, rest)| rest.split_once("\n</data-"));
+        let line = |line: &str| {
+            let (time, text) = line.strip_prefix('[')?.split_once("] ")?;
+            Some(Spoken { id: None, time: time.to_owned(), text: text.to_owned() })
+        };
+        listing.map(|(lines, _)| lines.lines().filter_map(line).collect()).unwrap_or_default()
+    }
+
     /// What the model answers: JSON as text. Where the form of captions is asked for, each caption is the mark that is seen;
-    /// told to leave out the first or the last, it does.
+    /// told to leave out the first or the last, it does. A translation is the text in «…».
     pub fn evidence(&self) -> Value {
         if self.asks_for("captions") {
             let left_out = |which| usize::from(self.texts.iter().any(|text| text.contains(which)));
@@ -111,6 +122,13 @@ impl Chat {
         }
         if self.asks_for("sections") {
             return self.sections();
+        }
+        if self.asks_for("translations") {
+            let cue = |line: &Spoken| {
+                let id: u64 = line.time.split(',').next()?.parse().ok()?;
+                Some(json!({"id": id, "text": format!("«{}»", line.text)}))
+            };
+            return json!({"cues": self.cues().iter().filter_map(cue).collect::<Vec<_>>()});
         }
         let words =
             |words: &[Spoken]| -> Vec<String> { words.iter().map(|w| format!("[{}] {}", w.time, w.text)).collect() };
