@@ -12,8 +12,9 @@ use vidgist::time::{TimeRange, Timestamp};
 use vidgist::transcript::Segment;
 
 use crate::support;
-use crate::support::command::{User, project};
+use crate::support::command::User;
 use crate::support::fake_server::{CHAT_MODEL, FakeServer, Fault};
+use crate::support::snapshot;
 
 const THRESHOLDS: [f64; 5] = [0.1, 0.2, 0.3, 0.4, 0.5];
 /// How fast people speak in the meetings, whose transcripts have no times.
@@ -71,21 +72,6 @@ fn meetings() -> Option<Vec<Meeting>> {
     Some(paths.iter().map(|path| Meeting::read(path)).collect())
 }
 
-/// Replaces, or compares, the text between `<!-- NAME -->` and `<!-- end -->` of the page.
-#[track_caller]
-fn check_table(name: &str, table: &str) {
-    let path = project().join("docs/grounding.md");
-    let page = std::fs::read_to_string(&path).expect("the page");
-    let mark = format!("<!-- {name} -->\n\n");
-    let (before, rest) = page.split_once(&mark).expect("the mark");
-    let (kept, after) = rest.split_once("\n<!-- end -->").expect("the end");
-    if std::env::var_os("VIDGIST_UPDATE_SNAPSHOTS").is_some() {
-        std::fs::write(&path, format!("{before}{mark}{table}\n<!-- end -->{after}")).expect("the page can be written");
-        return;
-    }
-    assert_eq!(kept, table, "docs/grounding.md is out of date; run {UPDATE}");
-}
-
 /// How many of the shares are at least each threshold, in percent.
 fn row(name: &str, shares: &mut [f64]) -> String {
     shares.sort_by(f64::total_cmp);
@@ -100,8 +86,8 @@ fn row(name: &str, shares: &mut [f64]) -> String {
 #[test]
 fn the_page_has_what_is_measured() {
     let Some(meetings) = meetings() else { return };
-    check_table("shared words", &shared_words_table(&meetings));
-    check_table("planted faults", &planted_faults_table(&meetings));
+    snapshot::check_table("docs/grounding.md", "shared words", &shared_words_table(&meetings), UPDATE);
+    snapshot::check_table("docs/grounding.md", "planted faults", &planted_faults_table(&meetings), UPDATE);
 }
 
 fn shared_words_table(meetings: &[Meeting]) -> String {
@@ -152,8 +138,8 @@ fn frames(meeting: &Meeting) -> Vec<(usize, Timestamp)> {
     (0..end / 20_000).map(|at| (at as usize, Timestamp::from_millis(at * 20_000))).collect()
 }
 
-/// Sentences as a model writes them that keeps to its evidence: what is said, in words and in quotations, with the times
-/// of its lines; what is shown, with the ID of a frame. One for each kind of fault that is planted in it.
+/// Sentences as a model writes them that keeps to its evidence: what is said, in words and in quotations, with the IDs or the
+/// times of its lines; what is shown, with the ID of a frame. One for each kind of fault that is planted in it.
 fn honest(meeting: &Meeting, frames: &[(usize, Timestamp)], n: usize) -> Vec<(&'static str, String)> {
     // The longest part of what is said without the end of a sentence and the marks of the transcribers.
     let longest_run = |segment: &'_ Segment| -> Vec<String> {
@@ -165,15 +151,18 @@ fn honest(meeting: &Meeting, frames: &[(usize, Timestamp)], n: usize) -> Vec<(&'
         let run = longest_run(segment);
         run[from.min(run.len())..(from + n).min(run.len())].join(" ")
     };
-    let long: Vec<&Segment> = meeting.segments.iter().filter(|segment| longest_run(segment).len() >= 12).collect();
+    let segments = meeting.segments.iter().enumerate();
+    let long: Vec<(usize, &Segment)> = segments.filter(|(_, segment)| longest_run(segment).len() >= 12).collect();
     let mut answers = Vec::new();
-    for (at, segment) in long.iter().enumerate().take(n) {
+    for (at, (id, segment)) in long.into_iter().enumerate().take(n) {
         let (time, frame) = (segment.range.start.label(), frames[(at * 7 + 3) % frames.len()]);
-        answers.push(match at % 5 {
+        answers.push(match at % 7 {
             0 => ("unknown frame", format!("Several people sit at a table and one of them speaks (#{}).", frame.0)),
             1 => ("shifted time", format!("The speaker says: {} ({time}).", words(segment, 0, 12))),
-            2 => ("changed quotation", format!("One of them says \u{201c}{}\u{201d} ({time}).", words(segment, 2, 8))),
-            3 => ("invented number", format!("It is said that {} ({time}).", words(segment, 0, 12))),
+            2 => ("changed quotation", format!("One of them says \u{201c}{}\u{201d} (s{id}).", words(segment, 2, 8))),
+            3 => ("invented number", format!("It is said that {} (s{id}).", words(segment, 0, 12))),
+            4 => ("unknown line", format!("The speaker says: {} (s{id}).", words(segment, 0, 12))),
+            5 => ("another line", format!("The speaker says: {} (s{id}).", words(segment, 0, 12))),
             _ => ("frame at another time", format!("Someone writes on the board (#{}, {}).", frame.0, frame.1.label())),
         });
     }
@@ -181,11 +170,17 @@ fn honest(meeting: &Meeting, frames: &[(usize, Timestamp)], n: usize) -> Vec<(&'
 }
 
 /// The sentence with a fault of the kind.
-fn planted(kind: &str, sentence: &str, seed: usize) -> String {
+fn planted(kind: &str, sentence: &str, seed: usize, n_segments: usize) -> String {
     let (text, citation) = sentence.rsplit_once(" (").expect("a citation");
     let citation = citation.trim_end_matches(").");
     match kind {
         "unknown frame" => format!("{text} (#{}).", 100_000 + seed),
+        "unknown line" => format!("{text} (s{}).", 100_000 + seed),
+        // Far from the true one, in the same meeting.
+        "another line" => {
+            let id: usize = citation.trim_start_matches('s').parse().expect("an ID");
+            format!("{text} (s{}).", (id + 40 + seed % 20) % n_segments)
+        }
         "shifted time" => {
             let (minutes, seconds) = citation.rsplit_once(':').expect("a time");
             let tenths: usize = seconds.replace('.', "").parse().expect("a number");
@@ -214,13 +209,13 @@ fn planted_faults_table(meetings: &[Meeting]) -> String {
     for (at, meeting) in meetings.iter().step_by(6).take(8).enumerate() {
         let frames = frames(meeting);
         let evidence = GroundingEvidence::new(&frames, &meeting.segments);
-        for (seed, (kind, sentence)) in honest(meeting, &frames, 25).into_iter().enumerate() {
+        for (seed, (kind, sentence)) in honest(meeting, &frames, 28).into_iter().enumerate() {
             n_honest += 1;
             let checked = check(&sentence, &evidence);
             if checked.iter().any(|sentence| sentence.verdict != Verdict::Supported) {
                 flagged.push(format!("{checked:?}"));
             }
-            let faulty = planted(kind, &sentence, seed + at * 31);
+            let faulty = planted(kind, &sentence, seed + at * 31, meeting.segments.len());
             let is_found = check(&faulty, &evidence).iter().any(|sentence| sentence.verdict != Verdict::Supported);
             let entry = found.entry(kind).or_default();
             entry.0 += 1;

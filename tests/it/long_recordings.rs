@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::support::command::{User, ran};
 use crate::support::fake_server::{CHAT_MODEL, FakeServer};
+use crate::support::snapshot;
 
 /// A sentence is spoken every 40 s.
 const LINE_SECONDS: u64 = 40;
@@ -247,19 +248,37 @@ fn a_run_that_is_killed_repeats_only_what_was_in_flight() {
 }
 
 #[test]
-fn requests_and_tokens_grow_with_the_length() {
+fn requests_and_text_grow_with_the_length() {
     let setting = Setting::new();
-    let mut rows = Vec::new();
-    for minutes in [20, 60] {
-        let film = make(setting.user.home.path(), minutes);
+    let film = make(setting.user.home.path(), 180);
+    let mut table = String::from(
+        "| length | frames | windows | merge requests | text in all requests | per hour |\n|---:|---:|---:|---:|---:|---:|\n",
+    );
+    let mut per_hour = Vec::new();
+    for minutes in [15, 30, 60, 120, 180] {
         let before = setting.server.chats().len();
-        let (report, n_requests) = setting.summarized(&film, &["--interval", "30s", "--max-frames", "600"]);
+        let end = format!("{minutes}m");
+        let (report, n_requests) = setting.summarized(&film, &["--end", &end]);
         check_events(&report, minutes * 60 / LINE_SECONDS);
-        let chats = setting.server.chats().split_off(before);
+        let n_windows = list(&report, "windows").len();
+        let n_merges = n_requests - n_windows;
+        // One of the sections and one of the answer for twelve windows.
+        assert!(n_merges <= 2 * n_windows.div_ceil(12), "{n_merges} for {n_windows} windows");
         // Text alone: this server counts Base64 as text.
+        let chats = setting.server.chats().split_off(before);
         let n_bytes: usize = chats.iter().flat_map(|chat| &chat.texts).map(String::len).sum();
-        rows.push((n_requests, n_bytes));
+        let n_frames = list(&report, "frames").len();
+        let hourly = n_bytes as f64 / 1000.0 * 60.0 / minutes as f64;
+        per_hour.push(hourly);
+        let kilobytes = n_bytes as f64 / 1000.0;
+        // Writing to a String does not fail.
+        let _ = writeln!(
+            table,
+            "| {minutes} min | {n_frames} | {n_windows} | {n_merges} | {kilobytes:.0} kB | {hourly:.0} kB |"
+        );
     }
-    let ratio = rows[1].1 as f64 / rows[0].1 as f64;
-    assert!((2.4..3.3).contains(&ratio), "three times the length, {ratio} times the text: {rows:?}");
+    // Never more for each hour than for the shortest, whose frames are the densest.
+    assert!(per_hour.windows(2).all(|pair| pair[1] <= pair[0] * 1.1), "{per_hour:?}");
+    let command = "VIDGIST_UPDATE_SNAPSHOTS=1 cargo nextest run -E 'test(long_recordings)'";
+    snapshot::check_table("docs/models.md", "long recordings", &table, command);
 }
