@@ -69,7 +69,8 @@ impl Analysis {
     }
 
     /// Whether the sections of the records are the answer.
-    pub(super) fn lists_chapters(&self) -> bool {
+    #[must_use]
+    pub fn lists_chapters(&self) -> bool {
         self.prompt.kind == SummaryTask::Chapters && self.prompt.task.is_none()
     }
 

@@ -133,7 +133,7 @@ async fn gather(
     let captions = site.and_then(|site| site.captions.as_ref());
     let is_dry = task.dry_run.is_some();
     // A dry run writes nothing.
-    let identity = if is_dry { None } else { identify(path.as_deref(), &info, context).await };
+    let identity = if is_dry { None } else { InputIdentity::find(&context.store, path.as_deref(), &info).await };
     let options = task.transcript.clone();
     let transcript = measure(find_transcript(&options, path.as_deref(), captions, &info, context, is_dry));
     let (frames, transcript, task, changes) = if task.analysis.spend_limit.is_limited() {
@@ -308,6 +308,7 @@ async fn answer(evidence: Evidence, context: &Context, timer: &mut StageTimer) -
         .await;
     (report.windows, report.total, report.changes) = (answered.windows, answered.total, changes);
     (report.records, report.sections) = (answered.records, answered.sections);
+    report.has_requested_chapters = task.analysis.lists_chapters();
     for (what, why) in answered.problems {
         report.miss(what, why);
     }
@@ -340,16 +341,6 @@ async fn answer(evidence: Evidence, context: &Context, timer: &mut StageTimer) -
         report.page = Some(page::standalone(&report, &images, &task.page)?);
     }
     Ok(report)
-}
-
-/// What the results of this input are stored under; None without a store, and for inputs without a file.
-async fn identify(path: Option<&Path>, media: &MediaInfo, context: &Context) -> Option<InputIdentity> {
-    let (path, store, media) = (path?.to_owned(), context.store.clone(), media.clone());
-    let identify = move || store.open().map(|opened| InputIdentity::of(opened, &path, &media)).transpose();
-    run_blocking(identify).await.unwrap_or_else(|error| {
-        tracing::warn!("{error}; results are not stored");
-        None
-    })
 }
 
 /// What a strict check finds in an answer, and why it counts.

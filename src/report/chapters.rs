@@ -22,14 +22,16 @@ pub struct ReportChapter {
     pub title: String,
 }
 
-/// The chapters of a report in time order: those of the container, or the sections if it has none. One without a title is
+/// The chapters of a report in time order: those of the container, or the sections if it has none or if chapters were asked
+/// for. One without a title is
 /// called `Chapter 3`, by its number from 1.
 #[must_use]
 pub fn chapters(report: &Report) -> Vec<ReportChapter> {
     let own = report.media.chapters.iter().map(|chapter| (chapter.start, chapter.end, chapter.title.as_deref()));
     let sections =
         report.sections.iter().map(|section| (section.range.start, section.range.end, Some(&*section.title)));
-    if report.media.chapters.is_empty() { in_order(sections) } else { in_order(own) }
+    let is_requested = report.has_requested_chapters && !report.sections.is_empty();
+    if report.media.chapters.is_empty() || is_requested { in_order(sections) } else { in_order(own) }
 }
 
 fn in_order<'a>(chapters: impl Iterator<Item = (Timestamp, Timestamp, Option<&'a str>)>) -> Vec<ReportChapter> {
@@ -128,6 +130,10 @@ mod tests {
         let titles = |report: &Report| chapters(report).into_iter().map(|chapter| chapter.title).collect::<Vec<_>>();
         assert_eq!(titles(&report), ["A section"]);
         report.media.chapters = vec![MediaChapter { start: range.start, end: range.end, title: None }];
+        assert_eq!(titles(&report), ["Chapter 1"]);
+        report.has_requested_chapters = true;
+        assert_eq!(titles(&report), ["A section"], "chapters were asked for");
+        report.sections.clear();
         assert_eq!(titles(&report), ["Chapter 1"]);
     }
 

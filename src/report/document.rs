@@ -64,6 +64,9 @@ pub struct Report {
     pub forecast: Option<Estimate>,
     /// The page with its pictures inside; None if the run was not asked for it. Not part of the written report.
     pub page: Option<String>,
+    /// Whether chapters were asked for, so that the sections are the chapters even of a container that has its own. Not part of
+    /// the written report.
+    pub has_requested_chapters: bool,
     /// Whether the run was cancelled during a request. Not part of the written report, which lists what is missing.
     pub was_stopped: bool,
     /// What is missing, besides lost frames and a missing answer, which [`Report::gaps`] adds.
@@ -326,6 +329,7 @@ impl Report {
             changes: Vec::new(),
             forecast: None,
             page: None,
+            has_requested_chapters: false,
             was_stopped: false,
             missing: Vec::new(),
             timings: Vec::new(),

@@ -113,6 +113,7 @@ pub fn parse(text: &str) -> Result<Report> {
         changes: document.changes,
         forecast: None,
         page: None,
+        has_requested_chapters: false,
         was_stopped: false,
         missing: document.missing,
         timings: document.timings,

@@ -126,7 +126,7 @@ fn a_page_shows_what_was_found_and_asks_nothing_of_anybody() {
         "weak: 40 is not in the cited speech",
         "unsupported: there is no frame #99",
         "The answer is truncated here",
-        "without a title",
+        "Chapter 2",
         "the sound of stream 3",
         "1000 in the request, 64 of them cached",
         "decode 1.2 s",

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use maud::{Markup, html};
 
 use super::places::{PagePlace, segments};
+use crate::report::chapters;
 use crate::report::{Report, ReportFrame, TranscriptOutcome};
 use crate::time::{TimeRange, Timestamp};
 
@@ -37,7 +38,7 @@ pub(super) fn drawing(report: &Report, cited: &HashSet<PagePlace>) -> Option<Mar
     let cited_lines = segments(report).iter().enumerate().filter(|(at, _)| cited.contains(&PagePlace::Line(*at)));
     let mut cited_times =
         cited_frames.iter().map(|frame| frame.time).chain(cited_lines.map(|(_, segment)| segment.range.start));
-    let bands = report.media.chapters.iter().skip(1).step_by(2).map(|chapter| {
+    let bands = chapters::chapters(report).into_iter().skip(1).step_by(2).map(|chapter| {
         let (from, to) = (x(chapter.start), x(chapter.end));
         (format!("{from:.1}"), format!("{:.1}", (to - from).max(0.0)))
     });

@@ -10,6 +10,7 @@ use super::places::{PagePlace, segments};
 use super::{Page, answer, overview};
 use crate::chat::{Choice, FinishReason};
 use crate::language::two_letter_code;
+use crate::report::chapters;
 use crate::report::facts::{self, ReportFact, counted};
 use crate::report::{ReportFrame, TranscriptOutcome};
 use crate::sanitize::{clean_line, short_name};
@@ -153,21 +154,16 @@ impl Page<'_> {
         }
     }
 
-    /// The chapters of the container.
+    /// The chapters of the container, or the sections.
     pub(super) fn chapters(&self) -> Markup {
-        let chapters = &self.report.media.chapters;
+        let chapters = chapters::chapters(self.report);
         html! {
             @if !chapters.is_empty() {
                 section aria-labelledby="chapters" {
                     h2 #chapters { "Chapters" }
                     ol.plain {
                         @for chapter in chapters {
-                            li {
-                                (self.time_link(chapter.start))
-                                span dir="auto" {
-                                    (chapter.title.as_deref().map_or_else(|| "without a title".to_owned(), clean_line))
-                                }
-                            }
+                            li { (self.time_link(chapter.start)) span dir="auto" { (clean_line(&chapter.title)) } }
                         }
                     }
                 }
