@@ -31,8 +31,13 @@ impl TranscriptPlace {
             return None;
         }
         let StoredSettings { version, model, mut options, files: model_files } = transcriber.stored_settings()?;
-        // The stream that the transcriber takes, so that a job that names the track shares the transcript of one that does not.
-        let stream_idx = input.stream_idx.or_else(|| input.media.main_audio().map(|stream| stream.stream_idx));
+        // A job that names the only track shares the transcript of one that names none. Of several tracks, a transcriber may
+        // take another than the first, so that the choice is part of the key.
+        let only = match input.media.audio.as_slice() {
+            [only] => Some(only.stream_idx),
+            _ => None,
+        };
+        let stream_idx = input.stream_idx.or(only);
         options.insert("stream_idx".to_owned(), stream_idx.into());
         let range = [input.bounds.start, input.bounds.end].map(|time| time.map(Timestamp::secs_f64));
         options.insert("range".to_owned(), serde_json::json!(range));

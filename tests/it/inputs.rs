@@ -375,7 +375,7 @@ fn is_told(user: &User, photo: &str, video: &[u8]) {
     ] {
         assert!(text.contains(&notice), "{photo}, {from}: {text}");
     }
-    assert!(page.out.contains("- The file is a motion photo"), "{}", page.out);
+    assert!(page.out.contains("- Note: the file is a motion photo"), "{}", page.out);
 }
 
 /// A recording as Dahua's cameras store it (`.dav`), of the access units of an H.264 stream, 200 ms apart.

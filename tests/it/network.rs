@@ -139,7 +139,7 @@ async fn ask(model: &OpenAi) -> vidgist::Result<String> {
 }
 
 fn summarize(user: &User, flags: &[&str], environment: &[(&str, &str)]) -> Ran {
-    let args = ["summarize", "fixtures/talk.mp4", "--max-frames", "1", "--model", "m"];
+    let args = ["summarize", "fixtures/talk.mp4", "--max-frames", "1", "--no-store", "--model", "m"];
     let mut command = user.command(&[&args, flags].concat());
     ran(command.envs(environment.iter().copied()))
 }
