@@ -417,7 +417,9 @@ fn hostile_titles_and_addresses_stay_text() {
         let out = site.user.path("out");
         let done = site.run(&["summarize", &url, "-o", &out]);
         assert_eq!(done.code, Some(0), "{title:?}: {done:?}");
-        assert_eq!(names(Path::new(&out)), ["frames", "report.html", "report.json", "report.md", "transcript.srt"]);
+        let expected = ["report.html", "report.json", "report.md", "transcript.srt"];
+        let expected = [&["chapters.ffmetadata", "chapters.txt", "chapters.vtt", "frames"][..], &expected].concat();
+        assert_eq!(names(Path::new(&out)), expected);
         assert!(
             !done.out.contains('\u{1b}') && !done.out.contains('\u{202e}') && !done.out.contains("\n--output"),
             "{}",
