@@ -180,7 +180,7 @@ fn summaries_are_near_by_default_and_exact_where_moments_are_chosen() {
     assert_eq!(tolerance(&["--config", &config, "--sampling", "keyframe"]), serde_json::Value::Null);
     std::fs::write(user.path("config.toml"), "[frames]\ntolerance = \"50%\"\n").expect("written");
     assert_eq!(tolerance(&["--config", &config, "--at", "1s"]), serde_json::Value::Null);
-    let text = user.run(&["summarize", "fixtures/talk.mp4"]).complete();
+    let text = user.run(&["summarize", "fixtures/talk.mp4", "--no-store"]).complete();
     assert!(text.contains("one every 1 s; tolerance 50%\n"), "{text}");
 }
 
