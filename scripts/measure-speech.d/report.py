@@ -205,13 +205,13 @@ def dearer(found):
 
 
 def made_up(found):
-    """Phrases of three words and more in the long recording that nobody said, of each engine."""
+    """Invented phrases of three or more words in the long recording, by engine."""
     told = []
     for model in MODELS:
         for engine in BY_KEY.values():
             if engine.key in ("vidgist-avx2", "vidgist-all", "vidgist-auto") or not (some := rows(found, model, engine.key, True)):
                 continue
-            # Words that nobody said lie at one place as long as no word that was said comes between.
+            # Invented words are one phrase until the next word of the reference.
             runs = {}
             for said, heard, place in some[0]["wrong"]:
                 if said is None:

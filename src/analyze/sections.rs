@@ -7,7 +7,10 @@ use crate::prompt;
 use crate::record::{EventRecord, Section};
 
 impl Analyzer<'_> {
-    /// The sections of all records, whose numbers start at 0; or why there are none.
+    /// Requests the sections of all records. The IDs of `records` must be consecutive from 0.
+    ///
+    /// # Errors
+    /// Why there are no sections, as a phrase.
     pub(super) async fn sections(&self, records: &[EventRecord]) -> Result<Vec<Section>, String> {
         let mut groups = Vec::new();
         let mut rest = records;

@@ -130,7 +130,7 @@ pub(super) struct Citations {
     timed_frames: Vec<(usize, WrittenTime)>,
     /// Ranges of segment IDs, the end included; one ID is a range of itself.
     segments: Vec<(usize, usize)>,
-    /// Ranges of IDs whose end is before their start, as written.
+    /// Reversed ranges of IDs, such as `#9 to #3`.
     reversed: Vec<String>,
     /// Quotations of at least one letter or digit.
     pub quotations: Vec<String>,

@@ -198,8 +198,11 @@ impl AudioReader {
         self.rest.front().is_some_and(|part| self.bounds.end.is_none_or(|end| part.offset < end))
     }
 
-    /// Opens the next file of the range that can be read; false if there is none, an error if so nothing of the range can be
-    /// read. `is_read` tells whether the current one was in the range.
+    /// Opens the next readable file within the range; false if there is none. `is_read` is whether the current file was within
+    /// the range.
+    ///
+    /// # Errors
+    /// As the first file that cannot be read, if no file within the range can be.
     fn advance(&mut self, is_read: bool) -> Result<bool> {
         let mut failure = None;
         let want = PcmFormat { rate_hz: Some(self.rate_hz()), channels: Some(self.channels()) };

@@ -114,7 +114,7 @@ struct Number {
     written: String,
     /// The values of its digits alone, as text.
     plain: Vec<String>,
-    /// The runs of digits of which it consists.
+    /// Its groups of digits: `1` and `000` for `1,000`.
     parts: Vec<String>,
     /// The values with the words that multiply it, and as the end of a sum; empty without such words.
     scaled: Vec<String>,

@@ -98,7 +98,7 @@ pub(super) fn fence(lines: &[CueLine<'_>], title: Option<&str>) -> u32 {
     prompt::fence_number(texts.chain(title))
 }
 
-/// The limits of a request whose answer has the translations of the cues at `wanted`.
+/// The limits of a request for translations of the cues with the indices `wanted`.
 pub(super) fn request_limits(cues: &[Cue], wanted: &[usize], limits: &ModelLimits) -> ModelLimits {
     if limits.params.max_tokens.is_some() {
         return limits.clone();
