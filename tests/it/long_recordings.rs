@@ -9,9 +9,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::command::{User, ran};
-use crate::support::fake_server::{CHAT_MODEL, FakeServer};
 use crate::support::snapshot;
+use crate::support::summaries::{Summarizer, content};
 
 /// A sentence is spoken every 40 s.
 const LINE_SECONDS: u64 = 40;
@@ -73,31 +72,6 @@ fn event(n: u64) -> String {
     format!("Event {n} happens now, and {} boxes are counted.", 1000 + 7 * n)
 }
 
-struct Setting {
-    user: User,
-    server: FakeServer,
-}
-
-impl Setting {
-    fn new() -> Self {
-        Self { user: User::new(), server: FakeServer::start() }
-    }
-
-    fn command(&self, input: &str, flags: &[&str]) -> Command {
-        let base_url = self.server.base_url();
-        let args = ["summarize", input, "--format", "json", "--model", CHAT_MODEL, "--base-url", &base_url];
-        self.user.command(&[&args, flags].concat())
-    }
-
-    /// The report, and the number of requests that it took.
-    fn summarized(&self, input: &str, flags: &[&str]) -> (Value, usize) {
-        let before = self.server.chats().len();
-        let out = ran(&mut self.command(input, flags)).complete_but_told();
-        assert_eq!(self.server.refusals(), [""; 0]);
-        (serde_json::from_str(&out).expect("JSON"), self.server.chats().len() - before)
-    }
-}
-
 fn seconds(value: &Value) -> f64 {
     value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
 }
@@ -146,31 +120,9 @@ fn check_events(report: &Value, n_events: u64) {
     }
 }
 
-/// Without timings, usage, and what says that something comes from the store.
-fn content(report: &Value) -> Value {
-    let mut report = report.clone();
-    report["timings"] = Value::Null;
-    report["total"] = Value::Null;
-    report["media"]["input"] = Value::Null;
-    report["transcript"]["source"] = Value::Null;
-    forget(&mut report);
-    report
-}
-
-fn forget(value: &mut Value) {
-    match value {
-        Value::Object(object) => {
-            object.remove("from_store");
-            object.values_mut().for_each(forget);
-        }
-        Value::Array(values) => values.iter_mut().for_each(forget),
-        _ => {}
-    }
-}
-
 #[test]
 fn three_hours_are_looked_at_once() {
-    let setting = Setting::new();
+    let setting = Summarizer::new();
     let film = make(setting.user.home.path(), 180);
     let (report, n_requests) = setting.summarized(&film, &[]);
     let n_events = 3 * 3600 / LINE_SECONDS;
@@ -206,7 +158,7 @@ fn three_hours_are_looked_at_once() {
 /// The most memory that a run takes, in bytes, and its exit.
 #[test]
 fn three_hours_take_less_than_300_mb() {
-    let setting = Setting::new();
+    let setting = Summarizer::new();
     let film = make(setting.user.home.path(), 180);
     let mut command = setting.command(&film, &["--max-frames", "600"]);
     let child = command.spawn().expect("started");
@@ -229,7 +181,7 @@ fn three_hours_take_less_than_300_mb() {
 
 #[test]
 fn a_run_that_is_killed_repeats_only_what_was_in_flight() {
-    let setting = Setting::new();
+    let setting = Summarizer::new();
     let film = make(setting.user.home.path(), 60);
     let (whole, n_whole) = setting.summarized(&film, &["--no-store"]);
     let before = setting.server.chats().len();
@@ -249,7 +201,7 @@ fn a_run_that_is_killed_repeats_only_what_was_in_flight() {
 
 #[test]
 fn requests_and_text_grow_with_the_length() {
-    let setting = Setting::new();
+    let setting = Summarizer::new();
     let film = make(setting.user.home.path(), 180);
     let mut table = String::from(
         "| length | frames | windows | merge requests | text in all requests | per hour |\n|---:|---:|---:|---:|---:|---:|\n",

@@ -11,6 +11,7 @@ pub mod recorder;
 pub mod sample;
 mod skip;
 pub mod snapshot;
+pub mod summaries;
 pub mod web_pages;
 
 pub use skip::{shared, skip};
