@@ -279,6 +279,29 @@ mod tests {
     }
 
     #[test]
+    fn citations_are_read_as_prompts_and_models_write_them() {
+        for sentence in [
+            "The ship left Southampton (s0 \u{2013} 00:04.2).",
+            "The ship left Southampton (s0-s1).",
+            "The people on board were 2,224 (#0-#12).",
+            "The people on board were 2,224 (#0-12).",
+            "The people on board were 2,224 (s0\u{2013}2).",
+            "\u{8239}\u{304c}\u{51fa}\u{6e2f}\u{3059}\u{308b}#7\u{3002}",
+            "\u{bc30}\u{ac00} \u{b5a0}\u{b09c}\u{b2e4} #7\u{c5d0}\u{c11c}.",
+        ] {
+            assert_eq!(one(sentence), (Verdict::Supported, Vec::new()), "{sentence}");
+        }
+        // Prompts round times towards the past: this frame, at 99.9999 s, is labelled 01:39.9.
+        let time = Timestamp::new(2997 * 1001, crate::time::TimeBase::new(1, 30_000).unwrap());
+        let evidence = GroundingEvidence::new(&[(5, time)], &[]);
+        let verdict = |text: &str| check(text, &evidence)[0].verdict;
+        assert_eq!(time.label(), "01:39.9");
+        assert_eq!(verdict("A dog is shown (#5, 01:39.9)."), Verdict::Supported);
+        assert_eq!(verdict("A dog is shown (01:39.9)."), Verdict::Supported);
+        assert_eq!(verdict("A dog is shown (#5, 01:40.0)."), Verdict::Unsupported);
+    }
+
+    #[test]
     fn hostile_text_is_read_without_a_panic() {
         for text in [
             "#",
@@ -300,6 +323,9 @@ mod tests {
         {
             let _ = verdicts(&part.repeat(MAX_ANSWER_BYTES / part.len()));
         }
+        let fragments = format!("Aa bb. {}", "(#9). ".repeat((MAX_ANSWER_BYTES - 7) / 6));
+        let expected = vec![GroundingProblem::UnknownFrame { frame_idx: 9 }];
+        assert_eq!(verdicts(&fragments), [(Verdict::Unsupported, expected)]);
         assert_eq!(verdicts(&"a ".repeat(MAX_ANSWER_BYTES)), []);
     }
 }

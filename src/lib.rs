@@ -43,6 +43,7 @@ pub mod audio;
 pub mod audio_facts;
 mod blocking;
 pub mod chat;
+mod citation_syntax;
 pub mod digest;
 pub mod encode;
 pub mod engine;

@@ -192,11 +192,16 @@ impl Timestamp {
     /// Rounded towards the past, so that a label never names a later moment than the frame's.
     #[must_use]
     pub fn label(self) -> String {
-        let tenths = self.floor_to(TimeBase { num: 1, den: 10 });
+        let tenths = self.label_tenths();
         let sign = if tenths < 0 { "-" } else { "" };
         let t = tenths.unsigned_abs();
         let (h, m, s, d) = (t / 36_000, t / 600 % 60, t / 10 % 60, t % 10);
         if h > 0 { format!("{sign}{h}:{m:02}:{s:02}.{d}") } else { format!("{sign}{m:02}:{s:02}.{d}") }
+    }
+
+    /// The tenths of a second of [`Timestamp::label`].
+    pub(crate) fn label_tenths(self) -> i64 {
+        self.floor_to(TimeBase { num: 1, den: 10 })
     }
 
     /// `5s` or `0.04s`: exact to the nanosecond, and read again as the same time.

@@ -105,11 +105,7 @@ fn paragraph_sentences(text: &str, evidence: &GroundingEvidence) -> Vec<AnswerSe
             // "It runs. (#3)": the citation belongs to the sentence before it.
             before.text.push(' ');
             before.text.push_str(sentence);
-            if before.citations.is_empty() {
-                before.citations.cite_as(&citations);
-            } else {
-                before.citations = Citations::parse(&before.text, evidence);
-            }
+            before.citations.extend(citations);
         }
     }
     for at in (1..sentences.len()).rev() {

@@ -2,8 +2,10 @@
 
 use std::ops::Range;
 
-use super::evidence::{GroundingEvidence, Label, labels};
+use super::evidence::GroundingEvidence;
+use crate::citation_syntax::{TimeLabel, frame_id, id_range_end, may_follow, range_end, segment_id, written_time};
 use crate::sentence::GroundingProblem;
+use crate::time::Timestamp;
 
 /// Marks that open and close a quotation.
 const QUOTES: [(char, char); 8] = [
@@ -23,7 +25,7 @@ const MAX_CITED: usize = 32;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct WrittenTime {
     text: String,
-    label: Label,
+    label: TimeLabel,
 }
 
 impl WrittenTime {
@@ -33,34 +35,7 @@ impl WrittenTime {
 
     /// Reads a time at the start of `text`; the number of bytes that it takes.
     fn parse(text: &str) -> Option<(Self, usize)> {
-        let n_digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
-        let mut fields = Vec::new();
-        let mut at = 0;
-        loop {
-            let n = n_digits(&text[at..]);
-            let is_first = fields.is_empty();
-            if n == 0 || n > 3 || !is_first && n != 2 {
-                return None;
-            }
-            fields.push(text[at..at + n].parse::<i64>().ok()?);
-            at += n;
-            let goes_on = text[at..].starts_with(':') && n_digits(&text[at + 1..]) == 2;
-            if !goes_on || fields.len() == 3 {
-                break;
-            }
-            at += 1;
-        }
-        if fields.len() < 2 || fields[1..].iter().any(|field| *field >= 60) {
-            return None;
-        }
-        let mut tenths = fields.iter().fold(0, |sum, field| sum * 60 + field) * 10;
-        let fraction = text[at..].strip_prefix('.').map_or(0, n_digits);
-        let has_tenths = (1..=3).contains(&fraction);
-        if has_tenths {
-            tenths += text[at + 1..=at + 1].parse::<i64>().ok()?;
-            at += 1 + fraction;
-        }
-        Some((Self { text: text[..at].to_owned(), label: Label { tenths, has_tenths } }, at))
+        written_time(text).map(|(label, n)| (Self { text: text[..n].to_owned(), label }, n))
     }
 }
 
@@ -90,7 +65,7 @@ enum Mark {
 impl Mark {
     fn is_known(&self, evidence: &GroundingEvidence) -> bool {
         match self {
-            Self::Frame { idx, .. } => evidence.frame_millis(*idx).is_some(),
+            Self::Frame { idx, .. } => evidence.frame_time(*idx).is_some(),
             Self::Time(time) => evidence.has_label(time.from.label),
             Self::Segment { id, .. } => evidence.has_segment(*id),
         }
@@ -99,31 +74,30 @@ impl Mark {
     /// Reads a mark at the start of `text`; the number of bytes that it takes.
     fn parse(text: &str) -> Option<(Self, usize)> {
         if let Some((idx, mut n)) = frame_id(text) {
-            let (to, n_more) = range_end(&text[n..], frame_id);
-            n += n_more;
+            let to = id_range_end(&text[n..], frame_id);
+            n += to.map_or(0, |(_, n_more)| n_more);
             let beside = text[n..].trim_start_matches([',', ' ', '@', 't', '=']);
             let time = if to.is_none() { WrittenTime::parse(beside) } else { None };
             if let Some((_, n_time)) = time {
                 n = text.len() - beside.len() + n_time;
             }
-            return Some((Self::Frame { idx, to, time: time.map(|(time, _)| time) }, n));
+            return Some((Self::Frame { idx, to: to.map(|(to, _)| to), time: time.map(|(time, _)| time) }, n));
         }
         if let Some((id, n)) = segment_id(text) {
-            let digits = |text: &str| segment_id(text).or_else(|| number(text));
-            let (to, n_more) = range_end(&text[n..], digits);
-            return Some((Self::Segment { id, to }, n + n_more));
+            let to = id_range_end(&text[n..], segment_id);
+            return Some((Self::Segment { id, to: to.map(|(to, _)| to) }, n + to.map_or(0, |(_, n_more)| n_more)));
         }
         let (from, n) = WrittenTime::parse(text)?;
-        let (to, n_more) = range_end(&text[n..], WrittenTime::parse);
-        Some((Self::Time(CitedTime { from, to }), n + n_more))
+        let (to, n_more) = range_end(&text[n..], WrittenTime::parse).unzip();
+        Some((Self::Time(CitedTime { from, to }), n + n_more.unwrap_or(0)))
     }
 }
 
 /// What a sentence cites.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Citations {
-    /// Frame IDs.
-    frames: Vec<usize>,
+    /// Ranges of frame IDs, the end included; one ID is a range of itself.
+    frames: Vec<(usize, usize)>,
     /// Times that stand beside no frame ID.
     times: Vec<CitedTime>,
     /// Frame IDs with the time beside them.
@@ -168,15 +142,11 @@ impl Citations {
         match mark {
             Mark::Time(time) if self.times.len() < MAX_CITED && !self.times.contains(&time) => self.times.push(time),
             Mark::Frame { idx, to, time } if self.frames.len() < MAX_CITED => {
-                if !self.frames.contains(&idx) {
-                    self.frames.push(idx);
+                let to = to.unwrap_or(idx);
+                if to < idx {
+                    self.reversed.push(format!("#{idx} to #{to}"));
                 }
-                if let Some(to) = to {
-                    if to < idx {
-                        self.reversed.push(format!("#{idx} to #{to}"));
-                    }
-                    self.frames.push(to);
-                }
+                self.frames.push((idx, to.max(idx)));
                 self.timed_frames.extend(time.map(|time| (idx, time)));
             }
             Mark::Segment { id, to } if self.segments.len() < MAX_CITED => {
@@ -199,6 +169,20 @@ impl Citations {
         self.reversed.clone_from(&other.reversed);
     }
 
+    /// Adds what a following fragment without words cites.
+    pub fn extend(&mut self, other: Self) {
+        let room = MAX_CITED.saturating_sub(self.frames.len());
+        self.frames.extend(other.frames.into_iter().take(room));
+        let room = MAX_CITED.saturating_sub(self.times.len());
+        self.times.extend(other.times.into_iter().take(room));
+        let room = MAX_CITED.saturating_sub(self.segments.len());
+        self.segments.extend(other.segments.into_iter().take(room));
+        let room = MAX_CITED.saturating_sub(self.timed_frames.len());
+        self.timed_frames.extend(other.timed_frames.into_iter().take(room));
+        let room = MAX_CITED.saturating_sub(self.reversed.len());
+        self.reversed.extend(other.reversed.into_iter().take(room));
+    }
+
     /// Whether it cites nothing.
     pub fn is_empty(&self) -> bool {
         self.frames.is_empty() && self.times.is_empty() && self.segments.is_empty()
@@ -206,13 +190,14 @@ impl Citations {
 
     /// Whether a frame is cited, by its ID or by its time alone.
     pub fn cites_frame(&self, evidence: &GroundingEvidence) -> bool {
-        self.frames.iter().any(|idx| evidence.frame_millis(*idx).is_some())
+        self.frames.iter().any(|(idx, _)| evidence.frame_time(*idx).is_some())
             || self.written_times().any(|time| evidence.has_frame_label(time.label))
     }
 
     /// The segments of the cited speech: those at the cited times and frames, and shortly after.
     pub fn segments(&self, evidence: &GroundingEvidence) -> Vec<Range<usize>> {
-        let frames = self.frames.iter().filter_map(|idx| evidence.frame_millis(*idx)).map(|time| (time, time));
+        let millis = |idx: usize| evidence.frame_time(idx).map(Timestamp::millis);
+        let frames = self.frames.iter().filter_map(|(from, to)| Some((millis(*from)?, millis(*to)?)));
         let times = self.times.iter().map(|time| (time.from.millis(), time.to.as_ref().unwrap_or(&time.from).millis()));
         let by_time = frames.chain(times).map(|(from, to)| evidence.segments_at(from, to));
         by_time.chain(self.segments.iter().filter_map(|(from, to)| evidence.segments_from(*from, *to))).collect()
@@ -221,9 +206,10 @@ impl Citations {
     /// What is wrong with the citations themselves.
     pub fn problems(&self, evidence: &GroundingEvidence) -> Vec<GroundingProblem> {
         let mut problems = Vec::new();
-        for frame in &self.frames {
-            if evidence.frame_millis(*frame).is_none() {
-                problems.push(GroundingProblem::UnknownFrame { frame_idx: *frame });
+        for frame_idx in self.frames.iter().flat_map(|(from, to)| [*from, *to]) {
+            let problem = GroundingProblem::UnknownFrame { frame_idx };
+            if evidence.frame_time(frame_idx).is_none() && !problems.contains(&problem) {
+                problems.push(problem);
             }
         }
         for id in self.segments.iter().flat_map(|(from, to)| [*from, *to]) {
@@ -233,7 +219,7 @@ impl Citations {
             }
         }
         for (frame, written) in &self.timed_frames {
-            if evidence.frame_millis(*frame).is_some_and(|millis| !labels(millis).contains(&written.label)) {
+            if evidence.frame_time(*frame).is_some_and(|time| !written.label.is_of(time.label_tenths())) {
                 problems.push(GroundingProblem::OtherFrameTime { frame_idx: *frame, time: written.text.clone() });
             }
         }
@@ -269,9 +255,8 @@ fn marks(text: &str) -> Vec<(Mark, Range<usize>, bool)> {
             before = ' ';
             continue;
         }
-        let is_free = !before.is_alphanumeric() && before != ':' && before != '.';
-        let mark =
-            if is_free && (c == '#' || c == 's' || c.is_ascii_digit()) { Mark::parse(&text[at..]) } else { None };
+        let may_begin = may_follow(before) && (c == '#' || c == 's' || c.is_ascii_digit());
+        let mark = if may_begin { Mark::parse(&text[at..]) } else { None };
         if let Some((mark, n)) = mark {
             marks.push((mark, at..at + n, depth > 0));
             at += n;
@@ -287,38 +272,6 @@ fn marks(text: &str) -> Vec<(Mark, Range<usize>, bool)> {
         at += c.len_utf8();
     }
     marks
-}
-
-/// `#17` at the start of a text.
-fn frame_id(text: &str) -> Option<(usize, usize)> {
-    number(text.strip_prefix('#')?).map(|(id, n)| (id, n + 1))
-}
-
-/// `s42` at the start of a text.
-fn segment_id(text: &str) -> Option<(usize, usize)> {
-    number(text.strip_prefix('s')?).map(|(id, n)| (id, n + 1))
-}
-
-/// A number at the start of a text that does not go on as a word.
-fn number(text: &str) -> Option<(usize, usize)> {
-    let n = text.bytes().take_while(u8::is_ascii_digit).count();
-    let ends = !text[n..].starts_with(char::is_alphabetic);
-    Some((text[..n].parse().ok().filter(|_| ends)?, n))
-}
-
-/// The end of a range whose start was just read: a dash or "to", then the end. The number of bytes that both take.
-fn range_end<T>(text: &str, parse: impl Fn(&str) -> Option<(T, usize)>) -> (Option<T>, usize) {
-    let trimmed = text.trim_start();
-    let marks = ["-", "\u{2013}", "\u{2014}", "~", "to ", "until "];
-    for mark in marks {
-        if let Some(rest) = trimmed.strip_prefix(mark) {
-            let rest = rest.trim_start();
-            if let Some((end, n)) = parse(rest) {
-                return (Some(end), text.len() - rest.len() + n);
-            }
-        }
-    }
-    (None, 0)
 }
 
 /// The insides of the quotations of a text. A `"` after a digit opens none: it stands for inches.

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 
 use super::{number, word};
+use crate::citation_syntax::TimeLabel;
 use crate::time::Timestamp;
 use crate::transcript::Segment;
 
@@ -13,11 +14,11 @@ const CITED_MILLIS: i64 = 30_000;
 /// The frames and the speech that an answer was written from, with an index of the words.
 #[derive(Debug, Default)]
 pub struct GroundingEvidence {
-    /// Milliseconds by index.
-    frames: HashMap<usize, i64>,
+    /// Times by index.
+    frames: HashMap<usize, Timestamp>,
     /// The labels of frames and lines.
-    labels: HashSet<Label>,
-    frame_labels: HashSet<Label>,
+    labels: HashSet<TimeLabel>,
+    frame_labels: HashSet<TimeLabel>,
     starts: Vec<i64>,
     /// The latest end of each segment and those before it.
     ends: Vec<i64>,
@@ -35,13 +36,13 @@ impl GroundingEvidence {
     pub fn new(frames: &[(usize, Timestamp)], segments: &[Segment]) -> Self {
         let mut evidence = Self { words: " ".to_owned(), ..Self::default() };
         for (idx, time) in frames {
-            evidence.frames.insert(*idx, time.millis());
-            evidence.frame_labels.extend(labels(time.millis()));
+            evidence.frames.insert(*idx, *time);
+            evidence.frame_labels.extend(TimeLabel::both(time.label_tenths()));
         }
         evidence.labels.clone_from(&evidence.frame_labels);
         for (at, segment) in segments.iter().enumerate() {
             let (start, end) = (segment.range.start.millis(), segment.range.end.millis());
-            evidence.labels.extend(labels(start));
+            evidence.labels.extend(TimeLabel::both(segment.range.start.label_tenths()));
             evidence.starts.push(start);
             evidence.ends.push(evidence.ends.last().map_or(end, |before| end.max(*before)));
             // A name of a speaker stands before the line.
@@ -116,17 +117,16 @@ impl GroundingEvidence {
         })
     }
 
-    /// The time of a frame in milliseconds.
-    pub(super) fn frame_millis(&self, frame_idx: usize) -> Option<i64> {
+    pub(super) fn frame_time(&self, frame_idx: usize) -> Option<Timestamp> {
         self.frames.get(&frame_idx).copied()
     }
 
     /// Whether a frame or a line has this label.
-    pub(super) fn has_label(&self, label: Label) -> bool {
+    pub(super) fn has_label(&self, label: TimeLabel) -> bool {
         self.labels.contains(&label)
     }
 
-    pub(super) fn has_frame_label(&self, label: Label) -> bool {
+    pub(super) fn has_frame_label(&self, label: TimeLabel) -> bool {
         self.frame_labels.contains(&label)
     }
 
@@ -148,19 +148,6 @@ impl GroundingEvidence {
         let start = self.ends.partition_point(|end| *end <= from_millis);
         start.min(end)..end
     }
-}
-
-/// A time as the prompt writes it, with or without its tenths of a second.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Label {
-    pub tenths: i64,
-    pub has_tenths: bool,
-}
-
-/// The label of a time, and the same without its tenths.
-pub(super) fn labels(millis: i64) -> [Label; 2] {
-    let tenths = millis.div_euclid(100);
-    [Label { tenths, has_tenths: true }, Label { tenths: tenths.div_euclid(10) * 10, has_tenths: false }]
 }
 
 fn is_within(places: &[usize], cited: &[Range<usize>]) -> bool {

@@ -1,7 +1,15 @@
 //! Times in place of the IDs that an answer cites: `(#17, s42)` becomes `(04:12.5, 04:15.0)`.
 
 use super::document::{Report, TranscriptOutcome};
+use crate::citation_syntax::{frame_id, id_range_end, segment_id};
 use crate::time::Timestamp;
+
+/// What an answer cites.
+#[derive(Clone, Copy)]
+enum CitedId {
+    Frame(usize),
+    Segment(usize),
+}
 
 /// The text with times in place of IDs, where parentheses or brackets contain IDs alone. IDs that do not exist stay.
 pub(super) fn with_times(text: &str, report: &Report) -> String {
@@ -9,12 +17,9 @@ pub(super) fn with_times(text: &str, report: &Report) -> String {
         TranscriptOutcome::Found(transcript) => transcript.segments.as_slice(),
         _ => &[],
     };
-    let time_of = |id: &str| -> Option<Timestamp> {
-        if let Some(frame) = id.strip_prefix('#') {
-            let idx: usize = frame.parse().ok()?;
-            return report.frames.iter().find(|frame| frame.frame_idx == idx).map(|frame| frame.time);
-        }
-        Some(segments.get(id.strip_prefix('s')?.parse::<usize>().ok()?)?.range.start)
+    let time_of = |id: CitedId| match id {
+        CitedId::Frame(idx) => report.frames.iter().find(|frame| frame.frame_idx == idx).map(|frame| frame.time),
+        CitedId::Segment(at) => segments.get(at).map(|segment| segment.range.start),
     };
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -34,16 +39,21 @@ pub(super) fn with_times(text: &str, report: &Report) -> String {
 }
 
 /// The times of a list of IDs, in order and once each; None where it contains anything else, or an unknown ID.
-fn times(group: &str, time_of: &impl Fn(&str) -> Option<Timestamp>) -> Option<String> {
+fn times(group: &str, time_of: &impl Fn(CitedId) -> Option<Timestamp>) -> Option<String> {
     let mut labels: Vec<String> = Vec::new();
     for item in group.split([',', ';']).map(str::trim) {
-        let (from, to) = item.split_once(['-', '\u{2013}']).map_or((item, None), |(from, to)| (from, Some(to.trim())));
-        let from_time = time_of(from.trim())?;
-        // `s42-44` is a range, too.
-        let to_time = to.map(|to| time_of(to).or_else(|| time_of(&format!("{}{to}", from.get(..1)?))));
-        let label = match to_time {
-            None => from_time.label(),
-            Some(to) => format!("{} to {}", from_time.label(), to?.label()),
+        let is_frame = item.starts_with('#');
+        let parse = if is_frame { frame_id } else { segment_id };
+        let kind = |id| if is_frame { CitedId::Frame(id) } else { CitedId::Segment(id) };
+        let (from, n) = parse(item)?;
+        let to = id_range_end(&item[n..], parse);
+        if n + to.map_or(0, |(_, n)| n) != item.len() {
+            return None;
+        }
+        let from = time_of(kind(from))?.label();
+        let label = match to {
+            None => from,
+            Some((to, _)) => format!("{from} to {}", time_of(kind(to))?.label()),
         };
         if !labels.contains(&label) {
             labels.push(label);
@@ -58,12 +68,12 @@ mod tests {
 
     #[test]
     fn lists_of_ids_become_times() {
-        let time_of = |id: &str| {
+        let time_of = |id: CitedId| {
             let millis = match id {
-                "#0" => 0,
-                "#17" | "s44" => 252_500,
-                "s42" => 255_000,
-                "s43" => 260_000,
+                CitedId::Frame(0) => 0,
+                CitedId::Frame(17) | CitedId::Segment(44) => 252_500,
+                CitedId::Segment(42) => 255_000,
+                CitedId::Segment(43) => 260_000,
                 _ => return None,
             };
             Some(Timestamp::from_millis(millis))

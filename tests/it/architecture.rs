@@ -15,6 +15,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "audio_facts",
             "blocking",
             "chat",
+            "citation_syntax",
             "error",
             "frame_diff",
             "fs",

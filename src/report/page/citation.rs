@@ -2,21 +2,15 @@
 
 use std::ops::Range;
 
-use super::places::{PagePlace, PagePlaces, WrittenLabel};
-
-/// Finds what an ID names.
-type PlaceLookup = fn(&PagePlaces, usize) -> Option<PagePlace>;
-
-/// The IDs that answers cite: what stands before the number, and what it names.
-const IDS: [(&str, PlaceLookup); 2] = [("#", PagePlaces::frame), ("s", PagePlaces::line)];
+use super::places::{PagePlace, PagePlaces};
+use crate::citation_syntax::{frame_id, may_follow, segment_id, written_time};
 
 /// The citations of a text in order, each with what it names. IDs and times that name nothing are left out: the check of
 /// the sentences says so.
 pub(super) fn citations(text: &str, places: &PagePlaces) -> Vec<(Range<usize>, PagePlace)> {
     let (mut found, mut at, mut before) = (Vec::new(), 0, ' ');
     while let Some(c) = text[at..].chars().next() {
-        let is_free = !before.is_alphanumeric() && !matches!(before, ':' | '.' | '/' | '&' | '_');
-        let cited = if is_free { cited(&text[at..], places) } else { None };
+        let cited = if may_follow(before) { cited(&text[at..], places) } else { None };
         if let Some((place, n)) = cited {
             found.push((at..at + n, place));
             at += n;
@@ -31,14 +25,9 @@ pub(super) fn citations(text: &str, places: &PagePlaces) -> Vec<(Range<usize>, P
 
 /// What the start of a text cites, and the number of bytes that it takes.
 fn cited(text: &str, places: &PagePlaces) -> Option<(PagePlace, usize)> {
-    for (mark, lookup) in IDS {
-        let Some(number) = text.strip_prefix(mark) else { continue };
-        let n_digits = digits(number);
-        let is_end = !number[n_digits..].starts_with(|c: char| c.is_alphanumeric() || c == '_');
-        let Some(place) = number[..n_digits].parse().ok().filter(|_| is_end).and_then(|id| lookup(places, id)) else {
-            continue;
-        };
-        let n = mark.len() + n_digits;
+    let frame = frame_id(text).and_then(|(id, n)| Some((places.frame(id)?, n)));
+    let id = frame.or_else(|| segment_id(text).and_then(|(id, n)| Some((places.line(id)?, n))));
+    if let Some((place, n)) = id {
         return Some((place, n + own_time(&text[n..], place, places)));
     }
     let (time, n) = written_time(text)?;
@@ -53,38 +42,6 @@ fn own_time(text: &str, place: PagePlace, places: &PagePlaces) -> usize {
         Some((time, n)) if places.is_labelled(place, time) => text.len() - rest.len() + n,
         _ => 0,
     }
-}
-
-fn digits(text: &str) -> usize {
-    text.bytes().take_while(u8::is_ascii_digit).count()
-}
-
-/// A time at the start of a text, `04:12.5`, `4:12` or `1:04:12`, and the number of bytes that it takes.
-fn written_time(text: &str) -> Option<(WrittenLabel, usize)> {
-    let (mut fields, mut at) = (Vec::new(), 0);
-    loop {
-        let n = digits(&text[at..]);
-        if n == 0 || n > 3 || (!fields.is_empty() && n != 2) || fields.len() == 3 {
-            return None;
-        }
-        fields.push(text[at..at + n].parse::<i64>().ok()?);
-        at += n;
-        if !text[at..].starts_with(':') {
-            break;
-        }
-        at += 1;
-    }
-    if fields.len() < 2 || fields[1..].iter().any(|field| *field >= 60) {
-        return None;
-    }
-    let mut tenths = fields.iter().fold(0, |sum, field| sum * 60 + field) * 10;
-    let n_fraction = text[at..].strip_prefix('.').map_or(0, digits);
-    let has_tenths = (1..=3).contains(&n_fraction);
-    if has_tenths {
-        tenths += text[at + 1..at + 2].parse::<i64>().ok()?;
-        at += 1 + n_fraction;
-    }
-    Some((WrittenLabel { tenths, has_tenths }, at))
 }
 
 #[cfg(test)]
@@ -107,6 +64,8 @@ mod tests {
             ("both at 00:08.0; the frame alone at 00:06", "00:08.0>s1 00:06>f7"),
             ("later [t=1:04:12.5 #8]", "1:04:12.5>s2 #8>f8"),
             ("said (s0, s2) and (#8, s1)", "s0>s0 s2>s2 #8>f8 s1>s1"),
+            ("At 00:04: it begins", "00:04>s0"),
+            ("배가 떠난다#7에서", "#7>f7"),
         ] {
             let found = citations(text, &places());
             let shown: Vec<_> = found.iter().map(|(range, p)| format!("{}>{}", &text[range.clone()], p.id())).collect();

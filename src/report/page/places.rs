@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
+use crate::citation_syntax::TimeLabel;
 use crate::report::{Report, TranscriptOutcome};
-use crate::time::{TimeBase, Timestamp};
+use crate::time::Timestamp;
 use crate::transcript::Segment;
 
 /// What a link leads to.
@@ -46,10 +47,10 @@ impl PagePlaces {
         frames: impl IntoIterator<Item = (usize, Timestamp)>,
         lines: impl IntoIterator<Item = Timestamp>,
     ) -> Self {
-        let mut frames: Vec<_> = frames.into_iter().map(|(idx, time)| (tenths(time), idx)).collect();
+        let mut frames: Vec<_> = frames.into_iter().map(|(idx, time)| (time.label_tenths(), idx)).collect();
         let tenths_by_idx = frames.iter().map(|(time, idx)| (*idx, *time)).collect();
         frames.sort_unstable();
-        Self { frames, tenths_by_idx, lines: lines.into_iter().map(tenths).collect() }
+        Self { frames, tenths_by_idx, lines: lines.into_iter().map(Timestamp::label_tenths).collect() }
     }
 
     /// The frame with an ID that an answer cites.
@@ -72,7 +73,7 @@ impl PagePlaces {
     }
 
     /// Whether a frame is labelled with a time.
-    pub fn is_labelled(&self, place: PagePlace, time: WrittenLabel) -> bool {
+    pub fn is_labelled(&self, place: PagePlace, time: TimeLabel) -> bool {
         match place {
             PagePlace::Frame(idx) => self.tenths_by_idx.get(&idx).is_some_and(|tenths| time.is_of(*tenths)),
             PagePlace::Line(at) => self.lines.get(at).is_some_and(|tenths| time.is_of(*tenths)),
@@ -80,7 +81,7 @@ impl PagePlaces {
     }
 
     /// The line or frame that is labelled with a time; of both the line, as speech is what is cited by its time alone.
-    pub fn labelled(&self, time: WrittenLabel) -> Option<PagePlace> {
+    pub fn labelled(&self, time: TimeLabel) -> Option<PagePlace> {
         // The first label from the written time on is the only one that may be it.
         let line = self.lines.partition_point(|tenths| *tenths < time.tenths);
         if self.lines.get(line).is_some_and(|tenths| time.is_of(*tenths)) {
@@ -92,24 +93,11 @@ impl PagePlaces {
 
     /// What is shown or said at a time: the frame, or the line where there are no frames; None in an empty report.
     pub fn at(&self, time: Timestamp) -> Option<PagePlace> {
-        let tenths = tenths(time);
+        let tenths = time.label_tenths();
         let at = self.frames.partition_point(|(start, _)| *start <= tenths).saturating_sub(1);
         let frame = self.frames.get(at).map(|(_, idx)| PagePlace::Frame(*idx));
         let line = self.lines.partition_point(|start| *start <= tenths).saturating_sub(1);
         frame.or_else(|| (line < self.lines.len()).then_some(PagePlace::Line(line)))
-    }
-}
-
-/// A time as an answer writes it: with or without its tenths of a second.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct WrittenLabel {
-    pub tenths: i64,
-    pub has_tenths: bool,
-}
-
-impl WrittenLabel {
-    fn is_of(self, tenths: i64) -> bool {
-        if self.has_tenths { self.tenths == tenths } else { self.tenths == tenths.div_euclid(10) * 10 }
     }
 }
 
@@ -119,9 +107,4 @@ pub(super) fn segments(report: &Report) -> &[Segment] {
         TranscriptOutcome::Found(transcript) => &transcript.segments,
         _ => &[],
     }
-}
-
-/// As [`Timestamp::label`] rounds.
-fn tenths(time: Timestamp) -> i64 {
-    TimeBase::new(1, 10).map_or(0, |base| time.floor_to(base))
 }
