@@ -222,6 +222,7 @@ settings! {
     SttBaseUrl "the transcription endpoint's URL",
     SttModel "the transcription model",
     SubtitleEncoding "the encoding of the subtitles",
+    System "the system message",
     Task "the task",
     TargetLanguage "the target language",
     Temperature "the temperature",

@@ -162,6 +162,17 @@ impl Engine {
             let problem = "the built-in digest does not follow a prompt";
             return Err(Error::setting(setting, problem, Self::model_advice()));
         }
+        if job.task == SummaryTask::Chapters {
+            let others = [
+                (job.length.is_some(), Setting::Length),
+                (job.prompt.system.is_some(), Setting::System),
+                (job.image_transport == ImageTransport::Url, Setting::ImageTransport),
+            ];
+            if let Some((_, setting)) = others.into_iter().find(|(is_set, _)| *is_set) {
+                let problem = "cannot be combined with the task chapters";
+                return Err(Error::setting(setting, problem, Advice::Unset(setting)));
+            }
+        }
         if job.prompt.task.is_some() && job.task != SummaryTask::Summary {
             let problem = "cannot be combined with a task of your own";
             return Err(Error::setting(Setting::Task, problem, Advice::Unset(Setting::Prompt)));

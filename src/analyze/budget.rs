@@ -8,7 +8,8 @@ use crate::chat::ChatResponse;
 use crate::error::{Error, ErrorCode, Result};
 use crate::llm::{Detail, ModelLimits, SamplingParams};
 use crate::money::Money;
-use crate::timeline::Load;
+use crate::time::Timestamp;
+use crate::timeline::{Load, Passage};
 use crate::video::fit;
 
 /// Frames are made smaller before fewer frames than this are used.
@@ -17,6 +18,12 @@ const FEW_FRAMES: usize = 8;
 const SMALLER: [u32; 3] = [512, 384, 256];
 /// Tokens of a frame's label and of what a server adds around an image.
 const LABEL_TOKENS: u64 = 16;
+/// The longest window: over more time, models lose events.
+pub(super) const MAX_WINDOW_MILLIS: u64 = 300_000;
+/// A window may hold this many frames without speech, however far they are apart.
+const MIN_WINDOW_FRAMES: u64 = 8;
+/// Recordings that are longer than this are divided into sections.
+const MIN_SECTIONED_MILLIS: u64 = 600_000;
 /// Bytes of a JPEG image per 100 pixels, a high estimate.
 const BYTES_OF_100_PIXELS: u64 = 40;
 
@@ -76,6 +83,33 @@ pub(crate) struct FramePlan {
     pub word_tokens: u64,
     /// Tokens of each request without its evidence.
     pub frame_tokens: u64,
+    /// Milliseconds of the recording.
+    pub n_millis: u64,
+    /// Whether the sections are the answer.
+    pub lists_chapters: bool,
+}
+
+/// The requests after those of the windows, where records and sections fit into one each.
+pub(super) fn n_merges(n_windows: usize, n_millis: u64, lists_chapters: bool) -> usize {
+    if n_windows <= 1 && !lists_chapters {
+        return 0;
+    }
+    usize::from(is_sectioned(n_millis, lists_chapters)) + usize::from(!lists_chapters)
+}
+
+/// Whether records are divided into sections.
+pub(super) fn is_sectioned(n_millis: u64, lists_chapters: bool) -> bool {
+    lists_chapters || n_millis > MIN_SECTIONED_MILLIS
+}
+
+/// The milliseconds of a passage, as a window counts them: those of its speech, and of what follows it no more than an eighth
+/// of a window, so that frames far apart do not get a window each.
+pub(super) fn window_millis(passage: Passage<'_>) -> u64 {
+    let spoken_until = passage.words.iter().map(|word| word.range.end).max().unwrap_or(passage.range.start);
+    let spoken_until = spoken_until.max(passage.range.start).min(passage.range.end);
+    let millis = |from: Timestamp, to: Timestamp| to.minus(from).millis().unsigned_abs();
+    let silence = millis(spoken_until, passage.range.end).min(MAX_WINDOW_MILLIS / MIN_WINDOW_FRAMES);
+    millis(passage.range.start, spoken_until) + silence
 }
 
 /// A plan that stays within a spending limit.
@@ -158,19 +192,28 @@ fn expected(plan: &FramePlan, n_frames: usize, max_width: u32, limits: &ModelLim
     let evidence = n * (picture_tokens(plan, max_width, limits) + LABEL_TOKENS) + plan.word_tokens;
     let most = limits.capacity();
     let room = most.n_tokens.saturating_sub(plan.frame_tokens).max(1);
-    let n_windows =
-        n.div_ceil(most.n_frames.max(1)).max(n_bytes.div_ceil(most.n_bytes.max(1))).max(evidence.div_ceil(room)).max(1);
-    let (for_merge, of_windows) = if n_windows > 1 {
-        (merge_tokens(limits, plan.frame_tokens, n_windows), n_windows * limits.answer_tokens)
+    // Without speech, frames alone fill the windows.
+    let n_millis = if plan.word_tokens > 0 {
+        plan.n_millis
     } else {
-        (0, 0)
+        plan.n_millis.min(n.saturating_mul(MAX_WINDOW_MILLIS / MIN_WINDOW_FRAMES))
     };
-    let prompt = evidence + n_windows * plan.frame_tokens + for_merge;
-    let answers = of_windows + limits.all_answer_tokens();
+    let n_windows = n
+        .div_ceil(most.n_frames.max(1))
+        .max(n_bytes.div_ceil(most.n_bytes.max(1)))
+        .max(evidence.div_ceil(room))
+        .max(n_millis.div_ceil(MAX_WINDOW_MILLIS))
+        .max(1);
+    let n_merges =
+        n_merges(usize::try_from(n_windows).unwrap_or(usize::MAX), plan.n_millis, plan.lists_chapters) as u64;
+    let prompt =
+        evidence + n_windows * plan.frame_tokens + n_merges * merge_tokens(limits, plan.frame_tokens, n_windows);
+    // The last request is for all choices, the others for one each.
+    let answers = (n_windows + n_merges - 1) * limits.answer_tokens + limits.all_answer_tokens();
     (prompt + answers, limits.cost(prompt, answers))
 }
 
-/// Tokens of the request that merges the answers about `n_windows` windows.
+/// Tokens of a request that merges the answers about `n_windows` windows.
 pub(crate) fn merge_tokens(limits: &ModelLimits, frame_tokens: u64, n_windows: u64) -> u64 {
     n_windows.saturating_mul(limits.answer_tokens + LABEL_TOKENS).saturating_add(frame_tokens)
 }
@@ -267,8 +310,15 @@ mod tests {
         model_limits("https://api.openai.com/v1", "gpt-4o-mini")
     }
 
-    const PLAN: FramePlan =
-        FramePlan { n_frames: 50, size: (1920, 1080), max_width: 768, word_tokens: 2000, frame_tokens: 500 };
+    const PLAN: FramePlan = FramePlan {
+        n_frames: 50,
+        size: (1920, 1080),
+        max_width: 768,
+        word_tokens: 2000,
+        frame_tokens: 500,
+        n_millis: 300_000,
+        lists_chapters: false,
+    };
 
     fn tokens(n: u64) -> SpendLimit {
         SpendLimit { tokens: Some(n), ..SpendLimit::default() }
@@ -311,6 +361,22 @@ mod tests {
     }
 
     #[test]
+    fn an_hour_is_expected_to_take_its_windows_and_merges() {
+        let limits = ModelLimits { answer_tokens: 1000, ..mini() };
+        let tokens = |plan: &FramePlan| expected(plan, plan.n_frames, plan.max_width, &limits).0;
+        let short = FramePlan { n_frames: 0, ..PLAN };
+        assert_eq!(tokens(&short), 2000 + 500 + 1000, "one request");
+        let hour = FramePlan { n_millis: 3_600_000, ..short };
+        let merge = merge_tokens(&limits, 500, 12);
+        assert_eq!(tokens(&hour), 2000 + 12 * 500 + 2 * merge + 14 * 1000, "twelve windows, the sections, the answer");
+        let chapters = FramePlan { lists_chapters: true, ..hour };
+        assert_eq!(tokens(&chapters), 2000 + 12 * 500 + merge + 13 * 1000, "the sections are the answer");
+        // Without speech, few frames share a window however far they are apart.
+        let silent = FramePlan { word_tokens: 0, n_frames: 7, ..hour };
+        assert_eq!(tokens(&silent), tokens(&FramePlan { n_millis: 300_000, ..silent }));
+    }
+
+    #[test]
     fn an_unknown_price_is_no_price() {
         let unknown = model_limits("http://localhost:9/v1", "m");
         let error = dollars("1").check(&unknown).expect_err("no price").to_string();
@@ -338,10 +404,10 @@ mod tests {
         #[test]
         fn a_fitted_is_within_its_limit(
             n_frames in 0_usize..300, word_tokens in 0_u64..50_000, most in 1_u64..2_000_000,
-            width in 16_u32..4000, max_width in 16_u32..2000, is_mini in any::<bool>(),
+            width in 16_u32..4000, max_width in 16_u32..2000, is_mini in any::<bool>(), n_millis in 0_u64..20_000_000,
         ) {
             let own_limits = if is_mini { mini() } else { model_limits("http://localhost:9/v1", "m") };
-            let plan = FramePlan { n_frames, size: (width, 1080), max_width, word_tokens, frame_tokens: 500 };
+            let plan = FramePlan { n_frames, size: (width, 1080), max_width, word_tokens, n_millis, ..PLAN };
             if let Ok(fitted) = fit_plan(&plan, tokens(most), &own_limits) {
                 let limits = ModelLimits { params: fitted.params.clone(), ..own_limits };
                 prop_assert!(expected(&plan, fitted.n_frames, fitted.max_width, &limits).0 <= most);

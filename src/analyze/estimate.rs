@@ -2,6 +2,7 @@
 
 use super::budget;
 use super::map::Analyzer;
+use super::reply;
 use super::task::DryRun;
 use crate::chat::ModelDescription;
 use crate::error::Result;
@@ -52,8 +53,12 @@ pub fn estimate(
     let n_windows = windows.len();
     for (at, window) in windows.iter().enumerate() {
         let messages = analyzer.messages(window, Place { number: at + 1, n_windows });
-        let limits = if n_windows > 1 { analyzer.window_model.limits() } else { limits.clone() };
-        let body = analyzer.model.request_body(&ChatRequest::new(&messages))?;
+        let is_whole = analyzer.is_one_request(n_windows);
+        let model = if is_whole { analyzer.model } else { &analyzer.window_model };
+        let format = if is_whole { None } else { Some(reply::records_format()?) };
+        let limits = model.limits();
+        let request_of_window = ChatRequest { response_format: format.as_ref(), ..ChatRequest::new(&messages) };
+        let body = model.request_body(&request_of_window)?;
         let shown = dry_run.shows_requests.then(|| serde_json::from_str(&body.shortened()).ok()).flatten();
         estimate.requests.push(EstimatedRequest {
             range: window.range,

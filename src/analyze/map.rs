@@ -25,8 +25,6 @@ use crate::timeline::{Load, Timeline};
 
 /// How long a request in flight may still take after the run was cancelled.
 const IN_FLIGHT: Duration = Duration::from_secs(5);
-/// The longest window: over more time, models lose events.
-const MAX_WINDOW_MILLIS: u64 = 300_000;
 /// How often a window that the server finds too long is halved: into 64 parts at most.
 const MAX_HALVINGS: u32 = 6;
 
@@ -133,11 +131,16 @@ impl<'a> Analyzer<'a> {
 
     /// The windows that fit into one request each; one where all fits into one.
     pub(super) fn windows(&self) -> Vec<Timeline> {
-        let room = Load { n_millis: MAX_WINDOW_MILLIS, ..budget::room(&self.limits, self.frame_tokens()) };
-        self.timeline.windows(room, |passage| {
-            let n_millis = passage.range.length().millis().unsigned_abs();
-            Load { n_millis, ..self.limits.load(prompt::build_passage(passage, self.fence)) }
+        let room = Load { n_millis: budget::MAX_WINDOW_MILLIS, ..budget::room(&self.limits, self.frame_tokens()) };
+        self.timeline.windows(room, |passage| Load {
+            n_millis: budget::window_millis(passage),
+            ..self.limits.load(prompt::build_passage(passage, self.fence))
         })
+    }
+
+    /// Whether one request does the task, with the frames themselves.
+    pub(super) fn is_one_request(&self, n_windows: usize) -> bool {
+        n_windows == 1 && !self.analysis.lists_chapters()
     }
 
     /// Tokens of a request without its evidence.
@@ -148,17 +151,17 @@ impl<'a> Analyzer<'a> {
     /// The messages that ask for the records of a window; those of the whole question where there is one window alone.
     pub(super) fn messages(&self, window: &Timeline, place: Place) -> Vec<Message> {
         let (analysis, media) = (self.analysis, self.media);
-        if place.n_windows > 1 || analysis.lists_chapters() {
-            prompt::build_records(self.timeline, window, place, media, self.fence)
-        } else {
+        if self.is_one_request(place.n_windows) {
             prompt::build(window, media, &analysis.prompt, self.fence)
+        } else {
+            prompt::build_records(self.timeline, window, place, media, self.fence)
         }
     }
 
     /// Sends the requests and waits for the answer.
     pub async fn answer(&self) -> Answered {
         let mut windows = self.windows();
-        if windows.len() == 1 && !self.analysis.lists_chapters() {
+        if self.is_one_request(windows.len()) {
             let messages = self.messages(self.timeline, Place { number: 1, n_windows: 1 });
             let outcome =
                 self.send(&**self.model, &ChatRequest::new(&messages), self.analysis.is_streamed, &|_| true).await;
@@ -177,9 +180,10 @@ impl<'a> Analyzer<'a> {
         let n_windows = windows.len();
         self.events.send(Event::Windows { n_windows }).await;
         // Reserved now, so that windows cannot spend what the merge needs.
-        let merge_tokens = budget::merge_tokens(&self.limits, self.frame_tokens(), n_windows as u64)
-            .saturating_mul(self.n_merges(n_windows) as u64);
-        let for_merge = self.tracker.reserve(&self.limits, merge_tokens);
+        let merge_tokens = budget::merge_tokens(&self.limits, self.frame_tokens(), n_windows as u64);
+        let for_merge: Vec<_> = (0..self.n_merges(n_windows))
+            .filter_map(|_| self.tracker.reserve(&self.limits, merge_tokens).ok())
+            .collect();
         // Boxed: the compiler cannot prove that a closure's future is Send here.
         let mut requests: Vec<BoxFuture<'_, Vec<WindowAnswer>>> = Vec::with_capacity(n_windows);
         for (at, window) in windows.iter().enumerate() {
@@ -196,7 +200,7 @@ impl<'a> Analyzer<'a> {
                 }
             }
         }
-        if let Ok(reservation) = for_merge {
+        for reservation in for_merge {
             self.tracker.release(reservation);
         }
         let (sections, problems, outcome) = self.merge(&windows, &records).await;

@@ -11,24 +11,17 @@ use crate::record::{EventRecord, Section};
 use crate::report::WindowReport;
 use crate::time::TimeRange;
 
-/// Recordings that are longer than this are divided into sections.
-const MIN_SECTIONED_MILLIS: i64 = 600_000;
-
 /// The sections, what failed, and the answer or why there is none.
 type Merged = (Vec<Section>, Vec<(String, String)>, Result<ChatResponse, String>);
 
 impl Analyzer<'_> {
-    /// Whether records are divided into sections.
-    fn is_sectioned(&self) -> bool {
-        self.analysis.lists_chapters() || self.timeline.range.length().millis() > MIN_SECTIONED_MILLIS
+    fn n_millis(&self) -> u64 {
+        self.timeline.range.length().millis().unsigned_abs()
     }
 
     /// The requests after those of the windows, where records and sections fit into one each.
     pub(super) fn n_merges(&self, n_windows: usize) -> usize {
-        if n_windows == 1 && !self.analysis.lists_chapters() {
-            return 0;
-        }
-        usize::from(self.is_sectioned()) + usize::from(!self.analysis.lists_chapters())
+        budget::n_merges(n_windows, self.n_millis(), self.analysis.lists_chapters())
     }
 
     /// Merges the records of the windows, in several rounds where one request cannot hold them all.
@@ -41,7 +34,7 @@ impl Analyzer<'_> {
         self.events.send(Event::Merging).await;
         let (mut sections, mut problems) = (Vec::new(), Vec::new());
         let is_chapters = self.analysis.lists_chapters();
-        if self.is_sectioned() && !records.is_empty() {
+        if budget::is_sectioned(self.n_millis(), is_chapters) && !records.is_empty() {
             match self.sections(records).await {
                 Ok(found) if is_chapters => {
                     let listed = Choice::new(chapter_list(&found, records), FinishReason::Stop);
@@ -55,27 +48,51 @@ impl Analyzer<'_> {
         (sections, problems, answer)
     }
 
-    /// What the merge sees: the sections with their records, else the windows with theirs, and the windows without records.
+    /// What the merge sees: the sections with their records, else the windows with theirs, and the windows without records. Two
+    /// of the parts fit into a request.
     fn parts(&self, windows: &[WindowReport], records: &[EventRecord], sections: &[Section]) -> Vec<PartAnswer> {
-        let sources = |records: &[EventRecord]| record_sources(records, self.timeline.segments());
         let mut parts: Vec<PartAnswer> = Vec::new();
         for section in sections {
             let own = &records[section.first_record..section.first_record + section.n_records];
-            let text = format!("Section: {}\n{}\n{}", section.title, section.text, sources(own));
-            parts.push(PartAnswer { range: section.range, text: Some(text) });
+            let heading = format!("Section: {}\n{}\n", section.title, section.text);
+            parts.extend(self.split(section.range, &heading, own));
         }
         let mut first = 0;
         for window in windows {
-            let n_records = window.n_records.unwrap_or(0);
-            let own = &records[first..first + n_records];
-            first += n_records;
-            if n_records == 0 || sections.is_empty() {
-                let nothing = || "Nothing of note happens in this part.\n".to_owned();
-                let text = window.n_records.map(|n| if n == 0 { nothing() } else { sources(own) });
-                parts.push(PartAnswer { range: window.range, text });
+            let own = &records[first..first + window.n_records.unwrap_or(0)];
+            first += own.len();
+            match window.n_records {
+                None => parts.push(PartAnswer { range: window.range, text: None }),
+                Some(0) => {
+                    let text = Some("Nothing of note happens in this part.\n".to_owned());
+                    parts.push(PartAnswer { range: window.range, text });
+                }
+                Some(_) if sections.is_empty() => parts.extend(self.split(window.range, "", own)),
+                Some(_) => {}
             }
         }
         parts.sort_by_key(|part| part.range.start);
+        parts
+    }
+
+    /// Records with their sources as parts of at most half of a request, or of one record.
+    fn split(&self, range: TimeRange, heading: &str, records: &[EventRecord]) -> Vec<PartAnswer> {
+        let most = budget::room(&self.limits, self.frame_tokens()).n_tokens / 2;
+        let mut parts: Vec<PartAnswer> = Vec::new();
+        let mut text = heading.to_owned();
+        let part = |text: &str| PartAnswer { range, text: Some(text.to_owned()) };
+        for record in records {
+            let more = record_sources(std::slice::from_ref(record), self.timeline.segments());
+            let longer = format!("{text}{more}");
+            let n_tokens = self.limits.tokens(&[prompt::build_part_answer(&part(&longer), self.fence)]);
+            if n_tokens > most && text.len() > heading.len() {
+                parts.push(part(&text));
+                text = more;
+            } else {
+                text = longer;
+            }
+        }
+        parts.push(part(&text));
         parts
     }
 
@@ -92,21 +109,37 @@ impl Analyzer<'_> {
                 continue;
             }
             is_too_long = false;
-            // Fewer in each round: a group holds at least two answers, but for the last.
+            // Fewer in each round, or it ends: a group holds at least two parts, but for the last.
             let mut merged = Vec::with_capacity(groups.len());
             let mut rest = parts.as_slice();
+            let mut todo: Vec<&[PartAnswer]> = Vec::with_capacity(groups.len());
             for n in groups {
                 let (group, behind) = rest.split_at(n);
                 rest = behind;
-                merged.push(match group {
-                    [one] => one.clone(),
-                    several => {
-                        let response = self.send_merge(&*self.window_model, several, false).await;
-                        let response = response.map_err(Unanswered::into_text)?;
-                        let range = TimeRange::new(several[0].range.start, several[several.len() - 1].range.end);
-                        PartAnswer { range, text: response.choices.first().map(|one| one.text.clone()) }
+                todo.push(group);
+            }
+            todo.reverse();
+            let mut too_long = None;
+            while let Some(group) = todo.pop() {
+                let [first, .., last] = group else {
+                    merged.extend_from_slice(group);
+                    continue;
+                };
+                let range = TimeRange::new(first.range.start, last.range.end);
+                match self.send_merge(&*self.window_model, group, false).await {
+                    Ok(response) => {
+                        merged.push(PartAnswer { range, text: response.choices.first().map(|one| one.text.clone()) });
                     }
-                });
+                    Err(Unanswered::TooLong(why)) => {
+                        too_long = Some(why);
+                        let (first, second) = group.split_at(group.len().div_ceil(2));
+                        todo.extend([second, first]);
+                    }
+                    Err(unanswered) => return Err(unanswered.into_text()),
+                }
+            }
+            if let Some(why) = too_long.filter(|_| merged.len() == parts.len()) {
+                return Err(why);
             }
             parts = merged;
         }

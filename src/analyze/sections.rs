@@ -3,6 +3,7 @@
 use super::budget;
 use super::map::{Analyzer, Unanswered};
 use super::reply;
+use crate::chat::Message;
 use crate::prompt;
 use crate::record::{EventRecord, Section};
 
@@ -37,7 +38,7 @@ impl Analyzer<'_> {
     /// How many of `records` fit into one request; at least one.
     fn fitting(&self, records: &[EventRecord]) -> usize {
         let room = budget::room(&self.limits, self.frame_tokens()).n_tokens;
-        let tokens = |n: usize| self.limits.tokens(&prompt::build_sections(self.timeline, &records[..n], self.fence));
+        let tokens = |n: usize| self.limits.tokens(&self.messages_for_sections(&records[..n]));
         let (mut low, mut high) = (1, records.len() + 1);
         if tokens(records.len()) <= room {
             return records.len();
@@ -49,9 +50,15 @@ impl Analyzer<'_> {
         low
     }
 
+    /// Sections that are the answer are in the language of the answer; else a stored reply serves answers in all languages.
+    fn messages_for_sections(&self, records: &[EventRecord]) -> Vec<Message> {
+        let language = self.analysis.prompt.language.as_deref().filter(|_| self.analysis.lists_chapters());
+        prompt::build_sections(self.timeline, records, language, self.fence)
+    }
+
     /// The sections of a run of `all` records.
     async fn sections_of(&self, records: &[EventRecord], all: &[EventRecord]) -> Result<Vec<Section>, Unanswered> {
-        let messages = prompt::build_sections(self.timeline, records, self.fence);
+        let messages = self.messages_for_sections(records);
         let format = reply::sections_format().map_err(|error| Unanswered::Other(error.to_string()))?;
         let next = records.last().and_then(|last| all.get(last.id + 1));
         let end = next.map_or(self.timeline.range.end, |next| next.range.start);

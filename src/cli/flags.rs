@@ -60,6 +60,7 @@ pub const fn flag(setting: Setting) -> &'static str {
         Setting::SttBaseUrl => "--stt-base-url",
         Setting::SttModel => "--stt-model",
         Setting::SubtitleEncoding => "--subtitle-encoding",
+        Setting::System => "--system",
         Setting::Task => "--task",
         Setting::TargetLanguage => "--to",
         Setting::Temperature => "--temperature",

@@ -219,6 +219,8 @@ fn within_limit(
         max_width: selected.as_ref().map_or(1, |(video, _)| task.options.size.fit(video.stream.display_size()).0),
         word_tokens: limits.load(parts).n_tokens,
         frame_tokens: frame_tokens(&limits, &task.analysis, info),
+        n_millis: whole(info).length().millis().unsigned_abs(),
+        lists_chapters: task.analysis.lists_chapters(),
     };
     let fitted = fit_plan(&plan, task.analysis.spend_limit, &limits)?;
     for change in &fitted.changes {

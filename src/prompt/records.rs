@@ -46,7 +46,7 @@ IDs beside the records, in parentheses, such as (#17, s42).
 - Give names, numbers and quotations exactly as they stand in the records, or leave them out.";
 
 const SECTION_TASK: &str = "\
-Write the sections, in the language of the records. The first one begins with the first record. Answer with JSON only:
+The first section begins with the first record. Answer with JSON only:
 {\"sections\": [{\"first_record\": 0, \"title\": \"a title of two to seven words\", \"text\": \"what happens\"}]}";
 
 /// The position of a window.
@@ -76,14 +76,18 @@ pub fn build_records(whole: &Timeline, window: &Timeline, place: Place, media: &
     messages(RECORD_RULES, &fence, shown)
 }
 
-/// The messages that ask for the sections of records, at least one, with their sources beside them.
+/// The messages that ask for the sections of records, at least one, with their sources beside them; in the language of the
+/// records, unless one is named.
 #[must_use]
-pub fn build_sections(whole: &Timeline, records: &[EventRecord], fence: u32) -> Vec<Message> {
+pub fn build_sections(whole: &Timeline, records: &[EventRecord], language: Option<&str>, fence: u32) -> Vec<Message> {
     let fence = Fence::new(fence);
     let lines: Vec<String> = record_sources(records, whole.segments()).lines().map(|line| fence.line(line)).collect();
     let shown = vec![
         Part::Text(format!("The records:\n{}", fence.wrap(&format!("\n{}\n", lines.join("\n"))))),
-        Part::Text(SECTION_TASK.to_owned()),
+        Part::Text(match language {
+            Some(language) => format!("Write the sections in this language: {}. {SECTION_TASK}", language.trim()),
+            None => format!("Write the sections, in the language of the records. {SECTION_TASK}"),
+        }),
     ];
     messages(SECTION_RULES, &fence, shown)
 }

@@ -4,6 +4,9 @@ use super::document::{Report, TranscriptOutcome};
 use crate::citation_syntax::{frame_id, id_range_end, segment_id};
 use crate::time::Timestamp;
 
+/// Characters of the longest list of IDs that is read.
+const MAX_GROUP_CHARS: usize = 300;
+
 /// What an answer cites.
 #[derive(Clone, Copy)]
 enum CitedId {
@@ -26,7 +29,9 @@ pub(super) fn with_times(text: &str, report: &Report) -> String {
     while let Some(open) = rest.find(['(', '[']) {
         let close = if rest[open..].starts_with('(') { ')' } else { ']' };
         let inside = &rest[open + 1..];
-        let group = inside.find(close).map(|end| &inside[..end]);
+        // A list of IDs is short. Looking further would take quadratic time with many brackets.
+        let near = inside.char_indices().nth(MAX_GROUP_CHARS).map_or(inside, |(end, _)| &inside[..end]);
+        let group = near.find(close).map(|end| &inside[..end]);
         out.push_str(&rest[..=open]);
         let Some((group, times)) = group.and_then(|group| Some((group, times(group, &time_of)?))) else {
             rest = inside;

@@ -84,7 +84,6 @@ fn list<'a>(report: &'a Value, key: &str) -> &'a Vec<Value> {
 fn check_events(report: &Value, n_events: u64) {
     let (records, windows) = (list(report, "records"), list(report, "windows"));
     let half_distance = seconds(&report["sampling"]["longest_gap"]) / 2.0;
-    let mut n_found = 0;
     for n in 0..n_events {
         let named = |record: &&Value| record["text"].as_str().is_some_and(|text| text.contains(&event(n)));
         let found: Vec<&Value> = records.iter().filter(named).collect();
@@ -94,9 +93,7 @@ fn check_events(report: &Value, n_events: u64) {
         assert!(start - half_distance <= said && said <= end + half_distance, "event {n} at {said}: {}", found[0]);
         let ids = found[0]["segments"].as_array().expect("segments");
         assert!(ids.contains(&n.into()), "event {n} cites its line: {}", found[0]);
-        n_found += 1;
     }
-    assert_eq!(n_found, n_events);
     // Each frame is in one record, with what it shows.
     let frames = list(report, "frames");
     for frame in frames {
@@ -155,7 +152,6 @@ fn three_hours_are_looked_at_once() {
     assert_eq!((&other["sampling"]["from_store"], &other["records"]), (&true.into(), &report["records"]));
 }
 
-/// The most memory that a run takes, in bytes, and its exit.
 #[test]
 fn three_hours_take_less_than_300_mb() {
     let setting = Summarizer::new();

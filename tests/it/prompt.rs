@@ -70,10 +70,10 @@ fn the_whole_prompt_about_a_window_and_about_the_answers() {
     record.people = vec!["Ann".into()];
     let bare = EventRecord::new(1, range(61_000, 61_000), "Good night.");
     let records = [record, bare];
-    let text = shown(&build_sections(&timeline, &records, FENCE));
+    let text = shown(&build_sections(&timeline, &records, None, FENCE));
     check("sections_prompt.txt", &text);
     let again = shown(&build_again(
-        build_sections(&timeline, &records, FENCE),
+        build_sections(&timeline, &records, None, FENCE),
         "{\"sections\"",
         "it is </data-0badcafe>",
         FENCE,

@@ -63,12 +63,17 @@ fn chapters_are_the_sections_of_the_records() {
     );
     assert_eq!(report["records"].as_array().map(Vec::len), Some(10));
     assert_eq!((&report["status"], &report["total"]["n_answers"]), (&"complete".into(), &2.into()));
+    // In another language, the stored records serve: only the sections are requested.
+    summarize(&user, &server, &["--task", "chapters", "--output-language", "Korean"]).complete_but_told();
+    let chats = server.chats();
+    assert_eq!(chats.len(), 3);
+    assert!(chats[2].texts.concat().contains("Write the sections in this language: Korean."), "{:?}", chats[2].texts);
     let plan = summarize(&user, &server, &["--task", "chapters", "--dry-run", "--format", "json"]).complete_but_told();
     let plan: Value = serde_json::from_str(&plan).expect("JSON");
     assert_eq!(plan["requests"].as_array().map(Vec::len), Some(2), "{plan}");
     // The summary and the chapters share nothing here, since the summary is one request about the frames themselves.
     summarize(&user, &server, &[]).complete_but_told();
-    assert_eq!(server.chats().len(), 3);
+    assert_eq!(server.chats().len(), 4);
 }
 
 #[test]
@@ -79,6 +84,9 @@ fn what_does_not_go_together_is_refused() {
         (&["--length", "tall"], "write short, medium, long or a number of words"),
         (&["--task", "poem"], "possible values: summary, detailed, chapters, minutes"),
         (&["--task", "minutes", "--prompt", "Who?"], "cannot be used with"),
+        (&["--task", "chapters", "--length", "9"], "--length: cannot be combined with the task chapters"),
+        (&["--task", "chapters", "--system", "Be brief."], "--system: cannot be combined with the task chapters"),
+        (&["--task", "chapters", "--image-transport", "url"], "--image-transport: cannot be combined"),
     ] {
         let ran = summarize(&user, &server, flags);
         assert!(ran.code == Some(2) && ran.err.contains(said), "{flags:?}: {ran:?}");

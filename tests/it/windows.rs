@@ -281,6 +281,10 @@ async fn bytes_and_tokens_limit_a_request_too() {
     let report = finish(job(analysis(by_tokens))).await.expect("a report");
     let (windows, merges) = sorted(fake_server.chats());
     assert_eq!(ids(&windows), (0..N_FRAMES as u64).collect::<Vec<_>>());
+    for merge in &merges {
+        let n_bytes: usize = merge.texts.iter().map(String::len).sum();
+        assert!(n_bytes / 4 <= 1500, "a merge request of {n_bytes} bytes");
+    }
     assert!(windows.len() >= 12 && merges.len() > 1, "{} and {}", windows.len(), merges.len());
     assert_eq!(report.total.map(|total| total.n_answers), Some(windows.len() + merges.len()));
     assert_eq!(report.status(), Status::Complete);
