@@ -14,8 +14,8 @@ pub(super) struct AnswerSentence {
     pub citations: Citations,
 }
 
-/// The sentences, each with the citations that follow it. Headings, titles in bold, heads of tables, code and phrases that
-/// introduce a list are none; a row of a table is one.
+/// The sentences, each with the citations that follow it. Headings, titles in bold, table heads, code blocks and phrases
+/// that introduce a list are not sentences; each table row is one.
 pub(super) fn sentences(answer: &str, evidence: &GroundingEvidence) -> Vec<AnswerSentence> {
     let mut found = Vec::new();
     for paragraph in paragraphs(answer) {

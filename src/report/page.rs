@@ -1,5 +1,4 @@
-//! The report as one page of HTML that needs nothing else: it makes no request but for the pictures and the recording
-//! beside it.
+//! The report as a self-contained page: it loads nothing but the pictures and the recording beside it.
 //!
 //! All text of media and models is escaped by [`maud`]. The policy in the page's head allows the one script and the one
 //! style of this module, by their digests, and nothing else.

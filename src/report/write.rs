@@ -19,13 +19,16 @@ use crate::media::EncodedImage;
 ///
 /// # Errors
 /// As [`write_file`]: the first failure ends the writing. [`ErrorKind::Io`](crate::ErrorKind::Io) where the recording that
-/// the page plays does not exist.
+/// the page plays does not exist; then nothing in `dir` has changed.
 pub fn write_dir<'a>(
     report: &mut Report,
     images: impl IntoIterator<Item = &'a EncodedImage>,
     dir: &Path,
     options: &PageOptions,
 ) -> Result<Vec<PathBuf>> {
+    // Before anything is replaced: without its recording there is no page.
+    std::fs::create_dir_all(dir).map_err(|error| Error::io(dir, error))?;
+    let recording = options.recording.as_deref().map(|path| recording_address(path, Some(dir))).transpose()?;
     let is_again = dir.join("report.json").exists();
     let mut written = Vec::new();
     let places: HashMap<usize, usize> = report.frames.iter().enumerate().map(|(at, f)| (f.frame_idx, at)).collect();
@@ -60,8 +63,6 @@ pub fn write_dir<'a>(
             std::fs::remove_file(&path).map_err(|error| Error::io(&path, error))?;
         }
     }
-    std::fs::create_dir_all(dir).map_err(|error| Error::io(dir, error))?;
-    let recording = options.recording.as_deref().map(|path| recording_address(path, Some(dir))).transpose()?;
     let reports = [
         ("report.json", json::render(report)?),
         ("report.html", page::render(report, &inlined, recording.as_deref())),

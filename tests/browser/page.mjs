@@ -1,11 +1,11 @@
-// Opens a report page in Chromium and prints what it found as JSON: node page.mjs PACKAGES PAGE SCENARIO
+// Opens a report page in Chromium and prints what it found as JSON: node page.mjs PACKAGES PAGE SCENARIO [QUERY]...
 // PACKAGES is the folder that scripts/browser-for prints.
 import { createRequire } from "node:module";
 import { existsSync, readFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { pathToFileURL } from "node:url";
 
-const [packages, file, scenario] = process.argv.slice(2);
+const [packages, file, scenario, ...queries] = process.argv.slice(2);
 const require = createRequire(`${packages}/packages.js`);
 const puppeteer = require("puppeteer-core");
 const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
@@ -94,6 +94,7 @@ const state = (page) => page.evaluate(() => {
     time: player ? player.currentTime : null,
     count: document.querySelector("#count")?.textContent ?? null,
     shown: document.querySelectorAll("#lines li:not([hidden])").length,
+    highlighted: [...CSS.highlights.get("found") ?? []].map(({ startContainer, startOffset, endOffset }) => startContainer.data.slice(startOffset, endOffset)),
     now: document.querySelector("#now")?.getAttribute("x1") ?? null,
   };
 });
@@ -135,7 +136,7 @@ async function evidence() {
   await page.goBack();
   await note("history");
   await page.keyboard.press("/");
-  await page.keyboard.type(process.env.WORDS ?? "the");
+  await page.keyboard.type("the");
   await note("searched");
   await page.keyboard.press("Enter");
   await note("found");
@@ -154,6 +155,22 @@ async function evidence() {
   await note("overview");
   await page.close();
   return { steps, ...seen };
+}
+
+// Searches for each of the queries in turn.
+async function search() {
+  const { page, seen } = await open();
+  const results = [];
+  for (const query of queries) {
+    await page.keyboard.press("/");
+    await page.keyboard.type(query);
+    await settled(page);
+    results.push(await state(page));
+    // The key "/" leads to the search from outside of it only.
+    await page.evaluate(() => document.activeElement.blur());
+  }
+  await page.close();
+  return { results, ...seen };
 }
 
 // Plays the linked recording.
@@ -198,7 +215,7 @@ async function shots() {
   return {};
 }
 
-const scenarios = { audit, evidence, play, shots };
+const scenarios = { audit, evidence, search, play, shots };
 try {
   console.log(JSON.stringify(await scenarios[scenario](), null, 1));
 } finally {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use vidgist::ErrorKind;
 use vidgist::audio_facts::AudioLevels;
 use vidgist::chat::{Choice, FinishReason};
 use vidgist::media::{EncodedImage, MediaInfo};
@@ -64,7 +65,7 @@ fn talk() -> (Report, Vec<EncodedImage>) {
             ],
             ..Choice::new(
                 "# A talk\n\nA **guest** thanks the host (#1, 00:31.0). They talk of forty ships (00:12.0).\n\n\
-                 - A storm rises (#99).\n\n| when | what |\n|---|---|\n| 01:30.0 | the end |\n",
+                 - A storm rises (#99).\n\n| when | what |\n|---:|:---:|\n| 01:30.0 | the end |\n",
                 FinishReason::Stop,
             )
         },
@@ -175,6 +176,33 @@ fn citations_open_and_lead_to_their_evidence_by_mouse_and_keyboard() {
     assert_eq!((&step("last")["frame"], &step("last")["line"]), (&json!("f3"), &json!("s3")));
     assert_eq!(step("left")["focus"], "#f2", "the arrow keys move along the frames");
     assert_eq!((&step("overview")["frame"], &step("overview")["line"]), (&json!("f1"), &json!("s2")));
+}
+
+#[test]
+fn what_a_search_finds_is_marked_in_any_script() {
+    let (mut report, images) = talk();
+    let TranscriptOutcome::Found(transcript) = &mut report.transcript else { panic!("the sample has words") };
+    transcript.segments[1].text =
+        "\u{bc30}\u{ac00} \u{b2a6}\u{ac8c} \u{b3c4}\u{cc29}\u{d588}\u{c2b5}\u{b2c8}\u{b2e4}.".into();
+    transcript.segments[2].text = "Un Caf\u{e9}, le CAF\u{c9} d'\u{c9}lise. \u{414}\u{43e}\u{43c}.".into();
+    let (_dir, page) = written(&mut report, &images, &PageOptions::default());
+    let queries = ["\u{b2a6}\u{ac8c}", "caf\u{e9}", "\u{434}\u{43e}\u{43c}", "elise", "ZZZ"];
+    let Some(found) = browser::searched(&page, &queries) else { return };
+    assert_eq!(texts(&found["messages"]), Vec::<&str>::new());
+    for (at, (count, highlighted)) in [
+        ("1 of 4 lines", &["\u{b2a6}\u{ac8c}"][..]),
+        ("1 of 4 lines", &["Caf\u{e9}", "CAF\u{c9}"]),
+        ("1 of 4 lines", &["\u{414}\u{43e}\u{43c}"]),
+        // Found without its accent, but not marked.
+        ("1 of 4 lines", &[]),
+        ("0 of 4 lines", &[]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let result = &found["results"][at];
+        assert_eq!((&result["count"], texts(&result["highlighted"])), (&json!(count), highlighted.to_vec()));
+    }
 }
 
 /// Text that acts wherever it is taken for HTML, for a script, for an address or for a style.
@@ -356,6 +384,45 @@ fn a_linked_recording_plays_and_every_time_leads_into_it() {
     assert_eq!((&found["source"], &found["sought"]["line"]), (&json!("../sound.m4a"), &json!("s1")));
 }
 
+#[test]
+fn a_linked_recording_without_a_transcript_plays() {
+    let user = User::new();
+    std::fs::copy(TALK, user.path("talk.mp4")).unwrap();
+    let out = user.path("out");
+    user.run(&["summarize", &user.path("talk.mp4"), "--stt", "none", "--link-media", "-o", &out]).complete_but_told();
+    let Some(found) = browser::scenario(&Path::new(&out).join("report.html"), "play") else { return };
+    assert_eq!(texts(&found["messages"]), Vec::<&str>::new());
+    assert_eq!(found["ended"]["line"], Value::Null);
+    let (sought, ended) = (&found["sought"]["frame"], &found["ended"]["frame"]);
+    assert!(sought.is_string() && ended.is_string() && sought != ended, "the frames follow the player: {found}");
+}
+
+#[test]
+fn a_folder_stays_as_it_is_where_the_recording_to_play_is_absent() {
+    let (mut report, images) = talk();
+    let (dir, _page) = written(&mut report, &images, &PageOptions::default());
+    let files = || {
+        let mut files = Vec::new();
+        for folder in [dir.path().to_owned(), dir.path().join("frames")] {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                files.push((path.clone(), std::fs::read(&path).ok()));
+            }
+        }
+        files.sort();
+        files
+    };
+    let before = files();
+    assert!(before.len() > 8, "{before:?}");
+    let (mut other, _) = talk();
+    other.transcript = TranscriptOutcome::None { reason: "the source has no audio".into() };
+    other.media.chapters.clear();
+    let options = PageOptions { recording: Some(dir.path().join("absent.mp4")), ..PageOptions::default() };
+    let error = write_dir(&mut other, [&images[0]], dir.path(), &options).unwrap_err();
+    assert!(error.kind == ErrorKind::Io && error.to_string().contains("absent.mp4"), "{error}");
+    assert!(files() == before, "no file is gone or other");
+}
+
 /// As [`audited`], of a page whose recording lies beside its folder.
 #[track_caller]
 fn audited_but_for_media(page: &Path) -> Option<Value> {
@@ -452,6 +519,10 @@ fn three_hours_take_less_than_300_kilobytes() {
     assert!(n_bytes < 300_000, "{n_bytes} bytes");
     let alone = page::render(&report, &[], None);
     assert_eq!(std::fs::read_to_string(&page).unwrap(), alone, "the same report is the same page");
-    let Some(found) = browser::scenario(&page, "evidence") else { return };
-    assert_eq!(found["steps"]["searched"]["count"], "2000 of 2000 lines");
+    let Some(found) = browser::searched(&page, &["hours 19", "the", "whale"]) else { return };
+    assert_eq!(texts(&found["messages"]), Vec::<&str>::new());
+    for (at, n) in [111, 2000, 0].into_iter().enumerate() {
+        let result = &found["results"][at];
+        assert_eq!((&result["count"], &result["shown"]), (&json!(format!("{n} of 2000 lines")), &json!(n)));
+    }
 }

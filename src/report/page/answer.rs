@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use maud::{PreEscaped, html};
 use pulldown_cmark::{
-    CodeBlockKind, CowStr, Event, HeadingLevel, LinkType, Options, Parser, Tag, TagEnd, TextMergeStream,
+    Alignment, CodeBlockKind, CowStr, Event, HeadingLevel, LinkType, Options, Parser, Tag, TagEnd, TextMergeStream,
 };
 
 use super::citation::citations;
@@ -17,7 +17,7 @@ use crate::sentence::{CheckedSentence, Verdict};
 pub(super) struct SentenceNote<'a> {
     pub number: usize,
     pub sentence: &'a CheckedSentence,
-    /// Whether the answer shows the number; it does not where the sentence was not found in it.
+    /// Whether the answer shows the number; it does not where the sentence was not found in it, or ends in a block of code.
     pub is_placed: bool,
 }
 
@@ -46,24 +46,29 @@ pub(super) fn to_html<'a>(
         notes.push(SentenceNote { number, sentence, is_placed: found.is_some() });
     }
     let mut is_code_block = false;
-    let linked = events.iter().enumerate().map(|(at, event)| {
+    let linked = events.iter().enumerate().flat_map(|(at, event)| {
+        let marks = marks.get(&at).map_or(&[][..], Vec::as_slice);
         match event {
             Event::Start(Tag::CodeBlock(_)) => is_code_block = true,
             Event::End(TagEnd::CodeBlock) => is_code_block = false,
             Event::Text(text) if !is_code_block => {
-                let marks = marks.get(&at).map_or(&[][..], Vec::as_slice);
-                return Event::InlineHtml(linked_text(text, places, marks).into());
+                return [Some(Event::InlineHtml(linked_text(text, places, marks).into())), None];
+            }
+            Event::Code(_) if !marks.is_empty() => {
+                let after: String = marks.iter().map(|(_, number, verdict)| note_mark(*number, *verdict).0).collect();
+                return [Some(event.clone()), Some(Event::InlineHtml(after.into()))];
             }
             _ => {}
         }
-        event.clone()
+        [Some(event.clone()), None]
     });
     let mut out = String::with_capacity(text.len() * 2);
-    pulldown_cmark::html::push_html(&mut out, linked);
+    pulldown_cmark::html::push_html(&mut out, linked.flatten());
     (PreEscaped(out), notes)
 }
 
-/// The events without HTML, links and pictures of the model, with headings from level 3 on.
+/// The events without HTML, links and pictures of the model, with headings from level 3 on. Columns have no alignment: it
+/// would be a style, which the policy of the page forbids.
 fn confined<'a>(events: impl Iterator<Item = Event<'a>>) -> Vec<Event<'a>> {
     let events: Vec<Event<'a>> = events.collect();
     let mut levels: Vec<HeadingLevel> = Vec::new();
@@ -101,11 +106,11 @@ fn confined<'a>(events: impl Iterator<Item = Event<'a>>) -> Vec<Event<'a>> {
                     out.push(Event::Text(format!(" ({address})").into()));
                 }
             }
-            Event::Start(Tag::Table(_)) => {
+            Event::Start(Tag::Table(columns)) => {
                 out.push(Event::Html(
                     "<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Table\">".into(),
                 ));
-                out.push(event);
+                out.push(Event::Start(Tag::Table(vec![Alignment::None; columns.len()])));
             }
             Event::End(TagEnd::Table) => out.extend([event, Event::Html("</div>".into())]),
             event => out.push(event),
@@ -151,32 +156,44 @@ fn note_mark(number: usize, verdict: Verdict) -> PreEscaped<String> {
 /// are compared.
 struct SentenceFinder {
     letters: String,
-    /// For each byte of `letters`: the event, and where in its text the letter ends, with the punctuation after it.
-    ends: Vec<(usize, usize)>,
+    /// For each byte of `letters`: the event, and where in its text the letter ends, with the punctuation after it. None in
+    /// a block of code, where no note can stand.
+    ends: Vec<Option<(usize, usize)>>,
     from: usize,
 }
 
 impl SentenceFinder {
     fn new(events: &[Event<'_>]) -> Self {
-        let (mut letters, mut ends) = (String::new(), Vec::new());
-        for (event, text) in events.iter().enumerate() {
-            let (Event::Text(text) | Event::Code(text)) = text else { continue };
+        let (mut letters, mut ends, mut is_code_block) = (String::new(), Vec::new(), false);
+        for (event, part) in events.iter().enumerate() {
+            let text = match part {
+                Event::Text(text) | Event::Code(text) => text,
+                Event::Start(Tag::CodeBlock(_)) => {
+                    is_code_block = true;
+                    continue;
+                }
+                Event::End(TagEnd::CodeBlock) => {
+                    is_code_block = false;
+                    continue;
+                }
+                _ => continue,
+            };
             for (at, letter) in text.char_indices().filter(|(_, c)| c.is_alphanumeric()) {
                 let end = at + letter.len_utf8();
                 let after = text[end..].find(|c: char| !is_closing(c)).map_or(text.len(), |n| end + n);
                 letters.push(letter);
-                ends.resize(letters.len(), (event, after));
+                ends.resize(letters.len(), (!is_code_block).then_some((event, after)));
             }
         }
         Self { letters, ends, from: 0 }
     }
 
-    /// The event in whose text the sentence ends, and where in it; None if it is not found.
+    /// The event in whose text the sentence ends, and where in it; None if it is not found, or no note can stand there.
     fn find(&mut self, sentence: &str) -> Option<(usize, usize)> {
         let wanted: String = sentence.chars().filter(|c| c.is_alphanumeric()).collect();
         let at = self.letters.get(self.from..)?.find(&wanted).filter(|_| !wanted.is_empty())?;
         self.from += at + wanted.len();
-        Some(self.ends[self.from - 1])
+        self.ends[self.from - 1]
     }
 }
 
@@ -237,6 +254,8 @@ mod tests {
         }
         let table = rendered("| a | b |\n|---|---|\n| <img src=x onerror=alert(1)> | 2 |", &[]);
         assert!(table.contains("&lt;img src=x onerror=alert(1)&gt;") && !table.contains("<img"), "{table}");
+        let aligned = rendered("| a | b | c | d |\n|:---|---:|:---:|---|\n| 1 | 2 | 3 | 4 |", &[]);
+        assert!(aligned.contains("<td>2</td>") && !aligned.contains("style"), "{aligned}");
     }
 
     #[test]
@@ -248,5 +267,27 @@ mod tests {
         let marks: Vec<&str> = html.split("<sup").map(|part| part.rsplit('>').next().unwrap_or_default()).collect();
         assert!(marks[0].ends_with(", they say.") && marks[1].ends_with("It hails."), "{html}");
         assert!(html.contains("aria-label=\"Note 2: unsupported\""), "{html}");
+    }
+
+    #[test]
+    fn notes_of_sentences_that_end_in_code_are_shown() {
+        let html = rendered(
+            "Run `cargo build`. Then `a` and\n`cargo run`\n\n| x |\n|---|\n| See `b` |",
+            &["Run cargo build.", "Then a and cargo run", "See b"],
+        );
+        for (end, number) in [("cargo build", 1), ("cargo run", 2), ("b", 3)] {
+            let expected = format!("<code>{end}</code><sup class=\"note unsupported\"><a id=\"r{number}\"");
+            assert!(html.contains(&expected), "{expected} in {html}");
+        }
+        // A block of code shows no notes: its sentences are quoted in them. Those after it are found.
+        let sentence = |text: &str| CheckedSentence {
+            text: text.into(),
+            verdict: Verdict::Weak,
+            problems: vec![GroundingProblem::NoCitation],
+        };
+        let sentences = ["Before: x = 1.", "After.", "Absent."].map(sentence);
+        let (html, notes) = to_html("Before:\n\n```\nx = 1.\n```\n\nAfter.", &sentences, &PagePlaces::default(), 1);
+        assert_eq!(notes.iter().map(|note| note.is_placed).collect::<Vec<_>>(), [false, true, false]);
+        assert!(!html.0.contains("id=\"r1\"") && html.0.contains("After.<sup"), "{}", html.0);
     }
 }

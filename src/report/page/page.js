@@ -211,7 +211,8 @@
       count.textContent = wanted ? `${n} of ${rows.length} lines` : "";
       const first = lines.find(({ item }) => !item.hidden);
       if (!current.line || current.line.item.hidden) stop(lines, first);
-      highlight(wanted, rows);
+      // As written: the offsets of folded text are not those of the text, and folded Hangul has other letters.
+      highlight(search.value.trim().toLowerCase(), rows);
       if (!wanted && current.line && wide.matches) scrollLines(current.line);
     };
     search.addEventListener("input", find);
@@ -269,7 +270,7 @@
     });
   }
   if (player) {
-    player.addEventListener("timeupdate", () => select(player.currentTime, { scrolls: follow.checked }));
+    player.addEventListener("timeupdate", () => select(player.currentTime, { scrolls: follow?.checked }));
     player.addEventListener("error", () => {
       one("#unplayable").hidden = false;
       show(current.frame);

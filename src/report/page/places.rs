@@ -72,7 +72,7 @@ impl PagePlaces {
         tenths.map(|tenths| Timestamp::from_millis(tenths * 100).label()).unwrap_or_default()
     }
 
-    /// Whether a frame is labelled with a time.
+    /// Whether a frame or line has this label.
     pub fn is_labelled(&self, place: PagePlace, time: TimeLabel) -> bool {
         match place {
             PagePlace::Frame(idx) => self.tenths_by_idx.get(&idx).is_some_and(|tenths| time.is_of(*tenths)),

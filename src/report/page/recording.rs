@@ -30,7 +30,10 @@ pub(crate) fn address(recording: &Path, folder: Option<&Path>) -> Result<String>
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
+    use crate::error::ErrorKind;
 
     #[test]
     fn addresses_are_relative_and_percent_encoded() {
@@ -44,7 +47,14 @@ mod tests {
         assert_eq!(address(&file, Some(&root.join("out"))).expect("an address"), format!("../{encoded}"));
         assert_eq!(address(&file, Some(&root)).expect("an address"), format!("./{encoded}"));
         let absolute = address(&file, None).expect("an address");
-        assert!(absolute.starts_with("file:///") && absolute.ends_with(&encoded[..8]) || absolute.contains("%20%22"));
-        assert!(address(&root.join("absent.mp4"), None).is_err());
+        let root_url = Url::from_directory_path(&root).expect("an absolute folder");
+        assert_eq!(absolute, format!("{root_url}{encoded}"));
+        assert!(absolute.starts_with("file:///"), "{absolute}");
+        for (absent, folder) in
+            [("absent.mp4", None), ("absent.mp4", Some(&root)), (&*name, Some(&root.join("absent")))]
+        {
+            let error = address(&root.join(absent), folder.map(PathBuf::as_path)).expect_err("nothing is there");
+            assert_eq!(error.kind, ErrorKind::Io, "{error}");
+        }
     }
 }

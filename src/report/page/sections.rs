@@ -129,7 +129,12 @@ impl Page<'_> {
                     }
                 }
             } @else if !choice.sentences.is_empty() {
-                p.hint { "What each of the " (counted(choice.sentences.len(), "sentence")) " cites was found." }
+                p.hint {
+                    @match choice.sentences.len() {
+                        1 => "Everything that the sentence cites was found.",
+                        n => { "Everything that the " (n) " sentences cite was found." }
+                    }
+                }
             }
         }
     }

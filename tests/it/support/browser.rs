@@ -34,8 +34,20 @@ fn packages() -> Option<PathBuf> {
 /// What a scenario of `tests/browser/page.mjs` finds in a page; None where there is no browser.
 #[track_caller]
 pub fn scenario(page: &Path, name: &str) -> Option<Value> {
+    scenario_with(page, name, &[])
+}
+
+/// What the page shows after a search for each of these in turn; None where there is no browser.
+#[track_caller]
+pub fn searched(page: &Path, queries: &[&str]) -> Option<Value> {
+    scenario_with(page, "search", queries)
+}
+
+#[track_caller]
+fn scenario_with(page: &Path, name: &str, args: &[&str]) -> Option<Value> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser/page.mjs");
-    let done = Command::new("node").arg(script).arg(packages()?).arg(page).arg(name).output().expect("node runs");
+    let done =
+        Command::new("node").arg(script).arg(packages()?).arg(page).arg(name).args(args).output().expect("node runs");
     assert!(done.status.success(), "{name} of {}: {}", page.display(), said(&done.stderr));
     Some(serde_json::from_slice(&done.stdout).expect("JSON"))
 }
