@@ -10,6 +10,7 @@ mod config;
 mod connect;
 pub mod cost;
 mod dialect;
+pub(crate) mod json_reply;
 mod learnt_limits;
 mod limits;
 mod model;

@@ -5,7 +5,7 @@ pub mod chapters;
 mod cited;
 mod document;
 pub mod estimate;
-mod facts;
+pub(crate) mod facts;
 pub mod json;
 pub mod markdown;
 pub mod page;

@@ -9,7 +9,7 @@ const MIN_MILLIS: u32 = 11;
 const SHORT_MILLIS: u32 = 100;
 /// Bytes of a frame's chunk before its picture.
 const FRAME_HEAD: u32 = 16;
-/// What comes behind is not read: nine hours at 30 frames per second.
+/// Later chunks are not read. This is enough for nine hours at 30 fps.
 const MAX_CHUNKS: usize = 1_000_000;
 
 /// An animation of two frames or more.

@@ -2,23 +2,21 @@
 //! read of it.
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::error::Result;
 use crate::llm::ResponseFormat;
+use crate::llm::json_reply::{ListReply, ids, list_format, read_list};
 use crate::record::{EventRecord, Section};
 use crate::sanitize::clean_line;
 use crate::time::{TimeRange, Timestamp};
 use crate::timeline::Timeline;
 
-/// Records of one window, and sections of one request, that are read.
-const MAX_ENTRIES: usize = 200;
 /// Characters of a text; more is cut off.
 const MAX_TEXT_CHARS: usize = 2000;
 const MAX_PEOPLE: usize = 20;
 
-/// A record as a model writes it. Every field but the text may be missing or null.
+/// A record as a model writes it. Every field but the text may be missing, null or of a wrong type, which counts as missing.
 #[derive(Deserialize)]
 struct RawRecord {
     #[serde(alias = "text")]
@@ -28,11 +26,11 @@ struct RawRecord {
     #[serde(default)]
     segments: Value,
     #[serde(default)]
-    quote: Option<String>,
+    quote: Value,
     #[serde(default)]
-    on_screen_text: Option<String>,
+    on_screen_text: Value,
     #[serde(default)]
-    people: Option<Vec<String>>,
+    people: Value,
 }
 
 #[derive(Deserialize)]
@@ -40,13 +38,13 @@ struct RawSection {
     first_record: Value,
     title: String,
     #[serde(default)]
-    text: Option<String>,
+    text: Value,
 }
 
 /// What could be read of a reply.
 pub(super) struct ReadEntries<T> {
     pub entries: Vec<T>,
-    /// Whether the JSON was broken, and only its beginning was read.
+    /// Whether entries may be missing: as [`ListReply::is_partial`], or records without text were dropped.
     pub is_partial: bool,
 }
 
@@ -55,72 +53,66 @@ pub(super) struct ReadEntries<T> {
 pub(super) fn records_format() -> Result<ResponseFormat> {
     let optional = |kind: &str| json!({"type": [kind, "null"]});
     let ids = json!({"type": "array", "items": {"type": "integer"}});
-    let properties = json!({
-        "event": {"type": "string"},
-        "frames": ids,
-        "on_screen_text": optional("string"),
-        "people": {"type": "array", "items": {"type": "string"}},
-        "quote": optional("string"),
-        "segments": ids,
-    });
-    let required = ["event", "frames", "on_screen_text", "people", "quote", "segments"];
-    list_format("records", &properties, &required)
+    let text = json!({"type": "string"});
+    let properties = [
+        ("event", text.clone()),
+        ("frames", ids.clone()),
+        ("on_screen_text", optional("string")),
+        ("people", json!({"type": "array", "items": text})),
+        ("quote", optional("string")),
+        ("segments", ids),
+    ];
+    list_format("records", "records", &properties)
 }
 
 /// The JSON schema of sections.
 pub(super) fn sections_format() -> Result<ResponseFormat> {
-    let properties =
-        json!({"first_record": {"type": "integer"}, "title": {"type": "string"}, "text": {"type": "string"}});
-    list_format("sections", &properties, &["first_record", "title", "text"])
+    let text = json!({"type": "string"});
+    let properties = [("first_record", json!({"type": "integer"})), ("title", text.clone()), ("text", text)];
+    list_format("sections", "sections", &properties)
 }
 
-fn list_format(name: &str, properties: &Value, required: &[&str]) -> Result<ResponseFormat> {
-    let entry =
-        json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false});
-    let list = json!({name: {"type": "array", "items": entry}});
-    ResponseFormat::json_schema(
-        name,
-        json!({"type": "object", "properties": list, "required": [name], "additionalProperties": false}),
-    )
-}
-
-/// The records of a window in a reply, without numbers; the last one of a reply that was cut off may be cut off. IDs that the window does not have are dropped, and so are quotations
-/// that the cited segments do not contain.
+/// The records of a window in a reply, without numbers; the last one of a reply that was cut off may be cut off. IDs that the
+/// window does not have are dropped, and so are quotations that the cited segments do not contain.
 ///
 /// # Errors
 /// What is wrong with the reply, as a phrase.
 pub(super) fn read_records(reply: &str, window: &Timeline) -> std::result::Result<ReadEntries<EventRecord>, String> {
-    let ReadEntries { entries, is_partial } = read_list::<RawRecord>(reply, "records")?;
-    let entries = entries.into_iter().filter_map(|raw| record(raw, window)).collect();
-    Ok(ReadEntries { entries, is_partial })
+    let ListReply { entries, cut_entry, is_partial } = read_list::<RawRecord>(reply, "records")?;
+    let n_read = entries.len() + usize::from(cut_entry.is_some());
+    let entries: Vec<_> = entries.into_iter().chain(cut_entry).filter_map(|raw| record(&raw, window)).collect();
+    Ok(ReadEntries { is_partial: is_partial || entries.len() < n_read, entries })
 }
 
-fn record(raw: RawRecord, window: &Timeline) -> Option<EventRecord> {
-    let text = bounded(&raw.event)?;
+fn record(raw: &RawRecord, window: &Timeline) -> Option<EventRecord> {
+    let event = bounded(&raw.event)?;
     let frame_time = |id: &usize| {
         let frame = window.frames.iter().find(|frame| frame.image.frame_idx == *id)?;
         Some(TimeRange::new(frame.image.time, frame.image.time))
     };
     let segment = |id: &usize| window.segments().get(id.checked_sub(window.first_segment_id)?);
-    let mut frames = ids(&raw.frames);
+    let mut frames = sorted_ids(&raw.frames);
     frames.retain(|id| frame_time(id).is_some());
-    let mut segments = ids(&raw.segments);
+    let mut segments = sorted_ids(&raw.segments);
     segments.retain(|id| segment(id).is_some());
     let cited = frames.iter().filter_map(frame_time).chain(segments.iter().filter_map(segment).map(|s| s.range));
     let range = cited.reduce(|a, b| TimeRange::new(a.start.min(b.start), a.end.max(b.end))).unwrap_or(window.range);
     let spoken: String = segments.iter().filter_map(segment).map(|segment| letters(&segment.text)).collect();
-    let quote = raw.quote.and_then(|quote| bounded(&quote)).filter(|quote| {
+    let quote = text(&raw.quote).filter(|quote| {
         let letters = letters(quote);
         !letters.is_empty() && spoken.contains(&letters)
     });
-    let people = raw.people.unwrap_or_default();
+    let people = match &raw.people {
+        Value::Array(names) => names,
+        name => std::slice::from_ref(name),
+    };
     Some(EventRecord {
         frames,
         segments,
         quote,
-        on_screen_text: raw.on_screen_text.and_then(|text| bounded(&text)),
-        people: people.iter().filter_map(|name| bounded(name)).take(MAX_PEOPLE).collect(),
-        ..EventRecord::new(0, range, text)
+        on_screen_text: text(&raw.on_screen_text),
+        people: people.iter().filter_map(text).take(MAX_PEOPLE).collect(),
+        ..EventRecord::new(0, range, event)
     })
 }
 
@@ -134,13 +126,14 @@ pub(super) fn read_sections(
     records: &[EventRecord],
     end: Timestamp,
 ) -> std::result::Result<Vec<Section>, String> {
-    let raw = read_list::<RawSection>(reply, "sections")?.entries;
+    let ListReply { entries, cut_entry, .. } = read_list::<RawSection>(reply, "sections")?;
     let (first, last) = (records[0].id, records[records.len() - 1].id);
-    let mut starts: Vec<(usize, String, String)> = raw
+    let mut starts: Vec<(usize, String, String)> = entries
         .into_iter()
+        .chain(cut_entry)
         .filter_map(|section| {
-            let start = ids(&section.first_record).first().copied()?.max(first);
-            Some((start, bounded(&section.title)?, section.text.and_then(|text| bounded(&text)).unwrap_or_default()))
+            let start = sorted_ids(&section.first_record).first().copied()?.max(first);
+            Some((start, bounded(&section.title)?, text(&section.text).unwrap_or_default()))
         })
         .filter(|(start, ..)| *start <= last)
         .collect();
@@ -158,20 +151,16 @@ pub(super) fn read_sections(
     Ok(sections.collect())
 }
 
-/// IDs as a model writes them: `17`, `"#17"`, `"s42"`, one or a list.
-fn ids(value: &Value) -> Vec<usize> {
-    let id = |value: &Value| match value {
-        Value::Number(number) => number.as_u64().and_then(|id| usize::try_from(id).ok()),
-        Value::String(text) => text.trim().trim_start_matches(['#', 's', 'r']).parse().ok(),
-        _ => None,
-    };
-    let mut ids: Vec<usize> = match value {
-        Value::Array(values) => values.iter().take(MAX_ENTRIES).filter_map(id).collect(),
-        value => id(value).into_iter().collect(),
-    };
+/// IDs in ascending order.
+fn sorted_ids(value: &Value) -> Vec<usize> {
+    let mut ids = ids(value);
     ids.sort_unstable();
-    ids.dedup();
     ids
+}
+
+/// The [`bounded`] line of a string; None of other values.
+fn text(value: &Value) -> Option<String> {
+    value.as_str().and_then(bounded)
 }
 
 /// One line of at most [`MAX_TEXT_CHARS`]; None if it is empty.
@@ -183,103 +172,6 @@ fn bounded(text: &str) -> Option<String> {
 /// The letters and digits in lower case: what a quotation must have in common with its source.
 fn letters(text: &str) -> String {
     text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
-}
-
-/// The entries of the list `name` in a reply: an object with this list, or the list alone, also in a code fence or among
-/// text. Of broken JSON the beginning is read. Entries of another form are dropped.
-fn read_list<T: DeserializeOwned>(reply: &str, name: &str) -> std::result::Result<ReadEntries<T>, String> {
-    let Some(begin) = reply.find(['{', '[']) else { return Err("it contains no JSON".to_owned()) };
-    let text = &reply[begin..];
-    let whole = serde_json::Deserializer::from_str(text).into_iter::<Value>().next();
-    let (values, is_partial) = match whole {
-        Some(Ok(Value::Object(mut object))) => match object.remove(name) {
-            Some(Value::Array(values)) => (values, false),
-            _ => return Err(format!("it has no list \"{name}\"")),
-        },
-        Some(Ok(Value::Array(values))) => (values, false),
-        _ => {
-            let repaired = without_trailing_commas(text);
-            match serde_json::Deserializer::from_str(&repaired).into_iter::<Value>().next() {
-                Some(Ok(Value::Object(mut object))) if object.get(name).is_some_and(Value::is_array) => {
-                    (object.remove(name).and_then(|list| list.as_array().cloned()).unwrap_or_default(), false)
-                }
-                _ => (complete_objects(text, name), true),
-            }
-        }
-    };
-    let n_values = values.len();
-    let entries: Vec<T> =
-        values.into_iter().take(MAX_ENTRIES).filter_map(|value| serde_json::from_value(value).ok()).collect();
-    if entries.is_empty() && (is_partial || n_values > 0) {
-        return Err("its JSON is not of the form that was asked for".to_owned());
-    }
-    Ok(ReadEntries { entries, is_partial })
-}
-
-/// JSON without the commas before a closing bracket.
-fn without_trailing_commas(text: &str) -> String {
-    let (mut out, mut is_string, mut is_escaped) = (String::with_capacity(text.len()), false, false);
-    for c in text.chars() {
-        if !is_string && matches!(c, ']' | '}') {
-            let kept = out.trim_end().trim_end_matches(',').len();
-            if out[kept..].contains(',') {
-                out.truncate(kept);
-            }
-        }
-        out.push(c);
-        (is_string, is_escaped) = match c {
-            _ if is_escaped => (is_string, false),
-            '\\' if is_string => (true, true),
-            '"' => (!is_string, false),
-            _ => (is_string, false),
-        };
-    }
-    out
-}
-
-/// The objects within the list `name` of JSON that ends too early; the last one may be cut off.
-fn complete_objects(text: &str, name: &str) -> Vec<Value> {
-    let list = text.find(&format!("\"{name}\"")).and_then(|at| text[at..].find('[').map(|n| at + n));
-    let mut rest = match list {
-        Some(at) => &text[at + 1..],
-        None => text.strip_prefix('[').unwrap_or_default(),
-    };
-    let mut found = Vec::new();
-    while found.len() < MAX_ENTRIES {
-        rest = rest.trim_start_matches(|c: char| c.is_whitespace() || c == ',');
-        let mut values = serde_json::Deserializer::from_str(rest).into_iter::<Value>();
-        let Some(Ok(value)) = values.next() else {
-            found.extend(closed(rest));
-            break;
-        };
-        rest = &rest[values.byte_offset()..];
-        found.push(value);
-    }
-    found
-}
-
-/// The object that the beginning `text` of an object is, with the string and the brackets closed that are open at its end.
-/// None if it ends within a key or before a value.
-fn closed(text: &str) -> Option<Value> {
-    let (mut open, mut is_string, mut is_escaped) = (Vec::new(), false, false);
-    for c in text.chars() {
-        match c {
-            _ if is_escaped => is_escaped = false,
-            '\\' if is_string => is_escaped = true,
-            '"' => is_string = !is_string,
-            '{' if !is_string => open.push('}'),
-            '[' if !is_string => open.push(']'),
-            '}' | ']' if !is_string => {
-                open.pop();
-            }
-            _ => {}
-        }
-    }
-    // An escape that is cut off cannot be completed.
-    let text = if is_escaped { &text[..text.len() - 1] } else { text };
-    let end: String = is_string.then_some('"').into_iter().chain(open.into_iter().rev()).collect();
-    let whole = format!("{}{end}", if is_string { text } else { text.trim_end().trim_end_matches(',') });
-    serde_json::from_str(&whole).ok().filter(Value::is_object)
 }
 
 #[cfg(test)]
@@ -325,6 +217,10 @@ mod tests {
         read_records(reply, &window()).map(|read| read.entries).unwrap_or_default()
     }
 
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
     #[test]
     fn a_record_keeps_what_its_window_has() {
         let reply = r##"{"records":[
@@ -350,11 +246,20 @@ mod tests {
             format!(r#"{{"records":[{one}]}}"#),
             format!("Here you are:\n```json\n{{\"records\": [{one},],}}\n```\nDone."),
             format!("[{one}]"),
-            format!(r#"{{"records":[{one}, 3, {{"frames":[17]}}]}}"#),
+            format!("Records for part [1 of 3]:\n{{\"records\": [{one}]}}"),
         ] {
             let read = read_records(&reply, &window()).expect(&reply);
             assert_eq!((read.entries.len(), read.is_partial), (1, false), "{reply}");
         }
+        // A dropped record is one that may be missing.
+        for other in ["3", r#"{"frames":[17]}"#, r#"{"text":["a"]}"#, r#"{"text":" "}"#] {
+            let reply = format!(r#"{{"records":[{one}, {other}]}}"#);
+            let read = read_records(&reply, &window()).expect(&reply);
+            assert_eq!((read.entries.len(), read.is_partial), (1, true), "{reply}");
+        }
+        let many = format!("[{}]", vec![one; 201].join(","));
+        let read = read_records(&many, &window()).expect("too many");
+        assert_eq!((read.entries.len(), read.is_partial), (200, true));
         // Cut off in the second record.
         let cut = format!(r#"{{"records":[{one},{{"text":"b, ]}}","fra"#);
         let read = read_records(&cut, &window()).expect("one");
@@ -383,6 +288,26 @@ mod tests {
         }
         let text = r#"{"text":"commas, ] } \", ] stay","frames":[]}"#;
         assert_eq!(records(&format!("{{\"records\":[{text},]}}"))[0].text, "commas, ] } \", ] stay");
+    }
+
+    #[test]
+    fn fields_of_a_wrong_type_are_ignored() {
+        for (field, people) in [
+            (r#""people":"Ann""#, &["Ann"][..]),
+            (r#""people":["Ann",7,{"name":"Bo"},null,"Cy"]"#, &["Ann", "Cy"]),
+            (r#""people":{"name":"Ann"}"#, &[]),
+            (r#""quote":7"#, &[]),
+            (r#""quote":["The ship left."]"#, &[]),
+            (r#""on_screen_text":["a","b"]"#, &[]),
+            (r#""on_screen_text":{"a":"b"}"#, &[]),
+            (r#""frames":{"id":17}"#, &[]),
+        ] {
+            let reply = format!(r#"{{"records":[{{"text":"a","segments":[42],{field}}}]}}"#);
+            let read = read_records(&reply, &window()).expect(&reply);
+            let found = &read.entries[0];
+            assert_eq!((&*found.people, read.entries.len(), read.is_partial), (&*names(people), 1, false), "{reply}");
+            assert_eq!((&found.quote, &found.on_screen_text, &*found.segments), (&None, &None, &[42][..]), "{reply}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use ffmpeg_the_third::ffi;
 use ffmpeg_the_third::format::context::Output;
 use ffmpeg_the_third::format::stream::{Disposition, Stream};
 
-use self::stream::{add_stream, is_chapter_picture, lost_tags, name_of, tag_of};
+use self::stream::{AddError, add_stream, is_chapter_picture, lost_tags, name_of, tag_of};
 use super::facts::orientation;
 use super::{Demuxer, Packet, errno, is_io_error, lower_first, rational};
 use crate::error::{Error, Result};
@@ -21,7 +21,7 @@ use crate::time::{TimeBase, TimeRange, Timestamp};
 
 /// Packets that are read to find the first one of each stream.
 const MAX_PEEKED_PACKETS: usize = 2000;
-/// A list of chapters in Nero's form holds this many, with titles of at most as many bytes (`libavformat/movenc.c`).
+/// Nero's chapter list holds at most this many chapters, with titles of at most this many bytes (`libavformat/movenc.c`).
 const MAX_NERO: usize = 255;
 /// Tags of the container itself, which describe the input and not its content.
 const CONTAINER_TAGS: [&CStr; 4] = [c"major_brand", c"minor_version", c"compatible_brands", c"encoder"];
@@ -70,8 +70,8 @@ impl Container {
         Self::ALL.into_iter().find(|container| container.extension[1..] == extension)
     }
 
-    /// The chapters as the container holds them. In the track of chapters of MP4 and `QuickTime`, the first begins at 0: one
-    /// that begins within a second is made longer, before a later one there is another.
+    /// The chapters as the container holds them. In MP4 and `QuickTime` the first chapter must begin at 0. One that begins
+    /// within the first second is extended back to 0; before a later one, a chapter "Start" is inserted.
     fn with_start<'a>(&self, chapters: &'a [(TimeRange, String)]) -> Cow<'a, [(TimeRange, String)]> {
         let mut chapters = Cow::Borrowed(chapters);
         let start = chapters.first().map_or(Timestamp::ZERO, |(first, _)| first.start);
@@ -100,7 +100,7 @@ impl Remuxer {
     pub(crate) fn open(input: &Path, output: &Path) -> Result<Self> {
         let container = Container::of(output).ok_or_else(|| {
             let known: Vec<&str> = Container::ALL.iter().map(|container| container.extension).collect();
-            let problem = "a file of this name cannot hold chapters and all streams";
+            let problem = "copies with chapters are not supported for this file type";
             Error::usage(output.display(), problem, format!("name it {}", known.join(", ")))
         })?;
         let demuxer = Demuxer::open(input, &Limits::default())?;
@@ -257,8 +257,13 @@ impl Remuxer {
                 continue;
             }
             let place = output.nb_streams() as usize;
-            add_stream(output, &stream, matches!(fate, Fate::Attached))
-                .ok_or_else(|| Error::limit(&self.demuxer.name, "there is no memory for its streams", ""))?;
+            add_stream(output, &stream, matches!(fate, Fate::Attached)).map_err(|error| match error {
+                AddError::NoMemory => Error::limit(&self.demuxer.name, "there is no memory for its streams", ""),
+                AddError::NoPicture => {
+                    let problem = format!("the cover in stream #{} has no picture", stream.index());
+                    Error::unsupported(&self.demuxer.name, problem, "remux the file without this stream first")
+                }
+            })?;
             places.push(Some(place).filter(|_| !matches!(fate, Fate::Attached)));
         }
         Ok(places)
@@ -313,7 +318,7 @@ impl Remuxer {
             (None, Some(dts)) if medium != ffmpeg::media::Type::Video => (Some(dts), Some(dts)),
             (None, _) => {
                 let name = stream.parameters().id().name();
-                let problem = format!("stream #{idx} ({name}) does not store when its frames are shown");
+                let problem = format!("stream #{idx} ({name}) has no presentation times");
                 return Err(Error::unsupported(&self.demuxer.name, problem, "convert the file with ffmpeg first"));
             }
             times => times,
@@ -341,7 +346,7 @@ impl Remuxer {
             ffmpeg::Error::Other { errno: errno::EINVAL } => {
                 let at = Timestamp::new(pts.unwrap_or_default(), self.demuxer.time_base(idx));
                 let problem = format!(
-                    "{} cannot hold the packets of stream #{idx} near {at}: their times go back or are missing",
+                    "{} cannot hold the packets of stream #{idx} near {at}: timestamps decrease or are missing",
                     self.container.extension
                 );
                 Err(Error::unsupported(&self.demuxer.name, problem, "convert the file with ffmpeg first"))

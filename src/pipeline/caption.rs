@@ -28,6 +28,7 @@ use crate::error::Result;
 use crate::event::Event;
 use crate::job::CaptionFormat;
 use crate::report::estimate::Estimate;
+use crate::report::facts::counted;
 use output::CaptionWriter;
 use state::CaptionRun;
 use texts::CaptionTexts;
@@ -77,11 +78,6 @@ pub async fn run(task: Captions, context: Context) -> Result<CaptionSummary> {
         run.context.events.send(Event::Warning { input, message, advice: earlier.advice }).await;
     }
     Ok(summary)
-}
-
-/// `1 file`, `2 files`.
-fn counted(n: usize, what: &str) -> String {
-    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
 async fn estimate_all(run: &CaptionRun) -> Result<Estimate> {

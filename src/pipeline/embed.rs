@@ -11,6 +11,7 @@ use crate::fs::PendingFile;
 use crate::input::Source;
 use crate::libav::Remuxer;
 use crate::media::MediaInfo;
+use crate::report::facts::counted;
 use crate::report::{Report, chapters};
 use crate::time::{TimeRange, Timestamp};
 
@@ -58,13 +59,14 @@ pub(super) fn check_embedding(source: &Source, output: &Path, media: &MediaInfo)
     Remuxer::open(path, output).map(drop)
 }
 
-/// That there will be no chapters.
+/// The error for an input without chapters.
 pub(super) fn no_chapters(media: &MediaInfo) -> Error {
     let problem = "has no chapters to embed";
     Error::unsupported(&media.input, problem, Advice::Unset(Setting::EmbedChapters))
 }
 
-/// Copies the input. What fails is missing in the report, which has cost more than the copy.
+/// Copies the input. A failure is listed as missing in the report; the run does not fail, because the report cost more than
+/// the copy.
 pub(super) async fn embed(report: &mut Report, source: &Source, output: &Path, context: &Context) {
     match copy(report, source, output, context).await {
         Ok(losses) => {
@@ -83,8 +85,8 @@ async fn copy(report: &Report, source: &Source, output: &Path, context: &Context
     let n_found = found.len();
     found.retain(|chapter| report.media.duration.is_none_or(|last| chapter.start < last));
     if found.len() < n_found {
-        let n_late = n_found - found.len();
-        let message = format!("{n_late} chapters start after the end, and are not in {}", output.display());
+        let late = counted(n_found - found.len(), "chapter");
+        let message = format!("{} does not contain {late} after the end of the input", output.display());
         context.events.send(Event::warning(&report.media.input, message)).await;
     }
     if found.is_empty() {

@@ -48,7 +48,8 @@ pub fn is_subtitle_file(input: &str) -> bool {
 }
 
 /// Translates a transcript. A cue that cannot be translated keeps its text and is in
-/// [`untranslated`](TranslateResult::untranslated). Once cancelled, nothing new is sent; answers that are there are stored.
+/// [`untranslated`](TranslateResult::untranslated). After cancellation no request is
+/// sent; answers already received are stored.
 ///
 /// # Errors
 /// As a transcription; [`ErrorKind::Usage`](crate::ErrorKind::Usage) where the output is the input or the format has no place
@@ -139,7 +140,7 @@ async fn translate(
     let windows = wanted(task, cues);
     let warn = async |message: String| context.events.send(Event::warning(&file.media.input, message)).await;
     if windows.is_empty() && cues.iter().any(|cue| windows::has_letters(&cue.text)) {
-        warn(format!("the transcript is in the language {} already; it is copied", task.target.name)).await;
+        warn(format!("the transcript is already in {}; it was copied", task.target.name)).await;
     }
     let limits = task.model.limits();
     // Other choices would not be read.
@@ -190,7 +191,7 @@ async fn translate(
         let UntranslatedCues { first, last, reason } = cues;
         let named = if first == last { format!("cue {first}") } else { format!("cues {first} to {last}") };
         let from = time_of(&file.transcript, first - 1);
-        warn(format!("{named}{from}: not translated, the original text stands: {reason}")).await;
+        warn(format!("{named}{from}: not translated; the original text is kept: {reason}")).await;
     }
     let n_translated = outcomes.values().filter(|outcome| is_translated(outcome)).count();
     let n_copied = cues.len() - outcomes.len();

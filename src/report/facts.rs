@@ -308,6 +308,6 @@ fn tokens(usage: Usage) -> Option<String> {
 }
 
 /// `1 frame`, `2 frames`.
-pub(super) fn counted(n: usize, what: &str) -> String {
+pub(crate) fn counted(n: usize, what: &str) -> String {
     if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
 }

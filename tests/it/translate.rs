@@ -202,7 +202,7 @@ fn what_stays_faulty_is_reported() {
     setting.server.fail_with([Fault::Answer(one, "stop"), Fault::Answer("{}", "stop")]);
     let ran = setting.run(&[&input, "--to", "ko"]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
-    assert!(ran.err.contains("warning: ") && ran.err.contains("talk.srt: cue 3 at 01:00:00.000: not translated, the original text stands: the model's answer leaves it out"), "{ran:?}");
+    assert!(ran.err.contains("warning: ") && ran.err.contains("talk.srt: cue 3 at 01:00:00.000: not translated; the original text is kept: the model's answer leaves it out"), "{ran:?}");
     assert!(ran.err.ends_with("1 cue translated, 1 copied, 1 not translated\n"), "{ran:?}");
     assert!(ran.out.contains("\nSee you.\n") && ran.out.contains("\n1,000 sold\n"), "{ran:?}");
     // The next run asks for that cue alone.
@@ -344,7 +344,7 @@ fn a_killed_run_repeats_what_was_in_flight_alone() {
     std::fs::rename(&input, &renamed).expect("renamed");
     let (again, chats) = setting.translated(&[&renamed, "--to", "ko"]);
     assert_eq!((again == out, chats.len()), (true, 0));
-    // One cue is changed: its window is translated again, and those that show it as context.
+    // One cue is changed: that is other content, and all three windows are translated again.
     let changed = setting.write("changed.srt", &subtitles(100).replace("number 50 is", "number 50 was"));
     let (_, chats) = setting.translated(&[&changed, "--to", "ko"]);
     assert_eq!(chats.len(), 3, "answers belong to one content");
@@ -384,7 +384,7 @@ fn a_transcript_in_the_target_language_is_copied() {
     let input = setting.write("talk.vtt", text);
     let ran = setting.run(&[&input, "--to", "ko", "--format", "vtt"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    assert!(ran.err.contains("talk.vtt: the transcript is in the language ko already; it is copied"), "{ran:?}");
+    assert!(ran.err.contains("talk.vtt: the transcript is already in ko; it was copied"), "{ran:?}");
     assert!(ran.out.contains("\n안녕\n") && setting.server.chats().is_empty(), "{ran:?}");
     let music = setting.write("music.srt", "1\n00:00:00,000 --> 00:00:01,000\n♪ ♪\n\n");
     let ran = setting.run(&[&music, "--to", "ko"]);

@@ -8,17 +8,25 @@ use ffmpeg_the_third::format::stream::{Disposition, Stream};
 
 use crate::libav::{Demuxer, lossy};
 
-/// Copies the facts of a stream; its picture too, as a file, if `as_attachment`. None where memory runs out.
-pub(super) fn add_stream(output: &mut Output, from: &Stream<'_>, as_attachment: bool) -> Option<()> {
+/// Why a stream cannot be added.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum AddError {
+    NoMemory,
+    /// The stream is a cover without a picture.
+    NoPicture,
+}
+
+/// Copies the facts of a stream; its picture too, as a file, if `as_attachment`.
+pub(super) fn add_stream(output: &mut Output, from: &Stream<'_>, as_attachment: bool) -> Result<(), AddError> {
     // SAFETY: `from` is a stream of an open container, `to` the new one, which is not null; both have parameters. The side
     // data have the size that was asked for.
     #[expect(unsafe_code, reason = "the wrapper copies neither dispositions nor side data")]
     unsafe {
-        let to = ffi::avformat_new_stream(output.as_mut_ptr(), std::ptr::null()).as_mut()?;
+        let to = ffi::avformat_new_stream(output.as_mut_ptr(), std::ptr::null()).as_mut().ok_or(AddError::NoMemory)?;
         let source = &*from.as_ptr();
         let parameters = &mut *to.codecpar;
         if ffi::avcodec_parameters_copy(parameters, source.codecpar) < 0 {
-            return None;
+            return Err(AddError::NoMemory);
         }
         if !keeps_tag(output, parameters) {
             parameters.codec_tag = 0;
@@ -30,19 +38,18 @@ pub(super) fn add_stream(output: &mut Output, from: &Stream<'_>, as_attachment: 
         to.disposition = source.disposition;
         ffi::av_dict_copy(&raw mut to.metadata, source.metadata, 0);
         if as_attachment {
-            attach(to, source)?;
-            return Some(());
+            return attach(to, source);
         }
         for side in from.side_data() {
             let data = side.data();
             let place = ffi::av_stream_new_side_data(to, side.kind().into(), data.len());
             if place.is_null() {
-                return None;
+                return Err(AddError::NoMemory);
             }
             std::ptr::copy_nonoverlapping(data.as_ptr(), place, data.len());
         }
     }
-    Some(())
+    Ok(())
 }
 
 /// Turns the stream `to` into an attached file with the picture of `source`.
@@ -50,10 +57,11 @@ pub(super) fn add_stream(output: &mut Output, from: &Stream<'_>, as_attachment: 
 /// # Safety
 /// Both are streams of open containers.
 #[expect(unsafe_code, reason = "the wrapper has no attachments")]
-unsafe fn attach(to: &mut ffi::AVStream, source: &ffi::AVStream) -> Option<()> {
+unsafe fn attach(to: &mut ffi::AVStream, source: &ffi::AVStream) -> Result<(), AddError> {
     const PADDING: usize = ffi::AV_INPUT_BUFFER_PADDING_SIZE as usize;
     let picture = &source.attached_pic;
-    let size = usize::try_from(picture.size).ok().filter(|size| *size > 0 && !picture.data.is_null())?;
+    let size = usize::try_from(picture.size).ok().filter(|size| *size > 0 && !picture.data.is_null());
+    let size = size.ok_or(AddError::NoPicture)?;
     // SAFETY: the caller's stream has parameters.
     let (name, kind) = match unsafe { (*source.codecpar).codec_id } {
         ffi::AVCodecID::PNG => (c"cover.png", c"image/png"),
@@ -66,7 +74,7 @@ unsafe fn attach(to: &mut ffi::AVStream, source: &ffi::AVStream) -> Option<()> {
         let parameters = &mut *to.codecpar;
         let buffer = ffi::av_mallocz(size + PADDING).cast::<u8>();
         if buffer.is_null() {
-            return None;
+            return Err(AddError::NoMemory);
         }
         std::ptr::copy_nonoverlapping(picture.data, buffer, size);
         ffi::av_freep((&raw mut parameters.extradata).cast());
@@ -77,7 +85,7 @@ unsafe fn attach(to: &mut ffi::AVStream, source: &ffi::AVStream) -> Option<()> {
         ffi::av_dict_set(&raw mut to.metadata, c"filename".as_ptr(), name.as_ptr(), missing);
         ffi::av_dict_set(&raw mut to.metadata, c"mimetype".as_ptr(), kind.as_ptr(), missing);
     }
-    Some(())
+    Ok(())
 }
 
 /// Whether the tag that the input gives a codec means the same in the output (`fftools/ffmpeg.c`).
@@ -141,4 +149,28 @@ pub(super) fn lost_tags(input: &Demuxer, copy: &Demuxer, ignored: &[&CStr]) -> V
         }
     }
     lost
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::limits::Limits;
+
+    #[test]
+    fn a_cover_without_a_picture_is_told_from_a_lack_of_memory() {
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+        let folder = tempfile::tempdir().expect("a folder");
+        for (name, is_cover, added) in [("cover.mp3", true, Ok(())), ("talk.mp4", false, Err(AddError::NoPicture))] {
+            let demuxer = Demuxer::open(&fixtures.join(name), &Limits::default()).expect(name);
+            let mut output =
+                ffmpeg_the_third::format::output_as(folder.path().join("copy.mkv"), "matroska").expect("a muxer");
+            let stream = demuxer.input.streams().find(|stream| {
+                let is_video = stream.parameters().medium() == ffmpeg_the_third::media::Type::Video;
+                is_video && stream.disposition().contains(Disposition::ATTACHED_PIC) == is_cover
+            });
+            assert_eq!(add_stream(&mut output, &stream.expect(name), true), added, "{name}");
+        }
+    }
 }

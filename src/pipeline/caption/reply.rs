@@ -2,45 +2,36 @@
 
 use std::collections::HashMap;
 
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::chat::ChatResponse;
 use crate::error::Result;
 use crate::llm::ResponseFormat;
+use crate::llm::json_reply::{complete_entries, ids, list_format};
 use crate::report::caption::CaptionRow;
 
 /// The JSON schema of an answer about several frames.
 pub(super) fn form() -> Result<ResponseFormat> {
-    let caption = json!({
-        "type": "object",
-        "properties": {"id": {"type": "integer"}, "caption": {"type": "string"}},
-        "required": ["id", "caption"],
-        "additionalProperties": false,
-    });
-    ResponseFormat::json_schema(
-        "captions",
-        json!({
-            "type": "object",
-            "properties": {"captions": {"type": "array", "items": caption}},
-            "required": ["captions"],
-            "additionalProperties": false,
-        }),
-    )
+    let properties = [("id", json!({"type": "integer"})), ("caption", json!({"type": "string"}))];
+    list_format("captions", "captions", &properties)
 }
 
-/// Reads `{"captions": [{"id": 3, "caption": "…"}]}`, also inside a code fence or text, or the list
-/// alone. Entries of another form are dropped, and their frames are requested again. Of two captions for one id the first counts.
+#[derive(Deserialize)]
+struct RawCaption {
+    id: Value,
+    caption: String,
+}
+
+/// The captions in a reply, by the index of the frame. Each complete object `{"id": 3, "caption": "…"}` counts, wherever it
+/// stands: in the list, in a code fence, among text, in JSON that is cut off. Frames without one are requested again. Of two
+/// captions for one ID the first counts.
 pub(super) fn read(text: &str) -> HashMap<usize, String> {
     let mut captions = HashMap::new();
-    for entry in entries(text) {
-        let id = match &entry["id"] {
-            Value::Number(number) => number.as_u64(),
-            Value::String(text) => text.trim_start_matches('#').parse().ok(),
-            _ => None,
-        };
-        let caption = entry["caption"].as_str().map(str::trim).filter(|caption| !caption.is_empty());
-        if let (Some(id), Some(caption)) = (id.and_then(|id| usize::try_from(id).ok()), caption) {
-            captions.entry(id).or_insert_with(|| caption.to_owned());
+    for RawCaption { id, caption } in complete_entries(text) {
+        let caption = caption.trim();
+        if let Some(id) = ids(&id).first().filter(|_| !caption.is_empty()) {
+            captions.entry(*id).or_insert_with(|| caption.to_owned());
         }
     }
     captions
@@ -59,22 +50,6 @@ pub(super) fn share(rows: Vec<&mut CaptionRow>, answer: &ChatResponse) {
     }
 }
 
-fn entries(text: &str) -> Vec<Value> {
-    let between = |open: char, close: char| {
-        let (from, to) = (text.find(open)?, text.rfind(close)?);
-        serde_json::from_str::<Value>(text.get(from..=to)?).ok()
-    };
-    let list = |value: Value| match value {
-        Value::Array(entries) => Some(entries),
-        Value::Object(mut object) => object.remove("captions").and_then(|captions| match captions {
-            Value::Array(entries) => Some(entries),
-            _ => None,
-        }),
-        _ => None,
-    };
-    between('{', '}').and_then(list).or_else(|| between('[', ']').and_then(list)).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,6 +62,10 @@ mod tests {
             "```json\n{\"captions\": [{\"id\": 0, \"caption\": \" a dog \"}, {\"id\": \"#12\", \"caption\": \"a cat\"}]}\n```",
             r#"Here they are: [{"id":0,"caption":"a dog"},{"id":12,"caption":"a cat"},{"id":0,"caption":"again"}]"#,
             r#"{"captions":[{"id":0,"caption":"a dog"},{"id":12,"caption":"a cat"},{"id":5},{"id":7,"caption":""},3]}"#,
+            // Cut off, with trailing commas, with a caption that breaks the JSON.
+            r#"{"captions":[{"id":0,"caption":"a dog"},{"id":12,"caption":"a cat"},{"id":13,"caption":"a bir"#,
+            r#"{"captions":[{"id":0,"caption":"a dog"},{"id":"[12]","caption":"a cat"},],}"#,
+            r#"{"captions":[{"id":0,"caption":"a dog"},{"id":5,"caption":"a "sign""},{"id":12,"caption":"a cat"}]}"#,
         ] {
             assert_eq!(read(text), expected, "{text}");
         }

@@ -1,7 +1,5 @@
 //! What a translation must keep: numbers, in whatever way the other language writes them, and addresses.
 
-use std::collections::HashSet;
-
 /// The first character of each block of decimal digits (Unicode general category Nd) that subtitles use.
 const ZEROS: [char; 18] = [
     '0', '\u{660}', '\u{6f0}', '\u{966}', '\u{9e6}', '\u{a66}', '\u{ae6}', '\u{b66}', '\u{be6}', '\u{c66}', '\u{ce6}',
@@ -12,8 +10,10 @@ const SEPARATORS: [char; 15] = [
     '.', ',', ':', '/', '-', '\'', ' ', '\u{a0}', '\u{2009}', '\u{202f}', '\u{2019}', '\u{66b}', '\u{66c}', '\u{ff0c}',
     '\u{ff1a}',
 ];
-/// Beginnings of words that multiply the number before them, the longer ones first.
-const SCALES: [(&str, f64); 38] = [
+/// Separators that never stand within one value.
+const NOT_IN_VALUES: [char; 4] = [':', '/', '-', '\u{ff1a}'];
+/// Beginnings of words that multiply the number before them, the longer ones first. One that ends in a blank is a whole word.
+const SCALES: [(&str, f64); 42] = [
     ("milliard", 1e9),
     ("millió", 1e6),
     ("million", 1e6),
@@ -23,6 +23,11 @@ const SCALES: [(&str, f64); 38] = [
     ("milioni", 1e6),
     ("milhão", 1e6),
     ("milhões", 1e6),
+    // German and Spanish have other names from a thousand millions on.
+    ("billionen", 1e12),
+    ("billones", 1e12),
+    ("billón", 1e12),
+    ("trillionen", 1e18),
     ("billion", 1e9),
     ("trillion", 1e12),
     ("thousand", 1e3),
@@ -33,7 +38,7 @@ const SCALES: [(&str, f64); 38] = [
     ("тысяч", 1e3),
     ("lakh", 1e5),
     ("crore", 1e7),
-    ("mille", 1e3),
+    ("mille ", 1e3),
     ("mil ", 1e3),
     ("천만", 1e7),
     ("백만", 1e6),
@@ -70,29 +75,42 @@ const CJK_DIGITS: [(char, u64); 12] = [
 /// More digits than this are an identifier, not a quantity.
 const MAX_DIGITS: usize = 15;
 
-/// The first number of the original that the translation lacks, as it is written there; None where all are there. Numbers in
-/// words may become digits and are not compared.
+/// The first number of the original that the translation lacks, as it is written there; None where all are there. A number
+/// must be there as often as in the original. Numbers in words may become digits and are not compared.
 pub(super) fn lost_number(original: &str, translation: &str) -> Option<String> {
     let wanted = numbers(original);
     if wanted.is_empty() {
         return None;
     }
-    let found = numbers(translation);
-    let readings = |number: &Number| number.plain.iter().chain(&number.parts).cloned().collect::<Vec<_>>();
-    let plain: HashSet<String> = found.iter().filter(|number| number.scaled.is_empty()).flat_map(readings).collect();
-    // A word that begins like a factor may be another word, as in "2조각", two pieces.
-    let mut any: HashSet<String> = found.iter().flat_map(readings).collect();
-    any.extend(cjk_numbers(translation));
-    let scaled: HashSet<&String> = found.iter().flat_map(|number| &number.scaled).collect();
-    let is_kept = |number: &Number| {
-        let bare = if number.scaled.is_empty() { &any } else { &plain };
-        let is_scaled = |reading: &String| scaled.contains(reading) || plain.contains(reading);
-        number.plain.iter().any(|reading| bare.contains(reading))
-            || number.parts.iter().all(|part| bare.contains(part))
-            || number.scaled.iter().any(is_scaled)
-            || (number.scaled.is_empty() && number.plain.iter().any(|reading| scaled.contains(reading)))
-    };
-    wanted.into_iter().find(|number| !is_kept(number)).map(|number| number.written)
+    let mut found = numbers(translation);
+    found.extend(cjk_numbers(translation).into_iter().map(Number::in_words));
+    let mut is_used = vec![false; found.len()];
+    let mut is_kept = vec![false; wanted.len()];
+    // Equal digits first, so that no other number takes them.
+    let is_same = |number: &Number, other: &Number| number.written == other.written && number.is_value_of(other);
+    for is_equal in [is_same, Number::is_value_of] {
+        for (number, is_kept) in wanted.iter().zip(&mut is_kept).filter(|(_, is_kept)| !**is_kept) {
+            let at = (0..found.len()).find(|at| !is_used[*at] && is_equal(number, &found[*at]));
+            if let Some(at) = at {
+                (is_used[at], *is_kept) = (true, true);
+            }
+        }
+    }
+    // The groups of the others, as in `10:30` and `10시 30분`.
+    let unused = found.iter().zip(is_used).filter(|(_, is_used)| !is_used).map(|(number, _)| number);
+    let mut groups: Vec<(&Number, &Group)> =
+        unused.flat_map(|number| number.groups.iter().map(move |group| (number, group))).collect();
+    for (number, is_kept) in wanted.iter().zip(&mut is_kept).filter(|(_, is_kept)| !**is_kept) {
+        let mut rest = groups.clone();
+        *is_kept = number.groups.iter().all(|group| {
+            let at = rest.iter().position(|(other, found)| number.may_be_plain(other) && group.is_same(found));
+            at.map(|at| rest.remove(at)).is_some()
+        });
+        if *is_kept {
+            groups = rest;
+        }
+    }
+    wanted.into_iter().zip(is_kept).find(|(_, is_kept)| !is_kept).map(|(number, _)| number.written)
 }
 
 /// The first web or email address of the original that the translation lacks.
@@ -115,9 +133,51 @@ struct Number {
     /// The values of its digits alone, as text.
     plain: Vec<String>,
     /// Its groups of digits: `1` and `000` for `1,000`.
-    parts: Vec<String>,
-    /// The values with the words that multiply it, and as the end of a sum; empty without such words.
+    groups: Vec<Group>,
+    /// Its value times the scale words after it, or the sum that it completes; empty without scale words.
     scaled: Vec<String>,
+    /// Whether it is written in Chinese characters.
+    is_in_words: bool,
+}
+
+impl Number {
+    fn in_words(digits: String) -> Self {
+        let groups = vec![Group { digits: digits.clone(), is_first: true }];
+        Self { written: digits.clone(), plain: vec![digits], groups, scaled: Vec::new(), is_in_words: true }
+    }
+
+    /// Whether the scale words of this number and its translation `other` can be left aside: one in another language may be
+    /// unknown, and a word that begins like one may be another word, as in "2조각", two pieces.
+    fn may_be_plain(&self, other: &Self) -> bool {
+        self.scaled.is_empty() || (other.scaled.is_empty() && !other.is_in_words)
+    }
+
+    fn is_value_of(&self, other: &Self) -> bool {
+        let share = |some: &[String], others: &[String]| some.iter().any(|reading| others.contains(reading));
+        (self.may_be_plain(other) && (share(&self.plain, &other.plain) || self.groups == other.groups))
+            || share(&self.scaled, &other.scaled)
+            || (other.scaled.is_empty() && share(&self.scaled, &other.plain))
+            || (self.scaled.is_empty() && share(&self.plain, &other.scaled))
+    }
+}
+
+/// Digits between separators.
+#[derive(PartialEq)]
+struct Group {
+    /// Without the zeros before it if it is the first one; in others they count: `1,05` is not `1,5`.
+    digits: String,
+    is_first: bool,
+}
+
+impl Group {
+    /// Whether a group of a translation is this one. The `05` of a time or date may be a `5` on its own.
+    fn is_same(&self, other: &Self) -> bool {
+        let bare = |group: &Self| {
+            let has_zero = !group.is_first && group.digits.len() == 2;
+            if has_zero { without_zeros(&group.digits) } else { group.digits.clone() }
+        };
+        self.digits == other.digits || (self.is_first != other.is_first && bare(self) == bare(other))
+    }
 }
 
 /// The numbers in digits, each with the words that multiply it: `1,000`, `5 %`, `10:30`, `1.5 million`, `1억 5천만`.
@@ -135,9 +195,12 @@ fn numbers(text: &str) -> Vec<Number> {
         let end = end_of_number(&text, at);
         let (factor, after) = scale(&text, end);
         let written: String = text[at..end].iter().collect();
-        let digits: String = written.chars().filter(char::is_ascii_digit).collect();
-        let parts = written.split(|c: char| !c.is_ascii_digit()).map(without_zeros).collect();
-        let mut number = Number { plain: vec![without_zeros(&digits)], written, parts, scaled: Vec::new() };
+        let groups = groups(&written);
+        let mut number = Number { plain: Vec::new(), written, groups, scaled: Vec::new(), is_in_words: false };
+        let are_thousands = number.groups[1..].iter().all(|group| group.digits.len() == 3);
+        if number.groups.len() == 1 || (are_thousands && number.groups[0].digits != "0") {
+            number.plain.push(number.groups.iter().map(|group| &*group.digits).collect());
+        }
         if let Some(value) = value(&number.written) {
             number.plain.push(value_text(value));
             let value = value * factor;
@@ -149,8 +212,9 @@ fn numbers(text: &str) -> Vec<Number> {
             let sum = before.filter(is_next).map(|(sum, ..)| sum + value);
             if let Some((sum, first)) = sum.and_then(|sum| Some((sum, found.pop()?))) {
                 let written = format!("{} {}", first.written, number.written);
-                let parts = [first.parts, number.parts].concat();
-                number = Number { written, plain: Vec::new(), parts, scaled: vec![value_text(sum)] };
+                let groups = first.groups.into_iter().chain(number.groups).collect();
+                number =
+                    Number { written, plain: Vec::new(), groups, scaled: vec![value_text(sum)], is_in_words: false };
             }
             before = (factor > 1.0).then_some((sum.unwrap_or(value), factor, after));
         }
@@ -158,6 +222,14 @@ fn numbers(text: &str) -> Vec<Number> {
         at = after;
     }
     found
+}
+
+fn groups(written: &str) -> Vec<Group> {
+    let group = |(at, digits): (usize, &str)| match at {
+        0 => Group { digits: without_zeros(digits), is_first: true },
+        _ => Group { digits: digits.to_owned(), is_first: false },
+    };
+    written.split(|c: char| !c.is_ascii_digit()).enumerate().map(group).collect()
 }
 
 fn ascii_digit(c: char) -> char {
@@ -188,9 +260,12 @@ fn scale(text: &[char], mut at: usize) -> (f64, usize) {
     let mut factor = 1.0;
     loop {
         let start = at + text[at..].iter().take(1).filter(|c| c.is_whitespace()).count();
-        // With a blank at the end, so that whole words can be compared.
-        let word: String = text[start..].iter().take(12).chain([&' ']).flat_map(|c| c.to_lowercase()).collect();
-        let Some((name, scale)) = SCALES.iter().find(|(name, _)| word.starts_with(name)) else { return (factor, at) };
+        let word: String = text[start..].iter().take(12).flat_map(|c| c.to_lowercase()).collect();
+        let begins = |name: &str| match name.strip_suffix(' ') {
+            Some(name) => word.strip_prefix(name).is_some_and(|rest| !rest.starts_with(char::is_alphabetic)),
+            None => word.starts_with(name),
+        };
+        let Some((name, scale)) = SCALES.iter().find(|(name, _)| begins(name)) else { return (factor, at) };
         factor *= scale;
         let n_chars = name.trim_end().chars().count();
         // The rest of the word: "millions", "Milliarden".
@@ -202,8 +277,12 @@ fn scale(text: &[char], mut at: usize) -> (f64, usize) {
     }
 }
 
-/// The value where the last separator, if it is a point or a comma that is not before three digits, begins the decimals.
+/// The value where the last separator, if it is a point or a comma that is not before three digits, begins the decimals. None
+/// for times, dates and ranges.
 fn value(written: &str) -> Option<f64> {
+    if written.contains(NOT_IN_VALUES) {
+        return None;
+    }
     let is_point = |c: char| matches!(c, '.' | ',' | '\u{66b}');
     let (whole, decimals) = match written.rsplit_once(is_point) {
         Some((whole, decimals)) if decimals.len() != 3 || whole == "0" => (whole, decimals),
@@ -299,6 +378,21 @@ mod tests {
             ("room 5 100", "방 5 100"),
             ("0.5", "0,5"),
             ("007", "007"),
+            ("10:05", "10시 5분"),
+            ("10:10", "10시 10분"),
+            ("May 5, 2024", "2024.05.05"),
+            ("01/05/2024", "2024년 1월 5일"),
+            ("1,00,000", "100000"),
+            ("3.50", "3,5"),
+            ("3-5 days", "3~5일"),
+            ("5 and 5", "5와 5"),
+            ("1,00 or 1", "1 or 1.00"),
+            ("5 trillion", "5 Billionen"),
+            ("5 trillion", "5 billones"),
+            ("5 thousand", "5 mil."),
+            ("5,000", "5 mil, más"),
+            ("5 miles", "5 miles"),
+            ("30 thousand", "三万"),
         ] {
             assert_eq!(lost_number(original, translation), None, "{original} / {translation}");
         }
@@ -317,6 +411,22 @@ mod tests {
             ("3.5 km", "3 km", "3.5"),
             ("25", "二十", "25"),
             ("9 lives", "", "9"),
+            ("1.1", "1", "1.1"),
+            ("5,005", "5", "5,005"),
+            ("10:10", "10", "10:10"),
+            ("1,000", "1.0", "1,000"),
+            ("3,000", "3:00", "3,000"),
+            ("1.05", "1,5", "1.05"),
+            ("3.5 km", "35 km", "3.5"),
+            ("3-5 days", "35일", "3-5"),
+            ("0.125", "125", "0.125"),
+            ("5 and 5", "5", "5"),
+            ("7 of 7", "7개", "7"),
+            ("3 and 3", "三", "3"),
+            ("5 billion", "5 Billionen", "5"),
+            ("5 billion", "5 billones", "5"),
+            ("5 trillion", "5 Trillionen", "5"),
+            ("5 million", "5 mil.", "5"),
         ] {
             assert_eq!(lost_number(original, translation).as_deref(), Some(lost), "{original} / {translation}");
         }

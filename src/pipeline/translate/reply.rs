@@ -7,28 +7,13 @@ use serde_json::{Value, json};
 
 use crate::error::Result;
 use crate::llm::ResponseFormat;
+use crate::llm::json_reply::{complete_entries, ids, list_format};
 use crate::sanitize::clean_line;
-
-/// Opening braces of a reply at which an entry is looked for.
-const MAX_TRIES: usize = 2000;
 
 /// The JSON schema of a reply.
 pub(super) fn format() -> Result<ResponseFormat> {
-    let cue = json!({
-        "type": "object",
-        "properties": {"id": {"type": "integer"}, "text": {"type": "string"}},
-        "required": ["id", "text"],
-        "additionalProperties": false,
-    });
-    ResponseFormat::json_schema(
-        "translations",
-        json!({
-            "type": "object",
-            "properties": {"cues": {"type": "array", "items": cue}},
-            "required": ["cues"],
-            "additionalProperties": false,
-        }),
-    )
+    let properties = [("id", json!({"type": "integer"})), ("text", json!({"type": "string"}))];
+    list_format("translations", "cues", &properties)
 }
 
 /// What a reply says about one cue.
@@ -50,18 +35,9 @@ struct RawCue {
 /// stands: in the list, in a code fence, among text, in JSON that is cut off. Empty texts are left out.
 pub(super) fn read(reply: &str) -> HashMap<usize, RepliedText> {
     let mut found: HashMap<usize, RepliedText> = HashMap::new();
-    let mut rest = reply;
-    for _ in 0..MAX_TRIES {
-        let Some(at) = rest.find('{') else { break };
-        rest = &rest[at..];
-        let mut values = serde_json::Deserializer::from_str(rest).into_iter::<RawCue>();
-        let Some(Ok(cue)) = values.next() else {
-            rest = &rest[1..];
-            continue;
-        };
-        rest = &rest[values.byte_offset()..];
+    for cue in complete_entries::<RawCue>(reply) {
         let text = clean_line(&cue.text);
-        let Some(id) = id(&cue.id).filter(|_| !text.is_empty()) else { continue };
+        let Some(id) = ids(&cue.id).first().copied().filter(|_| !text.is_empty()) else { continue };
         let one = RepliedText::One(text);
         let before = found.entry(id).or_insert_with(|| one.clone());
         if *before != one {
@@ -69,15 +45,6 @@ pub(super) fn read(reply: &str) -> HashMap<usize, RepliedText> {
         }
     }
     found
-}
-
-/// An ID as a model writes it: `7`, `"7"`, `"#7"`, `"[7]"`.
-fn id(value: &Value) -> Option<usize> {
-    match value {
-        Value::Number(number) => number.as_u64().and_then(|id| usize::try_from(id).ok()),
-        Value::String(text) => text.trim_matches(|c: char| !c.is_ascii_digit()).parse().ok(),
-        _ => None,
-    }
 }
 
 #[cfg(test)]
@@ -104,6 +71,6 @@ mod tests {
         }
         assert_eq!(read(r#"{"id":1,"text":"a"}{"id":1,"text":"b"}"#), [(1, RepliedText::Several)].into());
         assert_eq!(read("{\"id\":1,\"text\":\"a\\u001b[2J\\n\\n5 --> \\u202e b\"}"), [(1, one("a 5 --> b"))].into());
-        assert_eq!(read(&"{\"a\":".repeat(20_000)), HashMap::new());
+        assert_eq!(read(&"{\"a\":".repeat(4000)), HashMap::new());
     }
 }
