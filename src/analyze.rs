@@ -1,6 +1,7 @@
 //! From the evidence to an answer: windows that fit into one request each, a request per window, and one that merges.
 
 pub mod budget;
+mod data;
 mod estimate;
 mod map;
 mod merge;
@@ -10,6 +11,7 @@ mod stored_answers;
 mod task;
 
 pub use budget::SpendLimit;
+pub use data::read_data;
 pub use estimate::estimate;
 pub(crate) use map::frame_tokens;
 pub use map::{Analyzer, Answered};

@@ -98,6 +98,10 @@ pub struct Choice {
     pub reasoning: Option<String>,
     /// Why it ended.
     pub finish: FinishReason,
+    /// The answer as data that is valid against the schema that was asked for; None for a task that asks for text, and where
+    /// the reply does not match.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<serde_json::Value>,
     /// Its sentences, each checked against the evidence that it cites; empty where they were not checked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sentences: Vec<CheckedSentence>,
@@ -107,7 +111,7 @@ impl Choice {
     /// A choice without reasoning.
     #[must_use]
     pub fn new(text: impl Into<String>, finish: FinishReason) -> Self {
-        Self { text: text.into(), reasoning: None, finish, sentences: Vec::new() }
+        Self { text: text.into(), reasoning: None, finish, data: None, sentences: Vec::new() }
     }
 }
 

@@ -6,6 +6,7 @@ mod models;
 mod options;
 mod outcome;
 mod secrets;
+mod summary_task;
 mod transcribers;
 
 use std::sync::Arc;
@@ -24,8 +25,8 @@ use crate::blocking::run_blocking;
 use crate::error::{Error, ErrorCode, Result};
 use crate::input::path_of;
 use crate::job::{
-    AudioJob, CaptionJob, DescribeJob, FramesJob, ImageTransport, Job, ModelOptions, SummarizeJob, Task, TrackOptions,
-    TranscribeJob, TranscriptOptions, TranslateJob,
+    AudioJob, CaptionJob, DescribeJob, FramesJob, Job, ModelOptions, SummarizeJob, Task, TrackOptions, TranscribeJob,
+    TranscriptOptions, TranslateJob,
 };
 use crate::limits::Limits;
 use crate::media::{MediaInfo, Ratio};
@@ -37,13 +38,13 @@ use crate::pipeline::summarize::Summarize;
 use crate::pipeline::transcribe::Transcribe;
 use crate::pipeline::translate::{TargetLanguage, Translate, is_subtitle_file};
 use crate::pipeline::{self, Context, Run, TrackChoice};
-use crate::prompt::{CaptionPrompt, PromptSpec, SummaryTask};
+use crate::prompt::CaptionPrompt;
 use crate::report::Format;
 use crate::source::site::SiteAccess;
 use crate::store::StoreAccess;
 use crate::time::TimeBounds;
 use keys::Keys;
-use models::ModelSelector;
+use models::{ModelSelector, model_advice};
 use transcribers::Endpoint;
 
 /// Runs jobs. Cloning shares the configuration and the secrets.
@@ -151,41 +152,15 @@ impl Engine {
         let spend_limit = options::spend_limit(&job.spend)?;
         let answerer = self.models().answerer(&job.model, dry_run.is_some()).await?;
         let is_digest = answerer.chat_model().is_none();
-        let prompted = [
-            (job.prompt.task.is_some() || job.prompt.system.is_some(), Setting::Prompt),
-            (job.task != SummaryTask::Summary, Setting::Task),
-            (job.length.is_some(), Setting::Length),
-            (job.output_language.is_some(), Setting::OutputLanguage),
-            (job.strict, Setting::Strict),
-        ];
-        if let Some((_, setting)) = prompted.into_iter().find(|(is_set, _)| is_digest && *is_set) {
-            let problem = "the built-in digest does not follow a prompt";
-            return Err(Error::setting(setting, problem, Self::model_advice()));
-        }
-        if job.task == SummaryTask::Chapters {
-            let others = [
-                (job.length.is_some(), Setting::Length),
-                (job.prompt.system.is_some(), Setting::System),
-                (job.image_transport == ImageTransport::Url, Setting::ImageTransport),
-            ];
-            if let Some((_, setting)) = others.into_iter().find(|(is_set, _)| *is_set) {
-                let problem = "cannot be combined with the task chapters";
-                return Err(Error::setting(setting, problem, Advice::Unset(setting)));
-            }
-        }
-        if job.prompt.task.is_some() && job.task != SummaryTask::Summary {
-            let problem = "cannot be combined with a task of your own";
-            return Err(Error::setting(Setting::Task, problem, Advice::Unset(Setting::Prompt)));
-        }
-        let image_url = (job.image_transport == ImageTransport::Url).then(|| job.input.clone());
-        if let Some(url) = &image_url {
+        let (prompt, data) = summary_task::prompt(&job, is_digest)?;
+        if let Some(url) = &prompt.image_url {
             if !(url.starts_with("https://") || url.starts_with("http://")) {
                 let problem = "is not the http(s) address of a picture, so it cannot be sent as an address";
                 return Err(Error::usage(url, problem, Advice::Unset(Setting::ImageTransport)));
             }
             if is_digest {
                 let problem = "an address can be sent to a language model only";
-                return Err(Error::setting(Setting::ImageTransport, problem, Self::model_advice()));
+                return Err(Error::setting(Setting::ImageTransport, problem, model_advice()));
             }
         }
         let endpoint = Endpoint {
@@ -196,14 +171,8 @@ impl Engine {
         let bounds = TimeBounds { start: job.sampling.start, end: job.sampling.end };
         let transcript = self.transcript(&job.transcript, &endpoint, job.track, bounds).await?;
         let analysis = Analysis {
-            prompt: PromptSpec {
-                system: job.prompt.system,
-                task: job.prompt.task,
-                kind: job.task,
-                length: job.length,
-                language: job.output_language,
-                image_url,
-            },
+            prompt,
+            data,
             is_streamed: job.model.stream.unwrap_or(self.config.streams),
             concurrency: options::concurrency(&job.model.server, &self.config),
             spend_limit,
@@ -227,7 +196,7 @@ impl Engine {
         let dry_run = options::dry_run(&job.spend)?;
         let Answerer::Chat(model) = self.models().answerer(&job.model, dry_run.is_some()).await? else {
             let problem = "captions need a vision model, and the built-in digest is none";
-            return Err(Error::setting(Setting::Model, problem, Self::model_advice()).with_code(ErrorCode::MissingKey));
+            return Err(Error::setting(Setting::Model, problem, model_advice()).with_code(ErrorCode::MissingKey));
         };
         let endpoint = Endpoint {
             base_url: job.model.base_url.clone(),
@@ -285,7 +254,7 @@ impl Engine {
         let dry_run = options::dry_run(&job.spend)?;
         let Answerer::Chat(model) = self.models().answerer(&job.model, dry_run.is_some()).await? else {
             let problem = "a translation needs a language model, and the built-in digest is none";
-            return Err(Error::setting(Setting::Model, problem, Self::model_advice()).with_code(ErrorCode::MissingKey));
+            return Err(Error::setting(Setting::Model, problem, model_advice()).with_code(ErrorCode::MissingKey));
         };
         let endpoint = Endpoint {
             base_url: job.model.base_url.clone(),
@@ -349,11 +318,6 @@ impl Engine {
         let transcribers = transcribers::transcribers(options, endpoint, key, &self.config)?;
         let is_required = options.file.is_some();
         Ok(pipeline::TranscriptSearch { transcribers, track: track(track_options), bounds, is_required })
-    }
-
-    /// What turns the built-in digest into a language model.
-    fn model_advice() -> Advice {
-        Advice::SetKey(KEY_VARIABLE.to_owned()).or(Advice::Set(Setting::BaseUrl))
     }
 }
 

@@ -111,6 +111,12 @@ pub struct SummarizeJob {
     /// The built-in task; a task of the user's in `prompt` replaces it.
     #[serde(skip_serializing_if = "text::is_default")]
     pub task: SummaryTask,
+    /// The labels to choose from, for the task `classify`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
+    /// The JSON Schema of the answer as JSON text, for the task `extract`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schema: Option<String>,
     /// About how long the answer is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub length: Option<SummaryLength>,

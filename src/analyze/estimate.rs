@@ -54,8 +54,9 @@ pub fn estimate(
     for (at, window) in windows.iter().enumerate() {
         let messages = analyzer.messages(window, Place { number: at + 1, n_windows });
         let is_whole = analyzer.is_one_request(n_windows);
-        let model = if is_whole { analyzer.model } else { &analyzer.window_model };
-        let format = if is_whole { None } else { Some(reply::records_format()?) };
+        let model = if is_whole && analyzer.analysis.data.is_none() { analyzer.model } else { &analyzer.window_model };
+        let data = analyzer.analysis.data.as_ref().map(|data| data.format().clone());
+        let format = if is_whole { data } else { Some(reply::records_format()?) };
         let limits = model.limits();
         let request_of_window = ChatRequest { response_format: format.as_ref(), ..ChatRequest::new(&messages) };
         let body = model.request_body(&request_of_window)?;

@@ -163,8 +163,7 @@ impl<'a> Analyzer<'a> {
         let mut windows = self.windows();
         if self.is_one_request(windows.len()) {
             let messages = self.messages(self.timeline, Place { number: 1, n_windows: 1 });
-            let outcome =
-                self.send(&**self.model, &ChatRequest::new(&messages), self.analysis.is_streamed, &|_| true).await;
+            let outcome = self.send_task(messages).await;
             match (outcome, self.timeline.halves()) {
                 (Err(Unanswered::TooLong(why)), Some((first, second))) => {
                     tracing::warn!("{why}: the request is split into parts");
@@ -227,11 +226,8 @@ impl<'a> Analyzer<'a> {
                     done.push((WindowReport::new(&window, Err(unanswered.into_text())), Vec::new()));
                 }
                 (Ok((response, found)), _) => {
-                    let mut report = WindowReport::new(&window, Ok((&response, found.entries.len())));
-                    if found.is_partial && report.finish == Some(FinishReason::Stop) {
-                        report.finish = Some(FinishReason::Other("broken JSON".to_owned()));
-                    }
-                    done.push((report, found.entries));
+                    let report = WindowReport::new(&window, Ok((&response, found.entries.len())));
+                    done.push((WindowReport { is_partial: found.is_partial, ..report }, found.entries));
                 }
             }
         }
@@ -247,29 +243,68 @@ impl<'a> Analyzer<'a> {
         self.send_for(self.messages(window, place), &format, |text| reply::read_records(text, window)).await
     }
 
-    /// Asks for JSON of this form, and once more where the reply cannot be read.
+    /// Asks for a list in JSON of this form, and once more where entries of it may be missing, unless the server cut the reply
+    /// off. Of two replies with missing entries, the fuller one counts. Only a reply without missing entries is stored.
     pub(super) async fn send_for<T>(
         &self,
         messages: Vec<Message>,
         format: &ResponseFormat,
-        read: impl Fn(&str) -> Result<T, String> + Sync,
-    ) -> Result<(ChatResponse, T), Unanswered> {
-        let text = |response: &ChatResponse| response.choices.first().map(|one| one.text.clone()).unwrap_or_default();
-        let send = async |messages: &[Message]| {
-            let request = ChatRequest { response_format: Some(format), ..ChatRequest::new(messages) };
-            self.send(&*self.window_model, &request, false, &|response| read(&text(response)).is_ok()).await
-        };
-        let first = send(&messages).await?;
-        let problem = match read(&text(&first)) {
-            Ok(found) => return Ok((first, found)),
-            Err(problem) => problem,
+        read: impl Fn(&str) -> Result<ReadEntries<T>, String> + Sync,
+    ) -> Result<(ChatResponse, ReadEntries<T>), Unanswered> {
+        let is_whole = |reply: &str| read(reply).is_ok_and(|found| !found.is_partial);
+        let first = self.send_json(&messages, format, &is_whole).await?;
+        let (partial, problem) = match read(first_text(&first)) {
+            Ok(found) if !found.is_partial || is_cut_off(&first) => return Ok((first, found)),
+            Ok(found) => {
+                (Some(found), "its JSON is broken, or an entry is not of the form that was asked for".to_owned())
+            }
+            Err(problem) => (None, problem),
         };
         tracing::info!("a reply is requested again: {problem}");
-        let again = prompt::build_again(messages, &text(&first), &problem, self.fence);
-        let second = send(&again).await?;
-        match read(&text(&second)) {
-            Ok(found) => Ok((second, found)),
-            Err(problem) => Err(Unanswered::Other(format!("the model's reply cannot be used: {problem}"))),
+        let again = prompt::build_again(messages, first_text(&first), &problem, self.fence);
+        match (self.send_json(&again, format, &is_whole).await, partial) {
+            (Ok(second), partial) => match (read(first_text(&second)), partial) {
+                (Ok(found), Some(before)) if found.is_partial && found.entries.len() < before.entries.len() => {
+                    Ok((first, before))
+                }
+                (Ok(found), _) => Ok((second, found)),
+                (Err(_), Some(before)) => Ok((first, before)),
+                (Err(problem), None) => Err(Unanswered::Other(format!("the model's reply cannot be used: {problem}"))),
+            },
+            (Err(_), Some(before)) => Ok((first, before)),
+            (Err(unanswered), None) => Err(unanswered),
+        }
+    }
+
+    /// Asks for JSON of this form. A usable reply is stored.
+    async fn send_json(
+        &self,
+        messages: &[Message],
+        format: &ResponseFormat,
+        is_usable: &(dyn Fn(&str) -> bool + Sync),
+    ) -> Result<ChatResponse, Unanswered> {
+        let request = ChatRequest { response_format: Some(format), ..ChatRequest::new(messages) };
+        self.send(&*self.window_model, &request, false, &|response| is_usable(first_text(response))).await
+    }
+
+    /// Requests the answer to the task itself. For data, once more if the reply does not match its schema; whether the second
+    /// one does is for the caller to check.
+    pub(super) async fn send_task(&self, messages: Vec<Message>) -> Result<ChatResponse, Unanswered> {
+        let Some(schema) = &self.analysis.data else {
+            let request = ChatRequest::new(&messages);
+            return self.send(&**self.model, &request, self.analysis.is_streamed, &|_| true).await;
+        };
+        let is_valid = |reply: &str| schema.read(reply).is_ok();
+        let first = self.send_json(&messages, schema.format(), &is_valid).await?;
+        let Err(problem) = schema.read(first_text(&first)) else { return Ok(first) };
+        tracing::info!("the reply is requested again: {problem}");
+        let again = prompt::build_again(messages, first_text(&first), &problem, self.fence);
+        match self.send_json(&again, schema.format(), &is_valid).await {
+            Ok(second) => Ok(second),
+            Err(unanswered) => {
+                tracing::warn!("{}", unanswered.into_text());
+                Ok(first)
+            }
         }
     }
 
@@ -321,6 +356,16 @@ impl<'a> Analyzer<'a> {
             error => Unanswered::Other(error.to_string()),
         })
     }
+}
+
+fn first_text(response: &ChatResponse) -> &str {
+    response.choices.first().map_or("", |first| &first.text)
+}
+
+/// Whether the server ended the reply before the model did.
+fn is_cut_off(response: &ChatResponse) -> bool {
+    let finish = response.choices.first().map(|first| &first.finish);
+    !matches!(finish, Some(FinishReason::Stop | FinishReason::Other(_)))
 }
 
 /// Completes a request; where it is streamed, passes the pieces on until the response is there.

@@ -3,9 +3,9 @@
 
 use super::budget;
 use super::map::{Analyzer, Unanswered};
-use crate::chat::{ChatResponse, Choice, FinishReason};
+use crate::chat::{ChatResponse, Choice, FinishReason, Message};
 use crate::event::Event;
-use crate::llm::{ChatModel, ChatRequest};
+use crate::llm::ChatRequest;
 use crate::prompt::{self, PartAnswer, record_sources};
 use crate::record::{EventRecord, Section};
 use crate::report::WindowReport;
@@ -102,7 +102,7 @@ impl Analyzer<'_> {
             let groups = if is_too_long { halves(parts.len()) } else { self.groups(&parts) };
             if let [all] = groups.as_slice() {
                 debug_assert_eq!(*all, parts.len());
-                match self.send_merge(&**self.model, &parts, self.analysis.is_streamed).await {
+                match self.send_task(self.merge_messages(&parts)).await {
                     Err(Unanswered::TooLong(_)) if parts.len() > 2 => is_too_long = true,
                     outcome => return outcome.map_err(Unanswered::into_text),
                 }
@@ -126,7 +126,8 @@ impl Analyzer<'_> {
                     continue;
                 };
                 let range = TimeRange::new(first.range.start, last.range.end);
-                match self.send_merge(&*self.window_model, group, false).await {
+                let messages = self.merge_messages(group);
+                match self.send(&*self.window_model, &ChatRequest::new(&messages), false, &|_| true).await {
                     Ok(response) => {
                         merged.push(PartAnswer { range, text: response.choices.first().map(|one| one.text.clone()) });
                     }
@@ -165,15 +166,8 @@ impl Analyzer<'_> {
         groups
     }
 
-    async fn send_merge(
-        &self,
-        model: &dyn ChatModel,
-        parts: &[PartAnswer],
-        is_streamed: bool,
-    ) -> Result<ChatResponse, Unanswered> {
-        let (analysis, media) = (self.analysis, self.media);
-        let messages = prompt::build_merge(self.timeline, parts, media, &analysis.prompt, self.fence);
-        self.send(model, &ChatRequest::new(&messages), is_streamed, &|_| true).await
+    fn merge_messages(&self, parts: &[PartAnswer]) -> Vec<Message> {
+        prompt::build_merge(self.timeline, parts, self.media, &self.analysis.prompt, self.fence)
     }
 }
 

@@ -44,7 +44,7 @@ struct RawSection {
 /// What could be read of a reply.
 pub(super) struct ReadEntries<T> {
     pub entries: Vec<T>,
-    /// Whether entries may be missing: as [`ListReply::is_partial`], or records without text were dropped.
+    /// As [`ListReply::is_partial`].
     pub is_partial: bool,
 }
 
@@ -79,9 +79,9 @@ pub(super) fn sections_format() -> Result<ResponseFormat> {
 /// What is wrong with the reply, as a phrase.
 pub(super) fn read_records(reply: &str, window: &Timeline) -> std::result::Result<ReadEntries<EventRecord>, String> {
     let ListReply { entries, cut_entry, is_partial } = read_list::<RawRecord>(reply, "records")?;
-    let n_read = entries.len() + usize::from(cut_entry.is_some());
-    let entries: Vec<_> = entries.into_iter().chain(cut_entry).filter_map(|raw| record(&raw, window)).collect();
-    Ok(ReadEntries { is_partial: is_partial || entries.len() < n_read, entries })
+    // An event without text states nothing.
+    let entries = entries.into_iter().chain(cut_entry).filter_map(|raw| record(&raw, window)).collect();
+    Ok(ReadEntries { entries, is_partial })
 }
 
 fn record(raw: &RawRecord, window: &Timeline) -> Option<EventRecord> {
@@ -125,8 +125,8 @@ pub(super) fn read_sections(
     reply: &str,
     records: &[EventRecord],
     end: Timestamp,
-) -> std::result::Result<Vec<Section>, String> {
-    let ListReply { entries, cut_entry, .. } = read_list::<RawSection>(reply, "sections")?;
+) -> std::result::Result<ReadEntries<Section>, String> {
+    let ListReply { entries, cut_entry, is_partial } = read_list::<RawSection>(reply, "sections")?;
     let (first, last) = (records[0].id, records[records.len() - 1].id);
     let mut starts: Vec<(usize, String, String)> = entries
         .into_iter()
@@ -148,7 +148,7 @@ pub(super) fn read_sections(
         let n_records = next.unwrap_or(last + 1) - start;
         Section::new(TimeRange::new(start_of(*start), until), title, text, (*start, n_records))
     });
-    Ok(sections.collect())
+    Ok(ReadEntries { entries: sections.collect(), is_partial })
 }
 
 /// IDs in ascending order.
@@ -252,7 +252,7 @@ mod tests {
             assert_eq!((read.entries.len(), read.is_partial), (1, false), "{reply}");
         }
         // A dropped record is one that may be missing.
-        for other in ["3", r#"{"frames":[17]}"#, r#"{"text":["a"]}"#, r#"{"text":" "}"#] {
+        for other in ["3", r#"{"frames":[17]}"#, r#"{"text":["a"]}"#] {
             let reply = format!(r#"{{"records":[{one}, {other}]}}"#);
             let read = read_records(&reply, &window()).expect(&reply);
             assert_eq!((read.entries.len(), read.is_partial), (1, true), "{reply}");
@@ -316,7 +316,7 @@ mod tests {
         let records: Vec<EventRecord> = [(5, 0), (6, 10), (7, 30), (8, 40)].map(|(id, start)| record(id, start)).into();
         let reply = r#"{"sections":[{"first_record":"r7","title":"Two","text":"b"},{"first_record":6,"title":"One","text":"a"},
             {"first_record":7,"title":"Again","text":"c"},{"first_record":99,"title":"Beyond","text":"d"}]}"#;
-        let found = read_sections(reply, &records, at(100)).expect("sections");
+        let found = read_sections(reply, &records, at(100)).expect("sections").entries;
         let shape: Vec<_> = found.iter().map(|s| (&*s.title, s.first_record, s.n_records, s.range)).collect();
         assert_eq!(
             shape,

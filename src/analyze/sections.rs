@@ -63,6 +63,6 @@ impl Analyzer<'_> {
         let next = records.last().and_then(|last| all.get(last.id + 1));
         let end = next.map_or(self.timeline.range.end, |next| next.range.start);
         let read = |reply: &str| reply::read_sections(reply, records, end);
-        Ok(self.send_for(messages, &format, read).await?.1)
+        Ok(self.send_for(messages, &format, read).await?.1.entries)
     }
 }

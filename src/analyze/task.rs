@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::budget::SpendLimit;
 use crate::chat::ModelDescription;
 use crate::digest;
-use crate::llm::ChatModel;
+use crate::llm::{ChatModel, DataSchema};
 use crate::prompt::{PromptSpec, SummaryTask};
 
 /// Who answers a question about the evidence.
@@ -44,6 +44,8 @@ pub struct Analysis {
     pub answerer: Answerer,
     /// The question.
     pub prompt: PromptSpec,
+    /// The form of an answer that is data; None for text.
+    pub data: Option<DataSchema>,
     /// Whether the text is streamed, each piece an [`Event::Text`](crate::event::Event::Text).
     pub is_streamed: bool,
     /// Concurrent requests, where more than one is needed; at least 1.
@@ -61,6 +63,7 @@ impl Analysis {
         Self {
             answerer,
             prompt: PromptSpec::default(),
+            data: None,
             is_streamed: false,
             concurrency: 4,
             spend_limit: SpendLimit::default(),
@@ -74,10 +77,12 @@ impl Analysis {
         self.prompt.kind == SummaryTask::Chapters && self.prompt.task.is_none()
     }
 
-    /// Whether the rules of the prompt ask for citations: those of the user may not, and an image has none.
+    /// Whether the prompt asks for citations: rules of the user may not, an image has none, and extracted data has no sentences.
     #[must_use]
     pub fn asks_for_citations(&self) -> bool {
-        self.answerer.chat_model().is_some() && self.prompt.system.is_none() && self.prompt.image_url.is_none()
+        let PromptSpec { system, image_url, kind, .. } = &self.prompt;
+        let is_text = *kind != SummaryTask::Extract;
+        self.answerer.chat_model().is_some() && is_text && system.is_none() && image_url.is_none()
     }
 }
 

@@ -11,6 +11,7 @@ mod translate;
 
 use std::path::PathBuf;
 
+use clap::builder::ArgPredicate;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use vidgist::prompt::SummaryLength;
 use vidgist::time::Timestamp;
@@ -199,8 +200,20 @@ pub enum ImageFormatArg {
 #[command(next_help_heading = "Prompt")]
 pub struct TaskArgs {
     /// What the model writes
-    #[arg(long, value_name = "TASK", default_value = "summary", conflicts_with_all = ["prompt", "prompt_file"])]
+    #[arg(
+        long,
+        value_name = "TASK",
+        default_value = "summary",
+        default_value_if("labels", ArgPredicate::IsPresent, "classify"),
+        default_value_if("schema", ArgPredicate::IsPresent, "extract")
+    )]
     pub task: TaskArg,
+    /// Labels for --task classify, separated by commas: the answer is one of them, with the reason
+    #[arg(long, value_name = "LABELS", value_delimiter = ',', conflicts_with = "schema")]
+    pub labels: Vec<String>,
+    /// JSON Schema for --task extract: the answer is data that is valid against it
+    #[arg(long, value_name = "FILE")]
+    pub schema: Option<PathBuf>,
     /// About how long: short (80 words), medium (250), long (800), or a number of words
     #[arg(long, value_name = "LENGTH")]
     pub length: Option<SummaryLength>,
@@ -222,6 +235,10 @@ pub enum TaskArg {
     Chapters,
     /// The minutes of a meeting
     Minutes,
+    /// One of --labels, with the reason
+    Classify,
+    /// Data as --schema describes it
+    Extract,
 }
 
 #[derive(Debug, Args)]

@@ -24,6 +24,11 @@ pub const BUILT_IN: &str = "built-in";
 /// The variable of `OpenAI`'s address.
 const BASE_URL_VARIABLE: &str = "OPENAI_BASE_URL";
 
+/// What turns the built-in digest into a language model.
+pub(super) fn model_advice() -> Advice {
+    Advice::SetKey(KEY_VARIABLE.to_owned()).or(Advice::Set(Setting::BaseUrl))
+}
+
 /// Where requests are sent.
 #[derive(Clone, Debug)]
 pub enum ModelChoice {

@@ -119,6 +119,29 @@ pub(crate) fn complete_entries<T: DeserializeOwned>(reply: &str) -> Vec<T> {
     found
 }
 
+/// Every complete value in a reply: the reply itself, else each object and list in it, from left to right, also with trailing
+/// commas.
+pub(super) fn values(reply: &str) -> Vec<Value> {
+    if let Ok(value) = serde_json::from_str(reply) {
+        return vec![value];
+    }
+    let repaired = without_trailing_commas(reply);
+    let mut found = Vec::new();
+    let mut rest = repaired.as_str();
+    for _ in 0..MAX_TRIES {
+        let Some(at) = rest.find(['{', '[']) else { break };
+        rest = &rest[at..];
+        let mut values = serde_json::Deserializer::from_str(rest).into_iter();
+        if let Some(Ok(value)) = values.next() {
+            found.push(value);
+            rest = &rest[values.byte_offset()..];
+        } else {
+            rest = &rest[1..];
+        }
+    }
+    found
+}
+
 /// IDs as a model writes them: `17`, `"#17"`, `"s42"`, `"[7]"`, one or a list; each once, in the order written.
 pub(crate) fn ids(value: &Value) -> Vec<usize> {
     let id = |value: &Value| match value {

@@ -7,6 +7,23 @@ use crate::error::{Error, Result};
 const EFFORTS: [&str; 7] = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
 /// Maximum length of a schema's name.
 const MAX_SCHEMA_NAME: usize = 64;
+/// Keywords of JSON Schema that strict modes refuse.
+const NOT_STRICT: [&str; 14] = [
+    "allOf",
+    "contains",
+    "dependentRequired",
+    "dependentSchemas",
+    "else",
+    "if",
+    "maxProperties",
+    "minProperties",
+    "not",
+    "oneOf",
+    "patternProperties",
+    "propertyNames",
+    "then",
+    "uniqueItems",
+];
 
 /// The resolution at which a model reads images: fewer tokens, or more detail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -93,11 +110,11 @@ impl SamplingParams {
 pub struct ResponseFormat {
     name: String,
     schema: serde_json::Value,
+    is_strict: bool,
 }
 
 impl ResponseFormat {
-    /// A strict schema under a name of letters, digits, `_` and `-`. Providers require `additionalProperties: false`
-    /// and every property in `required`, in each object.
+    /// A schema under a name of letters, digits, `_` and `-`.
     ///
     /// # Errors
     /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where the name is empty, longer than 64 bytes or holds other characters, or the schema is not an
@@ -111,7 +128,16 @@ impl ResponseFormat {
         if !schema.is_object() {
             return Err(Error::usage(name, "a schema must be a JSON object", ""));
         }
-        Ok(Self { name, schema })
+        let is_strict = schema.get("type").is_some_and(|kind| kind == "object") && is_strict(&schema);
+        Ok(Self { name, schema, is_strict })
+    }
+
+    /// Whether providers can guarantee an answer of this form: an object, with `additionalProperties: false` and every
+    /// property in `required` in each object, and without keywords that `OpenAI`'s strict mode refuses
+    /// (<https://platform.openai.com/docs/guides/structured-outputs#supported-schemas>).
+    #[must_use]
+    pub fn is_strict(&self) -> bool {
+        self.is_strict
     }
 
     /// The name of the schema.
@@ -125,6 +151,32 @@ impl ResponseFormat {
     pub fn schema(&self) -> &serde_json::Value {
         &self.schema
     }
+}
+
+/// Whether a schema, and each one in it, is within what strict modes support.
+fn is_strict(schema: &serde_json::Value) -> bool {
+    use serde_json::Value;
+    let Some(fields) = schema.as_object() else { return false };
+    if fields.keys().any(|key| NOT_STRICT.contains(&key.as_str())) {
+        return false;
+    }
+    let properties = fields.get("properties").and_then(Value::as_object);
+    let is_object = match fields.get("type") {
+        Some(Value::Array(kinds)) => kinds.iter().any(|kind| kind == "object"),
+        kind => kind.is_some_and(|kind| kind == "object"),
+    };
+    if is_object || properties.is_some() {
+        let required = fields.get("required").and_then(Value::as_array);
+        let is_required = |name: &String| required.is_some_and(|names| names.iter().any(|one| one == name.as_str()));
+        let is_closed = fields.get("additionalProperties") == Some(&Value::Bool(false));
+        if !is_closed || !properties.is_none_or(|properties| properties.keys().all(is_required)) {
+            return false;
+        }
+    }
+    let definitions = ["$defs", "definitions"].iter().filter_map(|key| fields.get(*key)?.as_object());
+    let named = properties.into_iter().chain(definitions).flat_map(|schemas| schemas.values());
+    let alternatives = fields.get("anyOf").and_then(Value::as_array).into_iter().flatten();
+    named.chain(alternatives).chain(fields.get("items")).all(is_strict)
 }
 
 #[cfg(test)]
@@ -165,5 +217,31 @@ mod tests {
             assert!(ResponseFormat::json_schema(name, object()).is_err(), "{name}");
         }
         assert!(ResponseFormat::json_schema("a", serde_json::json!([])).is_err());
+    }
+
+    #[test]
+    fn a_strict_schema_names_and_closes_everything() {
+        use serde_json::json;
+        let object = |properties: serde_json::Value, required: &[&str]| json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false});
+        let text = json!({"type": "string"});
+        let loose = json!({"type": "object", "properties": {"a": text}});
+        let list = |items: &serde_json::Value| object(json!({"a": {"type": "array", "items": items}}), &["a"]);
+        for (schema, expected) in [
+            (object(json!({"a": text}), &["a"]), true),
+            (object(json!({"a": {"type": ["string", "null"]}}), &["a"]), true),
+            (list(&object(json!({}), &[])), true),
+            (object(json!({"a": {"anyOf": [text, {"type": "null"}]}}), &["a"]), true),
+            (object(json!({"a": text}), &[]), false),
+            (loose.clone(), false),
+            (list(&loose), false),
+            (object(json!({"a": {"anyOf": [text, loose]}}), &["a"]), false),
+            (object(json!({"a": {"oneOf": [text]}}), &["a"]), false),
+            (object(json!({"a": true}), &["a"]), false),
+            (json!({"type": "array", "items": text}), false),
+            (json!({}), false),
+        ] {
+            let format = ResponseFormat::json_schema("a", schema.clone()).expect("a format");
+            assert_eq!(format.is_strict(), expected, "{schema}");
+        }
     }
 }

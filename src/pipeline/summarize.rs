@@ -15,7 +15,9 @@ use super::timing::{StageTimer, measure};
 use super::transcript::{FoundTranscript, TranscriptSearch, find_transcript};
 use crate::advice::{Advice, Setting};
 use crate::analyze::budget::{FramePlan, fit_plan};
-use crate::analyze::{Analysis, Analyzer, Answered, Answerer, DryRun, StoredAnswers, estimate, frame_tokens};
+use crate::analyze::{
+    Analysis, Analyzer, Answered, Answerer, DryRun, StoredAnswers, estimate, frame_tokens, read_data,
+};
 use crate::blocking::run_blocking;
 use crate::chat::ChatResponse;
 use crate::digest;
@@ -316,6 +318,11 @@ async fn answer(evidence: Evidence, context: &Context, timer: &mut StageTimer) -
     }
     match answered.outcome {
         Ok(mut response) => {
+            if let Some(schema) = &task.analysis.data
+                && let Some((what, why)) = read_data(&mut response, schema)
+            {
+                report.miss(what, why);
+            }
             if task.analysis.asks_for_citations() {
                 check_sentences(&mut response, &timeline).await?;
             }

@@ -29,6 +29,14 @@ named or shown), Topics (what was discussed, in order of time), Decisions, Actio
 Open questions. Leave out a part to which nothing belongs. If this is no meeting, say so in the first sentence, and then write what \
 was discussed and decided. Every statement has its evidence.";
 
+const CLASSIFY: &str = "\
+Choose the one label that fits this recording best as a whole, judged by what is shown and said. Give the reason in one to three \
+sentences, with their evidence.";
+
+const EXTRACT: &str = "\
+Extract data from this recording: fill in the form below with what is shown and said, and with nothing else. For what the \
+evidence does not state, use null, an empty list or an empty text, or leave it out, as the form allows.";
+
 /// A built-in task.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -42,6 +50,25 @@ pub enum SummaryTask {
     Chapters,
     /// The minutes of a meeting.
     Minutes,
+    /// One of several labels, with the reason.
+    Classify,
+    /// Data of a form that the user gives.
+    Extract,
+}
+
+impl SummaryTask {
+    /// Its name in jobs: `summary`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Summary => "summary",
+            Self::Detailed => "detailed",
+            Self::Chapters => "chapters",
+            Self::Minutes => "minutes",
+            Self::Classify => "classify",
+            Self::Extract => "extract",
+        }
+    }
 }
 
 /// About how long the answer is.
@@ -122,6 +149,8 @@ pub struct PromptSpec {
     pub task: Option<String>,
     /// The built-in task.
     pub kind: SummaryTask,
+    /// The JSON Schema of an answer that is data; None for text.
+    pub schema: Option<String>,
     /// About how long the answer is; None leaves it to the model.
     pub length: Option<SummaryLength>,
     /// The language of the answer, as the user named it; None leaves it to the task, and for the default task means the
@@ -144,6 +173,8 @@ pub(super) fn task(timeline: &Timeline, options: &PromptSpec) -> String {
         (None, SummaryTask::Detailed) => DETAILED.to_owned(),
         (None, SummaryTask::Chapters) => CHAPTERS.to_owned(),
         (None, SummaryTask::Minutes) => MINUTES.to_owned(),
+        (None, SummaryTask::Classify) => CLASSIFY.to_owned(),
+        (None, SummaryTask::Extract) => EXTRACT.to_owned(),
     };
     if let Some(length) = options.length {
         // Writing to a String does not fail.
@@ -153,8 +184,14 @@ pub(super) fn task(timeline: &Timeline, options: &PromptSpec) -> String {
         (Some(language), _) => {
             let _ = write!(task, "\n\nAnswer in this language: {}", language.trim());
         }
+        (None, None) if options.kind == SummaryTask::Extract => {}
         (None, None) => task.push_str("\n\nAnswer in the language of the speech, or in English if there is none."),
         (None, Some(_)) => {}
+    }
+    if let Some(schema) = &options.schema {
+        let citations = if options.kind == SummaryTask::Extract { ", without citations" } else { "" };
+        let _ =
+            write!(task, "\n\nAnswer with JSON only{citations}. It must be valid against this JSON Schema:\n{schema}");
     }
     task
 }

@@ -380,6 +380,10 @@ impl Report {
             match (&window.no_answer_because, window.finish.as_ref().and_then(shortfall)) {
                 (Some(why), _) => Some(Missing::new(part, why)),
                 (None, Some((what, why))) => Some(Missing::new(format!("{what} {part}"), why)),
+                (None, None) if window.is_partial => {
+                    let why = "the model's reply was broken JSON, or not of the form that was asked for";
+                    Some(Missing::new(format!("some of {part}"), why))
+                }
                 (None, None) => None,
             }
         };

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::document::{Report, TranscriptOutcome};
 use super::windows::{Total, WindowReport};
-use crate::chat::Usage;
+use crate::chat::{Choice, Usage};
 use crate::media::{AudioStream, MediaInfo, SubtitleStream, VideoStream};
 use crate::sanitize::{excerpt, short_name, shown_input};
 use crate::time::Timestamp;
@@ -19,6 +19,11 @@ pub(super) struct ReportFact {
     pub name: &'static str,
     /// Plain text: untrusted.
     pub text: String,
+}
+
+/// The heading of an answer.
+pub(super) fn answer_title(choice: &Choice) -> &'static str {
+    if choice.data.is_some() { "Answer" } else { "Summary" }
 }
 
 /// What the source is, and how it was read.

@@ -55,13 +55,13 @@ fn summary(out: &mut String, report: &Report, answer: &ChatResponse) {
     match answer.choices.as_slice() {
         [] => {}
         [only] => {
-            put!(out, "\n## Summary\n");
+            put!(out, "\n## {}\n", facts::answer_title(only));
             alternative(out, report, only);
             doubtful(out, report, &only.sentences);
         }
         several => {
             for (at, one) in several.iter().enumerate() {
-                put!(out, "\n## Summary, alternative {} of {}\n", at + 1, several.len());
+                put!(out, "\n## {}, alternative {} of {}\n", facts::answer_title(one), at + 1, several.len());
                 alternative(out, report, one);
                 doubtful(out, report, &one.sentences);
             }

@@ -22,6 +22,9 @@ pub struct WindowReport {
     /// The number of its records, which are in [`Report::records`](super::Report::records) in the order of the windows; None if
     /// there is no answer.
     pub n_records: Option<usize>,
+    /// Whether records may be missing, because the reply was broken JSON or had entries of another form.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_partial: bool,
     /// The reasoning of the model before the answer, if the server sent it: untrusted.
     pub reasoning: Option<String>,
     /// Why the answer ended; None if there is none.
@@ -53,6 +56,7 @@ impl WindowReport {
             first_frame_idx: window.frames.first().map(frame_idx),
             last_frame_idx: window.frames.last().map(frame_idx),
             n_records: None,
+            is_partial: false,
             reasoning: None,
             finish: None,
             no_answer_because: None,

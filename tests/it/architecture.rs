@@ -73,6 +73,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("rusqlite", &["store"]),
     ("blake3", &["store"]),
     ("rubato", &["pcm"]),
+    ("jsonschema", &["llm"]),
     ("reqwest", &["http", "llm", "transcribe"]),
     ("clap", &["cli", "main"]),
     ("indicatif", &["cli"]),

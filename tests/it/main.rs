@@ -12,6 +12,7 @@ mod colors;
 mod command;
 mod cut_anywhere;
 mod damage;
+mod data_tasks;
 mod describe_by_model;
 mod digest;
 mod end_to_end;

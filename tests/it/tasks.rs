@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::support::command::{Ran, User};
-use crate::support::fake_server::{CHAT_MODEL, Chat, FakeServer};
+use crate::support::fake_server::{CHAT_MODEL, Chat, FakeServer, Fault};
 
 const TALK: &str = "fixtures/talk.mp4";
 
@@ -83,7 +83,10 @@ fn what_does_not_go_together_is_refused() {
         (&["--length", "0"][..], "write short, medium, long or a number of words"),
         (&["--length", "tall"], "write short, medium, long or a number of words"),
         (&["--task", "poem"], "possible values: summary, detailed, chapters, minutes"),
-        (&["--task", "minutes", "--prompt", "Who?"], "cannot be used with"),
+        (
+            &["--task", "minutes", "--prompt", "Who?"],
+            "--task: cannot be combined with a task of your own; leave out --prompt",
+        ),
         (&["--task", "chapters", "--length", "9"], "--length: cannot be combined with the task chapters"),
         (&["--task", "chapters", "--system", "Be brief."], "--system: cannot be combined with the task chapters"),
         (&["--task", "chapters", "--image-transport", "url"], "--image-transport: cannot be combined"),
@@ -117,4 +120,40 @@ fn a_strict_run_ends_with_1_where_a_sentence_is_unsupported() {
     // What cannot be checked is not supported.
     let ran = summarize(&user, &server, &["--strict", "--system", "Be brief."]);
     assert!(ran.code == Some(1) && ran.out.contains("- the check of the answer: it was not checked"), "{ran:?}");
+}
+
+#[test]
+fn records_of_broken_json_are_requested_once_more_and_are_not_stored() {
+    let one = r#"{"records": [{"event": "One.", "frames": [0]} {"event": "Two."}]}"#;
+    let two =
+        r#"{"records": [{"event": "One.", "frames": [0]}, {"event": "Two.", "frames": [1]} {"event": "Three."}]}"#;
+    let chapters = |user: &User, server: &FakeServer| {
+        let ran = summarize(user, server, &["--task", "chapters", "--format", "json"]);
+        let report: Value = serde_json::from_str(&ran.out).expect("JSON");
+        let n_records = report["records"].as_array().map(Vec::len).expect("records");
+        (ran.code, n_records, report["missing"].clone())
+    };
+    let (user, server) = (User::new(), FakeServer::start());
+    server.fail_with([Fault::Answer(two, "stop")]);
+    assert_eq!(chapters(&user, &server), (Some(0), 10, serde_json::json!([])));
+    let chats = server.chats();
+    assert_eq!(chats.len(), 3, "records, records again, sections");
+    let again = chats[1].texts.last().expect("a task");
+    assert!(again.contains("Your last reply was:") && again.contains("its JSON is broken"), "{again}");
+    // Twice broken: the fuller reply counts, and what may be missing is reported.
+    for replies in [[one, two], [two, one]] {
+        let (user, server) = (User::new(), FakeServer::start());
+        server.fail_with(replies.map(|reply| Fault::Answer(reply, "stop")));
+        let (code, n_records, missing) = chapters(&user, &server);
+        assert_eq!(
+            (code, n_records, &missing[0]["what"]),
+            (Some(1), 3, &"some of the records of 00:00:00.000 to 00:00:20.000".into())
+        );
+        assert_eq!(chapters(&user, &server), (Some(0), 10, serde_json::json!([])), "nothing broken is stored");
+    }
+    // What the server cut off is not requested again.
+    let (user, server) = (User::new(), FakeServer::start());
+    server.fail_with([Fault::Answer(two, "length")]);
+    let (code, n_records, missing) = chapters(&user, &server);
+    assert_eq!((code, n_records, server.chats().len()), (Some(1), 3, 2), "{missing}");
 }

@@ -90,7 +90,8 @@ pub(super) fn body(
     });
     let messages = messages.collect();
     let effort = params.reasoning_effort.as_deref().filter(|_| takes(Param::ReasoningEffort));
-    let format = request.response_format.filter(|_| takes(Param::ResponseFormat));
+    // All its schemas are strict: another one is left to the words of the task.
+    let format = request.response_format.filter(|format| format.is_strict() && takes(Param::ResponseFormat));
     let format = format.map(|format| OutputFormat { r#type: "json_schema", schema: format.schema() });
     let content = MessagesRequest {
         model: &config.model,

@@ -132,7 +132,7 @@ pub(super) fn body(
         reasoning_effort: params.reasoning_effort.as_deref().filter(|_| takes(Param::ReasoningEffort)),
         response_format: request.response_format.filter(|_| takes(Param::ResponseFormat)).map(|format| RequestFormat {
             r#type: "json_schema",
-            json_schema: JsonSchema { name: format.name(), strict: true, schema: format.schema() },
+            json_schema: JsonSchema { name: format.name(), strict: format.is_strict(), schema: format.schema() },
         }),
         seed: NamedField { name: &provider.seed_key, value: params.seed.filter(|_| takes(Param::Seed)) },
         stop: Some(&params.stop[..]).filter(|stop| !stop.is_empty() && takes(Param::Stop)),

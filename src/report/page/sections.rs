@@ -11,7 +11,7 @@ use super::{Page, answer, overview};
 use crate::chat::{Choice, FinishReason};
 use crate::language::two_letter_code;
 use crate::report::chapters;
-use crate::report::facts::{self, ReportFact, counted};
+use crate::report::facts::{self, ReportFact, answer_title, counted};
 use crate::report::{ReportFrame, TranscriptOutcome};
 use crate::sanitize::{clean_line, short_name};
 use crate::time::Timestamp;
@@ -78,7 +78,7 @@ impl Page<'_> {
             @for (at, choice) in answer.choices.iter().enumerate() {
                 section aria-labelledby={ "summary-" (at) } {
                     h2 id={ "summary-" (at) } {
-                        "Summary"
+                        (answer_title(choice))
                         @if n_choices > 1 { ", alternative " (at + 1) " of " (n_choices) }
                     }
                     (self.choice(choice, &mut first_note))

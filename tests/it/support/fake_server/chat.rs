@@ -120,6 +120,15 @@ impl Chat {
         if self.asks_for("records") {
             return self.records();
         }
+        if self.asks_for("label") {
+            let labels = self.json.pointer("/response_format/json_schema/schema/properties/label/enum");
+            let evidence =
+                self.pictures.first().and_then(|first| first.id).map_or("s0".to_owned(), |id| format!("#{id}"));
+            return json!({"label": labels.and_then(|labels| labels.get(0)), "reason": format!("It fits ({evidence}).")});
+        }
+        if self.asks_for("data") {
+            return self.data(&self.json["response_format"]["json_schema"]["schema"]);
+        }
         if self.asks_for("sections") {
             return self.sections();
         }
@@ -135,6 +144,20 @@ impl Chat {
         let picture = |p: &Picture| json!({"time": p.time, "id": p.id, "mark": p.mark, "words": words(&p.words)});
         let pictures: Vec<Value> = self.pictures.iter().map(picture).collect();
         json!({"words_before": words(&self.words_before), "pictures": pictures})
+    }
+
+    /// Data of a simple schema: texts are the first mark that is seen, numbers the number of pictures.
+    fn data(&self, schema: &Value) -> Value {
+        match schema["type"].as_str() {
+            Some("object") => {
+                let properties = schema["properties"].as_object().into_iter().flatten();
+                properties.map(|(name, schema)| (name.clone(), self.data(schema))).collect::<Map<_, _>>().into()
+            }
+            Some("array") => json!([self.data(&schema["items"])]),
+            Some("integer" | "number") => json!(self.pictures.len()),
+            Some("string") => json!(self.pictures.first().map_or(String::new(), |first| format!("{:?}", first.mark))),
+            _ => Value::Null,
+        }
     }
 
     /// Whether JSON by the schema of this name is asked for.
@@ -306,7 +329,7 @@ fn check_params(top: &Map<String, Value>) -> Result<(), Refusal> {
     };
     let checks: [(&str, Check<'_>); 11] = [
         ("reasoning_effort", &is_effort),
-        ("response_format", &is_strict_schema),
+        ("response_format", &is_schema),
         ("store", &Value::is_boolean),
         ("stream", &Value::is_boolean),
         ("temperature", &is_share(2.0)),
@@ -334,8 +357,8 @@ fn check_params(top: &Map<String, Value>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// A named schema, strict.
-fn is_strict_schema(format: &Value) -> bool {
+/// A named schema. A strict one has closed objects that require each property.
+fn is_schema(format: &Value) -> bool {
     let keys = |value: &Value, names: &[&str]| {
         let object = value.as_object();
         object.is_some_and(|object| object.len() == names.len() && names.iter().all(|name| object.contains_key(*name)))
@@ -348,8 +371,27 @@ fn is_strict_schema(format: &Value) -> bool {
         && format["type"] == "json_schema"
         && keys(&format["json_schema"], &["name", "strict", "schema"])
         && format["json_schema"]["name"].as_str().is_some_and(is_name)
-        && format["json_schema"]["strict"] == true
         && format["json_schema"]["schema"].is_object()
+        && match &format["json_schema"]["strict"] {
+            Value::Bool(is_strict) => !is_strict || is_closed(&format["json_schema"]["schema"]),
+            _ => false,
+        }
+}
+
+/// Whether each object in a schema is closed and requires each property.
+fn is_closed(schema: &Value) -> bool {
+    match schema {
+        Value::Object(fields) => {
+            let properties = fields.get("properties").and_then(Value::as_object);
+            let is_whole = properties.is_none_or(|properties| {
+                let required = schema["required"].as_array().map_or(0, Vec::len);
+                schema["additionalProperties"] == false && required == properties.len()
+            });
+            is_whole && fields.values().all(is_closed)
+        }
+        Value::Array(values) => values.iter().all(is_closed),
+        _ => true,
+    }
 }
 
 fn read_message(chat: &mut Chat, message: &Value) -> Result<(), Refusal> {

@@ -1,0 +1,84 @@
+//! What a summary's model is asked for, and which options go together.
+
+use super::models::model_advice;
+use crate::advice::{Advice, Setting};
+use crate::error::{Error, Result};
+use crate::job::{ImageTransport, SummarizeJob};
+use crate::llm::DataSchema;
+use crate::prompt::{PromptSpec, SummaryTask};
+
+/// The question, and the form of an answer that is data.
+///
+/// # Errors
+/// [`ErrorKind::Usage`](crate::ErrorKind::Usage) for options that cannot be combined, and as [`DataSchema::parse`] and
+/// [`DataSchema::of_labels`].
+pub(super) fn prompt(job: &SummarizeJob, is_digest: bool) -> Result<(PromptSpec, Option<DataSchema>)> {
+    let has_own_task = job.prompt.task.is_some();
+    let has_data = !job.labels.is_empty() || job.schema.is_some();
+    let prompted = [
+        (has_own_task || job.prompt.system.is_some(), Setting::Prompt),
+        (!job.labels.is_empty(), Setting::Labels),
+        (job.schema.is_some(), Setting::Schema),
+        (job.task != SummaryTask::Summary, Setting::Task),
+        (job.length.is_some(), Setting::Length),
+        (job.output_language.is_some(), Setting::OutputLanguage),
+        (job.strict, Setting::Strict),
+    ];
+    if let Some((_, setting)) = prompted.into_iter().find(|(is_set, _)| is_digest && *is_set) {
+        let problem = "the built-in digest does not follow a prompt";
+        return Err(Error::setting(setting, problem, model_advice()));
+    }
+    let needed = [
+        (SummaryTask::Classify, !job.labels.is_empty(), Setting::Labels, "classify"),
+        (SummaryTask::Extract, job.schema.is_some(), Setting::Schema, "extract"),
+    ];
+    for (kind, is_set, setting, name) in needed {
+        if job.task == kind && !is_set {
+            let problem = format!("the task {name} needs {setting}");
+            return Err(Error::setting(Setting::Task, problem, Advice::Set(setting)));
+        }
+        if job.task != kind && is_set {
+            let advice = Advice::SetTo(Setting::Task, name.to_owned());
+            return Err(Error::setting(setting, format!("is for the task {name} only"), advice));
+        }
+    }
+    let excluded: &[(bool, Setting)] = match job.task {
+        SummaryTask::Chapters => &[
+            (job.length.is_some(), Setting::Length),
+            (job.prompt.system.is_some(), Setting::System),
+            (job.image_transport == ImageTransport::Url, Setting::ImageTransport),
+        ],
+        SummaryTask::Classify => {
+            &[(job.length.is_some(), Setting::Length), (job.model.params.n.is_some(), Setting::NChoices)]
+        }
+        SummaryTask::Extract => &[
+            (job.length.is_some(), Setting::Length),
+            (job.model.params.n.is_some(), Setting::NChoices),
+            (job.strict, Setting::Strict),
+        ],
+        SummaryTask::Summary | SummaryTask::Detailed | SummaryTask::Minutes => &[],
+    };
+    if let Some((_, setting)) = excluded.iter().find(|(is_set, _)| *is_set) {
+        let problem = format!("cannot be combined with the task {}", job.task.name());
+        return Err(Error::setting(*setting, problem, Advice::Unset(*setting)));
+    }
+    if has_own_task && job.task != SummaryTask::Summary && !has_data {
+        let problem = "cannot be combined with a task of your own";
+        return Err(Error::setting(Setting::Task, problem, Advice::Unset(Setting::Prompt)));
+    }
+    let data = match &job.schema {
+        Some(schema) => Some(DataSchema::parse(schema)?),
+        None if job.labels.is_empty() => None,
+        None => Some(DataSchema::of_labels(&job.labels)?),
+    };
+    let prompt = PromptSpec {
+        system: job.prompt.system.clone(),
+        task: job.prompt.task.clone(),
+        kind: job.task,
+        schema: data.as_ref().map(DataSchema::text),
+        length: job.length,
+        language: job.output_language.clone(),
+        image_url: (job.image_transport == ImageTransport::Url).then(|| job.input.clone()),
+    };
+    Ok((prompt, data))
+}
