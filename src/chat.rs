@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::media::EncodedImage;
 use crate::money::Money;
@@ -13,8 +14,22 @@ use crate::sentence::CheckedSentence;
 pub enum Role {
     /// The rules of the task: text only.
     System,
-    /// The task and its evidence.
+    /// The task and its evidence, and the results of tool calls.
     User,
+    /// An earlier answer of the model: text and tool calls.
+    Assistant,
+}
+
+impl Role {
+    /// The name in requests.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::User => "user",
+            Self::Assistant => "assistant",
+        }
+    }
 }
 
 /// One message.
@@ -37,6 +52,40 @@ pub enum Part {
     ImageUrl(String),
     /// Audio: a WAV file, sent as Base64.
     Audio(Bytes),
+    /// A tool call of the model, in an assistant message.
+    ToolCall(ToolCall),
+    /// The result of a tool call, in the user message after the call. Every call needs exactly one. Results are sent before
+    /// the other parts of their message; images that belong to them are ordinary parts.
+    ToolResult {
+        /// The ID of the call.
+        call_id: String,
+        /// The result, or why there is none.
+        text: String,
+    },
+}
+
+/// A model's request to run a tool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToolCall {
+    /// The ID, unique within the answer; made up where the server sent none.
+    pub id: String,
+    /// The name of the tool: 1 to 64 letters, digits, `_` and `-`; other characters are replaced by `_`. Untrusted: it may
+    /// be the name of no tool.
+    pub name: String,
+    /// The arguments, at most 64 KiB of JSON: untrusted, and not checked against the tool's schema. A text that is not
+    /// valid JSON, or longer, is a [`Value::String`] of its first 64 KiB.
+    pub arguments: Value,
+    /// What the provider requires to be sent back unchanged with the call: signatures and hidden reasoning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider_data: Option<Value>,
+}
+
+impl ToolCall {
+    /// A call without provider data.
+    #[must_use]
+    pub fn new(id: impl Into<String>, name: impl Into<String>, arguments: Value) -> Self {
+        Self { id: id.into(), name: name.into(), arguments, provider_data: None }
+    }
 }
 
 /// The response of a model.
@@ -101,7 +150,10 @@ pub struct Choice {
     /// The answer as data that is valid against the schema that was asked for; None for a task that asks for text, and where
     /// the reply does not match.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub data: Option<serde_json::Value>,
+    pub data: Option<Value>,
+    /// The tools that the model asks for, at most 32; only in answers to requests with tools.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tool_calls: Vec<ToolCall>,
     /// Its sentences, each checked against the evidence that it cites; empty where they were not checked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sentences: Vec<CheckedSentence>,
@@ -111,7 +163,15 @@ impl Choice {
     /// A choice without reasoning.
     #[must_use]
     pub fn new(text: impl Into<String>, finish: FinishReason) -> Self {
-        Self { text: text.into(), reasoning: None, finish, data: None, sentences: Vec::new() }
+        Self { text: text.into(), reasoning: None, finish, data: None, tool_calls: Vec::new(), sentences: Vec::new() }
+    }
+
+    /// The choice as the assistant message that the results of its tool calls follow.
+    #[must_use]
+    pub fn to_message(&self) -> Message {
+        let text = Some(&self.text).filter(|text| !text.trim().is_empty()).cloned();
+        let calls = self.tool_calls.iter().cloned().map(Part::ToolCall);
+        Message { role: Role::Assistant, parts: text.into_iter().map(Part::Text).chain(calls).collect() }
     }
 }
 
@@ -127,6 +187,8 @@ pub enum FinishReason {
     ContentFilter,
     /// The model declined.
     Refusal,
+    /// The model asks for tools: [`Choice::tool_calls`] is not empty.
+    ToolCalls,
     /// Another reason, as the server names it; empty where the server gave none.
     Other(String),
 }

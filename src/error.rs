@@ -84,6 +84,8 @@ pub enum ErrorCode {
     RateLimited,
     /// The server refused the request.
     RequestRefused,
+    /// The server or the model has no tool calls.
+    ToolsUnsupported,
     /// The server failed.
     ServerError,
     /// The server's reply is not valid.

@@ -21,6 +21,7 @@ mod retry_hints;
 mod retry_policy;
 mod served;
 mod too_long;
+mod tools_unsupported;
 
 pub use self::address::parse_base_url;
 pub(crate) use self::address::{is_loopback, origin};

@@ -28,6 +28,8 @@ mod stream_writer;
 mod supported_params;
 mod system_role;
 pub mod tokens;
+mod tool_calls;
+mod tool_spec;
 mod usage;
 mod validate;
 
@@ -42,3 +44,4 @@ pub use self::ollama::Ollama;
 pub use self::openai::OpenAi;
 pub use self::params::{Detail, ResponseFormat, SamplingParams};
 pub use self::request::{ChatRequest, StreamSink, StreamUpdate};
+pub use self::tool_spec::ToolSpec;

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::request_error::{RefusalDetails, RequestError, RequestErrorKind, tidy};
 use super::retry_hints::RetryHints;
 use super::too_long;
+use super::tools_unsupported::is_tool_refusal;
 use crate::advice::{Advice, Setting};
 use crate::error::ErrorCode;
 
@@ -111,13 +112,18 @@ impl Refusal {
         let has_no_credit = [&self.code, &self.kind].iter().any(|word| {
             matches!(word.as_str(), "insufficient_quota" | "billing_hard_limit_reached" | "billing_not_active")
         });
+        let has_no_tools = is_tool_refusal(status, &self.message);
         // llama.cpp and Ollama report these with status 500, although a retry cannot help.
-        let is_final =
-            self.is_unsupported_medium() || self.has_no_system_role() || (status >= 500 && self.is_too_long(status));
+        let is_final = has_no_tools
+            || self.is_unsupported_medium()
+            || self.has_no_system_role()
+            || (status >= 500 && self.is_too_long(status));
         let kind = if is_final { RequestErrorKind::Final } else { RequestErrorKind::Status(status) };
         let mut failure = RequestError::new(kind, "", self.advice(status, has_no_credit, key));
         if has_no_credit {
             failure.code = ErrorCode::QuotaExhausted;
+        } else if has_no_tools {
+            failure.code = ErrorCode::ToolsUnsupported;
         } else if self.is_too_long(status) {
             failure.code = ErrorCode::RequestTooLarge;
         } else if self.is_unsupported_medium() {
@@ -130,6 +136,9 @@ impl Refusal {
     }
 
     fn advice(&self, status: u16, has_no_credit: bool, key: &KeyInfo<'_>) -> Advice {
+        if is_tool_refusal(status, &self.message) {
+            return Advice::Check(Setting::Model);
+        }
         if let Some(setting) = self.refused_setting().filter(|_| matches!(status, 400 | 422)) {
             return Advice::Unset(setting);
         }

@@ -16,6 +16,7 @@ use super::limits::ModelLimits;
 use super::model::ChatModel;
 use super::params::SamplingParams;
 use super::remote::RemoteModel;
+use super::reply;
 use super::request::ChatRequest;
 use super::request_key::request_key;
 use super::stream_writer::StreamWriter;
@@ -24,7 +25,7 @@ use super::system_role;
 use super::usage;
 use super::validate;
 use crate::chat::{ChatResponse, ModelDescription};
-use crate::error::Result;
+use crate::error::{Error, ErrorCode, Result};
 use crate::http::{ApiClient, ReadStream, RequestError, tidy};
 
 /// A dialect: the path of a request, its body, and how the response is read.
@@ -57,7 +58,7 @@ pub(super) trait Dialect: Clone + Send + Sync + 'static {
         Box::pin(ready(self.body(request, accepted)))
     }
 
-    /// Reads a response that is not streamed.
+    /// Reads a response that is not streamed, including tool calls.
     fn read(reply: &Value) -> Result<ChatResponse, RequestError>;
 
     /// Starts to read a streamed response of at most `max_bytes`.
@@ -87,15 +88,21 @@ impl<D: Dialect> ChatModel for D {
         Arc::new(self.with_remote(RemoteModel { config: ChatConfig { params, ..remote.config }, ..remote }))
     }
 
+    fn takes_tools(&self) -> bool {
+        !self.remote().supported.current().refuses_tools
+    }
+
     fn batch_api(&self) -> Option<BatchApi> {
         let RemoteModel { server, config, .. } = self.remote();
         let prices = config.prices();
-        Some(BatchApi::new(server.clone(), config.provider.batch?, prices, D::PATH, D::read))
+        Some(BatchApi::new(server.clone(), config.provider.batch?, prices, D::PATH, |reply| {
+            reply::without_calls(D::read(reply)?)
+        }))
     }
 
     fn request_body(&self, request: &ChatRequest<'_>) -> Result<RequestBody> {
         let RemoteModel { server, config, supported, .. } = self.remote();
-        validate::check(config, server.name(), request.messages)?;
+        validate::check(config, server.name(), request)?;
         let accepted = supported.current();
         let folded = accepted.folds_system.then(|| system_role::fold(request.messages));
         let request = &ChatRequest { messages: folded.as_deref().unwrap_or(request.messages), ..*request };
@@ -107,8 +114,13 @@ impl<D: Dialect> ChatModel for D {
 async fn complete<D: Dialect>(dialect: &D, request: &ChatRequest<'_>) -> Result<ChatResponse> {
     let RemoteModel { server, config, supported, learnt, warnings } = dialect.remote();
     dialect.check(request)?;
-    validate::check(config, server.name(), request.messages)?;
-    let (prompt, _) = usage::estimate(config, request.messages);
+    validate::check(config, server.name(), request)?;
+    let has_tools = !request.tools.is_empty();
+    if has_tools && !dialect.takes_tools() {
+        let error = Error::service(server.name(), format!("{} has no tool calls", tidy(&config.model)), "");
+        return Err(error.with_code(ErrorCode::ToolsUnsupported));
+    }
+    let (prompt, _) = usage::estimate(config, request);
     learnt.check(server.name(), request.messages, prompt.prompt_tokens)?;
     let writer = request.stream.map(StreamWriter::new);
     let format = request.response_format;
@@ -120,6 +132,9 @@ async fn complete<D: Dialect>(dialect: &D, request: &ChatRequest<'_>) -> Result<
                 response.n_attempts = n_refused + n_attempts;
                 response.dropped_params = accepted.dropped_names(config, format);
                 break response;
+            }
+            Err(failure) if has_tools && supported.learn_tools(config, &failure) => {
+                return Err(failure.with_code(ErrorCode::ToolsUnsupported).into_error(server.name()));
             }
             // Each refusal removes or renames a parameter, so the loop ends.
             Err(failure) if supported.learn(config, format, &accepted, &failure) => n_refused += 1,
@@ -134,7 +149,7 @@ async fn complete<D: Dialect>(dialect: &D, request: &ChatRequest<'_>) -> Result<
         let counted = usage.prompt_tokens.unwrap_or_default() + usage.completion_tokens.unwrap_or_default();
         server.correct(dialect.remote().n_tokens(request), counted);
     }
-    usage::record(config, server.name(), warnings, request.messages, &mut response)?;
+    usage::record(config, server.name(), warnings, request, &mut response)?;
     Ok(response)
 }
 
@@ -152,13 +167,15 @@ async fn send<D: Dialect>(
     let (n_tokens, body) = (dialect.remote().n_tokens(request), dialect.sent_body(request, accepted).await?);
     let fill = |request| fill(request, &body);
     let read = |reply| D::read(&reply);
-    match writer {
-        None => server.post(D::PATH, n_tokens, fill, read).await,
+    let (response, n_attempts) = match writer {
+        None => server.post(D::PATH, n_tokens, fill, read).await?,
         Some(writer) => {
             let begin = || D::reader(server, writer, config.server.max_reply_bytes);
-            server.post_stream(D::PATH, n_tokens, fill, begin, read).await
+            server.post_stream(D::PATH, n_tokens, fill, begin, read).await?
         }
-    }
+    };
+    let response = if request.tools.is_empty() { reply::without_calls(response)? } else { response };
+    Ok((response, n_attempts))
 }
 
 /// Adds a body to a request, with its length, which many servers and proxies require.

@@ -29,8 +29,16 @@ use crate::http::{ApiClient, RequestError, RequestErrorKind};
 #[derive(Clone, Debug)]
 pub struct Ollama {
     remote: RemoteModel,
-    /// The model's longest context in tokens; None where the server does not report it.
-    max_context: Arc<OnceCell<Option<u64>>>,
+    facts: Arc<OnceCell<ModelFacts>>,
+}
+
+/// What the server reports about the model; None where it does not.
+#[derive(Clone, Copy, Debug, Default)]
+struct ModelFacts {
+    /// The longest context in tokens.
+    max_context: Option<u64>,
+    /// Whether its template has tools.
+    has_tools: Option<bool>,
 }
 
 impl Ollama {
@@ -44,11 +52,11 @@ impl Ollama {
         let path = url.path().trim_end_matches('/');
         let path = path.strip_suffix("/v1").unwrap_or(path).to_owned();
         url.set_path(&path);
-        Ok(Self { remote: RemoteModel::new(config)?, max_context: Arc::default() })
+        Ok(Self { remote: RemoteModel::new(config)?, facts: Arc::default() })
     }
 
-    /// Queries the server for the longest context of the model.
-    async fn max_context(&self) -> Option<u64> {
+    /// Queries the server for the longest context of the model and for its capabilities.
+    async fn facts(&self) -> ModelFacts {
         let query = async || {
             let RemoteModel { server, config, .. } = &self.remote;
             let body = json!({"model": config.model}).to_string();
@@ -59,27 +67,30 @@ impl Ollama {
                 let info = reply.get("model_info").and_then(Value::as_object);
                 // `qwen25vl.context_length`
                 let found = info.and_then(|info| info.iter().find(|(key, _)| key.ends_with(".context_length")));
-                Ok(found.and_then(|(_, value)| value.as_u64()))
+                let max_context = found.and_then(|(_, value)| value.as_u64());
+                let capabilities = reply.get("capabilities").and_then(Value::as_array);
+                let has_tools = capabilities.map(|names| names.iter().any(|name| name == "tools"));
+                Ok(ModelFacts { max_context, has_tools })
             };
             match server.post(&["api", "show"], 0, fill, read).await {
-                Ok((max, _)) => max,
+                Ok((facts, _)) => facts,
                 Err(failure) => {
                     tracing::warn!(
                         "{}: does not report the length of the model's context: {}",
                         server.name(),
                         failure.problem
                     );
-                    None
+                    ModelFacts::default()
                 }
             }
         };
-        *self.max_context.get_or_init(query).await
+        *self.facts.get_or_init(query).await
     }
 
     /// The likely context of a request, and the minimum for it and its answer.
     fn wanted(&self, request: &ChatRequest<'_>) -> (u64, u64) {
         let config = &self.remote.config;
-        let (_, tokens) = usage::estimate(config, request.messages);
+        let (_, tokens) = usage::estimate(config, request);
         let answer = config.params.max_tokens.map_or(request::ANSWER_TOKENS, u64::from);
         (request::context(tokens.likely, answer), tokens.least.saturating_add(answer))
     }
@@ -87,7 +98,13 @@ impl Ollama {
     /// The context to request.
     async fn context(&self, request: &ChatRequest<'_>) -> Result<u64, RequestError> {
         let (wanted, least) = self.wanted(request);
-        let Some(max) = self.max_context().await.filter(|max| wanted > *max) else { return Ok(wanted) };
+        let facts = self.facts().await;
+        if !request.tools.is_empty() && facts.has_tools == Some(false) {
+            let problem = format!("{} does not support tools", self.remote.config.model);
+            let failure = RequestError::new(RequestErrorKind::Final, problem, Advice::Check(Setting::Model));
+            return Err(failure.with_code(ErrorCode::ToolsUnsupported));
+        }
+        let Some(max) = facts.max_context.filter(|max| wanted > *max) else { return Ok(wanted) };
         if least > max {
             let problem =
                 format!("the request and its answer need at least {least} tokens; the model's context has {max}");
@@ -107,7 +124,7 @@ impl Dialect for Ollama {
     }
 
     fn with_remote(&self, remote: RemoteModel) -> Self {
-        Self { remote, max_context: Arc::clone(&self.max_context) }
+        Self { remote, facts: Arc::clone(&self.facts) }
     }
 
     fn check(&self, request: &ChatRequest<'_>) -> Result<()> {

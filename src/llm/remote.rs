@@ -35,7 +35,7 @@ impl RemoteModel {
 
     /// The estimated tokens of a request and its answer, which servers count together.
     pub fn n_tokens(&self, request: &ChatRequest<'_>) -> u64 {
-        let (estimate, _) = usage::estimate(&self.config, request.messages);
+        let (estimate, _) = usage::estimate(&self.config, request);
         estimate.prompt_tokens.saturating_add(self.config.params.max_tokens.map_or(0, u64::from))
     }
 }

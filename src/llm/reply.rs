@@ -3,29 +3,45 @@
 use serde_json::Value;
 
 use super::answer_text::AnswerText;
+use super::tool_calls;
 use crate::advice::{Advice, Setting};
 use crate::chat::{ChatResponse, Choice, FinishReason, Usage};
 use crate::http::{RequestError, RequestErrorKind, tidy};
 
-/// Reads a reply. A reply without text is a failure, unless the model refused or a filter removed it.
+/// Reads a reply. A reply without text is a failure, unless it has tool calls, the model refused or a filter removed it.
 pub(super) fn read(reply: &Value) -> Result<ChatResponse, RequestError> {
     let Some(choices) = reply.get("choices").and_then(Value::as_array) else {
         let problem = "the reply has no `choices`, which the OpenAI API requires";
         return Err(RequestError::new(RequestErrorKind::Final, problem, Advice::Check(Setting::BaseUrl)));
     };
     let choices: Vec<Choice> = choices.iter().map(read_choice).collect();
+    check_content(&choices)?;
+    let model = reply.get("model").and_then(Value::as_str).map(tidy).filter(|model| !model.is_empty());
+    Ok(ChatResponse { model, usage: reply.get("usage").and_then(read_usage), ..ChatResponse::new(choices) })
+}
+
+/// The response to a request without tools: a server that sends calls nevertheless has not answered with them.
+pub(super) fn without_calls(mut response: ChatResponse) -> Result<ChatResponse, RequestError> {
+    for choice in response.choices.iter_mut().filter(|choice| !choice.tool_calls.is_empty()) {
+        choice.tool_calls.clear();
+        if choice.finish == FinishReason::ToolCalls {
+            choice.finish = FinishReason::Other("tool_calls".to_owned());
+        }
+    }
+    check_content(&response.choices)?;
+    Ok(response)
+}
+
+fn check_content(choices: &[Choice]) -> Result<(), RequestError> {
     let Some(first) = choices.first() else {
         let advice = "send the request again, or check whether the provider's filter removed the answer";
         return Err(RequestError::new(RequestErrorKind::Final, "the reply has no answer: `choices` is empty", advice));
     };
     let has_content = |a: &Choice| {
-        !a.text.trim().is_empty() || matches!(a.finish, FinishReason::ContentFilter | FinishReason::Refusal)
+        let has_text = !a.text.trim().is_empty() || !a.tool_calls.is_empty();
+        has_text || matches!(a.finish, FinishReason::ContentFilter | FinishReason::Refusal)
     };
-    if !choices.iter().any(has_content) {
-        return Err(empty(&first.finish));
-    }
-    let model = reply.get("model").and_then(Value::as_str).map(tidy).filter(|model| !model.is_empty());
-    Ok(ChatResponse { model, usage: reply.get("usage").and_then(read_usage), ..ChatResponse::new(choices) })
+    if choices.iter().any(has_content) { Ok(()) } else { Err(empty(&first.finish)) }
 }
 
 fn empty(finish: &FinishReason) -> RequestError {
@@ -61,7 +77,13 @@ fn read_choice(choice: &Value) -> Choice {
             refusal.clone_into(&mut text);
         }
     }
-    Choice { reasoning, ..Choice::new(text, finish) }
+    let tool_calls = tool_calls::read(message);
+    // Ollama and others end such an answer with `stop`.
+    let asks = matches!(&finish, FinishReason::Stop) || matches!(&finish, FinishReason::Other(word) if is_call(word));
+    if asks && !tool_calls.is_empty() {
+        finish = FinishReason::ToolCalls;
+    }
+    Choice { reasoning, tool_calls, ..Choice::new(text, finish) }
 }
 
 /// Content is a string, null, or an array of parts (Mistral's reasoning models, some proxies), whose texts are joined.
@@ -85,6 +107,11 @@ pub(super) fn read_reasoning(message: &Value) -> String {
     }
     let parts = message.get("content").and_then(Value::as_array).into_iter().flatten();
     parts.filter_map(|part| part.get("thinking")).map(read_content).collect()
+}
+
+/// Whether a finish reason says that the model asks for tools, or says nothing.
+fn is_call(word: &str) -> bool {
+    matches!(word.to_ascii_lowercase().as_str(), "" | "tool_calls" | "tool_use" | "function_call")
 }
 
 fn read_finish(word: &str) -> FinishReason {
@@ -177,6 +204,41 @@ mod tests {
         }
         assert!(read(&json!({"choices": []})).is_err());
         assert!(read(&json!({"status": "ok"})).is_err());
+    }
+
+    #[test]
+    fn tool_calls_are_an_answer_only_where_there_are_tools() {
+        let call = json!({"id": "a", "type": "function", "function": {"name": "frames", "arguments": "{\"n\":1}"}});
+        let read_one = |content: Value, calls: Value, finish: Value| {
+            read(&json!({"choices": [{"message": {"content": content, "tool_calls": calls}, "finish_reason": finish}]}))
+        };
+        for finish in [json!("tool_calls"), json!("tool_use"), json!("stop"), json!(null)] {
+            for content in [json!(null), json!(""), json!("Let me see.")] {
+                let response = read_one(content.clone(), json!([call]), finish.clone()).expect("calls");
+                let choice = &response.choices[0];
+                assert_eq!(choice.finish, FinishReason::ToolCalls, "{finish}");
+                assert_eq!(choice.tool_calls, [crate::chat::ToolCall::new("a", "frames", json!({"n": 1}))]);
+                let has_text = content == json!("Let me see.");
+                assert_eq!(choice.to_message().parts.len(), 1 + usize::from(has_text));
+                match without_calls(response) {
+                    Ok(response) => {
+                        assert!(has_text && response.choices[0].tool_calls.is_empty());
+                        assert_ne!(response.choices[0].finish, FinishReason::ToolCalls);
+                    }
+                    Err(failure) => assert!(!has_text && failure.problem.contains("empty"), "{}", failure.problem),
+                }
+            }
+        }
+        // Cut off in the middle of the arguments.
+        let response = read_one(json!(null), json!([call]), json!("length")).expect("calls");
+        assert_eq!(response.choices[0].finish, FinishReason::Length);
+        // No calls, whatever the reason says.
+        for calls in [json!(null), json!([]), json!("frames"), json!([null])] {
+            let problem = read_one(json!(null), calls.clone(), json!("tool_calls")).expect_err("nothing").problem;
+            assert!(problem.contains("finish reason tool_calls"), "{problem}");
+            let response = read_one(json!("a"), calls, json!("tool_calls")).expect("text");
+            assert_eq!(response.choices[0].finish, FinishReason::Other("tool_calls".into()));
+        }
     }
 
     #[test]

@@ -3,13 +3,18 @@
 use std::fmt;
 
 use super::params::ResponseFormat;
+use super::tool_spec::ToolSpec;
 use crate::chat::Message;
 
 /// One request to a chat model.
 #[derive(Clone, Copy, Debug)]
 pub struct ChatRequest<'a> {
-    /// System and user messages, including images.
+    /// The messages, including images, tool calls and their results.
     pub messages: &'a [Message],
+    /// The tools that the model may ask for; empty for none. They are also required in the requests that send results back.
+    /// Where the server has none, [`ChatModel::complete`](super::ChatModel::complete) fails with
+    /// [`ErrorCode::ToolsUnsupported`](crate::error::ErrorCode::ToolsUnsupported): they are never left out silently.
+    pub tools: &'a [ToolSpec],
     /// The form of the response; None for free text.
     pub response_format: Option<&'a ResponseFormat>,
     /// Receives the text while the model writes it; None for a response that is not streamed.
@@ -20,7 +25,7 @@ impl<'a> ChatRequest<'a> {
     /// A request for free text that is not streamed.
     #[must_use]
     pub fn new(messages: &'a [Message]) -> Self {
-        Self { messages, response_format: None, stream: None }
+        Self { messages, tools: &[], response_format: None, stream: None }
     }
 }
 

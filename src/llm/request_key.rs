@@ -4,11 +4,12 @@ use sha2::{Digest as _, Sha256};
 
 use super::config::ChatConfig;
 use super::request::ChatRequest;
-use crate::chat::{Part, Role};
+use crate::chat::Part;
 use crate::fs::hex;
 
-/// The SHA-256, in hexadecimal, of the server's address and headers, the model, its parameters, the response format and the
-/// messages. It depends neither on the API key nor on whether the response is streamed.
+/// The SHA-256, in hexadecimal, of the server's address and headers, the model, its parameters, the tools, the response
+/// format and the messages. It depends neither on the API key nor on whether the response is streamed, nor on the IDs of
+/// tool calls and the provider's data in them, which servers make at random.
 pub(super) fn request_key(config: &ChatConfig, request: &ChatRequest<'_>) -> String {
     let mut fields = Fields(Sha256::new());
     fields.add("server", config.server.server_id());
@@ -19,12 +20,14 @@ pub(super) fn request_key(config: &ChatConfig, request: &ChatRequest<'_>) -> Str
         fields.add("format", format.name());
         fields.add("schema", format.schema().to_string());
     }
+    for tool in request.tools {
+        fields.add("tool", &tool.name);
+        fields.add("description", &tool.description);
+        fields.add("parameters", tool.parameters.to_string());
+    }
+    let mut call_ids: Vec<&str> = Vec::new();
     for message in request.messages {
-        let role = match message.role {
-            Role::System => "system",
-            Role::User => "user",
-        };
-        fields.add("role", role);
+        fields.add("role", message.role.name());
         for part in &message.parts {
             match part {
                 Part::Text(text) => fields.add("text", text),
@@ -34,6 +37,16 @@ pub(super) fn request_key(config: &ChatConfig, request: &ChatRequest<'_>) -> Str
                 }
                 Part::ImageUrl(url) => fields.add("url", url),
                 Part::Audio(wav) => fields.add("audio", wav),
+                Part::ToolCall(call) => {
+                    fields.add("call", &call.name);
+                    fields.add("arguments", call.arguments.to_string());
+                    call_ids.push(&call.id);
+                }
+                Part::ToolResult { call_id, text } => {
+                    let position = call_ids.iter().rposition(|id| id == call_id);
+                    fields.add("result of", format!("{position:?}"));
+                    fields.add("result", text);
+                }
             }
         }
     }
@@ -55,9 +68,10 @@ impl Fields {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::Message;
+    use crate::chat::ToolCall;
+    use crate::chat::{Message, Role};
     use crate::http::{ServerConfig, parse_base_url};
-    use crate::llm::{ResponseFormat, SamplingParams};
+    use crate::llm::{ResponseFormat, SamplingParams, ToolSpec};
 
     fn config() -> ChatConfig {
         ChatConfig::new(ServerConfig::new(parse_base_url("http://localhost:9").expect("an address")), "m")
@@ -92,5 +106,44 @@ mod tests {
         ];
         let all: std::collections::HashSet<&String> = others.iter().chain([&key]).collect();
         assert_eq!(all.len(), others.len() + 1);
+    }
+
+    #[test]
+    fn tools_calls_and_results_decide_and_ids_do_not() {
+        let tool = |name: &str, description: &str, parameters| ToolSpec {
+            name: name.into(),
+            description: description.into(),
+            parameters,
+        };
+        let tools = [tool("frames", "d", serde_json::json!({}))];
+        let calls = |ids: [&str; 2], results: [&str; 2], first: &str| {
+            let call = |id: &str, name: &str| Part::ToolCall(ToolCall::new(id, name, serde_json::json!({"n": 1})));
+            let result =
+                |id: &str, n: usize| Part::ToolResult { call_id: id.into(), text: format!("result {}", results[n]) };
+            vec![
+                Message { role: Role::Assistant, parts: vec![call(ids[0], first), call(ids[1], "frames")] },
+                Message { role: Role::User, parts: vec![result(ids[0], 0), result(ids[1], 1)] },
+            ]
+        };
+        let key = |messages: &[Message], tools: &[ToolSpec]| {
+            request_key(&config(), &ChatRequest { tools, ..ChatRequest::new(messages) })
+        };
+        let asked = calls(["a", "b"], ["1", "2"], "frames");
+        assert_eq!(key(&asked, &tools), key(&calls(["x", "y"], ["1", "2"], "frames"), &tools));
+        let mut swapped = asked.clone();
+        swapped[1].parts.swap(0, 1);
+        let others = [
+            key(&asked, &tools),
+            key(&asked, &[]),
+            key(&asked, &[tool("frame", "d", serde_json::json!({}))]),
+            key(&asked, &[tool("frames", "e", serde_json::json!({}))]),
+            key(&asked, &[tool("frames", "d", serde_json::json!({"type": "object"}))]),
+            key(&calls(["a", "b"], ["2", "1"], "frames"), &tools),
+            key(&calls(["a", "b"], ["1", "2"], "transcript"), &tools),
+            key(&swapped, &tools),
+            key(&asked[..1], &tools),
+        ];
+        let all: std::collections::HashSet<&String> = others.iter().collect();
+        assert_eq!(all.len(), others.len());
     }
 }

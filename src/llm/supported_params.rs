@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::config::ChatConfig;
 use super::params::ResponseFormat;
 use crate::advice::{Advice, Setting};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::http::{RequestError, RequestErrorKind};
 
 /// The newer name of the token limit in `OpenAI`'s API.
@@ -108,6 +108,8 @@ pub(super) struct AcceptedParams {
     dropped: BTreeSet<Param>,
     /// Whether the text of the system message goes into the user message.
     pub folds_system: bool,
+    /// Whether the server or the model has no tool calls.
+    pub refuses_tools: bool,
     /// The name of the token limit that the server required.
     pub max_tokens_key: Option<&'static str>,
 }
@@ -153,7 +155,9 @@ impl SupportedParams {
             }
             tracing::warn!("{} is not sent: {model} does not support it", param.label());
         }
-        Ok(Self { accepted: Arc::new(Mutex::new(AcceptedParams { dropped, ..AcceptedParams::default() })) })
+        let refuses_tools = config.provider.refused.iter().any(|name| name == "tools");
+        let accepted = AcceptedParams { dropped, refuses_tools, ..AcceptedParams::default() };
+        Ok(Self { accepted: Arc::new(Mutex::new(accepted)) })
     }
 
     /// The current knowledge.
@@ -163,6 +167,17 @@ impl SupportedParams {
 
     fn lock(&self) -> MutexGuard<'_, AcceptedParams> {
         self.accepted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Learns from a refused request with tools. Returns whether it was refused for its tools. It is not sent again without
+    /// them: the caller must word the request in another way.
+    pub fn learn_tools(&self, config: &ChatConfig, failure: &RequestError) -> bool {
+        let is_about_tools = failure.code == ErrorCode::ToolsUnsupported
+            || (is_refusal(failure) && is_named(&["tools", "tool_choice"], failure));
+        if is_about_tools && !std::mem::replace(&mut self.lock().refuses_tools, true) {
+            tracing::warn!("{}: tool calls are not supported ({})", config.model, failure.problem);
+        }
+        is_about_tools
     }
 
     /// Learns from a refused request that was sent with `sent`. Returns whether to send it again.
@@ -188,7 +203,7 @@ impl SupportedParams {
             sent.takes(*param) && (is_ours || param.is_set(config, format))
         };
         let mut known = self.lock();
-        let Some(param) = Param::ALL.into_iter().filter(was_sent).find(|param| is_named(*param, failure)) else {
+        let Some(param) = Param::ALL.into_iter().filter(was_sent).find(|param| is_named(param.names(), failure)) else {
             return false;
         };
         let uses_old_name = sent.max_tokens_key.is_none() && config.provider.max_tokens_key != NEW_MAX_TOKENS;
@@ -209,9 +224,9 @@ fn is_refusal(failure: &RequestError) -> bool {
     matches!(failure.kind, RequestErrorKind::Status(400 | 422))
 }
 
-/// Whether a refusal is about a parameter: the server names it in a separate field, or quotes it in a message that it is
+/// Whether a refusal is about the parameter with these names: the server names it in a separate field, or quotes it in a message that it is
 /// unsupported.
-fn is_named(param: Param, failure: &RequestError) -> bool {
+fn is_named(names: &[&str], failure: &RequestError) -> bool {
     const WORDS: [&str; 11] = [
         "unsupported",
         "not support",
@@ -234,7 +249,7 @@ fn is_named(param: Param, failure: &RequestError) -> bool {
         let quoted = ["'", "\"", "`"].iter().any(|mark| text.contains(&format!("{mark}{name}{mark}")));
         quoted || text.contains(&format!("supplied: {name}")) || text.contains(&format!(" {name}: "))
     };
-    param.names().iter().any(|name| of_field(name) || (failure.param().is_none() && is_about && in_text(name)))
+    names.iter().any(|name| of_field(name) || (failure.param().is_none() && is_about && in_text(name)))
 }
 
 #[cfg(test)]
@@ -299,6 +314,30 @@ mod tests {
             let again = supported.learn(&config, None, &supported.current(), &refusal(status, param, text));
             assert!(!again, "a parameter is dropped once: {text}");
         }
+    }
+
+    #[test]
+    fn refusals_of_tools_are_learnt_and_nothing_is_dropped_for_them() {
+        #[rustfmt::skip]
+        let table = [
+            (400, Some("tools"), "Unsupported parameter: 'tools' is not supported with this model.", true),
+            (400, Some("tools[0].function.parameters"), "Invalid schema for function 'frames'", true),
+            (400, None, r"[{'type': 'extra_forbidden', 'loc': ('body', 'tools'), 'msg': 'Extra inputs are not permitted'}]", true),
+            (400, None, "Unrecognized request argument supplied: tools", true),
+            (400, Some("temperature"), "Unsupported value", false),
+            (400, None, "no", false),
+            (429, Some("tools"), "slow down", false),
+        ];
+        for (status, param, text, expected) in table {
+            let supported = SupportedParams::new(&config()).expect("an unknown model");
+            assert_eq!(supported.learn_tools(&config(), &refusal(status, param, text)), expected, "{text}");
+            let expected =
+                AcceptedParams { refuses_tools: expected, ..SupportedParams::new(&config()).expect("sound").current() };
+            assert_eq!(supported.current(), expected, "{text}");
+        }
+        let mut config = config();
+        config.provider.refused.push("tools".into());
+        assert!(SupportedParams::new(&config).expect("sound").current().refuses_tools);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::sync::LazyLock;
 
 use super::params::Detail;
+use super::tool_spec::ToolSpec;
 use crate::chat::{Message, Part};
 
 static FAMILIES: LazyLock<Vec<(String, ImageTokens)>> = LazyLock::new(|| {
@@ -208,7 +209,34 @@ pub struct PromptTokens {
     pub least: u64,
 }
 
-/// Estimates a request to `model`.
+impl PromptTokens {
+    fn add_text(&mut self, text: &str) {
+        let (ascii, other) = count(text);
+        self.likely += text_tokens(text);
+        // Long words and runs of blanks take few tokens.
+        self.least += ascii / 8 + other / 4;
+    }
+
+    /// The sum of two parts of a request.
+    pub(super) fn plus(self, other: Self) -> Self {
+        Self { likely: self.likely.saturating_add(other.likely), least: self.least.saturating_add(other.least) }
+    }
+}
+
+/// Estimates the tools of a request. Servers add instructions of their own, which are not counted.
+#[must_use]
+pub fn tool_tokens(tools: &[ToolSpec]) -> PromptTokens {
+    let mut sum = PromptTokens::default();
+    for tool in tools {
+        sum.likely += MESSAGE_TOKENS;
+        for text in [&tool.name, &tool.description, &tool.parameters.to_string()] {
+            sum.add_text(text);
+        }
+    }
+    sum
+}
+
+/// Estimates the messages of a request to `model`.
 #[must_use]
 pub fn prompt_tokens(model: &str, messages: &[Message], detail: Option<Detail>) -> PromptTokens {
     let formula = ImageTokens::of_model(model);
@@ -217,11 +245,15 @@ pub fn prompt_tokens(model: &str, messages: &[Message], detail: Option<Detail>) 
         sum.likely += MESSAGE_TOKENS;
         for part in &message.parts {
             match part {
-                Part::Text(text) => {
-                    let (ascii, other) = count(text);
-                    sum.likely += text_tokens(text);
-                    // Long words and runs of blanks take few tokens.
-                    sum.least += ascii / 8 + other / 4;
+                Part::Text(text) => sum.add_text(text),
+                Part::ToolCall(call) => {
+                    sum.likely += MESSAGE_TOKENS;
+                    sum.add_text(&call.name);
+                    sum.add_text(&call.arguments.to_string());
+                }
+                Part::ToolResult { text, .. } => {
+                    sum.likely += MESSAGE_TOKENS;
+                    sum.add_text(text);
                 }
                 Part::Image(image) => {
                     let (width, height) = (image.width, image.height);
@@ -302,6 +334,21 @@ mod tests {
         assert_eq!(text_tokens("four"), 1);
         assert_eq!(text_tokens("A sentence."), 3);
         assert_eq!(text_tokens("動画"), 2);
+    }
+
+    #[test]
+    fn tools_calls_and_results_are_counted() {
+        use crate::chat::{Role, ToolCall};
+        let (name, json) = ("frames".to_owned(), serde_json::json!({"text": "x".repeat(400)}));
+        let tool = ToolSpec { name, description: "d".repeat(400), parameters: json.clone() };
+        let tokens = tool_tokens(&[tool.clone(), tool]);
+        assert!((400..440).contains(&tokens.likely) && (190..tokens.likely).contains(&tokens.least), "{tokens:?}");
+        let call = Part::ToolCall(ToolCall::new("a", "frames", json));
+        let result = Part::ToolResult { call_id: "a".into(), text: "x".repeat(400) };
+        let messages =
+            [(Role::Assistant, call), (Role::User, result)].map(|(role, part)| Message { role, parts: vec![part] });
+        let tokens = prompt_tokens("m", &messages, None);
+        assert!((200..240).contains(&tokens.likely) && (98..tokens.likely).contains(&tokens.least), "{tokens:?}");
     }
 
     proptest! {

@@ -3,17 +3,19 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::config::ChatConfig;
+use super::request::ChatRequest;
 use super::tokens::{self, PromptTokens};
 use crate::advice::Advice;
-use crate::chat::{ChatResponse, Message, Part, PromptEstimate};
+use crate::chat::{ChatResponse, Part, PromptEstimate};
 use crate::error::{Error, ErrorCode, Result};
 
 /// Smaller requests are not compared with their estimate: overhead dominates them.
 const MIN_TOKENS: u64 = 1000;
 
 /// The estimated tokens and cost of a request.
-pub(super) fn estimate(config: &ChatConfig, messages: &[Message]) -> (PromptEstimate, PromptTokens) {
-    let tokens = tokens::prompt_tokens(&config.model, messages, config.params.detail);
+pub(super) fn estimate(config: &ChatConfig, request: &ChatRequest<'_>) -> (PromptEstimate, PromptTokens) {
+    let tokens = tokens::prompt_tokens(&config.model, request.messages, config.params.detail);
+    let tokens = tokens.plus(tokens::tool_tokens(request.tools));
     let prices = config.prices();
     (PromptEstimate { prompt_tokens: tokens.likely, prompt_cost: prices.of_prompt(tokens.likely) }, tokens)
 }
@@ -33,10 +35,10 @@ pub(super) fn record(
     config: &ChatConfig,
     server: &str,
     warnings: &UsageWarnings,
-    messages: &[Message],
+    request: &ChatRequest<'_>,
     response: &mut ChatResponse,
 ) -> Result<()> {
-    let (estimate, tokens) = estimate(config, messages);
+    let (estimate, tokens) = estimate(config, request);
     response.estimate = Some(estimate);
     // A request has tokens: a server that states 0 did not count them.
     if let Some(usage) = &mut response.usage {
@@ -46,7 +48,8 @@ pub(super) fn record(
     response.cost = response.usage.as_ref().and_then(|usage| prices.cost(usage));
     let Some(counted) = response.usage.and_then(|usage| usage.prompt_tokens) else { return Ok(()) };
     // Only one provider publishes how it counts audio.
-    let has_audio = messages.iter().flat_map(|message| &message.parts).any(|part| matches!(part, Part::Audio(_)));
+    let has_audio =
+        request.messages.iter().flat_map(|message| &message.parts).any(|part| matches!(part, Part::Audio(_)));
     if !has_audio && counted > estimate.prompt_tokens.saturating_mul(2) && counted > MIN_TOKENS {
         let (expected, factor) = (estimate.prompt_tokens, counted as f64 / estimate.prompt_tokens.max(1) as f64);
         if !warnings.above_estimate.swap(true, Ordering::Relaxed) {

@@ -2,29 +2,34 @@
 
 use super::config::ChatConfig;
 use super::provider::DialectKind;
+use super::request::ChatRequest;
+use super::tool_spec;
 use crate::advice::{Advice, Setting};
-use crate::chat::{Message, Part, Role};
+use crate::chat::{Part, Role};
 use crate::error::{Error, ErrorCode, Result};
 use crate::media::{EncodedImage, ImageFormat};
 
 /// With more images than this a provider may require smaller ones.
 const MANY_IMAGES: usize = 20;
 
-/// Checks messages against the limits of one request; `server` is for errors.
-pub(super) fn check(config: &ChatConfig, server: &str, messages: &[Message]) -> Result<()> {
+/// Checks a request against the limits of one request; `server` is for errors.
+pub(super) fn check(config: &ChatConfig, server: &str, request: &ChatRequest<'_>) -> Result<()> {
+    let messages = request.messages;
     if messages.is_empty() {
         return Err(Error::usage(server, "the request has no messages", ""));
     }
+    tool_spec::check(server, messages, request.tools)?;
     let limits = config.request_limits();
     let (mut n_images, mut n_bytes, mut n_audio_bytes) = (0, 0, 0);
     for message in messages {
-        for part in message.parts.iter().filter(|part| !matches!(part, Part::Text(_))) {
-            if message.role == Role::System {
-                let problem = "a system message contains an image or audio";
-                return Err(Error::usage(server, problem, "move it to a user message"));
-            }
+        for part in &message.parts {
             match part {
-                Part::Text(_) => {}
+                Part::Text(_) | Part::ToolCall(_) | Part::ToolResult { .. } => {}
+                _ if message.role != Role::User => {
+                    let role = if message.role == Role::System { "a system" } else { "an assistant" };
+                    let problem = format!("{role} message contains an image or audio");
+                    return Err(Error::usage(server, problem, "move it to a user message"));
+                }
                 Part::Image(image) => {
                     n_images += 1;
                     n_bytes += image.bytes.len() as u64;

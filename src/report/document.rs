@@ -416,6 +416,9 @@ fn shortfall(finish: &FinishReason) -> Option<(&'static str, String)> {
         }
         FinishReason::ContentFilter => Some(("all or part of", "the provider's content filter withheld it".to_owned())),
         FinishReason::Refusal => Some(("the content of", "the model declined the task".to_owned())),
+        FinishReason::ToolCalls => {
+            Some(("the end of", "the model asked for more evidence instead of finishing it".to_owned()))
+        }
     }
 }
 

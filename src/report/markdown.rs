@@ -122,6 +122,7 @@ fn alternative(out: &mut String, report: &Report, alternative: &Choice) {
         FinishReason::Length => "The answer is truncated here, at the token limit.".into(),
         FinishReason::ContentFilter => "The provider's content filter withheld all or part of this answer.".into(),
         FinishReason::Refusal => "The model declined the task.".into(),
+        FinishReason::ToolCalls => "The model asked for more evidence instead of finishing this answer.".into(),
         FinishReason::Other(reason) if reason.is_empty() => return,
         FinishReason::Other(reason) => format!("Finish reason reported by the server: {}.", markdown_line(reason)),
     };

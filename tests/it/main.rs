@@ -70,6 +70,7 @@ mod subtitles;
 mod support;
 mod tasks;
 mod tolerance;
+mod tool_calls;
 mod transcript_formats;
 mod translate;
 mod user_visible;

@@ -71,6 +71,7 @@ fn naive_content(parts: &[Part]) -> Value {
             json!({"type": "input_audio", "input_audio": {"data": STANDARD.encode(wav), "format": "wav"}})
         }
         Part::Image(image) => picture(format!("data:{};base64,{}", image.format.mime(), STANDARD.encode(&image.bytes))),
+        Part::ToolCall(_) | Part::ToolResult { .. } => panic!("not in these messages"),
     };
     parts.iter().map(naive).collect()
 }

@@ -20,7 +20,14 @@ fn good() -> Value {
                 {"type": "image_url", "image_url": {"url": PIXEL, "detail": "original"}},
                 {"type": "input_audio", "input_audio": {"data": "", "format": "wav"}},
             ]},
+            {"role": "assistant", "content": null, "tool_calls": [
+                {"id": "a", "type": "function", "function": {"name": "frames", "arguments": "{\"start\":1}"}},
+            ]},
+            {"role": "tool", "content": "2 frames", "tool_call_id": "a"},
+            {"role": "user", "content": "These are the frames."},
         ],
+        "tools": [{"type": "function", "function":
+            {"name": "frames", "description": "Shows frames", "parameters": {"type": "object", "anything": "is free"}}}],
         "max_completion_tokens": 800, "n": 2, "reasoning_effort": "low",
         "response_format": {"type": "json_schema", "json_schema":
             {"name": "frames", "strict": true, "schema": {"type": "object", "properties": {"anything": {"is": "free"}}}}},
@@ -53,10 +60,12 @@ fn at<'a>(body: &'a mut Value, pointer: &str) -> &'a mut Value {
 
 const TEXT: &str = "/messages/1/content/0";
 const IMAGE: &str = "/messages/1/content/1/image_url";
+const TOOL: &str = "/tools/0/function";
+const CALL: &str = "/messages/2/tool_calls/0";
 const FORMAT: &str = "/response_format/json_schema";
 
 #[rustfmt::skip]
-const TABLE: [Bad; 50] = [
+const TABLE: [Bad; 62] = [
     ("no model", SCHEMA, |b| { b.as_object_mut().expect("an object").remove("model"); }, "model"),
     ("a number as model", SCHEMA, |b| b["model"] = json!(4), "/model"),
     ("no messages at all", SCHEMA, |b| { b.as_object_mut().expect("an object").remove("messages"); }, "messages"),
@@ -106,6 +115,18 @@ const TABLE: [Bad; 50] = [
     ("a file of this machine", PROSE, |b| at(b, IMAGE)["url"] = json!("file:///etc/passwd"), "URL"),
     ("a blank in the schema's name", PROSE, |b| at(b, FORMAT)["name"] = json!("a b"), "response_format"),
     ("options of a stream that is none", PROSE, |b| b["stream"] = json!(false), "stream_options"),
+    ("a tool without a name", SCHEMA, |b| { at(b, TOOL).as_object_mut().expect("an object").remove("name"); }, "name"),
+    ("a tool without type", SCHEMA, |b| { at(b, "/tools/0").as_object_mut().expect("an object").remove("type"); }, "type"),
+    ("a call without ID", SCHEMA, |b| { at(b, CALL).as_object_mut().expect("an object").remove("id"); }, "id"),
+    ("arguments as an object", SCHEMA, |b| at(b, CALL)["function"]["arguments"] = json!({}), "arguments"),
+    ("a result without its call", SCHEMA, |b| { at(b, "/messages/3").as_object_mut().expect("an object").remove("tool_call_id"); }, "tool_call_id"),
+    ("a picture as result", SCHEMA, |b| at(b, "/messages/3")["content"] = json!([{"type": "image_url", "image_url": {"url": PIXEL}}]), "/messages/3/content"),
+    ("Anthropic's schema of a tool", KEYS, |b| at(b, TOOL)["input_schema"] = json!({}), "/tools/0/function/input_schema"),
+    ("Ollama's name of a result", KEYS, |b| at(b, "/messages/3")["tool_name"] = json!("frames"), "/messages/3/tool_name"),
+    ("a blank in a tool's name", PROSE, |b| at(b, TOOL)["name"] = json!("a b"), "pattern"),
+    ("a result for no call", PROSE, |b| at(b, "/messages/3")["tool_call_id"] = json!("b"), "unexpected result"),
+    ("a call without result", PROSE, |b| drop(b["messages"].as_array_mut().expect("a list").remove(3)), "without results"),
+    ("calls without tools", PROSE, |b| { b.as_object_mut().expect("an object").remove("tools"); }, "without tools"),
     ("an empty stop", PROSE, |b| b["stop"] = json!([""]), "stop"),
 ];
 

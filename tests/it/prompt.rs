@@ -24,6 +24,7 @@ fn shown(messages: &[Message]) -> String {
                 Part::Image(image) => format!("<picture #{}>", image.frame_idx),
                 Part::ImageUrl(url) => format!("<picture at {url}>"),
                 Part::Audio(wav) => format!("<sound of {} bytes>", wav.len()),
+                other => panic!("no prompt has {other:?}"),
             };
             out.push_str(&line);
             out.push('\n');

@@ -9,6 +9,8 @@ use crate::http::{ApiClient, ReadStream, RequestError, RequestErrorKind, too_lar
 use crate::llm::reply;
 use crate::llm::stream_writer::StreamWriter;
 
+/// Further tool calls of a stream are ignored.
+const MAX_STREAMED_CALLS: usize = 128;
 /// Maximum size of one line.
 const MAX_LINE_BYTES: usize = 1 << 20;
 
@@ -38,6 +40,8 @@ pub(in crate::llm) struct OllamaStream<'a> {
     line: Vec<u8>,
     text: String,
     thinking: String,
+    calls: Vec<Value>,
+    n_call_bytes: usize,
     last: Option<Value>,
     max_bytes: usize,
 }
@@ -45,7 +49,17 @@ pub(in crate::llm) struct OllamaStream<'a> {
 impl<'a> OllamaStream<'a> {
     pub fn new(server: &'a ApiClient, writer: &'a StreamWriter<'a>, max_bytes: usize) -> Self {
         writer.begin();
-        Self { server, writer, line: Vec::new(), text: String::new(), thinking: String::new(), last: None, max_bytes }
+        Self {
+            server,
+            writer,
+            line: Vec::new(),
+            text: String::new(),
+            thinking: String::new(),
+            calls: Vec::new(),
+            n_call_bytes: 0,
+            last: None,
+            max_bytes,
+        }
     }
 
     fn end_line(&mut self) -> Result<(), RequestError> {
@@ -62,7 +76,12 @@ impl<'a> OllamaStream<'a> {
         let text = piece.pointer("/message/content").and_then(Value::as_str).unwrap_or_default();
         self.text.push_str(text);
         self.thinking.push_str(piece.pointer("/message/thinking").and_then(Value::as_str).unwrap_or_default());
-        if self.text.len() + self.thinking.len() > self.max_bytes {
+        // Each call comes whole.
+        if let Some(calls) = piece.pointer("/message/tool_calls").and_then(Value::as_array) {
+            self.n_call_bytes += line.len();
+            self.calls.extend(calls.iter().take(MAX_STREAMED_CALLS - self.calls.len()).cloned());
+        }
+        if self.text.len() + self.thinking.len() + self.n_call_bytes > self.max_bytes {
             return Err(too_large(self.max_bytes));
         }
         self.writer.write(text);
@@ -94,7 +113,7 @@ impl ReadStream for OllamaStream<'_> {
         match &self.last {
             Some(last) => {
                 self.writer.finish();
-                finish(&json!({"content": self.text, "thinking": self.thinking}), last)
+                finish(&json!({"content": self.text, "thinking": self.thinking, "tool_calls": self.calls}), last)
             }
             None => Err(RequestError::new(
                 RequestErrorKind::Broken,

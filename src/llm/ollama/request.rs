@@ -1,15 +1,19 @@
 //! From messages to the body of an `/api/chat` request.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::chat::{Part, Role};
+use crate::chat::{Message, Part};
 use crate::http::RequestError;
 use crate::llm::body::{Attachment, Attachments, RequestBody};
 use crate::llm::config::ChatConfig;
 use crate::llm::params::ResponseFormat;
 use crate::llm::request::ChatRequest;
 use crate::llm::supported_params::{AcceptedParams, Param};
+use crate::llm::tool_calls;
+use crate::llm::tool_spec::{self, FunctionTool};
 
 /// Tokens reserved for the answer where no limit is set.
 pub(super) const ANSWER_TOKENS: u64 = 2048;
@@ -21,6 +25,8 @@ const MIN_CONTEXT: u64 = 4096;
 struct OllamaRequest<'a> {
     model: &'a str,
     messages: Vec<PartMessage<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tools: Vec<FunctionTool<'a>>,
     stream: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     format: Option<&'a Value>,
@@ -30,13 +36,34 @@ struct OllamaRequest<'a> {
 }
 
 /// One part of a message. Ollama places images before the text of their message, which would separate them from the label
-/// in front of them, so each part is a message.
+/// in front of them, so each part is a message; the tool calls of an answer are one message.
 #[derive(Serialize)]
 struct PartMessage<'a> {
-    role: Role,
+    role: &'static str,
     content: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     images: Option<[Attachment; 1]>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tool_calls: Vec<OllamaCall<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_name: Option<&'a str>,
+}
+
+impl<'a> PartMessage<'a> {
+    fn new(role: &'static str, content: &'a str) -> Self {
+        Self { role, content, images: None, tool_calls: Vec::new(), tool_name: None }
+    }
+}
+
+#[derive(Serialize)]
+struct OllamaCall<'a> {
+    function: OllamaFunction<'a>,
+}
+
+#[derive(Serialize)]
+struct OllamaFunction<'a> {
+    name: &'a str,
+    arguments: Cow<'a, Value>,
 }
 
 #[derive(Serialize)]
@@ -81,18 +108,16 @@ pub(super) fn body(
 ) -> Result<RequestBody, RequestError> {
     let (params, takes) = (&config.params, |param| accepted.takes(param));
     let mut attachments = Attachments::default();
-    let parts = request.messages.iter().flat_map(|message| message.parts.iter().map(|part| (message.role, part)));
-    let messages = parts.filter(|(_, part)| !is_address(part)).map(|(role, part)| match part {
-        Part::Text(text) | Part::ImageUrl(text) => PartMessage { role, content: text, images: None },
-        // Refused before: the API has no audio.
-        Part::Audio(_) => PartMessage { role, content: "(audio)", images: None },
-        Part::Image(image) => PartMessage { role, content: "", images: Some([attachments.base64(&image.bytes)]) },
-    });
-    let messages = messages.collect();
+    let mut messages = Vec::new();
+    for (idx, message) in request.messages.iter().enumerate() {
+        let before = idx.checked_sub(1).and_then(|before| request.messages.get(before));
+        push(message, before, &mut messages, &mut attachments);
+    }
     let effort = params.reasoning_effort.as_deref().filter(|_| takes(Param::ReasoningEffort));
     let content = OllamaRequest {
         model: &config.model,
         messages,
+        tools: request.tools.iter().map(FunctionTool::new).collect(),
         stream: request.stream.is_some(),
         format: request.response_format.filter(|_| takes(Param::ResponseFormat)).map(ResponseFormat::schema),
         think: effort.map(|effort| if effort == "none" { Think::Off(false) } else { Think::Effort(effort) }),
@@ -106,6 +131,44 @@ pub(super) fn body(
         },
     };
     RequestBody::new(&content, &attachments)
+}
+
+/// Adds a message: results first, each with the name of its tool, since the API has no IDs; `before` has the calls.
+fn push<'a>(
+    message: &'a Message,
+    before: Option<&'a Message>,
+    messages: &mut Vec<PartMessage<'a>>,
+    attachments: &mut Attachments,
+) {
+    let (role, start) = (message.role.name(), messages.len());
+    for (id, text) in tool_spec::results(message) {
+        let call = before.into_iter().flat_map(tool_spec::calls).find(|call| call.id == id);
+        messages.push(PartMessage { tool_name: call.map(|call| call.name.as_str()), ..PartMessage::new("tool", text) });
+    }
+    for part in &message.parts {
+        match part {
+            Part::Text(text) => messages.push(PartMessage::new(role, text)),
+            // Refused before: the API has no audio.
+            Part::Audio(_) => messages.push(PartMessage::new(role, "(audio)")),
+            Part::Image(image) => {
+                let images = Some([attachments.base64(&image.bytes)]);
+                messages.push(PartMessage { images, ..PartMessage::new(role, "") });
+            }
+            // Addresses were refused before.
+            Part::ImageUrl(_) | Part::ToolCall(_) | Part::ToolResult { .. } => {}
+        }
+    }
+    let calls = tool_spec::calls(message).map(|call| OllamaCall {
+        function: OllamaFunction { name: &call.name, arguments: tool_calls::sent_arguments(call) },
+    });
+    let tool_calls: Vec<_> = calls.collect();
+    if tool_calls.is_empty() {
+        return;
+    }
+    match messages.get_mut(start..).and_then(<[_]>::last_mut) {
+        Some(text) => text.tool_calls = tool_calls,
+        None => messages.push(PartMessage { tool_calls, ..PartMessage::new(role, "") }),
+    }
 }
 
 #[cfg(test)]

@@ -3,13 +3,15 @@
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use crate::chat::{Message, Part, Role};
+use crate::chat::{Message, Part, ToolCall};
 use crate::http::RequestError;
 use crate::llm::body::{Attachment, Attachments, RequestBody};
 use crate::llm::config::ChatConfig;
 use crate::llm::params::Detail;
 use crate::llm::request::ChatRequest;
 use crate::llm::supported_params::{AcceptedParams, Param};
+use crate::llm::tool_calls::{self, CALL_DATA, MESSAGE_DATA};
+use crate::llm::tool_spec::{self, FunctionTool};
 
 /// The order of the fields is fixed. What stays the same between requests comes first, since the prompt caches of
 /// providers compare the beginning of the text.
@@ -17,6 +19,8 @@ use crate::llm::supported_params::{AcceptedParams, Param};
 struct Request<'a> {
     model: &'a str,
     messages: Vec<RequestMessage<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tools: Vec<FunctionTool<'a>>,
     #[serde(flatten)]
     max_tokens: NamedField<'a, u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -73,8 +77,32 @@ struct JsonSchema<'a> {
 
 #[derive(Serialize)]
 struct RequestMessage<'a> {
-    role: Role,
-    content: MessageContent<'a>,
+    role: &'static str,
+    /// None is null: an answer of tool calls alone.
+    content: Option<MessageContent<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tool_calls: Vec<RequestCall<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_call_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_details: Option<&'a Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_content: Option<&'a Value>,
+}
+
+#[derive(Serialize)]
+struct RequestCall<'a> {
+    id: &'a str,
+    r#type: &'static str,
+    function: RequestFunction<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    extra_content: Option<&'a Value>,
+}
+
+#[derive(Serialize)]
+struct RequestFunction<'a> {
+    name: &'a str,
+    arguments: String,
 }
 
 #[derive(Serialize)]
@@ -123,7 +151,8 @@ pub(super) fn body(
     let mut attachments = Attachments::default();
     let content = Request {
         model: &config.model,
-        messages: request.messages.iter().map(|message| convert(message, detail, &mut attachments)).collect(),
+        messages: request.messages.iter().flat_map(|message| convert(message, detail, &mut attachments)).collect(),
+        tools: request.tools.iter().map(FunctionTool::new).collect(),
         max_tokens: NamedField {
             name: accepted.max_tokens_key.unwrap_or(&provider.max_tokens_key),
             value: params.max_tokens.filter(|_| takes(Param::MaxTokens)),
@@ -146,30 +175,72 @@ pub(super) fn body(
     RequestBody::new(&content, &attachments)
 }
 
+/// The message in the form of the API: each result is a message of its own, of text alone, right after the calls; images
+/// follow in a user message.
 fn convert<'a>(
     message: &'a Message,
     detail: Option<&'static str>,
     attachments: &mut Attachments,
-) -> RequestMessage<'a> {
+) -> Vec<RequestMessage<'a>> {
     let part = |part: &'a Part| match part {
-        Part::Text(text) => ContentPart::Text { text },
+        Part::Text(text) => Some(ContentPart::Text { text }),
         Part::Image(image) => {
-            ContentPart::ImageUrl { image_url: ImageUrl { url: Url::Data(attachments.data_url(image)), detail } }
+            Some(ContentPart::ImageUrl { image_url: ImageUrl { url: Url::Data(attachments.data_url(image)), detail } })
         }
-        Part::ImageUrl(url) => ContentPart::ImageUrl { image_url: ImageUrl { url: Url::Address(url), detail } },
+        Part::ImageUrl(url) => Some(ContentPart::ImageUrl { image_url: ImageUrl { url: Url::Address(url), detail } }),
         Part::Audio(wav) => {
-            ContentPart::InputAudio { input_audio: InputAudio { data: attachments.base64(wav), format: "wav" } }
+            Some(ContentPart::InputAudio { input_audio: InputAudio { data: attachments.base64(wav), format: "wav" } })
         }
+        Part::ToolCall(_) | Part::ToolResult { .. } => None,
     };
     let content = match only_text(message) {
         Some(text) => MessageContent::Text(text),
-        None => MessageContent::Parts(message.parts.iter().map(part).collect()),
+        None => MessageContent::Parts(message.parts.iter().filter_map(part).collect()),
     };
-    RequestMessage { role: message.role, content }
+    let plain = |role, content| RequestMessage {
+        role,
+        content,
+        tool_calls: Vec::new(),
+        tool_call_id: None,
+        reasoning_details: None,
+        reasoning_content: None,
+    };
+    let result = |(id, text): (&'a str, &'a str)| RequestMessage {
+        tool_call_id: Some(id),
+        ..plain("tool", Some(MessageContent::Text(text.to_owned())))
+    };
+    let mut messages: Vec<_> = tool_spec::results(message).map(result).collect();
+    let calls: Vec<&ToolCall> = tool_spec::calls(message).collect();
+    let has_others = message.parts.len() > calls.len() + messages.len();
+    let data = |field: &str| calls.first().and_then(|call| call.provider_data.as_ref()?.get(field));
+    if has_others || messages.is_empty() {
+        messages.push(RequestMessage {
+            tool_calls: calls.iter().map(|call| RequestCall::new(call)).collect(),
+            reasoning_details: data(MESSAGE_DATA[0]),
+            reasoning_content: data(MESSAGE_DATA[1]),
+            ..plain(message.role.name(), Some(content).filter(|_| has_others || calls.is_empty()))
+        });
+    }
+    messages
+}
+
+impl<'a> RequestCall<'a> {
+    fn new(call: &'a ToolCall) -> Self {
+        Self {
+            id: &call.id,
+            r#type: "function",
+            function: RequestFunction { name: &call.name, arguments: tool_calls::sent_arguments(call).to_string() },
+            extra_content: call.provider_data.as_ref().and_then(|data| data.get(CALL_DATA)),
+        }
+    }
 }
 
 /// The text of a message without images or audio, one part a line: models without vision accept only a plain string.
 fn only_text(message: &Message) -> Option<String> {
-    let texts = message.parts.iter().map(|part| if let Part::Text(text) = part { Some(text.as_str()) } else { None });
+    let texts = message.parts.iter().filter_map(|part| match part {
+        Part::Text(text) => Some(Some(text.as_str())),
+        Part::ToolCall(_) | Part::ToolResult { .. } => None,
+        Part::Image(_) | Part::ImageUrl(_) | Part::Audio(_) => Some(None),
+    });
     Some(texts.collect::<Option<Vec<_>>>()?.join("\n"))
 }

@@ -10,6 +10,7 @@ use crate::http::{ApiClient, ReadStream, RequestError, RequestErrorKind, too_lar
 use crate::llm::reply;
 use crate::llm::sse::Events;
 use crate::llm::stream_writer::StreamWriter;
+use crate::llm::tool_calls::PartialCalls;
 
 /// More choices than a request can ask for are ignored.
 const MAX_CHOICES: u64 = 128;
@@ -38,6 +39,11 @@ struct PartialChoice {
     reasoning: String,
     refusal: String,
     finish: Value,
+    calls: PartialCalls,
+    /// `OpenRouter`'s, which it requires back with tool calls.
+    reasoning_details: Vec<Value>,
+    /// Whether the reasoning is in `reasoning_content`: `DeepSeek` requires it back with tool calls.
+    has_reasoning_content: bool,
 }
 
 impl<'a> OpenAiStream<'a> {
@@ -106,7 +112,11 @@ impl OpenAiPartial<'_> {
         if let Some(finish) = choice.get("finish_reason").filter(|finish| !finish.is_null()) {
             partial.finish = finish.clone();
         }
-        self.n_bytes += content.len() + reasoning.len();
+        let details = delta.get("reasoning_details").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        partial.reasoning_details.extend_from_slice(details);
+        partial.has_reasoning_content |= delta.get("reasoning_content").is_some_and(Value::is_string);
+        self.n_bytes += content.len() + reasoning.len() + partial.calls.take(delta);
+        self.n_bytes += details.iter().map(|detail| detail.to_string().len()).sum::<usize>();
         if self.n_bytes > self.max_bytes {
             return Err(too_large(self.max_bytes));
         }
@@ -128,7 +138,10 @@ impl OpenAiPartial<'_> {
         }
         self.writer.finish();
         let choice = |choice: PartialChoice| {
-            let message = json!({"content": choice.content, "reasoning": choice.reasoning, "refusal": choice.refusal});
+            let reasoning = if choice.has_reasoning_content { "reasoning_content" } else { "reasoning" };
+            let details = Some(choice.reasoning_details).filter(|details| !details.is_empty());
+            let message = json!({"content": choice.content, reasoning: choice.reasoning, "refusal": choice.refusal,
+                "tool_calls": choice.calls.into_value(), "reasoning_details": details});
             json!({"message": message, "finish_reason": choice.finish})
         };
         let choices: Vec<Value> = self.choices.into_values().map(choice).collect();

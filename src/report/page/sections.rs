@@ -97,6 +97,9 @@ impl Page<'_> {
                 Some("The provider's content filter withheld all or part of this answer.".to_owned())
             }
             FinishReason::Refusal => Some("The model declined the task.".to_owned()),
+            FinishReason::ToolCalls => {
+                Some("The model asked for more evidence instead of finishing this answer.".to_owned())
+            }
             FinishReason::Other(reason) if reason.is_empty() => None,
             FinishReason::Other(reason) => {
                 Some(format!("Finish reason reported by the server: {}.", clean_line(reason)))

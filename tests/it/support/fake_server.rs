@@ -15,6 +15,7 @@ mod fault;
 mod http;
 mod ollama;
 mod sound;
+mod tools;
 
 use std::collections::VecDeque;
 use std::net::{SocketAddr, TcpListener};
@@ -295,7 +296,7 @@ async fn judge(request: &Request, shared: &Shared) -> Result<(What, Reply), Refu
         return Err(Refusal::new(405, message, None, Some("method_not_supported")));
     }
     if path == "/v1/messages" {
-        let chat = anthropic::read(request, key)?;
+        let chat = tools::asked(anthropic::read(request, key)?, shared);
         let reply = anthropic::reply(&chat);
         return Ok((What::Chat(chat), reply));
     }
@@ -323,12 +324,13 @@ async fn judge(request: &Request, shared: &Shared) -> Result<(What, Reply), Refu
         "/v1/chat/completions" => {
             let chat = chat::read(request)?;
             described(|judge| judge.judge_chat(&chat.json))?;
+            let chat = tools::asked(chat, shared);
             let reply = chat.reply();
             Ok((What::Chat(chat), reply))
         }
         "/api/show" => Ok((What::Models, ollama::show(request)?)),
         "/api/chat" => {
-            let chat = ollama::read(request)?;
+            let chat = tools::asked(ollama::read(request)?, shared);
             let reply = ollama::reply(&chat);
             Ok((What::Chat(chat), reply))
         }

@@ -5,9 +5,20 @@ use serde_json::{Value, json};
 use super::CHAT_MODEL;
 use super::chat::{Chat, object, read_label, read_picture};
 use super::http::{Refusal, Reply, Request, header};
+use super::tools::{self, Open};
 
-const KEYS: [&str; 9] =
-    ["model", "max_tokens", "system", "messages", "output_config", "stop_sequences", "stream", "temperature", "top_p"];
+const KEYS: [&str; 10] = [
+    "model",
+    "max_tokens",
+    "tools",
+    "system",
+    "messages",
+    "output_config",
+    "stop_sequences",
+    "stream",
+    "temperature",
+    "top_p",
+];
 
 /// A key, whether it must be there, and whether its value is right.
 type Check<'a> = (&'a str, bool, &'a dyn Fn(&Value) -> bool);
@@ -61,16 +72,23 @@ pub(super) fn read(request: &Request, key: Option<&str>) -> Result<Chat, Refusal
             return Err(bad(&format!("{name}: {:?}", top.get(name))));
         }
     }
-    let mut chat = Chat::empty(json.clone(), request.body.len());
+    tools::check_tools(top)?;
+    let (mut chat, mut open) = (Chat::empty(json.clone(), request.body.len()), Open::default());
     let messages = top.get("messages").and_then(Value::as_array).filter(|messages| !messages.is_empty());
     for message in messages.ok_or_else(|| bad("messages: at least one message is required"))? {
         let message = object(message, "messages", &["role", "content"])?;
-        if !matches!(message.get("role").and_then(Value::as_str), Some("user" | "assistant")) {
+        let Some(role @ ("user" | "assistant")) = message.get("role").and_then(Value::as_str) else {
             return Err(bad("messages: role"));
+        };
+        if role == "assistant" {
+            open.check_closed()?;
         }
         let parts = message.get("content").and_then(Value::as_array).filter(|parts| !parts.is_empty());
         let mut label = None;
-        for part in parts.ok_or_else(|| bad("messages: content"))? {
+        for (place, part) in parts.ok_or_else(|| bad("messages: content"))?.iter().enumerate() {
+            if open.anthropic(role, part, place, top.contains_key("tools"))? {
+                continue;
+            }
             match part.get("type").and_then(Value::as_str) {
                 Some("text") => {
                     let part = object(part, "a text block", &["type", "text"])?;
@@ -88,6 +106,7 @@ pub(super) fn read(request: &Request, key: Option<&str>) -> Result<Chat, Refusal
             }
         }
     }
+    open.check_closed()?;
     Ok(chat)
 }
 
@@ -129,6 +148,7 @@ pub(super) fn reply(chat: &Chat) -> Reply {
     let usage = json!({"input_tokens": chat.n_prompt() - 7, "cache_read_input_tokens": 7,
         "cache_creation_input_tokens": 0, "output_tokens": 1});
     let n_output = text.len().div_ceil(4);
+    let reason = if chat.calls.is_empty() { "end_turn" } else { "tool_use" };
     let head = |content: Value, reason: Option<&str>, usage: &Value| {
         json!({"id": "msg_fake_server", "type": "message", "role": "assistant", "model": CHAT_MODEL, "content": content,
             "stop_reason": reason, "stop_sequence": null, "usage": usage})
@@ -136,9 +156,15 @@ pub(super) fn reply(chat: &Chat) -> Reply {
     if chat.json.get("stream") != Some(&Value::Bool(true)) {
         let mut usage = usage;
         usage["output_tokens"] = n_output.into();
-        let content =
-            json!([{"type": "thinking", "thinking": "Hm.", "signature": "x"}, {"type": "text", "text": text}]);
-        return Reply::json(200, &head(content, Some("end_turn"), &usage));
+        let mut content = vec![json!({"type": "thinking", "thinking": "Hm.", "signature": "x"})];
+        if chat.calls.is_empty() {
+            content.push(json!({"type": "text", "text": text}));
+        }
+        for (id, (name, arguments)) in chat.call_ids().iter().zip(&chat.calls) {
+            let input: Value = serde_json::from_str(arguments).expect("JSON");
+            content.push(json!({"type": "tool_use", "id": id, "name": name, "input": input}));
+        }
+        return Reply::json(200, &head(json!(content), Some(reason), &usage));
     }
     let event = |event: Value| format!("event: {}\ndata: {event}\n\n", event["type"].as_str().expect("a type"));
     let mut body = event(json!({"type": "message_start", "message": head(json!([]), None, &usage)}));
@@ -147,14 +173,26 @@ pub(super) fn reply(chat: &Chat) -> Reply {
     );
     body += &event(json!({"type": "content_block_delta", "index": 0,
         "delta": {"type": "thinking_delta", "thinking": "Hm."}}));
+    body += &event(json!({"type": "content_block_delta", "index": 0,
+        "delta": {"type": "signature_delta", "signature": "x"}}));
     body += &event(json!({"type": "ping"}));
+    let text = if chat.calls.is_empty() { text } else { String::new() };
     body += &event(json!({"type": "content_block_start", "index": 1, "content_block": {"type": "text", "text": ""}}));
     for piece in text.chars().collect::<Vec<_>>().chunks(7) {
         let delta = json!({"type": "text_delta", "text": piece.iter().collect::<String>()});
         body += &event(json!({"type": "content_block_delta", "index": 1, "delta": delta}));
     }
     body += &event(json!({"type": "content_block_stop", "index": 1}));
-    body += &event(json!({"type": "message_delta", "delta": {"stop_reason": "end_turn", "stop_sequence": null},
+    for (index, (id, (name, arguments))) in (2..).zip(chat.call_ids().iter().zip(&chat.calls)) {
+        let block = json!({"type": "tool_use", "id": id, "name": name, "input": {}});
+        body += &event(json!({"type": "content_block_start", "index": index, "content_block": block}));
+        for piece in arguments.as_bytes().chunks(5) {
+            let delta = json!({"type": "input_json_delta", "partial_json": String::from_utf8_lossy(piece)});
+            body += &event(json!({"type": "content_block_delta", "index": index, "delta": delta}));
+        }
+        body += &event(json!({"type": "content_block_stop", "index": index}));
+    }
+    body += &event(json!({"type": "message_delta", "delta": {"stop_reason": reason, "stop_sequence": null},
         "usage": {"output_tokens": n_output}}));
     body += &event(json!({"type": "message_stop"}));
     Reply::events(&body)

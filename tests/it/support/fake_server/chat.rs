@@ -5,13 +5,15 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::http::{Refusal, Reply, Request, header};
+use super::tools::{self, Open};
 use super::{CHAT_MODEL, HEARING_MODEL, TEXT_ONLY_MODEL};
 use crate::support::marks::read_mark;
 
 /// The API has more, but nothing here sends them.
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 15] = [
     "model",
     "messages",
+    "tools",
     "max_tokens",
     "max_completion_tokens",
     "n",
@@ -39,6 +41,8 @@ pub struct Chat {
     pub words_before: Vec<Spoken>,
     /// Every text of a user message, in order.
     pub texts: Vec<String>,
+    /// The tools that the model asks for: name and JSON of the arguments.
+    pub calls: Vec<(String, String)>,
     n_bytes: usize,
     n_choices: u64,
     is_stream: bool,
@@ -87,6 +91,7 @@ impl Chat {
             sounds: Vec::new(),
             words_before: Vec::new(),
             texts: Vec::new(),
+            calls: Vec::new(),
             n_bytes,
         }
     }
@@ -192,6 +197,12 @@ impl Chat {
         json!({"sections": starts.map(section).collect::<Vec<_>>()})
     }
 
+    /// The IDs of the calls, which differ from those of earlier turns.
+    pub(super) fn call_ids(&self) -> Vec<String> {
+        let n_before = self.json["messages"].as_array().map_or(0, Vec::len);
+        (0..self.calls.len()).map(|at| format!("fake_{n_before}_{at}")).collect()
+    }
+
     /// The reply: in one piece, or as events where that was asked for.
     pub(super) fn reply(&self) -> Reply {
         let whole = self.answer();
@@ -206,7 +217,8 @@ impl Chat {
         let delta = |index: u64, delta: Value, finish: Option<&str>| {
             chunk(json!([{"index": index, "delta": delta, "finish_reason": finish}]), &Value::Null)
         };
-        let content: Vec<char> = self.evidence().to_string().chars().collect();
+        let content = whole["choices"][0]["message"]["content"].as_str().unwrap_or_default();
+        let content: Vec<char> = content.chars().collect();
         // A comment as gateways send it while they wait.
         let mut body = ": PROCESSING\n\n".to_owned();
         for index in 0..self.n_choices {
@@ -217,8 +229,22 @@ impl Chat {
                 body += &delta(index, json!({"content": piece.iter().collect::<String>()}), None);
             }
         }
+        // A piece of each call in turn.
+        for (at, (id, (name, _))) in self.call_ids().iter().zip(&self.calls).enumerate() {
+            let function = json!({"name": name, "arguments": ""});
+            let call = json!({"index": at, "id": id, "type": "function", "function": function});
+            body += &delta(0, json!({"tool_calls": [call]}), None);
+        }
+        let mut rest: Vec<&str> = self.calls.iter().map(|(_, arguments)| arguments.as_str()).collect();
+        while rest.iter().any(|rest| !rest.is_empty()) {
+            for (at, rest) in rest.iter_mut().enumerate() {
+                let (piece, more) = rest.split_at(rest.len().min(5));
+                *rest = more;
+                body += &delta(0, json!({"tool_calls": [{"index": at, "function": {"arguments": piece}}]}), None);
+            }
+        }
         for index in 0..self.n_choices {
-            body += &delta(index, json!({}), Some("stop"));
+            body += &delta(index, json!({}), whole["choices"][0]["finish_reason"].as_str());
         }
         if self.has_usage {
             body += &chunk(json!([]), &whole["usage"]);
@@ -229,8 +255,14 @@ impl Chat {
     pub(super) fn answer(&self) -> Value {
         let content = self.evidence().to_string();
         let n_tokens = content.len().div_ceil(4);
-        let message = json!({"role": "assistant", "content": content, "refusal": null});
-        let choice = |index| json!({"index": index, "message": message, "logprobs": null, "finish_reason": "stop"});
+        let call = |(id, (name, arguments)): (String, &(String, String))| json!({"id": id, "type": "function", "function": {"name": name, "arguments": arguments}});
+        let calls: Vec<Value> = self.call_ids().into_iter().zip(&self.calls).map(call).collect();
+        let (message, finish) = if calls.is_empty() {
+            (json!({"role": "assistant", "content": content, "refusal": null}), "stop")
+        } else {
+            (json!({"role": "assistant", "content": null, "refusal": null, "tool_calls": calls}), "tool_calls")
+        };
+        let choice = |index| json!({"index": index, "message": message, "logprobs": null, "finish_reason": finish});
         let choices: Vec<Value> = (0..self.n_choices).map(choice).collect();
         let n_prompt = self.n_prompt();
         json!({
@@ -257,10 +289,16 @@ pub(super) fn read(request: &Request) -> Result<Chat, Refusal> {
     check_params(top)?;
     let messages = top.get("messages").and_then(Value::as_array).filter(|messages| !messages.is_empty());
     let messages = messages.ok_or_else(|| Refusal::field("messages", "must be an array, not empty"))?;
-    let mut chat = Chat::empty(json.clone(), request.body.len());
+    tools::check_functions(top)?;
+    let (mut chat, mut open) = (Chat::empty(json.clone(), request.body.len()), Open::default());
+    let mut others = Vec::new();
     for message in messages {
-        read_message(&mut chat, message)?;
+        if !open.openai(message, top.contains_key("tools"))? {
+            others.push(message);
+        }
     }
+    open.check_closed()?;
+    others.into_iter().try_for_each(|message| read_message(&mut chat, message))?;
     Ok(chat)
 }
 
@@ -397,7 +435,7 @@ fn is_closed(schema: &Value) -> bool {
 fn read_message(chat: &mut Chat, message: &Value) -> Result<(), Refusal> {
     let message = object(message, "messages", &["role", "content", "name"])?;
     let role = match message.get("role").and_then(Value::as_str) {
-        Some(role @ ("system" | "developer" | "user" | "assistant")) => role,
+        Some(role @ ("system" | "developer" | "user")) => role,
         role => return Err(Refusal::field("messages.role", format!("Invalid role: {role:?}"))),
     };
     let is_user = role == "user";

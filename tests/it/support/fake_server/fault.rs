@@ -51,6 +51,10 @@ pub enum Fault {
     Json(&'static str),
     /// The model answers this text, with this finish reason: whole or streamed, as requested.
     Answer(&'static str, &'static str),
+    /// The model asks for these tools, by name and JSON of the arguments: whole or streamed, in the dialect of the request.
+    Calls(&'static [(&'static str, &'static str)]),
+    /// A stream of these events.
+    Events(String),
     /// The model declines.
     Refusal,
     /// `choices` is empty.
@@ -144,6 +148,8 @@ pub async fn answer(fault: &Fault, stream: &mut TcpStream, reply: Reply, authori
         Fault::Json(text) => Reply { body: text.as_bytes().to_vec(), ..Reply::json(200, &json!({})) },
         Fault::Answer(text, finish) if reply.body.starts_with(b":") => Reply::events(&answer_events(text, finish)),
         Fault::Answer(text, finish) => choice(&json!({"role": "assistant", "content": text, "refusal": null}), finish),
+        Fault::Calls(_) => reply,
+        Fault::Events(text) => Reply::events(text),
         Fault::Refusal => choice(&json!({"role": "assistant", "content": null, "refusal": "I cannot."}), "stop"),
         Fault::NoChoices => Reply::json(200, &json!({"id": "x", "object": "chat.completion", "choices": []})),
         Fault::LengthEmpty => choice(&json!({"role": "assistant", "content": "", "refusal": null}), "length"),

@@ -7,10 +7,11 @@ use serde_json::{Value, json};
 use super::CHAT_MODEL;
 use super::chat::{Chat, object, read_label, read_picture};
 use super::http::{Refusal, Reply, Request};
+use super::tools::{self, Open};
 
 /// The model's longest context in tokens.
 pub const CONTEXT: u64 = 32_768;
-const KEYS: [&str; 6] = ["model", "messages", "stream", "format", "think", "options"];
+const KEYS: [&str; 7] = ["model", "messages", "tools", "stream", "format", "think", "options"];
 const OPTIONS: [&str; 6] = ["num_ctx", "num_predict", "seed", "stop", "temperature", "top_p"];
 
 /// The API's own form of a refusal.
@@ -35,7 +36,7 @@ pub(super) fn show(request: &Request) -> Result<Reply, Refusal> {
     let json: Value = serde_json::from_slice(&request.body).map_err(|_| bad("invalid JSON"))?;
     body(&json, &["model"])?;
     let info = json!({"general.architecture": "fake_server", "fake_server.context_length": CONTEXT});
-    Ok(Reply::json(200, &json!({"model_info": info, "capabilities": ["completion", "vision"]})))
+    Ok(Reply::json(200, &json!({"model_info": info, "capabilities": ["completion", "vision", "tools"]})))
 }
 
 /// Checks a request and takes out of it what a model would see.
@@ -54,10 +55,14 @@ pub(super) fn read(request: &Request) -> Result<Chat, Refusal> {
     if n_context > CONTEXT {
         return Err(bad("num_ctx is more than the model has"));
     }
-    let mut chat = Chat::empty(json.clone(), request.body.len());
+    tools::check_functions(top)?;
+    let (mut chat, mut open) = (Chat::empty(json.clone(), request.body.len()), Open::default());
     let mut label = None;
     let messages = top.get("messages").and_then(Value::as_array).filter(|messages| !messages.is_empty());
     for message in messages.ok_or_else(|| bad("messages"))? {
+        if open.ollama(message, top.contains_key("tools"))? {
+            continue;
+        }
         let message = object(message, "messages", &["role", "content", "images"])?;
         if !matches!(message.get("role").and_then(Value::as_str), Some("user" | "system")) {
             return Err(bad("role"));
@@ -74,12 +79,18 @@ pub(super) fn read(request: &Request) -> Result<Chat, Refusal> {
             chat.texts.push(text.to_owned());
         }
     }
+    open.check_closed()?;
     Ok(chat)
 }
 
 /// The answer, whole or in lines.
 pub(super) fn reply(chat: &Chat) -> Reply {
-    let text = chat.evidence().to_string();
+    let text = if chat.calls.is_empty() { chat.evidence().to_string() } else { String::new() };
+    let call = |(name, arguments): &(String, String)| {
+        let arguments: Value = serde_json::from_str(arguments).expect("JSON");
+        json!({"function": {"name": name, "arguments": arguments}})
+    };
+    let calls: Vec<Value> = chat.calls.iter().map(call).collect();
     let n_tokens = text.len().div_ceil(4);
     let last = |text: &str| {
         json!({"model": CHAT_MODEL, "created_at": "2026-11-24T00:00:00Z", "done": true, "done_reason": "stop",
@@ -87,13 +98,21 @@ pub(super) fn reply(chat: &Chat) -> Reply {
             "eval_count": n_tokens})
     };
     if chat.json["stream"] == false {
-        return Reply::json(200, &last(&text));
+        let mut whole = last(&text);
+        if !calls.is_empty() {
+            whole["message"]["tool_calls"] = json!(calls);
+        }
+        return Reply::json(200, &whole);
     }
     let mut lines = Vec::new();
     for piece in text.chars().collect::<Vec<_>>().chunks(7) {
         let content: String = piece.iter().collect();
         let line = json!({"model": CHAT_MODEL, "done": false, "message": {"role": "assistant", "content": content}});
         lines.push(line.to_string());
+    }
+    for call in calls {
+        let message = json!({"role": "assistant", "content": "", "tool_calls": [call]});
+        lines.push(json!({"model": CHAT_MODEL, "done": false, "message": message}).to_string());
     }
     lines.push(last("").to_string());
     let body = lines.join(
