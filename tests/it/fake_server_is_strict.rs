@@ -76,13 +76,15 @@ async fn a_bad_body_is_refused() {
         *at(body, "/messages/1/content/2/image_url/url") = json!(url);
     }
     #[rustfmt::skip]
-    let table: [Bad; 47] = [
+    let table: [Bad; 49] = [
         ("store as a text", |b| b["store"] = json!("no"), "store"),
         ("an unknown effort", |b| b["reasoning_effort"] = json!("hard"), "reasoning_effort"),
         ("options of a stream that is none", |b| b["stream_options"] = json!({"include_usage": true}), "stream_options"),
         ("a schema without a name", |b| b["response_format"] = json!({"type": "json_schema", "json_schema": {"strict": true, "schema": {}}}), "response_format"),
         ("a schema with a blank in its name", |b| b["response_format"] = json!({"type": "json_schema", "json_schema": {"name": "a b", "strict": true, "schema": {}}}), "response_format"),
-        ("a schema that is not strict", |b| b["response_format"] = json!({"type": "json_schema", "json_schema": {"name": "a", "strict": false, "schema": {}}}), "response_format"),
+        ("a schema that may be strict", |b| b["response_format"] = json!({"type": "json_schema", "json_schema": {"name": "a", "strict": null, "schema": {}}}), "response_format"),
+        ("a strict schema of an open object", |b| b["response_format"] = json!({"type": "json_schema", "json_schema": {"name": "a", "strict": true, "schema": {"type": "object", "properties": {"a": {}}, "required": ["a"]}}}), "response_format"),
+        ("a strict schema with a property that may be missing", |b| b["response_format"] = json!({"type": "json_schema", "json_schema": {"name": "a", "strict": true, "schema": {"type": "object", "properties": {"a": {}}, "additionalProperties": false}}}), "response_format"),
         ("a schema at the wrong depth", |b| b["response_format"] = json!({"type": "json_schema", "schema": {}}), "response_format"),
         ("no model", |b| { b.as_object_mut().expect("an object").remove("model"); }, "model"),
         ("an unknown model", |b| b["model"] = json!("gpt-99"), "gpt-99"),

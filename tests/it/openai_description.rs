@@ -30,7 +30,8 @@ fn good() -> Value {
             {"name": "frames", "description": "Shows frames", "parameters": {"type": "object", "anything": "is free"}}}],
         "max_completion_tokens": 800, "n": 2, "reasoning_effort": "low",
         "response_format": {"type": "json_schema", "json_schema":
-            {"name": "frames", "strict": true, "schema": {"type": "object", "properties": {"anything": {"is": "free"}}}}},
+            {"name": "frames", "strict": true, "schema": {"type": "object", "properties": {"anything": {"is": "free"}},
+                "required": ["anything"], "additionalProperties": false}}},
         "seed": -1, "stop": ["END"], "store": false, "stream": true, "stream_options": {"include_usage": true},
         "temperature": 0.5, "top_p": 1,
     })
