@@ -206,6 +206,7 @@ settings! {
     Playlist "playlists",
     OutputLanguage "the language of the answer",
     Prompt "the prompt",
+    Question "the question",
     ReasoningEffort "the reasoning effort",
     Resume "resuming",
     Sampling "the sampling method",

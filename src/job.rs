@@ -111,6 +111,9 @@ pub struct SummarizeJob {
     /// The built-in task; a task of the user's in `prompt` replaces it.
     #[serde(skip_serializing_if = "text::is_default")]
     pub task: SummaryTask,
+    /// The question, for the task `qa`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub question: Option<String>,
     /// The labels to choose from, for the task `classify`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,

@@ -6,6 +6,7 @@
 
 mod caption;
 mod merge;
+mod question;
 mod records;
 mod sound;
 mod task;
@@ -17,10 +18,11 @@ use sha2::{Digest as _, Sha256};
 
 pub use caption::{CaptionFrame, CaptionPrompt, build_captions};
 pub use merge::{PartAnswer, build_merge, build_part_answer};
+pub use question::{QuestionPassage, build_question, build_question_passage};
 pub use records::{Place, build_again, build_records, build_sections, record_sources};
 pub use sound::{SoundEvidence, build_sound};
 use task::task;
-pub use task::{PromptSpec, SummaryLength, SummaryTask};
+pub use task::{NOT_IN_RECORDING, PromptSpec, SummaryLength, SummaryTask};
 pub use translate::{CueLine, TranslationPrompt, build_translation};
 
 use crate::chat::{Message, Part, Role};
@@ -172,6 +174,8 @@ impl Fence {
 struct FactsScope {
     /// The number of windows, where the evidence is split among several requests.
     n_windows: Option<usize>,
+    /// Whether no frame is sent, although there may be some.
+    hides_frames: bool,
     /// Whether the file's name is left out: the records of a renamed file are the same.
     is_nameless: bool,
     /// Whether the only evidence is an image that the server fetches.
@@ -180,7 +184,7 @@ struct FactsScope {
 
 /// What is known about the file.
 fn facts(timeline: &Timeline, media: &MediaInfo, fence: &Fence, scope: FactsScope) -> String {
-    let FactsScope { n_windows, is_nameless, is_image_url } = scope;
+    let FactsScope { n_windows, hides_frames, is_nameless, is_image_url } = scope;
     let mut out = String::from("Facts about the file:\n");
     let mut fact = |name: &str, value: String| {
         // Writing to a String does not fail.
@@ -213,6 +217,7 @@ fn facts(timeline: &Timeline, media: &MediaInfo, fence: &Fence, scope: FactsScop
         "frames",
         match timeline.frames.len() {
             0 if is_image_url => "the file is one image, without a time and without an ID to cite".into(),
+            _ if hides_frames => "none is shown here".into(),
             0 => "none. You see no image of this file: say nothing about how it looks.".into(),
             1 => "1, after its label".into(),
             n if n_windows.is_some() => {

@@ -8,7 +8,7 @@ use crate::chat::ChatResponse;
 use crate::error::{Error, ErrorCode, Result};
 use crate::llm::{Detail, ModelLimits, SamplingParams};
 use crate::money::Money;
-use crate::time::Timestamp;
+use crate::time::{TimeRange, Timestamp};
 use crate::timeline::{Load, Passage};
 use crate::video::fit;
 
@@ -95,6 +95,11 @@ pub(super) fn n_merges(n_windows: usize, n_millis: u64, lists_chapters: bool) ->
         return 0;
     }
     usize::from(is_sectioned(n_millis, lists_chapters)) + usize::from(!lists_chapters)
+}
+
+/// Whether a recording is longer than one window.
+pub(crate) fn is_windowed(range: TimeRange) -> bool {
+    range.length().millis().unsigned_abs() > MAX_WINDOW_MILLIS
 }
 
 /// Whether records are divided into sections.

@@ -51,6 +51,22 @@ pub fn estimate(
     };
     let windows = analyzer.windows();
     let n_windows = windows.len();
+    let question = if analyzer.is_one_request(n_windows) { None } else { analyzer.question_messages(&[]) };
+    if let Some(messages) = &question {
+        let body = analyzer.model.request_body(&ChatRequest::new(messages))?;
+        estimate.requests.push(EstimatedRequest {
+            range: timeline.range,
+            is_merge: false,
+            body_bytes: Some(body.len_bytes()),
+            body: dry_run.shows_requests.then(|| serde_json::from_str(&body.shortened()).ok()).flatten(),
+            ..request(limits, limits.tokens(messages))
+        });
+        let note =
+            "The passages of the transcript that match the question are sent; records of earlier runs are added.";
+        estimate.notes.push(note.to_owned());
+    }
+    // A question about passages needs no window.
+    let (windows, n_windows) = if question.is_some() { (Vec::new(), 1) } else { (windows, n_windows) };
     for (at, window) in windows.iter().enumerate() {
         let messages = analyzer.messages(window, Place { number: at + 1, n_windows });
         let is_whole = analyzer.is_one_request(n_windows);

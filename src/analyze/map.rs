@@ -70,7 +70,7 @@ pub struct Analyzer<'a> {
     pub(super) fence: u32,
     cancel: &'a CancellationToken,
     tracker: SpendTracker,
-    answers: Option<StoredAnswers>,
+    pub(super) answers: Option<StoredAnswers>,
     total: Mutex<Total>,
 }
 
@@ -176,6 +176,15 @@ impl<'a> Analyzer<'a> {
                 }
             }
         }
+        if self.analysis.prompt.question.is_some() {
+            let records = self.stored_records(&windows).await;
+            if let Some(messages) = self.question_messages(&records) {
+                let outcome = self.send_task(messages).await.map_err(Unanswered::into_text);
+                let (windows, sections, problems) = Default::default();
+                return Answered { windows, records, sections, problems, outcome, total: Some(self.total()) };
+            }
+            tracing::info!("no passage matches the question: all windows are analyzed");
+        }
         let n_windows = windows.len();
         self.events.send(Event::Windows { n_windows }).await;
         // Reserved now, so that windows cannot spend what the merge needs.
@@ -201,6 +210,11 @@ impl<'a> Analyzer<'a> {
         }
         for reservation in for_merge {
             self.tracker.release(reservation);
+        }
+        if let Some(messages) = self.question_messages(&records) {
+            let outcome = self.send_task(messages).await.map_err(Unanswered::into_text);
+            let (sections, problems) = Default::default();
+            return Answered { windows, records, sections, problems, outcome, total: Some(self.total()) };
         }
         let (sections, problems, outcome) = self.merge(&windows, &records).await;
         Answered { windows, records, sections, problems, outcome, total: Some(self.total()) }

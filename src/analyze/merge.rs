@@ -21,7 +21,10 @@ impl Analyzer<'_> {
 
     /// The requests after those of the windows, where records and sections fit into one each.
     pub(super) fn n_merges(&self, n_windows: usize) -> usize {
-        budget::n_merges(n_windows, self.n_millis(), self.analysis.lists_chapters())
+        match budget::n_merges(n_windows, self.n_millis(), self.analysis.lists_chapters()) {
+            n if self.analysis.prompt.question.is_some() => n.min(1),
+            n => n,
+        }
     }
 
     /// Merges the records of the windows, in several rounds where one request cannot hold them all.
@@ -34,7 +37,9 @@ impl Analyzer<'_> {
         self.events.send(Event::Merging).await;
         let (mut sections, mut problems) = (Vec::new(), Vec::new());
         let is_chapters = self.analysis.lists_chapters();
-        if budget::is_sectioned(self.n_millis(), is_chapters) && !records.is_empty() {
+        let is_sectioned =
+            budget::is_sectioned(self.n_millis(), is_chapters) && self.analysis.prompt.question.is_none();
+        if is_sectioned && !records.is_empty() {
             match self.sections(records).await {
                 Ok(found) if is_chapters => {
                     let listed = Choice::new(chapter_list(&found, records), FinishReason::Stop);

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod ask;
 mod caption;
 mod inspect;
 mod join;
@@ -18,6 +19,7 @@ use vidgist::time::Timestamp;
 use vidgist::transcribe::whisper::models::ModelHub;
 
 use super::input_parser::input_parser;
+pub use ask::AskArgs;
 pub use caption::{CaptionArgs, CaptionFormatArg, ExistingCaptionsArg};
 pub use inspect::{DoctorArgs, ProbeArgs};
 pub use join::{JoinArgs, JoinInputsArgs};
@@ -34,6 +36,7 @@ Examples:
   vidgist summarize talk.mp4 -o talk/              report, frames and transcript in a folder
   vidgist summarize talk.mp4 --prompt 'List every slide with its time'
   vidgist summarize talk.mp4 --base-url http://localhost:11434/v1 --model qwen2.5vl
+  vidgist ask talk.mp4 'Who resigned, and when?'
   vidgist frames talk.mp4 --interval 5s -o frames/ one image every five seconds
   vidgist audio talk.mp4 -o talk.wav --rate 16000 --channels 1
   vidgist describe-audio talk.mp4                  loudness, silences, speech, music
@@ -74,6 +77,10 @@ pub enum Command {
     /// Estimate the requests and the cost of summarize without sending anything
     #[command(after_help = PLAN_EXAMPLES)]
     Plan(Box<SummarizeArgs>),
+    /// Answer a question about a video, a recording, an image or a folder of images
+    // The answer is one, and short.
+    #[command(mut_arg("stream", |arg| arg.hide(true)), mut_arg("n", |arg| arg.hide(true)))]
+    Ask(Box<AskArgs>),
     /// Caption the frames of videos and images
     // Captions are not streamed, and there is one per frame.
     #[command(mut_arg("stream", |arg| arg.hide(true)), mut_arg("n", |arg| arg.hide(true)))]
@@ -143,22 +150,29 @@ pub struct SummarizeArgs {
     pub image_transport: ImageTransportArg,
     #[command(flatten)]
     pub requests: RequestArgs,
-    /// Output format
-    #[arg(long, value_name = "FORMAT", default_value = "markdown", help_heading = "Output")]
-    pub format: ReportFormat,
-    /// Folder for report.md, report.html, report.json, frames/, transcript.srt and chapters
-    #[arg(short, long, value_name = "DIR", help_heading = "Output")]
-    pub output: Option<PathBuf>,
-    /// Play the input in the report page: each time becomes a link into it. The input must be one local file
-    #[arg(long, help_heading = "Output")]
-    pub link_media: bool,
-    /// Put the pictures into report.html instead of linking the files in frames/
-    #[arg(long, help_heading = "Output")]
-    pub inline_pictures: bool,
+    #[command(flatten)]
+    pub report: ReportArgs,
     /// Also copy the file, with the chapters of the report, to a new .mp4, .m4a, .m4v, .mov, .mkv, .mka or .webm file,
     /// without re-encoding
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub embed_chapters: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub struct ReportArgs {
+    /// Output format
+    #[arg(long, value_name = "FORMAT", default_value = "markdown")]
+    pub format: ReportFormat,
+    /// Folder for report.md, report.html, report.json, frames/, transcript.srt and chapters
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    /// Play the input in the report page: each time becomes a link into it. The input must be one local file
+    #[arg(long)]
+    pub link_media: bool,
+    /// Put the pictures into report.html instead of linking the files in frames/
+    #[arg(long)]
+    pub inline_pictures: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

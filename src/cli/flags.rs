@@ -44,6 +44,7 @@ pub const fn flag(setting: Setting) -> &'static str {
         Setting::Playlist => "--playlist",
         Setting::OutputLanguage => "--output-language",
         Setting::Prompt => "--prompt",
+        Setting::Question => "the question",
         Setting::ReasoningEffort => "--reasoning-effort",
         Setting::Resume => "--resume",
         Setting::Sampling => "--sampling",

@@ -17,10 +17,10 @@ use vidgist::transcribe::ChannelMode;
 use vidgist::video::DecoderBackend;
 
 use super::args::{
-    self, AudioArgs, CaptionArgs, ChannelsArg, Command, DecoderChoice, DescribeArgs, DescriptionFormat, DetailChoice,
-    FramesArgs, ImageArgs, ImageFormatArg, ModelArgs, PromptArgs, ReportFormat, RequestArgs, SamplingArgs, ServerArgs,
-    SoundFileFormat, StreamChoice, Stt, SummarizeArgs, TrackArgs, TranscribeArgs, TranscriptArgs, TranscriptFormatArg,
-    TranslateArgs,
+    self, AskArgs, AudioArgs, CaptionArgs, ChannelsArg, Command, DecoderChoice, DescribeArgs, DescriptionFormat,
+    DetailChoice, FramesArgs, ImageArgs, ImageFormatArg, ModelArgs, PromptArgs, ReportArgs, ReportFormat, RequestArgs,
+    SamplingArgs, ServerArgs, SoundFileFormat, StreamChoice, Stt, SummarizeArgs, TrackArgs, TranscribeArgs,
+    TranscriptArgs, TranscriptFormatArg, TranslateArgs,
 };
 use super::text_file::read_text;
 
@@ -29,6 +29,7 @@ pub fn job(command: &Command) -> Result<Option<Job>> {
     Ok(Some(Job::new(match command {
         Command::Summarize(args) => Task::Summarize(summarize(args, args.requests.dry_run)?),
         Command::Plan(args) => Task::Summarize(summarize(args, true)?),
+        Command::Ask(args) => Task::Summarize(ask(args)?),
         Command::Caption(args) => Task::Caption(caption(args)?),
         Command::Frames(args) => Task::Frames(frames(args)?),
         Command::Audio(args) => Task::Audio(audio(args)),
@@ -43,15 +44,7 @@ fn summarize(args: &SummarizeArgs, dry_run: bool) -> Result<SummarizeJob> {
     Ok(SummarizeJob {
         input: args.input.clone(),
         join: args.join.files(),
-        output: args.output.clone(),
         embed_chapters: args.embed_chapters.clone(),
-        format: match args.format {
-            ReportFormat::Markdown => Format::Markdown,
-            ReportFormat::Json => Format::Json,
-            ReportFormat::Html => Format::Html,
-        },
-        link_media: args.link_media,
-        inline_pictures: args.inline_pictures,
         image_transport: match args.image_transport {
             args::ImageTransportArg::Data => ImageTransport::Data,
             args::ImageTransportArg::Url => ImageTransport::Url,
@@ -76,7 +69,42 @@ fn summarize(args: &SummarizeArgs, dry_run: bool) -> Result<SummarizeJob> {
         prompt: prompt(&args.prompt)?,
         model: model(&args.model),
         spend: SpendOptions { dry_run, ..spend(&args.requests) },
+        ..report(&args.report)
     })
+}
+
+/// A question is a summary of the task `qa`.
+fn ask(args: &AskArgs) -> Result<SummarizeJob> {
+    Ok(SummarizeJob {
+        input: args.input.clone(),
+        join: args.join.files(),
+        sampling: sampling(&args.sampling)?,
+        images: images(&args.images),
+        track: track(&args.track),
+        transcript: transcript(&args.transcript),
+        task: SummaryTask::Qa,
+        question: Some(args.question.clone()),
+        output_language: args.output_language.clone(),
+        strict: args.strict,
+        model: model(&args.model),
+        spend: spend(&args.requests),
+        ..report(&args.report)
+    })
+}
+
+/// A job with only what is written, and how.
+fn report(args: &ReportArgs) -> SummarizeJob {
+    SummarizeJob {
+        output: args.output.clone(),
+        format: match args.format {
+            ReportFormat::Markdown => Format::Markdown,
+            ReportFormat::Json => Format::Json,
+            ReportFormat::Html => Format::Html,
+        },
+        link_media: args.link_media,
+        inline_pictures: args.inline_pictures,
+        ..SummarizeJob::default()
+    }
 }
 
 fn caption(args: &CaptionArgs) -> Result<CaptionJob> {

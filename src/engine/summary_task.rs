@@ -17,6 +17,7 @@ pub(super) fn prompt(job: &SummarizeJob, is_digest: bool) -> Result<(PromptSpec,
     let has_data = !job.labels.is_empty() || job.schema.is_some();
     let prompted = [
         (has_own_task || job.prompt.system.is_some(), Setting::Prompt),
+        (job.question.is_some(), Setting::Question),
         (!job.labels.is_empty(), Setting::Labels),
         (job.schema.is_some(), Setting::Schema),
         (job.task != SummaryTask::Summary, Setting::Task),
@@ -29,6 +30,12 @@ pub(super) fn prompt(job: &SummarizeJob, is_digest: bool) -> Result<(PromptSpec,
         return Err(Error::setting(setting, problem, model_advice()));
     }
     let needed = [
+        (
+            SummaryTask::Qa,
+            job.question.as_ref().is_some_and(|question| !question.trim().is_empty()),
+            Setting::Question,
+            "qa",
+        ),
         (SummaryTask::Classify, !job.labels.is_empty(), Setting::Labels, "classify"),
         (SummaryTask::Extract, job.schema.is_some(), Setting::Schema, "extract"),
     ];
@@ -56,6 +63,7 @@ pub(super) fn prompt(job: &SummarizeJob, is_digest: bool) -> Result<(PromptSpec,
             (job.model.params.n.is_some(), Setting::NChoices),
             (job.strict, Setting::Strict),
         ],
+        SummaryTask::Qa => &[(job.embed_chapters.is_some(), Setting::EmbedChapters)],
         SummaryTask::Summary | SummaryTask::Detailed | SummaryTask::Minutes => &[],
     };
     if let Some((_, setting)) = excluded.iter().find(|(is_set, _)| *is_set) {
@@ -75,6 +83,7 @@ pub(super) fn prompt(job: &SummarizeJob, is_digest: bool) -> Result<(PromptSpec,
         system: job.prompt.system.clone(),
         task: job.prompt.task.clone(),
         kind: job.task,
+        question: job.question.clone(),
         schema: data.as_ref().map(DataSchema::text),
         length: job.length,
         language: job.output_language.clone(),

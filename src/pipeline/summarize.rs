@@ -14,9 +14,9 @@ use super::stored_frames::{FramesPlace, KeptFrames};
 use super::timing::{StageTimer, measure};
 use super::transcript::{FoundTranscript, TranscriptSearch, find_transcript};
 use crate::advice::{Advice, Setting};
-use crate::analyze::budget::{FramePlan, fit_plan};
+use crate::analyze::budget::{FramePlan, fit_plan, is_windowed};
 use crate::analyze::{
-    Analysis, Analyzer, Answered, Answerer, DryRun, StoredAnswers, estimate, frame_tokens, read_data,
+    Analysis, Analyzer, Answered, Answerer, DryRun, StoredAnswers, estimate, frame_tokens, matches_speech, read_data,
 };
 use crate::blocking::run_blocking;
 use crate::chat::ChatResponse;
@@ -29,7 +29,7 @@ use crate::media::MediaInfo;
 use crate::prompt;
 use crate::report::{self, PageOptions, Report, page, write};
 use crate::sampling::SamplingSpec;
-use crate::sentence::Verdict;
+use crate::sentence::{GroundingProblem, Verdict};
 use crate::time::{TimeRange, Timestamp};
 use crate::timeline::{Timeline, TimelineFrame};
 use crate::transcript::Transcript;
@@ -67,7 +67,7 @@ pub struct Summarize {
 pub async fn run(task: Summarize, context: Context) -> Result<Report> {
     let mut timer = StageTimer::default();
     let evidence = Box::pin(context.unless_cancelled(fetch_and_gather(task, &context, &mut timer))).await?;
-    answer(evidence, &context, &mut timer).await
+    Box::pin(answer(evidence, &context, &mut timer)).await
 }
 
 /// The evidence, and the task as its spending limit allows it.
@@ -143,6 +143,17 @@ async fn gather(
         let transcript = transcript.await;
         let (task, selected, changes) = within_limit(task, &info, selected, transcript.0.as_ref().ok())?;
         (measure(keep_all(&task, selected, identity.clone(), context)).await, transcript, task, changes)
+    } else if let Some(question) = &task.analysis.prompt.question {
+        // Speech that matches the question answers it without frames, but for those of an earlier run.
+        let transcript = transcript.await;
+        let words = transcript.0.as_ref().ok().and_then(|found| found.transcript.as_ref());
+        let is_in_speech = is_windowed(whole(&info)) && words.is_some_and(|words| matches_speech(question, words));
+        let frames = if is_in_speech {
+            measure(stored_frames(&task, identity.clone(), context)).await
+        } else {
+            measure(keep_all(&task, selected, identity.clone(), context)).await
+        };
+        (frames, transcript, task, Vec::new())
     } else {
         let (frames, transcript) =
             tokio::join!(measure(keep_all(&task, selected, identity.clone(), context)), transcript);
@@ -244,6 +255,12 @@ fn within_limit(
     Ok((task, Some((video, selection)), fitted.changes))
 }
 
+/// The frames for the model of an earlier run; none without one.
+async fn stored_frames(task: &Summarize, identity: Option<InputIdentity>, context: &Context) -> Result<KeptFrames> {
+    let Some(identity) = identity else { return Ok(KeptFrames::default()) };
+    Ok(FramesPlace::new(&context.store, identity, &task.options).read().await.unwrap_or_default())
+}
+
 /// The frames for the model: those of an earlier run, else decoded.
 async fn keep_all(
     task: &Summarize,
@@ -312,6 +329,7 @@ async fn answer(evidence: Evidence, context: &Context, timer: &mut StageTimer) -
         .await;
     (report.windows, report.total, report.changes) = (answered.windows, answered.total, changes);
     (report.records, report.sections) = (answered.records, answered.sections);
+    report.question.clone_from(&task.analysis.prompt.question);
     report.has_requested_chapters = task.analysis.lists_chapters();
     for (what, why) in answered.problems {
         report.miss(what, why);
@@ -381,7 +399,13 @@ async fn check_sentences(response: &mut ChatResponse, timeline: &Timeline) -> Re
         let evidence = GroundingEvidence::new(&frames, &segments);
         Ok(texts.iter().map(|text| grounding::check(text, &evidence)).collect::<Vec<_>>())
     });
-    for (choice, sentences) in response.choices.iter_mut().zip(checked.await?) {
+    for (choice, mut sentences) in response.choices.iter_mut().zip(checked.await?) {
+        // What is not there cannot be cited.
+        for sentence in sentences.iter_mut().filter(|sentence| sentence.text.starts_with(prompt::NOT_IN_RECORDING)) {
+            sentence.problems.retain(|problem| *problem != GroundingProblem::NoCitation);
+            let verdict = sentence.problems.iter().map(GroundingProblem::verdict).max();
+            sentence.verdict = verdict.unwrap_or(Verdict::Supported);
+        }
         choice.sentences = sentences;
     }
     Ok(())

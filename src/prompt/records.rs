@@ -62,7 +62,7 @@ pub struct Place {
 #[must_use]
 pub fn build_records(whole: &Timeline, window: &Timeline, place: Place, media: &MediaInfo, fence: u32) -> Vec<Message> {
     let fence = Fence::new(fence);
-    let scope = FactsScope { n_windows: Some(place.n_windows), is_nameless: true, is_image_url: false };
+    let scope = FactsScope { n_windows: Some(place.n_windows), is_nameless: true, ..FactsScope::default() };
     let mut shown = vec![Part::Text(facts(whole, media, &fence, scope))];
     let what = if window.frames.is_empty() && !window.untimed().is_empty() {
         "text from the transcript, without times".to_owned()

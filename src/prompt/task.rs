@@ -37,6 +37,14 @@ const EXTRACT: &str = "\
 Extract data from this recording: fill in the form below with what is shown and said, and with nothing else. For what the \
 evidence does not state, use null, an empty list or an empty text, or leave it out, as the form allows.";
 
+/// Begins the answer to a question that the evidence does not answer.
+pub const NOT_IN_RECORDING: &str = "Not in this recording:";
+
+const QUESTION: &str = "\
+Answer this question about the recording, in Markdown without a title: the answer first, then only what is needed to understand it. \
+Every sentence has its evidence. If the evidence does not answer the question, say so in the first sentence, beginning with \"Not in \
+this recording:\" in English, and do not answer from general knowledge. The question:";
+
 /// A built-in task.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -54,6 +62,8 @@ pub enum SummaryTask {
     Classify,
     /// Data of a form that the user gives.
     Extract,
+    /// The answer to a question.
+    Qa,
 }
 
 impl SummaryTask {
@@ -67,6 +77,7 @@ impl SummaryTask {
             Self::Minutes => "minutes",
             Self::Classify => "classify",
             Self::Extract => "extract",
+            Self::Qa => "qa",
         }
     }
 }
@@ -149,6 +160,8 @@ pub struct PromptSpec {
     pub task: Option<String>,
     /// The built-in task.
     pub kind: SummaryTask,
+    /// The question of the task [`SummaryTask::Qa`].
+    pub question: Option<String>,
     /// The JSON Schema of an answer that is data; None for text.
     pub schema: Option<String>,
     /// About how long the answer is; None leaves it to the model.
@@ -175,6 +188,9 @@ pub(super) fn task(timeline: &Timeline, options: &PromptSpec) -> String {
         (None, SummaryTask::Minutes) => MINUTES.to_owned(),
         (None, SummaryTask::Classify) => CLASSIFY.to_owned(),
         (None, SummaryTask::Extract) => EXTRACT.to_owned(),
+        (None, SummaryTask::Qa) => {
+            format!("{QUESTION}\n{}", options.question.as_deref().unwrap_or_default().trim())
+        }
     };
     if let Some(length) = options.length {
         // Writing to a String does not fail.
@@ -185,6 +201,9 @@ pub(super) fn task(timeline: &Timeline, options: &PromptSpec) -> String {
             let _ = write!(task, "\n\nAnswer in this language: {}", language.trim());
         }
         (None, None) if options.kind == SummaryTask::Extract => {}
+        (None, None) if options.kind == SummaryTask::Qa => {
+            task.push_str("\n\nAnswer in the language of the question.");
+        }
         (None, None) => task.push_str("\n\nAnswer in the language of the speech, or in English if there is none."),
         (None, Some(_)) => {}
     }

@@ -46,6 +46,8 @@ pub struct Report {
     pub transcript: TranscriptOutcome,
     /// The model; None if none was used.
     pub model: Option<ModelDescription>,
+    /// The question that the answer is to; None for a summary.
+    pub question: Option<String>,
     /// The answer; None if no model was used or the request failed.
     pub answer: Option<ChatResponse>,
     /// Why the request failed; None if it succeeded or there was none.
@@ -320,6 +322,7 @@ impl Report {
                 None => TranscriptOutcome::None { reason: no_transcript.to_owned() },
             },
             model: None,
+            question: None,
             answer: None,
             no_answer_because: None,
             windows: Vec::new(),

@@ -22,8 +22,8 @@ pub(super) struct ReportFact {
 }
 
 /// The heading of an answer.
-pub(super) fn answer_title(choice: &Choice) -> &'static str {
-    if choice.data.is_some() { "Answer" } else { "Summary" }
+pub(super) fn answer_title(report: &Report, choice: &Choice) -> &'static str {
+    if choice.data.is_some() || report.question.is_some() { "Answer" } else { "Summary" }
 }
 
 /// What the source is, and how it was read.

@@ -30,6 +30,10 @@ pub fn render(report: &Report) -> String {
         let n = report.gaps().len();
         put!(out, "\n**Partial result:** {} missing; see the end of this report.", counted(n, "item"));
     }
+    if let Some(question) = &report.question {
+        answer_to(&mut out, report, question);
+        return out;
+    }
     facts(&mut out, report);
     if let Some(answer) = &report.answer {
         summary(&mut out, report, answer);
@@ -44,6 +48,16 @@ pub fn render(report: &Report) -> String {
     out
 }
 
+/// The answer to a question, and what it lacks; the JSON has all.
+fn answer_to(out: &mut String, report: &Report, question: &str) {
+    put!(out, "\n> {}", markdown_line(question));
+    if let Some(answer) = &report.answer {
+        summary(out, report, answer);
+    }
+    gaps(out, report);
+    state(out, report);
+}
+
 fn facts(out: &mut String, report: &Report) {
     out.push('\n');
     for ReportFact { name, text } in facts::of_source(report) {
@@ -55,13 +69,13 @@ fn summary(out: &mut String, report: &Report, answer: &ChatResponse) {
     match answer.choices.as_slice() {
         [] => {}
         [only] => {
-            put!(out, "\n## {}\n", facts::answer_title(only));
+            put!(out, "\n## {}\n", facts::answer_title(report, only));
             alternative(out, report, only);
             doubtful(out, report, &only.sentences);
         }
         several => {
             for (at, one) in several.iter().enumerate() {
-                put!(out, "\n## {}, alternative {} of {}\n", facts::answer_title(one), at + 1, several.len());
+                put!(out, "\n## {}, alternative {} of {}\n", facts::answer_title(report, one), at + 1, several.len());
                 alternative(out, report, one);
                 doubtful(out, report, &one.sentences);
             }
@@ -195,6 +209,10 @@ fn details(out: &mut String, report: &Report) {
     if report.model.as_ref().is_some_and(|model| model.is_language_model) {
         requests(out, report);
     }
+    state(out, report);
+}
+
+fn state(out: &mut String, report: &Report) {
     let state = match report.status() {
         Status::Complete => "Nothing is missing.",
         Status::Partial => "Partial result.",

@@ -122,6 +122,7 @@ fn commands_with_a_server() {
     let base_url = fake_server.base_url();
     let model = ["--base-url", &base_url, "--model", CHAT_MODEL];
     let with_model = |args: &[&'static str]| [args, &model].concat();
+    same(&user, &with_model(&["ask", TALK, "Who?", "--interval", "2s", "--output-language", "ko", "--strict"]));
     same(&user, &with_model(&["summarize", TALK, "--interval", "2s", "--temperature", "0.5", "--max-tokens", "900"]));
     same(
         &user,

@@ -2,6 +2,7 @@
 
 mod animations;
 mod architecture;
+mod ask;
 mod audio;
 mod audio_pairs;
 mod batch;

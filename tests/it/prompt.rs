@@ -103,6 +103,7 @@ fn the_users_own_words_replace_ours_but_the_fence_is_still_explained() {
         system: Some("Be a pirate.".into()),
         task: Some("Count the ships.".into()),
         kind: SummaryTask::Summary,
+        question: None,
         schema: None,
         length: Some(SummaryLength::Words(12)),
         language: Some("German".into()),

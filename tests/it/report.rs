@@ -119,7 +119,11 @@ fn every_key_is_documented_and_every_documented_key_is_there() {
         transcript.from_store = true;
         report.sampling.from_store = true;
         report.windows[0].from_store = true;
-        report.answer.as_mut().expect("an answer").from_store = true;
+        report.windows[0].is_partial = true;
+        report.question = Some("Who?".into());
+        let answer = report.answer.as_mut().expect("an answer");
+        answer.from_store = true;
+        answer.choices[0].data = Some(1.into());
         transcript.segments[0].language = Some("fr".into());
     }
     paths(&json(&report), "", &mut keys);

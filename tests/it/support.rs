@@ -4,6 +4,7 @@ pub mod browser;
 pub mod command;
 pub mod fake_server;
 pub mod heif_grid;
+pub mod long_film;
 pub mod marks;
 pub mod programs;
 pub mod python;

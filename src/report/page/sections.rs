@@ -75,10 +75,13 @@ impl Page<'_> {
         let n_choices = answer.choices.len();
         let mut first_note = 1;
         html! {
+            @if let Some(question) = &self.report.question {
+                blockquote { p dir="auto" { (clean_line(question)) } }
+            }
             @for (at, choice) in answer.choices.iter().enumerate() {
                 section aria-labelledby={ "summary-" (at) } {
                     h2 id={ "summary-" (at) } {
-                        (answer_title(choice))
+                        (answer_title(self.report, choice))
                         @if n_choices > 1 { ", alternative " (at + 1) " of " (n_choices) }
                     }
                     (self.choice(choice, &mut first_note))
