@@ -6,6 +6,7 @@ use crate::time::{TimeRange, Timestamp};
 
 /// Measurements of one audio stream. Times are on the clock that audio and video share.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AudioFacts {
     /// From the first sample to the end of the last.
     #[serde(flatten)]
@@ -49,6 +50,7 @@ pub(crate) fn single_channel_notice(seconds: f64) -> String {
 
 /// A range of one class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SoundStretch {
     /// Its time range.
     #[serde(flatten)]
@@ -59,6 +61,7 @@ pub struct SoundStretch {
 
 /// Classes of audio, by simple features.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum SoundKind {
     /// Speech, alone or over quieter sounds.
@@ -73,6 +76,7 @@ pub enum SoundKind {
 
 /// The level of audio over time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AudioLevels {
     /// Time of the first sample on the shared clock.

@@ -66,6 +66,7 @@ pub enum Part {
 
 /// A model's request to run a tool.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ToolCall {
     /// The ID, unique within the answer; made up where the server sent none.
     pub id: String,
@@ -90,6 +91,7 @@ impl ToolCall {
 
 /// The response of a model.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ChatResponse {
     /// The choices, in the server's order; at least one.
     pub choices: Vec<Choice>,
@@ -130,6 +132,7 @@ impl ChatResponse {
 
 /// The estimated size and cost of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PromptEstimate {
     /// Tokens of the request.
     pub prompt_tokens: u64,
@@ -140,6 +143,7 @@ pub struct PromptEstimate {
 
 /// One alternative of an answer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Choice {
     /// The text: untrusted.
     pub text: String,
@@ -177,6 +181,7 @@ impl Choice {
 
 /// Why an answer ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum FinishReason {
     /// The model ended it.
@@ -195,6 +200,7 @@ pub enum FinishReason {
 
 /// Tokens as the server counted them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Usage {
     /// Tokens of the request.
     pub prompt_tokens: Option<u64>,
@@ -208,6 +214,7 @@ pub struct Usage {
 
 /// A model as the report describes it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ModelDescription {
     /// The name: `gpt-4o`, `built-in digest`.
     pub name: String,

@@ -9,6 +9,7 @@ use crate::time::{TimeBase, Timestamp};
 
 /// A fraction of positive integers: a frame rate or a pixel's sides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Ratio {
     /// Numerator, at least 1.
     pub num: u32,
@@ -35,6 +36,7 @@ impl fmt::Display for Ratio {
 
 /// Clockwise rotation that makes a stored picture upright.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Rotation {
     /// As stored.
     #[default]
@@ -72,6 +74,7 @@ impl Rotation {
 
 /// Facts of a container. None means that the container does not state it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct MediaInfo {
     /// Path or URL as the user gave it.
@@ -109,6 +112,7 @@ pub struct MediaInfo {
 
 /// One file of a joined recording.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct MediaPart {
     /// Its file.
@@ -130,6 +134,7 @@ impl MediaPart {
 
 /// The video of a motion photo, a file within the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MotionVideo {
     /// The position of its first byte, from 0. It ends with the file.
     pub at_byte: u64,
@@ -197,6 +202,7 @@ impl MediaInfo {
 
 /// Colour tags of a stream, with libav's names.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ColorTags {
     /// Matrix between RGB and luma and chroma: `bt709`, `smpte170m`.
     pub matrix: Option<String>,
@@ -210,6 +216,7 @@ pub struct ColorTags {
 
 /// Whether frames are interlaced, and which field comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum FieldOrder {
     /// Not interlaced.
@@ -222,6 +229,7 @@ pub enum FieldOrder {
 
 /// Where the times of frames come from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum FrameTiming {
     /// The container stores them, or the decoder derives them from what it stores.
@@ -233,6 +241,7 @@ pub enum FrameTiming {
 
 /// One video stream.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct VideoStream {
     /// Index among all streams of the container, from 0.
@@ -301,6 +310,7 @@ pub(crate) fn display_size((width, height): (u32, u32), sample_aspect: Ratio, ro
 
 /// One audio stream.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct AudioStream {
     /// Index among all streams of the container, from 0.
@@ -330,6 +340,7 @@ pub struct AudioStream {
 
 /// One chapter of a container.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct MediaChapter {
     /// Its start on the shared clock.
@@ -342,6 +353,7 @@ pub struct MediaChapter {
 
 /// One subtitle stream.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SubtitleStream {
     /// Index among all streams of the container, from 0.
@@ -398,6 +410,7 @@ impl fmt::Debug for Frame {
 
 /// Why a frame was sampled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum FrameReason {
     /// A multiple of the sampling interval.
@@ -436,6 +449,7 @@ pub struct DecodeCost {
 
 /// Formats of encoded frames.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ImageFormat {
     /// JPEG, 4:2:0. Every model accepts it.

@@ -9,6 +9,7 @@ const PICO: u64 = 1_000_000_000_000;
 
 /// An amount of US dollars in whole trillionths; up to 18 million dollars, where it saturates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(with = "f64", extend("minimum" = 0)))]
 pub struct Money {
     picos: u64,
 }

@@ -6,6 +6,7 @@ use crate::time::TimeRange;
 
 /// One event that the answer about a window states, with the evidence that it cites. All texts are untrusted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct EventRecord {
     /// Its number in the recording, from 0, in the order of the windows. Prompts call it `r9`.
@@ -45,6 +46,7 @@ impl EventRecord {
 
 /// Consecutive records about one topic. Its texts are untrusted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Section {
     /// From its first record to the next section, or to the end.

@@ -10,6 +10,8 @@ pub mod json;
 pub mod markdown;
 pub mod page;
 mod safe_json;
+#[cfg(feature = "schema")]
+pub mod schema;
 pub mod sound;
 pub mod subtitles;
 pub mod transcript;

@@ -8,6 +8,7 @@ use unicode_segmentation::UnicodeSegmentation as _;
 
 /// Whether a sentence is supported by what it cites.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// Its citations exist, and what can be compared agrees.
@@ -30,6 +31,7 @@ impl fmt::Display for Verdict {
 
 /// What is wrong with a sentence.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "problem", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum GroundingProblem {
@@ -127,6 +129,7 @@ fn or_shown(may_be_shown: bool) -> &'static str {
 
 /// One sentence of an answer with its verdict.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CheckedSentence {
     /// The sentence with its citations, without Markdown's marks: untrusted.
     pub text: String,

@@ -16,6 +16,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Length of one tick in seconds, as the fraction `num / den`; both are at least 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(with = "String", extend("pattern" = "^[1-9][0-9]*/[1-9][0-9]*$")))]
 pub struct TimeBase {
     num: u32,
     den: u32,
@@ -91,6 +93,7 @@ impl<'de> Deserialize<'de> for TimeBase {
 /// # Ok::<(), vidgist::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(with = "f64"))]
 pub struct Timestamp {
     ticks: i64,
     base: TimeBase,
@@ -369,6 +372,7 @@ fn decimal_nanos(number: &str, unit_nanos: i64) -> Option<i64> {
 
 /// A time range, half-open: `start` is inside, `end` is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TimeRange {
     /// First instant inside.
     pub start: Timestamp,

@@ -7,6 +7,7 @@ use crate::time::{TimeRange, Timestamp};
 
 /// The transcript of one file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Transcript {
     /// Where the text comes from.
@@ -46,6 +47,7 @@ fn is_zero(n: &usize) -> bool {
 
 /// Where a transcript comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum TranscriptSource {
     /// A subtitle file beside the media file, or one that the user names.
@@ -86,6 +88,7 @@ pub enum TranscriptSource {
 
 /// A span of speech.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(!try_from))]
 #[serde(try_from = "SegmentFields")]
 #[non_exhaustive]
 pub struct Segment {
@@ -110,6 +113,7 @@ pub struct Segment {
 
 /// One word of a segment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(!try_from))]
 #[serde(try_from = "WordFields")]
 pub struct Word {
     /// Its time range on the shared clock.

@@ -12,6 +12,7 @@ use crate::time::{TimeBase, Timestamp};
 
 /// One frame with its caption, or with the reason why it has none.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct CaptionRow {
     /// The path, as the user named it or as found in a folder.

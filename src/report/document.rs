@@ -19,6 +19,7 @@ use crate::transcript::{Segment, Transcript, TranscriptSource};
 
 /// Whether a result is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// Everything that was requested is there.
@@ -81,6 +82,7 @@ pub struct Report {
 
 /// How frames were sampled.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SamplingSummary {
     /// The method: `interval`, `moments`, `keyframes`, `scenes`, `budget`, `still picture`, `none`.
     pub method: String,
@@ -125,6 +127,7 @@ impl Default for SamplingSummary {
 
 /// A frame that was removed because it looks the same as an earlier one.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Dropped {
     /// Presentation time on the stream's own clock, in ticks of `time_base`.
     pub pts: i64,
@@ -158,6 +161,7 @@ impl Dropped {
 
 /// One frame of the report.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ReportFrame {
     /// Index of the frame in this run, from 0.
@@ -226,6 +230,7 @@ impl ReportFrame {
 
 /// The transcript, or the reason why there is none.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "state", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum TranscriptOutcome {
@@ -248,6 +253,7 @@ pub enum TranscriptOutcome {
 
 /// A part of the requested result that is missing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Missing {
     /// What: `3 of 12 frames`.
@@ -266,6 +272,7 @@ impl Missing {
 
 /// The duration of a stage.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StageTime {
     /// The stage: `decode`.
     pub stage: String,
@@ -275,6 +282,7 @@ pub struct StageTime {
 
 /// Versions of the software that produced a report.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MadeWith {
     /// This crate's version.
     pub vidgist: String,

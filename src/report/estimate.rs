@@ -20,6 +20,7 @@ macro_rules! put {
 
 /// The estimated requests of a run.
 #[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Estimate {
     /// Path or URL as given.
@@ -60,6 +61,7 @@ pub struct Estimate {
 
 /// One request.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct EstimatedRequest {
     /// The file, if there are several; otherwise None.

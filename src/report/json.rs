@@ -16,7 +16,9 @@ use crate::sanitize::shown_input;
 pub const SCHEMA_VERSION: u32 = 3;
 
 #[derive(Serialize)]
-struct Document<'a> {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(super) struct Document<'a> {
+    #[cfg_attr(feature = "schema", schemars(extend("const" = SCHEMA_VERSION)))]
     schema_version: u32,
     status: Status,
     media: MediaInfo,

@@ -16,6 +16,7 @@ use crate::transcript::{Transcript, TranscriptSource};
 
 /// The description of one audio track.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SoundReport {
     /// The file, as the user named it.
@@ -38,6 +39,7 @@ pub struct SoundReport {
 
 /// The speech rate, from a transcript.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SpeechRate {
     /// Words by Unicode's rules (UAX 29): a rough count for scripts without spaces.

@@ -13,7 +13,9 @@ pub const TRANSCRIPT_VERSION: u32 = 1;
 const NAME: &str = "the transcript";
 
 #[derive(Serialize)]
-struct TranscriptDocument<'a> {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(super) struct TranscriptDocument<'a> {
+    #[cfg_attr(feature = "schema", schemars(extend("const" = TRANSCRIPT_VERSION)))]
     schema_version: u32,
     #[serde(flatten)]
     transcript: &'a Transcript,

@@ -9,6 +9,7 @@ use crate::timeline::Timeline;
 
 /// One window: a part of the source that was sent in its own request.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct WindowReport {
     /// Its time range.
@@ -83,6 +84,7 @@ impl WindowReport {
 
 /// The usage of all requests of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Total {
     /// Requests that were answered.

@@ -19,6 +19,7 @@ use crate::error::Error;
 /// # Ok::<(), vidgist::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(into = "String", try_from = "String")]
 pub enum Tolerance {
     /// A share of the sampling interval, in hundredths of a percent: 5000 is 50 %.

@@ -55,6 +55,7 @@ mod readers;
 mod real_server;
 mod report;
 mod sampling;
+mod schemas;
 mod sdk;
 mod sites;
 mod sound;

@@ -20,6 +20,7 @@ use vidgist::transcript::{Segment, Transcript, TranscriptSource};
 
 use crate::support::browser;
 use crate::support::command::User;
+use crate::support::documents;
 use crate::support::fake_server::{FakeServer, HEARING_MODEL};
 use crate::support::programs::ffmpeg_with;
 use crate::support::sample::{self, at, segment};
@@ -78,6 +79,7 @@ fn talk() -> (Report, Vec<EncodedImage>) {
 fn written(report: &mut Report, images: &[EncodedImage], options: &PageOptions) -> (TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     write_dir(report, images, dir.path(), options).unwrap();
+    documents::check_reports_below(dir.path());
     let page = dir.path().join("report.html");
     (dir, page)
 }

@@ -1,8 +1,8 @@
 //! The report: word for word, key for key, and against hostile text.
 
+use crate::support::documents;
 use crate::support::sample;
 use crate::support::snapshot;
-use std::collections::BTreeSet;
 
 use serde_json::Value;
 use vidgist::chat::{Choice, FinishReason};
@@ -10,14 +10,15 @@ use vidgist::report::write::write_dir;
 use vidgist::report::{Format, PageOptions, Report, SamplingSummary, Status, TranscriptOutcome, render};
 use vidgist::time::{TimeRange, Timestamp};
 use vidgist::timeline::Timeline;
-use vidgist::transcript::TranscriptSource;
 
 fn markdown(report: &Report) -> String {
     render(report, Format::Markdown).expect("text")
 }
 
 fn json(report: &Report) -> Value {
-    serde_json::from_str(&render(report, Format::Json).expect("text")).expect("JSON")
+    let document = serde_json::from_str(&render(report, Format::Json).expect("text")).expect("JSON");
+    documents::check("report", &document);
+    document
 }
 
 type Harm = fn(&mut Report);
@@ -76,75 +77,6 @@ fn nothing_missing_can_be_called_complete() {
         assert!(text.contains("**Partial result:** 1 item missing"), "{text}");
         assert!(text.contains(&format!("- {what}: ")), "{text}");
     }
-}
-
-/// All paths of objects' keys, arrays as `[]`.
-fn paths(value: &Value, at: &str, into: &mut BTreeSet<String>) {
-    match value {
-        Value::Object(map) => {
-            for (key, value) in map {
-                let path = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
-                into.insert(path.clone());
-                paths(value, &path, into);
-            }
-        }
-        Value::Array(items) => items.iter().for_each(|item| paths(item, &format!("{at}[]"), into)),
-        _ => {}
-    }
-}
-
-#[test]
-fn every_key_is_documented_and_every_documented_key_is_there() {
-    let mut keys = BTreeSet::new();
-    let mut report = sample::report();
-    paths(&json(&report), "", &mut keys);
-    let sources = [
-        TranscriptSource::Sidecar { path: "a.srt".into(), guessed_encoding: Some("windows-1251".into()) },
-        TranscriptSource::Whisper { model: "base".into(), track: Some(2) },
-        TranscriptSource::Api { model: "m".into() },
-        TranscriptSource::Site { is_automatic: true },
-    ];
-    for source in sources {
-        let TranscriptOutcome::Found(transcript) = &mut report.transcript else { panic!("the sample has words") };
-        transcript.source = source;
-        paths(&json(&report), "", &mut keys);
-    }
-    if let TranscriptOutcome::Found(transcript) = &mut report.transcript {
-        transcript.untimed = vec!["A text without times.".into()];
-        (transcript.language_confidence, transcript.likely_language) = (Some(0.4), Some("fr".into()));
-        transcript.n_invented = 1;
-        transcript.single_channel_seconds = Some(3.0);
-        let (start, step) = (Timestamp::ZERO, sample::at(100));
-        transcript.levels = Some(Box::new(vidgist::audio_facts::AudioLevels { start, step, peaks: vec![0, 255] }));
-        transcript.from_store = true;
-        report.sampling.from_store = true;
-        report.windows[0].from_store = true;
-        report.windows[0].is_partial = true;
-        report.question = Some("Who?".into());
-        let answer = report.answer.as_mut().expect("an answer");
-        answer.from_store = true;
-        answer.choices[0].data = Some(1.into());
-        transcript.segments[0].language = Some("fr".into());
-    }
-    paths(&json(&report), "", &mut keys);
-    report.transcript = TranscriptOutcome::None { reason: "none".into() };
-    paths(&json(&report), "", &mut keys);
-    report.frames[0].part = Some(0);
-    let part = vidgist::media::MediaPart::new("a.mp4".into(), Timestamp::ZERO, report.media.clone());
-    report.media.parts = vec![part];
-    paths(&json(&report), "", &mut keys);
-    // A part has the keys of the whole.
-    keys.retain(|key| !key.starts_with("media.parts[].media."));
-    let docs = include_str!("../../docs/output.md");
-    // The first part is the report's; the rest describes other documents.
-    let docs = docs.split("\n## Transcripts").next().expect("a first part");
-    let documented: BTreeSet<String> = docs
-        .lines()
-        .filter_map(|line| line.strip_prefix("| `")?.split_once("` |").map(|(key, _)| key.to_owned()))
-        .collect();
-    let undocumented: Vec<_> = keys.difference(&documented).collect();
-    let invented: Vec<_> = documented.difference(&keys).collect();
-    assert!(undocumented.is_empty() && invented.is_empty(), "undocumented {undocumented:?}, invented {invented:?}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 pub mod browser;
 pub mod command;
+pub mod documents;
 pub mod fake_server;
 pub mod heif_grid;
 pub mod long_film;

@@ -6,6 +6,8 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
+use super::documents;
+
 /// How a run ended.
 #[derive(Debug)]
 pub struct Ran {
@@ -58,15 +60,29 @@ impl User {
         command
     }
 
+    #[track_caller]
     pub fn run(&self, args: &[&str]) -> Ran {
         ran(&mut self.command(args))
     }
 }
 
+/// Reports that a test wrote otherwise than by [`ran`] are checked here.
+impl Drop for User {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            documents::check_reports_below(self.home.path());
+        }
+    }
+}
+
+/// Runs the command to its end. The JSON that it writes is checked against its schema.
+#[track_caller]
 pub fn ran(command: &mut Command) -> Ran {
     let output = command.output().expect("vidgist starts");
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-    Ran { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    let ran = Ran { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) };
+    documents::check_run(command, ran.code, &ran.out);
+    ran
 }
 
 /// The names in a folder, sorted; empty where it is not there.

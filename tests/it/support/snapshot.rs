@@ -2,10 +2,16 @@
 
 use crate::support::command::project;
 
-/// Asserts that a file of `tests/it/snapshots` holds `text`; `command` writes it anew, by `VIDGIST_UPDATE_SNAPSHOTS=1`.
+/// As [`check_file`], of a file of `tests/it/snapshots`.
 #[track_caller]
 pub fn check(name: &str, text: &str, command: &str) {
-    let path = project().join("tests/it/snapshots").join(name);
+    check_file(&format!("tests/it/snapshots/{name}"), text, command);
+}
+
+/// Asserts that a file of the repository holds `text`; `command` writes it anew, by `VIDGIST_UPDATE_SNAPSHOTS=1`.
+#[track_caller]
+pub fn check_file(path: &str, text: &str, command: &str) {
+    let path = project().join(path);
     if std::env::var_os("VIDGIST_UPDATE_SNAPSHOTS").is_some() {
         std::fs::write(&path, text).expect("the repository can be written");
         return;
