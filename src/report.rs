@@ -6,12 +6,14 @@ mod cited;
 mod document;
 pub mod estimate;
 pub(crate) mod facts;
+mod footnotes;
 pub mod json;
 pub mod markdown;
 pub mod page;
 mod safe_json;
 #[cfg(feature = "schema")]
 pub mod schema;
+mod sentence_finder;
 pub mod sound;
 pub mod subtitles;
 pub mod transcript;

@@ -99,7 +99,7 @@ pub fn excerpt(text: &str, max_chars: usize) -> String {
     line
 }
 
-/// The text as one line of Markdown that renders literally: no emphasis, code, HTML, images or links.
+/// The text as one line of Markdown that renders literally: no emphasis, code, HTML, images, links or footnotes.
 #[must_use]
 pub fn markdown_line(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 8);
@@ -126,11 +126,11 @@ pub fn markdown_line(text: &str) -> String {
         }
         before = Some(c);
     }
-    out
+    without_footnotes(out)
 }
 
-/// Markdown of a model, made inert and confined: no HTML, images or links; headings below level 2; an open code fence is
-/// closed.
+/// Markdown of a model, made inert and confined: no HTML, images, links or numbered footnotes; headings below level 2; an
+/// open code fence is closed.
 #[must_use]
 pub fn markdown_block(text: &str) -> String {
     let text = clean_text(text);
@@ -158,7 +158,8 @@ pub fn markdown_block(text: &str) -> String {
             out.push('\n');
             continue;
         }
-        push_inert_line(&mut out, line);
+        let shown = inert_line(line);
+        out.push_str(&if fence.is_some() { shown } else { without_footnotes(shown) });
         out.push('\n');
     }
     if let Some(open) = fence {
@@ -169,13 +170,37 @@ pub fn markdown_block(text: &str) -> String {
     out
 }
 
-fn push_inert_line(out: &mut String, line: &str) {
+fn inert_line(line: &str) -> String {
+    let mut out = String::with_capacity(line.len() + 8);
     let mut chars = line.chars().peekable();
     let mut before = None;
     while let Some(c) = chars.next() {
-        push_inert(out, before, c, chars.peek().copied());
+        push_inert(&mut out, before, c, chars.peek().copied());
         before = Some(c);
     }
+    out
+}
+
+/// The Markdown with `[^1]` escaped, since reports have numbered footnotes of their own. The bracket is what is escaped:
+/// cmark-gfm writes `[\^1]` with two closing brackets.
+fn without_footnotes(text: String) -> String {
+    if !text.contains("[^") {
+        return text;
+    }
+    let mut out = String::with_capacity(text.len() + 8);
+    let mut rest = &*text;
+    while let Some(at) = rest.find("[^") {
+        let label = &rest[at + 2..];
+        let n_digits = label.bytes().take_while(u8::is_ascii_digit).count();
+        out.push_str(&rest[..at]);
+        let is_escaped = (out.len() - out.trim_end_matches('\\').len()) % 2 == 1;
+        if !is_escaped && n_digits > 0 && label[n_digits..].starts_with(']') {
+            out.push('\\');
+        }
+        out.push_str("[^");
+        rest = label;
+    }
+    out + rest
 }
 
 /// Appends one character, escaped if it would start a tag, an image, a link or a definition.
@@ -290,6 +315,7 @@ mod tests {
             ("a < b & c &lt; AT&T", "a < b & c &amp;lt; AT&amp;T"),
             ("\\<b>", "\\\\&lt;b>"),
             ("[Music] 5 - 3", "[Music] 5 - 3"),
+            ("so [^1][^22] [^a] [^1 [^ \\[^1]", "so \\[^1]\\[^22] [^a] [^1 [^ \\\\\\[^1]"),
         ] {
             assert_eq!(markdown_line(text), markdown);
         }
@@ -302,6 +328,10 @@ mod tests {
             "### Top\n\nText **bold**, &lt;i>\n\\===\n\n- a [l]\\(http://x)\n\\-\n#### Sub\n```rust\nlet a;\n```\n";
         assert_eq!(markdown_block(answer), expected);
         assert_eq!(markdown_block("### Sub\nx\n"), "### Sub\nx\n");
+        assert_eq!(
+            markdown_block("So [^1].\n```\n[^1]\n```\n[^1]: \\[^1] \\\\[^1]"),
+            "So \\[^1].\n```\n[^1]\n```\n\\[^1]\\: \\[^1] \\\\\\[^1]\n"
+        );
     }
 
     #[test]

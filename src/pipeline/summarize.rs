@@ -381,7 +381,7 @@ fn unsupported(response: &ChatResponse) -> Option<(String, String)> {
     let n_unsupported = sentences.filter(|sentence| sentence.verdict == Verdict::Unsupported).count();
     (n_unsupported > 0).then(|| {
         let sentences = if n_unsupported == 1 { "sentence" } else { "sentences" };
-        let why = "the answer's sentences to check say why";
+        let why = "the notes on the sentences say why";
         (format!("the evidence of {n_unsupported} {sentences}"), why.to_owned())
     })
 }

@@ -6,13 +6,10 @@ use super::cited::with_times;
 use super::document::{Report, ReportFrame, Status, TranscriptOutcome};
 pub(crate) use super::facts::transcript_text;
 use super::facts::{self, ReportFact, counted};
+use super::footnotes::{Footnotes, footnotes};
 use crate::chat::{ChatResponse, Choice, FinishReason};
-use crate::sanitize::{excerpt, markdown_block, markdown_line, short_name};
-use crate::sentence::{CheckedSentence, Verdict};
-
-/// Doubtful sentences that the report lists, and characters of each; the JSON has all.
-const MAX_DOUBTFUL: usize = 10;
-const MAX_SENTENCE_CHARS: usize = 160;
+use crate::sanitize::{markdown_block, markdown_line, short_name};
+use crate::sentence::CheckedSentence;
 
 /// Writing to a `String` does not fail.
 macro_rules! put {
@@ -66,20 +63,14 @@ fn facts(out: &mut String, report: &Report) {
 }
 
 fn summary(out: &mut String, report: &Report, answer: &ChatResponse) {
-    match answer.choices.as_slice() {
-        [] => {}
-        [only] => {
-            put!(out, "\n## {}\n", facts::answer_title(report, only));
-            alternative(out, report, only);
-            doubtful(out, report, &only.sentences);
-        }
-        several => {
-            for (at, one) in several.iter().enumerate() {
-                put!(out, "\n## {}, alternative {} of {}\n", facts::answer_title(report, one), at + 1, several.len());
-                alternative(out, report, one);
-                doubtful(out, report, &one.sentences);
-            }
-        }
+    let mut first_note = 1;
+    for (at, choice) in answer.choices.iter().enumerate() {
+        let which = match answer.choices.len() {
+            1 => String::new(),
+            n => format!(", alternative {} of {n}", at + 1),
+        };
+        put!(out, "\n## {}{which}\n", facts::answer_title(report, choice));
+        first_note += alternative(out, report, choice, first_note);
     }
 }
 
@@ -105,42 +96,36 @@ fn sections(out: &mut String, report: &Report) {
     }
 }
 
-/// The sentences that their citations do not support, with the reasons.
-fn doubtful(out: &mut String, report: &Report, sentences: &[CheckedSentence]) {
-    let doubtful = || sentences.iter().filter(|sentence| sentence.verdict != Verdict::Supported);
-    let n_doubtful = doubtful().count();
-    if n_doubtful == 0 {
-        return;
-    }
-    put!(out, "\n{} of {} to check:\n", n_doubtful, counted(sentences.len(), "sentence"));
-    for sentence in doubtful().take(MAX_DOUBTFUL) {
-        let reasons: Vec<String> = sentence.problems.iter().map(ToString::to_string).collect();
-        let reasons = markdown_line(&excerpt(&reasons.join("; "), MAX_SENTENCE_CHARS));
-        let text = markdown_line(&excerpt(&with_times(&sentence.text, report), MAX_SENTENCE_CHARS));
-        put!(out, "- {} ({reasons}): {text}", sentence.verdict);
-    }
-    if n_doubtful > MAX_DOUBTFUL {
-        put!(out, "- and {} more, see the JSON report", n_doubtful - MAX_DOUBTFUL);
-    }
-}
-
-fn alternative(out: &mut String, report: &Report, alternative: &Choice) {
+/// The answer, and below it the footnotes on its sentences, from number `first_note` on; gives their number.
+fn alternative(out: &mut String, report: &Report, alternative: &Choice, first_note: usize) -> usize {
     let text = markdown_block(&with_times(&alternative.text, report));
-    if text.trim().is_empty() {
+    let shown = |sentence: &CheckedSentence| with_times(&sentence.text, report);
+    let sentences: Vec<_> = alternative.sentences.iter().map(|sentence| (shown(sentence), sentence)).collect();
+    let Footnotes { answer, below, n } = footnotes(text, &sentences, first_note);
+    if answer.trim().is_empty() {
         put!(out, "(no text)");
     } else {
-        out.push_str(&text);
+        out.push_str(&answer);
     }
-    let note = match &alternative.finish {
-        FinishReason::Stop => return,
+    if let Some(note) = finish_note(&alternative.finish) {
+        put!(out, "\n*{note}*");
+    }
+    out.push_str(&below);
+    n
+}
+
+/// What the reader must know about the end of an answer; None for a complete one.
+fn finish_note(finish: &FinishReason) -> Option<String> {
+    let note = match finish {
+        FinishReason::Stop => return None,
         FinishReason::Length => "The answer is truncated here, at the token limit.".into(),
         FinishReason::ContentFilter => "The provider's content filter withheld all or part of this answer.".into(),
         FinishReason::Refusal => "The model declined the task.".into(),
         FinishReason::ToolCalls => "The model asked for more evidence instead of finishing this answer.".into(),
-        FinishReason::Other(reason) if reason.is_empty() => return,
+        FinishReason::Other(reason) if reason.is_empty() => return None,
         FinishReason::Other(reason) => format!("Finish reason reported by the server: {}.", markdown_line(reason)),
     };
-    put!(out, "\n*{note}*");
+    Some(note)
 }
 
 fn timeline(out: &mut String, report: &Report) {

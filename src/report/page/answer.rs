@@ -10,6 +10,7 @@ use pulldown_cmark::{
 
 use super::citation::citations;
 use super::places::PagePlaces;
+use crate::report::sentence_finder::{SentenceEnd, SentenceFinder, closing_end};
 use crate::sanitize::clean_text;
 use crate::sentence::{CheckedSentence, Verdict};
 
@@ -40,7 +41,11 @@ pub(super) fn to_html<'a>(
             continue;
         }
         let number = first + notes.len();
-        if let Some((event, at)) = found {
+        if let Some(SentenceEnd { event, at }) = found {
+            let at = match &events[event] {
+                Event::Text(text) => closing_end(text, at),
+                _ => at,
+            };
             marks.entry(event).or_default().push((at, number, sentence.verdict));
         }
         notes.push(SentenceNote { number, sentence, is_placed: found.is_some() });
@@ -150,73 +155,6 @@ fn linked_text(text: &str, places: &PagePlaces, marks: &[(usize, usize, Verdict)
 fn note_mark(number: usize, verdict: Verdict) -> PreEscaped<String> {
     let (id, href, label) = (format!("r{number}"), format!("#n{number}"), format!("Note {number}: {verdict}"));
     html! { sup class={ "note " (verdict) } { a id=(id) href=(href) aria-label=(label) { (number) } } }
-}
-
-/// Finds sentences in the events of an answer, in order. Sentences come without Markdown, so that letters and digits alone
-/// are compared.
-struct SentenceFinder {
-    letters: String,
-    /// For each byte of `letters`: the event, and where in its text the letter ends, with the punctuation after it. None in
-    /// a block of code, where no note can stand.
-    ends: Vec<Option<(usize, usize)>>,
-    from: usize,
-}
-
-impl SentenceFinder {
-    fn new(events: &[Event<'_>]) -> Self {
-        let (mut letters, mut ends, mut is_code_block) = (String::new(), Vec::new(), false);
-        for (event, part) in events.iter().enumerate() {
-            let text = match part {
-                Event::Text(text) | Event::Code(text) => text,
-                Event::Start(Tag::CodeBlock(_)) => {
-                    is_code_block = true;
-                    continue;
-                }
-                Event::End(TagEnd::CodeBlock) => {
-                    is_code_block = false;
-                    continue;
-                }
-                _ => continue,
-            };
-            for (at, letter) in text.char_indices().filter(|(_, c)| c.is_alphanumeric()) {
-                let end = at + letter.len_utf8();
-                let after = text[end..].find(|c: char| !is_closing(c)).map_or(text.len(), |n| end + n);
-                letters.push(letter);
-                ends.resize(letters.len(), (!is_code_block).then_some((event, after)));
-            }
-        }
-        Self { letters, ends, from: 0 }
-    }
-
-    /// The event in whose text the sentence ends, and where in it; None if it is not found, or no note can stand there.
-    fn find(&mut self, sentence: &str) -> Option<(usize, usize)> {
-        let wanted: String = sentence.chars().filter(|c| c.is_alphanumeric()).collect();
-        let at = self.letters.get(self.from..)?.find(&wanted).filter(|_| !wanted.is_empty())?;
-        self.from += at + wanted.len();
-        self.ends[self.from - 1]
-    }
-}
-
-/// Punctuation that ends a sentence or closes a bracket or quotation.
-fn is_closing(c: char) -> bool {
-    matches!(
-        c,
-        '.' | ','
-            | ';'
-            | ':'
-            | '!'
-            | '?'
-            | ')'
-            | ']'
-            | '}'
-            | '"'
-            | '\''
-            | '\u{201d}'
-            | '\u{2019}'
-            | '\u{bb}'
-            | '\u{2026}'
-            | '\u{3002}'
-    )
 }
 
 #[cfg(test)]
