@@ -109,11 +109,12 @@ fn marked(answer: &str, marks: &[(usize, usize)]) -> String {
     let mut out = String::with_capacity(answer.len() + marks.len() * 6);
     let mut done = 0;
     for (place, number) in marks {
-        out.push_str(&answer[done..*place]);
-        done = *place;
+        let place = (*place).max(done);
+        out.push_str(&answer[done..place]);
+        done = place;
         let _ = write!(out, "[^{number}]");
-        // These would make it a link.
-        if answer[done..].starts_with(['(', '[', ':']) {
+        // What is opened after it would make it a link.
+        if answer[done..].trim_start_matches('\\').starts_with(['(', '[', ':']) {
             out.push(' ');
         }
     }
@@ -122,6 +123,8 @@ fn marked(answer: &str, marks: &[(usize, usize)]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::sanitize::markdown_block;
     use crate::sentence::GroundingProblem;
@@ -172,6 +175,9 @@ mod tests {
                 "\u{be44}\u{ac00} \u{c628}\u{b2e4}.[^1]\u{b208}\u{b3c4}.",
             ),
             ("It rains(so).", &["It rains"], "It rains[^1] (so)."),
+            ("It rains! So", &["It rains!"], "It rains![^1] So"),
+            ("It *rains!* So", &["It rains!"], "It *rains!*[^1] So"),
+            ("It rains [#7, 00:12.0]", &["It rains [#7, 00:12.0]"], "It rains [#7, 00:12.0][^1]"),
             ("It costs 5 &amp; more", &["It costs 5 & more"], "It costs 5 &amp; more[^1]"),
         ] {
             let found = noted(answer, sentences);
@@ -232,11 +238,25 @@ mod tests {
             ("| a |\n|---|\n| It rains [^1] |", &["| It rains [^1] |"]),
             ("> It rains.", &["It rains."]),
             ("    It rains.\n\nSo.", &["So."]),
+            ("It rains! It snows [#1]\n\n[So]", &["It rains!", "It snows [#1]", "So"]),
         ] {
             let found = noted(answer, sentences);
             let labels: Vec<String> = (1..=sentences.len()).map(|n| n.to_string()).collect();
             let text = format!("{}{}\n## Next\n", found.answer, found.below);
             assert_eq!(read(&text), (labels.clone(), labels), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn marks_are_read_wherever_they_stand(answer in "[a-c1 *_`|#!~.(){}\\[\\]&<>\\\\\n-]{0,60}") {
+            let found = noted(&answer, &["a", "b", "a c"]);
+            let n_marked = ["[^1]", "[^2]", "[^3]"].map(|mark| found.answer.matches(mark).count()).iter().sum::<usize>();
+            let (marks, notes) = read(&format!("{}{}", found.answer, found.below));
+            prop_assert_eq!((marks.len(), notes.len()), (3, 3), "{}{}", found.answer, found.below);
+            prop_assert!(n_marked <= 3);
+            let bare = ["[^1]", "[^2]", "[^3]", " ", "\\"].iter().fold(found.answer, |text, mark| text.replace(mark, ""));
+            prop_assert_eq!(bare, markdown_block(&answer).replace([' ', '\\'], ""));
         }
     }
 }
