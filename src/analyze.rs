@@ -3,20 +3,25 @@
 pub mod budget;
 mod data;
 mod estimate;
+mod look_request;
 mod map;
 mod merge;
 mod passages;
 mod question;
 mod reply;
+mod second_look;
 mod sections;
 mod stored_answers;
 mod task;
+mod views;
 
 pub use budget::SpendLimit;
 pub use data::read_data;
 pub use estimate::estimate;
+
 pub(crate) use map::frame_tokens;
 pub use map::{Analyzer, Answered};
 pub use question::matches_speech;
 pub use stored_answers::StoredAnswers;
 pub use task::{Analysis, Answerer, DryRun};
+pub use views::{Crop, FrameView, ReadFrame, ViewReader};

@@ -38,7 +38,7 @@ use crate::pipeline::summarize::Summarize;
 use crate::pipeline::transcribe::Transcribe;
 use crate::pipeline::translate::{TargetLanguage, Translate, is_subtitle_file};
 use crate::pipeline::{self, Context, Run, TrackChoice};
-use crate::prompt::{CaptionPrompt, PromptSpec};
+use crate::prompt::CaptionPrompt;
 use crate::report::Format;
 use crate::source::site::SiteAccess;
 use crate::store::StoreAccess;
@@ -153,6 +153,7 @@ impl Engine {
         let answerer = self.models().answerer(&job.model, dry_run.is_some()).await?;
         let is_digest = answerer.chat_model().is_none();
         let (prompt, data) = summary_task::prompt(&job, is_digest)?;
+        let look_frames = summary_task::look_frames(&job)?;
         if let Some(url) = &prompt.image_url {
             if !(url.starts_with("https://") || url.starts_with("http://")) {
                 let problem = "is not the http(s) address of a picture, so it cannot be sent as an address";
@@ -163,8 +164,6 @@ impl Engine {
                 return Err(Error::setting(Setting::ImageTransport, problem, model_advice()));
             }
         }
-        let documents = job.context;
-        let context = run_blocking(move || options::context(&documents)).await?;
         let endpoint = Endpoint {
             base_url: job.model.base_url.clone(),
             server: job.model.server.clone(),
@@ -173,12 +172,13 @@ impl Engine {
         let bounds = TimeBounds { start: job.sampling.start, end: job.sampling.end };
         let transcript = self.transcript(&job.transcript, &endpoint, job.track, bounds).await?;
         let analysis = Analysis {
-            prompt: PromptSpec { context, ..prompt },
+            prompt,
             data,
             is_streamed: job.model.stream.unwrap_or(self.config.streams),
             concurrency: options::concurrency(&job.model.server, &self.config),
             spend_limit,
             is_strict: job.strict,
+            look_frames,
             ..Analysis::new(answerer)
         };
         Ok(Summarize {

@@ -45,7 +45,6 @@ mod blocking;
 pub mod chat;
 mod citation_syntax;
 pub mod digest;
-pub mod documents;
 pub mod encode;
 pub mod engine;
 pub mod error;

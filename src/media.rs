@@ -429,6 +429,8 @@ pub enum FrameReason {
     Floor,
     /// The video changes much around the frame.
     Activity,
+    /// The model asked for it while it answered.
+    SecondLook,
 }
 
 /// What a decoder must decode for one frame.

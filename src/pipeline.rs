@@ -15,6 +15,7 @@ mod near;
 mod run;
 mod select;
 mod site;
+mod source_frames;
 mod stored_frames;
 mod stored_transcript;
 pub mod summarize;

@@ -8,6 +8,7 @@ pub mod estimate;
 pub(crate) mod facts;
 mod footnotes;
 pub mod json;
+mod look;
 pub mod markdown;
 pub mod page;
 mod safe_json;
@@ -27,6 +28,7 @@ pub use self::document::{
     Dropped, MadeWith, Missing, Report, ReportFrame, SamplingSummary, StageTime, Status, TranscriptOutcome,
 };
 pub use self::json::SCHEMA_VERSION;
+pub use self::look::LookReport;
 pub use self::page::PageOptions;
 pub use self::windows::{Total, WindowReport};
 use crate::error::Result;

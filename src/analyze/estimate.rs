@@ -96,6 +96,10 @@ pub fn estimate(
         1 => estimate.notes.push("The last request merges the other answers; its tokens are a guess.".to_owned()),
         _ => estimate.notes.push("The last requests merge the other answers; their tokens are a guess.".to_owned()),
     }
+    if analyzer.analysis.look_frames > 0 {
+        let n_frames = analyzer.analysis.look_frames;
+        estimate.notes.push(format!("While it answers, the model may ask for up to {n_frames} more frames."));
+    }
     estimate.prompt_tokens = estimate.requests.iter().map(|request| request.prompt_tokens).sum();
     estimate.answer_tokens = estimate.requests.iter().map(|request| request.answer_tokens).sum();
     estimate.cost_usd = limits.cost(estimate.prompt_tokens, estimate.answer_tokens);

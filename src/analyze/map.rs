@@ -12,21 +12,20 @@ use super::budget::{self, SpendTracker};
 use super::reply::{self, ReadEntries};
 use super::stored_answers::StoredAnswers;
 use super::task::Analysis;
+use super::views::{Looks, ReadFrame, ViewReader};
 use crate::chat::{ChatResponse, FinishReason, Message};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorCode, ErrorKind};
 use crate::event::{Event, EventSender};
 use crate::llm::{ChatModel, ChatRequest, ModelLimits, ResponseFormat, SamplingParams, StreamSink, StreamUpdate};
 use crate::media::MediaInfo;
 use crate::prompt::{self, PartAnswer, Place};
 use crate::record::{EventRecord, Section};
-use crate::report::{Total, WindowReport};
+use crate::report::{LookReport, Total, WindowReport};
 use crate::time::{TimeRange, Timestamp};
 use crate::timeline::{Load, Timeline};
 
 /// How long a request in flight may still take after the run was cancelled.
 const IN_FLIGHT: Duration = Duration::from_secs(5);
-/// The facts of what is there are longer than those of what is not, by less than these tokens.
-const FACTS_TOKENS: u64 = 64;
 /// How often a window that the server finds too long is halved: into 64 parts at most.
 const MAX_HALVINGS: u32 = 6;
 
@@ -38,6 +37,10 @@ pub struct Answered {
     pub records: Vec<EventRecord>,
     /// The sections of the records; empty for a short recording.
     pub sections: Vec<Section>,
+    /// What the model asked to see while it answered.
+    pub looks: Vec<LookReport>,
+    /// What it was shown of that and the timeline does not have, with indices after its own.
+    pub looked_frames: Vec<ReadFrame>,
     /// What failed on the way, and why.
     pub problems: Vec<(String, String)>,
     /// The answer, or why there is none.
@@ -50,8 +53,13 @@ impl Answered {
     /// The digest's answer: nothing was sent.
     #[must_use]
     pub fn by_digest(response: ChatResponse) -> Self {
-        let (windows, records, sections, problems) = Default::default();
-        Self { windows, records, sections, problems, outcome: Ok(response), total: None }
+        Self::of(Ok(response))
+    }
+
+    /// An answer, or why there is none, without anything else.
+    fn of(outcome: Result<ChatResponse, String>) -> Self {
+        let (windows, records, sections, looks, looked_frames, problems) = Default::default();
+        Self { windows, records, sections, looks, looked_frames, problems, outcome, total: None }
     }
 }
 
@@ -74,18 +82,22 @@ pub struct Analyzer<'a> {
     tracker: SpendTracker,
     pub(super) answers: Option<StoredAnswers>,
     total: Mutex<Total>,
+    pub(super) reader: Option<Arc<dyn ViewReader>>,
+    pub(super) looks: Mutex<Looks>,
 }
 
 /// Why a request has no answer.
 pub(super) enum Unanswered {
     /// It is too long for the server.
     TooLong(String),
+    /// The server has no tools.
+    WithoutTools(String),
     Other(String),
 }
 
 impl Unanswered {
     pub(super) fn into_text(self) -> String {
-        let (Self::TooLong(text) | Self::Other(text)) = self;
+        let (Self::TooLong(text) | Self::WithoutTools(text) | Self::Other(text)) = self;
         text
     }
 }
@@ -122,6 +134,8 @@ impl<'a> Analyzer<'a> {
             tracker,
             answers: None,
             total: Mutex::new(Total::zero()),
+            reader: None,
+            looks: Mutex::default(),
         }
     }
 
@@ -131,19 +145,15 @@ impl<'a> Analyzer<'a> {
         Self { answers, ..self }
     }
 
-    /// The windows that fit into one request each; one where all fits into one. Several windows do not depend on the task and its
-    /// background, so that stored records serve other tasks.
-    pub(super) fn windows(&self) -> Vec<Timeline> {
-        let whole = self.windows_beside(self.frame_tokens());
-        if whole.len() == 1 {
-            return whole;
-        }
-        let windows = self.windows_beside(records_frame_tokens(&self.limits, self.media));
-        if windows.len() == 1 { whole } else { windows }
+    /// Reads the frames of second looks; without it, they show speech alone.
+    #[must_use]
+    pub fn with_reader(self, reader: Option<Arc<dyn ViewReader>>) -> Self {
+        Self { reader, ..self }
     }
 
-    fn windows_beside(&self, frame_tokens: u64) -> Vec<Timeline> {
-        let room = Load { n_millis: budget::MAX_WINDOW_MILLIS, ..budget::room(&self.limits, frame_tokens) };
+    /// The windows that fit into one request each; one where all fits into one.
+    pub(super) fn windows(&self) -> Vec<Timeline> {
+        let room = Load { n_millis: budget::MAX_WINDOW_MILLIS, ..budget::room(&self.limits, self.frame_tokens()) };
         self.timeline.windows(room, |passage| Load {
             n_millis: budget::window_millis(passage),
             ..self.limits.load(prompt::build_passage(passage, self.fence))
@@ -172,6 +182,12 @@ impl<'a> Analyzer<'a> {
 
     /// Sends the requests and waits for the answer.
     pub async fn answer(&self) -> Answered {
+        let answered = self.answer_task().await;
+        let Looks { reports, frames } = std::mem::take(&mut *self.looks.lock().unwrap_or_else(PoisonError::into_inner));
+        Answered { looks: reports, looked_frames: frames, total: Some(self.total()), ..answered }
+    }
+
+    async fn answer_task(&self) -> Answered {
         let mut windows = self.windows();
         if self.is_one_request(windows.len()) {
             let messages = self.messages(self.timeline, Place { number: 1, n_windows: 1 });
@@ -182,9 +198,7 @@ impl<'a> Analyzer<'a> {
                     windows = vec![first, second];
                 }
                 (outcome, _) => {
-                    let outcome = outcome.map_err(Unanswered::into_text);
-                    let (windows, records, sections, problems) = Default::default();
-                    return Answered { windows, records, sections, problems, outcome, total: Some(self.total()) };
+                    return Answered::of(outcome.map_err(Unanswered::into_text));
                 }
             }
         }
@@ -192,8 +206,7 @@ impl<'a> Analyzer<'a> {
             let records = self.stored_records(&windows).await;
             if let Some(messages) = self.question_messages(&records) {
                 let outcome = self.send_task(messages).await.map_err(Unanswered::into_text);
-                let (windows, sections, problems) = Default::default();
-                return Answered { windows, records, sections, problems, outcome, total: Some(self.total()) };
+                return Answered { records, ..Answered::of(outcome) };
             }
             tracing::info!("no passage matches the question: all windows are analyzed");
         }
@@ -225,11 +238,10 @@ impl<'a> Analyzer<'a> {
         }
         if let Some(messages) = self.question_messages(&records) {
             let outcome = self.send_task(messages).await.map_err(Unanswered::into_text);
-            let (sections, problems) = Default::default();
-            return Answered { windows, records, sections, problems, outcome, total: Some(self.total()) };
+            return Answered { windows, records, ..Answered::of(outcome) };
         }
         let (sections, problems, outcome) = self.merge(&windows, &records).await;
-        Answered { windows, records, sections, problems, outcome, total: Some(self.total()) }
+        Answered { windows, records, sections, problems, ..Answered::of(outcome) }
     }
 
     fn total(&self) -> Total {
@@ -317,6 +329,9 @@ impl<'a> Analyzer<'a> {
     /// one does is for the caller to check.
     pub(super) async fn send_task(&self, messages: Vec<Message>) -> Result<ChatResponse, Unanswered> {
         let Some(schema) = &self.analysis.data else {
+            if self.analysis.look_frames > 0 {
+                return self.send_looking(messages).await;
+            }
             let request = ChatRequest::new(&messages);
             return self.send(&**self.model, &request, self.analysis.is_streamed, &|_| true).await;
         };
@@ -378,6 +393,7 @@ impl<'a> Analyzer<'a> {
             answers.keep(key, response).await;
         }
         outcome.map_err(|error| match error {
+            Error { code: ErrorCode::ToolsUnsupported, .. } => Unanswered::WithoutTools(error.to_string()),
             Error { kind: ErrorKind::Limit, .. } => Unanswered::TooLong(error.to_string()),
             error => Unanswered::Other(error.to_string()),
         })
@@ -430,15 +446,11 @@ async fn complete(
 /// Tokens of a request without its evidence: the most that any of the prompts takes.
 pub(crate) fn frame_tokens(limits: &ModelLimits, analysis: &Analysis, media: &MediaInfo) -> u64 {
     let nothing = Timeline::new(TimeRange::new(Timestamp::ZERO, Timestamp::ZERO), Vec::new(), None);
+    let place = Place { number: 1, n_windows: 2 };
     let part = PartAnswer { range: nothing.range, text: None };
+    let records = limits.tokens(&prompt::build_records(&nothing, &nothing, place, media, 0));
     let merge = limits.tokens(&prompt::build_merge(&nothing, &[part], media, &analysis.prompt, 0));
     let whole = limits.tokens(&prompt::build(&nothing, media, &analysis.prompt, 0));
-    records_frame_tokens(limits, media).max(merge.max(whole) + FACTS_TOKENS)
-}
-
-/// Tokens of a request for records without its evidence.
-fn records_frame_tokens(limits: &ModelLimits, media: &MediaInfo) -> u64 {
-    let nothing = Timeline::new(TimeRange::new(Timestamp::ZERO, Timestamp::ZERO), Vec::new(), None);
-    let place = Place { number: 1, n_windows: 2 };
-    limits.tokens(&prompt::build_records(&nothing, &nothing, place, media, 0)) + FACTS_TOKENS
+    // The facts of what is there are longer than those of what is not, by less than this.
+    records.max(merge).max(whole) + 64
 }

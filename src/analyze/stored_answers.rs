@@ -1,7 +1,7 @@
 //! Answers in the store: a request that was answered is not sent again, whatever became of the run that sent it.
 
 use crate::blocking::run_blocking;
-use crate::chat::{ChatResponse, FinishReason};
+use crate::chat::{ChatResponse, Choice, FinishReason};
 use crate::llm::{ChatModel, ChatRequest};
 use crate::prompt;
 use crate::store::{ContentId, EntryKey, Origin, StoreAccess};
@@ -52,7 +52,11 @@ impl StoredAnswers {
     /// Stores an answer that is complete: one that was cut off or withheld may be whole the next time. A failure is a
     /// warning in the log.
     pub(crate) async fn keep(&self, key: EntryKey, response: &ChatResponse) {
-        let is_complete = |choice: &crate::chat::Choice| choice.finish == FinishReason::Stop && !choice.text.is_empty();
+        let is_complete = |choice: &Choice| match choice.finish {
+            FinishReason::Stop => !choice.text.is_empty(),
+            FinishReason::ToolCalls => !choice.tool_calls.is_empty(),
+            _ => false,
+        };
         if !response.choices.iter().all(is_complete) {
             return;
         }

@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use super::budget::{self, SpendLimit};
-use crate::advice::Setting;
+use super::budget::SpendLimit;
 use crate::chat::ModelDescription;
 use crate::digest;
-use crate::error::{Error, Result};
-use crate::llm::{ChatModel, DataSchema, ModelLimits};
-use crate::prompt::{self, PromptSpec, SummaryTask};
+use crate::llm::{ChatModel, DataSchema};
+use crate::prompt::{PromptSpec, SummaryTask};
 
 /// Who answers a question about the evidence.
 #[derive(Clone)]
@@ -48,6 +46,9 @@ pub struct Analysis {
     pub prompt: PromptSpec,
     /// The form of an answer that is data; None for text.
     pub data: Option<DataSchema>,
+    /// Frames that the model may ask to see while it answers; 0 offers no second look, which is for one choice of text that is not
+    /// streamed.
+    pub look_frames: usize,
     /// Whether the text is streamed, each piece an [`Event::Text`](crate::event::Event::Text).
     pub is_streamed: bool,
     /// Concurrent requests, where more than one is needed; at least 1.
@@ -66,26 +67,12 @@ impl Analysis {
             answerer,
             prompt: PromptSpec::default(),
             data: None,
+            look_frames: 0,
             is_streamed: false,
             concurrency: 4,
             spend_limit: SpendLimit::default(),
             is_strict: false,
         }
-    }
-
-    /// # Errors
-    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where the background takes more than half of a request to the model.
-    pub fn check_context(&self, limits: &ModelLimits) -> Result<()> {
-        if self.prompt.context.is_empty() {
-            return Ok(());
-        }
-        let n_tokens = limits.tokens(&[prompt::build_background(&self.prompt.context)]);
-        let most = budget::room(limits, 0).n_tokens / 2;
-        if n_tokens > most {
-            let problem = format!("take about {n_tokens} tokens, and half of a request to {} is {most}", limits.model);
-            return Err(Error::setting(Setting::Context, problem, "leave out what the answer does not need"));
-        }
-        Ok(())
     }
 
     /// Whether the sections of the records are the answer.

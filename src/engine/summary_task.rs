@@ -7,7 +7,7 @@ use crate::job::{ImageTransport, SummarizeJob};
 use crate::llm::DataSchema;
 use crate::prompt::{PromptSpec, SummaryTask};
 
-/// The question, without its background documents, and the form of an answer that is data.
+/// The question, and the form of an answer that is data.
 ///
 /// # Errors
 /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) for options that cannot be combined, and as [`DataSchema::parse`] and
@@ -23,8 +23,8 @@ pub(super) fn prompt(job: &SummarizeJob, is_digest: bool) -> Result<(PromptSpec,
         (job.task != SummaryTask::Summary, Setting::Task),
         (job.length.is_some(), Setting::Length),
         (job.output_language.is_some(), Setting::OutputLanguage),
-        (!job.context.is_empty(), Setting::Context),
         (job.strict, Setting::Strict),
+        (job.look_frames.is_some(), Setting::LookFrames),
     ];
     if let Some((_, setting)) = prompted.into_iter().find(|(is_set, _)| is_digest && *is_set) {
         let problem = "the built-in digest does not follow a prompt";
@@ -88,8 +88,35 @@ pub(super) fn prompt(job: &SummarizeJob, is_digest: bool) -> Result<(PromptSpec,
         schema: data.as_ref().map(DataSchema::text),
         length: job.length,
         language: job.output_language.clone(),
-        context: Vec::new(),
         image_url: (job.image_transport == ImageTransport::Url).then(|| job.input.clone()),
     };
     Ok((prompt, data))
+}
+
+/// Frames that a second look may show.
+const QUESTION_LOOK_FRAMES: u16 = 24;
+const MAX_LOOK_FRAMES: u16 = 200;
+
+/// Frames that the model may ask to see while it answers.
+///
+/// # Errors
+/// [`ErrorKind::Usage`](crate::ErrorKind::Usage) for too many, and for options and tasks that a second look cannot be combined
+/// with.
+pub(super) fn look_frames(job: &SummarizeJob) -> Result<usize> {
+    let is_text = !matches!(job.task, SummaryTask::Chapters | SummaryTask::Classify | SummaryTask::Extract);
+    let is_possible = is_text && job.model.params.n.is_none() && job.image_transport == ImageTransport::Data;
+    let n_frames = match job.look_frames {
+        None if job.task == SummaryTask::Qa && is_possible => QUESTION_LOOK_FRAMES,
+        None => 0,
+        Some(n) if n > MAX_LOOK_FRAMES => {
+            let problem = format!("must be at most {MAX_LOOK_FRAMES}");
+            return Err(Error::setting(Setting::LookFrames, problem, Advice::Lower(Setting::LookFrames)));
+        }
+        Some(n) if n > 0 && !is_possible => {
+            let problem = "is for one answer in text about frames that are sent as data";
+            return Err(Error::setting(Setting::LookFrames, problem, Advice::Unset(Setting::LookFrames)));
+        }
+        Some(n) => n,
+    };
+    Ok(usize::from(n_frames))
 }

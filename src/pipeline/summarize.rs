@@ -2,6 +2,7 @@
 //! report.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::embed::{check_embedding, embed, find_input, no_chapters};
 use super::extract::{Extracted, Extraction, FrameStream};
@@ -10,13 +11,15 @@ use super::input_identity::InputIdentity;
 use super::run::Context;
 use super::select::{Selection, select};
 use super::site::{FetchedSite, InputNeeds, describe, fetch_timed, named, read_source};
+use super::source_frames::SourceFrames;
 use super::stored_frames::{FramesPlace, KeptFrames};
 use super::timing::{StageTimer, measure};
 use super::transcript::{FoundTranscript, TranscriptSearch, find_transcript};
 use crate::advice::{Advice, Setting};
 use crate::analyze::budget::{FramePlan, fit_plan, is_windowed};
 use crate::analyze::{
-    Analysis, Analyzer, Answered, Answerer, DryRun, StoredAnswers, estimate, frame_tokens, matches_speech, read_data,
+    Analysis, Analyzer, Answered, Answerer, DryRun, ReadFrame, StoredAnswers, ViewReader, estimate, frame_tokens,
+    matches_speech, read_data,
 };
 use crate::blocking::run_blocking;
 use crate::chat::ChatResponse;
@@ -78,6 +81,8 @@ struct Evidence {
     timeline: Timeline,
     /// What results are stored under; None without a store, and for inputs without a file.
     identity: Option<InputIdentity>,
+    /// Reads frames again while the model answers; None where that cannot be done, as of downloads that are deleted.
+    reader: Option<Arc<dyn ViewReader>>,
     /// What was changed so that the run stays within its spending limit.
     changes: Vec<String>,
 }
@@ -85,9 +90,7 @@ struct Evidence {
 /// All that comes before the first request.
 async fn fetch_and_gather(task: Summarize, context: &Context, timer: &mut StageTimer) -> Result<Evidence> {
     if let Some(model) = task.analysis.answerer.chat_model() {
-        let limits = model.limits();
-        task.analysis.spend_limit.check(&limits)?;
-        task.analysis.check_context(&limits)?;
+        task.analysis.spend_limit.check(&model.limits())?;
     }
     if let Some(output) = &task.embed_chapters {
         find_input(&task.source, output)?;
@@ -116,7 +119,7 @@ async fn gather(
         let media = MediaInfo::new(url, "picture, not opened");
         let report =
             Report::new(media, report::SamplingSummary::default(), &timeline, "the picture was not opened here");
-        return Ok(Evidence { task, report, timeline, identity: None, changes: Vec::new() });
+        return Ok(Evidence { task, report, timeline, identity: None, reader: None, changes: Vec::new() });
     }
     let (options, source) = (task.options.clone(), task.source.clone());
     let (mut info, video) = timer.time("probe", run_blocking(move || options.open(&source))).await?;
@@ -168,7 +171,9 @@ async fn gather(
     for (what, why) in site.into_iter().flat_map(|site| site.problems.clone()) {
         report.miss(what, why);
     }
-    Ok(Evidence { task, report, timeline, identity, changes })
+    let reader = SourceFrames::new(&task.source, &task.options, context).filter(|_| site.is_none());
+    let reader = reader.map(|reader| Arc::new(reader) as Arc<dyn ViewReader>);
+    Ok(Evidence { task, report, timeline, identity, reader, changes })
 }
 
 /// Whether the requested range starts after the end of the video but before the end of the audio.
@@ -300,7 +305,7 @@ async fn keep_all(
 
 /// Asks the question and writes the folder, where one is wanted.
 async fn answer(evidence: Evidence, context: &Context, timer: &mut StageTimer) -> Result<Report> {
-    let Evidence { task, mut report, timeline, identity, changes } = evidence;
+    let Evidence { task, mut report, mut timeline, identity, reader, changes } = evidence;
     let description = task.analysis.answerer.description();
     let media = report.media.clone();
     let answers = identity.map(|InputIdentity { content, origin, .. }| StoredAnswers {
@@ -313,7 +318,7 @@ async fn answer(evidence: Evidence, context: &Context, timer: &mut StageTimer) -
         .answerer
         .chat_model()
         .map(|model| Analyzer::new(model, &task.analysis, &timeline, &media, &context.events, &context.cancel))
-        .map(|analyzer| analyzer.with_answers(answers));
+        .map(|analyzer| analyzer.with_answers(answers).with_reader(reader));
     if let Some(dry_run) = task.dry_run {
         let found = estimate(analyzer.as_ref(), description, (&timeline, &report), &changes, dry_run)?;
         report.forecast = Some(found);
@@ -329,6 +334,16 @@ async fn answer(evidence: Evidence, context: &Context, timer: &mut StageTimer) -
             }
         })
         .await;
+    drop(analyzer);
+    report.looks = answered.looks;
+    if !answered.looked_frames.is_empty() {
+        let is_suspect = |read: &&ReadFrame| read.is_suspect;
+        let suspect = answered.looked_frames.iter().filter(is_suspect).map(|read| read.frame.image.frame_idx);
+        let suspect: Vec<usize> = suspect.collect();
+        timeline.frames.extend(answered.looked_frames.into_iter().map(|read| read.frame));
+        timeline.frames.sort_by_key(|frame| frame.image.time);
+        report.add_looked_frames(&timeline, &suspect);
+    }
     (report.windows, report.total, report.changes) = (answered.windows, answered.total, changes);
     (report.records, report.sections) = (answered.records, answered.sections);
     report.question.clone_from(&task.analysis.prompt.question);

@@ -2,10 +2,13 @@
 //!
 //! Its status is derived, not set: a report in which something is missing cannot call itself complete.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::estimate::Estimate;
+use super::look::LookReport;
 use super::windows::{Total, WindowReport};
 use crate::advice::{Advice, Setting};
 use crate::chat::{ChatResponse, Choice, FinishReason, ModelDescription};
@@ -14,7 +17,7 @@ use crate::fs::hex;
 use crate::media::{EncodedImage, Frame, FrameReason, ImageFormat, MediaInfo};
 use crate::record::{EventRecord, Section};
 use crate::time::{TimeBase, TimeRange, Timestamp, Tolerance};
-use crate::timeline::Timeline;
+use crate::timeline::{Timeline, TimelineFrame};
 use crate::transcript::{Segment, Transcript, TranscriptSource};
 
 /// Whether a result is complete.
@@ -59,6 +62,8 @@ pub struct Report {
     pub records: Vec<EventRecord>,
     /// The sections of the records; empty for a recording of at most ten minutes.
     pub sections: Vec<Section>,
+    /// What the model asked to see while it answered.
+    pub looks: Vec<LookReport>,
     /// Usage and cost of all requests; None if none was sent.
     pub total: Option<Total>,
     /// What was changed to stay within the spending limit, as phrases.
@@ -304,24 +309,12 @@ impl Report {
     /// `no_transcript` is the reason if the timeline has no transcript.
     #[must_use]
     pub fn new(media: MediaInfo, sampling: SamplingSummary, timeline: &Timeline, no_transcript: &str) -> Self {
-        let has_transcript = timeline.transcript.is_some() && timeline.untimed().is_empty();
-        let speech = |segments: &[Segment]| has_transcript.then(|| joined(segments));
-        let frames: Vec<ReportFrame> = timeline
-            .frames
-            .iter()
-            .enumerate()
-            .map(|(at, frame)| ReportFrame {
-                speech: speech(timeline.words_after(at)),
-                part: media.part_at(frame.image.time),
-                ..ReportFrame::new(&frame.image, Some(frame.score))
-            })
-            .collect();
         Self {
+            frames: frames(&media, timeline),
             media,
             sampling,
-            frames,
             contact_sheets: Vec::new(),
-            speech_before_frames: speech(timeline.words_before_frames()),
+            speech_before_frames: speech(timeline, timeline.words_before_frames()),
             transcript: match &timeline.transcript {
                 Some(transcript) if transcript.is_empty() => {
                     TranscriptOutcome::NoSpeech { source: transcript.source.clone(), from_store: transcript.from_store }
@@ -336,6 +329,7 @@ impl Report {
             windows: Vec::new(),
             records: Vec::new(),
             sections: Vec::new(),
+            looks: Vec::new(),
             total: None,
             changes: Vec::new(),
             forecast: None,
@@ -346,6 +340,27 @@ impl Report {
             timings: Vec::new(),
             made_with: MadeWith::default(),
         }
+    }
+
+    /// Adds the frames of `timeline` that it does not have: the model asked for them while it answered. `suspect` are the indices
+    /// of those that may look wrong.
+    pub fn add_looked_frames(&mut self, timeline: &Timeline, suspect: &[usize]) {
+        let mut before: HashMap<usize, ReportFrame> = self.frames.drain(..).map(|one| (one.frame_idx, one)).collect();
+        let merge = |frame: ReportFrame| {
+            if let Some(known) = before.remove(&frame.frame_idx) {
+                return ReportFrame { speech: frame.speech, ..known };
+            }
+            let (reason, suspect) = (Some(FrameReason::SecondLook), suspect.contains(&frame.frame_idx));
+            ReportFrame { reason, suspect, ..frame }
+        };
+        self.frames = frames(&self.media, timeline).into_iter().map(merge).collect();
+        self.speech_before_frames = speech(timeline, timeline.words_before_frames());
+    }
+
+    /// The number of frames that were sampled: without those of a second look.
+    #[must_use]
+    pub fn n_sampled(&self) -> usize {
+        self.frames.iter().filter(|frame| frame.reason != Some(FrameReason::SecondLook)).count()
     }
 
     /// Adds something that is missing.
@@ -375,7 +390,7 @@ impl Report {
     }
 
     fn lost_frames(&self) -> Option<Missing> {
-        let n_frames = self.frames.len() + self.sampling.dropped.len();
+        let n_frames = self.n_sampled() + self.sampling.dropped.len();
         let n_planned = self.sampling.n_planned.filter(|n| *n > n_frames)?;
         let why = self.sampling.lost_because.as_deref().unwrap_or("the decoder did not return them");
         Some(Missing::new(format!("{} of {n_planned} frames", n_planned - n_frames), why))
@@ -415,6 +430,21 @@ impl Report {
         };
         answer.choices.iter().enumerate().filter_map(gap).collect()
     }
+}
+
+/// The text of segments; None without a transcript that has times.
+fn speech(timeline: &Timeline, segments: &[Segment]) -> Option<String> {
+    (timeline.transcript.is_some() && timeline.untimed().is_empty()).then(|| joined(segments))
+}
+
+/// The frames of a timeline, without the reasons for them.
+fn frames(media: &MediaInfo, timeline: &Timeline) -> Vec<ReportFrame> {
+    let frame = |(at, frame): (usize, &TimelineFrame)| ReportFrame {
+        speech: speech(timeline, timeline.words_after(at)),
+        part: media.part_at(frame.image.time),
+        ..ReportFrame::new(&frame.image, Some(frame.score))
+    };
+    timeline.frames.iter().enumerate().map(frame).collect()
 }
 
 /// What an answer with this finish reason lacks, and why; None if the server reports it as complete.

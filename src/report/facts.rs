@@ -143,13 +143,13 @@ fn frames_text(report: &Report) -> String {
         let _ = write!(how, "; {} removed", counted(n_dropped, "duplicate"));
     }
     how.push_str(stored(report.sampling.from_store));
-    format!("{} from {} to {}{how}", report.frames.len(), range.start, range.end)
+    format!("{} from {} to {}{how}", report.n_sampled(), range.start, range.end)
 }
 
 /// The distance of the frames: the interval where it was kept, else the mean.
 fn spacing(report: &Report) -> String {
     let sampling = &report.sampling;
-    let n_frames = report.frames.len() + sampling.dropped.len();
+    let n_frames = report.n_sampled() + sampling.dropped.len();
     let n_planned = sampling.n_planned.unwrap_or(n_frames);
     let length = sampling.range.length().secs_f64();
     // A frame that is displayed at several sample points comes once.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::document::{MadeWith, Missing, Report, ReportFrame, SamplingSummary, StageTime, Status, TranscriptOutcome};
+use super::look::LookReport;
 pub use super::safe_json::{to_line, to_text};
 use super::version;
 use super::windows::{Total, WindowReport};
@@ -34,6 +35,8 @@ pub(super) struct Document<'a> {
     windows: &'a [WindowReport],
     records: &'a [EventRecord],
     sections: &'a [Section],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    looks: &'a [LookReport],
     total: Option<&'a Total>,
     changes: &'a [String],
     missing: Vec<Missing>,
@@ -61,6 +64,7 @@ pub fn render(report: &Report) -> Result<String> {
         windows: &report.windows,
         records: &report.records,
         sections: &report.sections,
+        looks: &report.looks,
         total: report.total.as_ref(),
         changes: &report.changes,
         missing: report.gaps(),
@@ -84,6 +88,8 @@ struct OwnedDocument {
     windows: Vec<WindowReport>,
     records: Vec<EventRecord>,
     sections: Vec<Section>,
+    #[serde(default)]
+    looks: Vec<LookReport>,
     total: Option<Total>,
     changes: Vec<String>,
     missing: Vec<Missing>,
@@ -116,6 +122,7 @@ pub fn parse(text: &str) -> Result<Report> {
         windows: document.windows,
         records: document.records,
         sections: document.sections,
+        looks: document.looks,
         total: document.total,
         changes: document.changes,
         forecast: None,

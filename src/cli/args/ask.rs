@@ -1,7 +1,5 @@
 //! Arguments of `ask`.
 
-use std::path::PathBuf;
-
 use clap::Args;
 
 use super::{ImageArgs, JoinArgs, ModelArgs, ReportArgs, RequestArgs, SamplingArgs, TrackArgs, TranscriptArgs};
@@ -34,12 +32,12 @@ pub struct AskArgs {
     /// Language of the answer, by name or code [default: that of the question]
     #[arg(long, value_name = "LANG", help_heading = "Prompt")]
     pub output_language: Option<String>,
-    /// Background for the model, such as a list of names: text, Markdown, JSON, HTML, PDF or .docx; repeatable
-    #[arg(long, value_name = "FILE", help_heading = "Prompt")]
-    pub context: Vec<PathBuf>,
     /// Exit with 1 if a sentence of the answer is not supported by what it cites
     #[arg(long, help_heading = "Prompt")]
     pub strict: bool,
+    /// Frames that the model may ask to see while it answers, in up to 3 rounds; 0 for none
+    #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(u16).range(0..=200), help_heading = "Prompt")]
+    pub look: u16,
     #[command(flatten)]
     pub model: ModelArgs,
     #[command(flatten)]
