@@ -176,6 +176,7 @@ settings! {
     CaFile "the file of certificates",
     Captions "the use of existing captions",
     ChannelMode "how the channels of stereo are transcribed",
+    Context "the background documents",
     Decoder "the decoder backend",
     Detail "the image detail",
     DryRun "the dry run",

@@ -38,7 +38,7 @@ use crate::pipeline::summarize::Summarize;
 use crate::pipeline::transcribe::Transcribe;
 use crate::pipeline::translate::{TargetLanguage, Translate, is_subtitle_file};
 use crate::pipeline::{self, Context, Run, TrackChoice};
-use crate::prompt::CaptionPrompt;
+use crate::prompt::{CaptionPrompt, PromptSpec};
 use crate::report::Format;
 use crate::source::site::SiteAccess;
 use crate::store::StoreAccess;
@@ -164,6 +164,8 @@ impl Engine {
                 return Err(Error::setting(Setting::ImageTransport, problem, model_advice()));
             }
         }
+        let documents = job.context;
+        let context = run_blocking(move || options::context(&documents)).await?;
         let endpoint = Endpoint {
             base_url: job.model.base_url.clone(),
             server: job.model.server.clone(),
@@ -172,7 +174,7 @@ impl Engine {
         let bounds = TimeBounds { start: job.sampling.start, end: job.sampling.end };
         let transcript = self.transcript(&job.transcript, &endpoint, job.track, bounds).await?;
         let analysis = Analysis {
-            prompt,
+            prompt: PromptSpec { context, ..prompt },
             data,
             is_streamed: job.model.stream.unwrap_or(self.config.streams),
             concurrency: options::concurrency(&job.model.server, &self.config),

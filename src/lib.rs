@@ -45,6 +45,7 @@ mod blocking;
 pub mod chat;
 mod citation_syntax;
 pub mod digest;
+pub mod documents;
 pub mod encode;
 pub mod engine;
 pub mod error;

@@ -26,6 +26,8 @@ use crate::timeline::{Load, Timeline};
 
 /// How long a request in flight may still take after the run was cancelled.
 const IN_FLIGHT: Duration = Duration::from_secs(5);
+/// The facts of what is there are longer than those of what is not, by less than these tokens.
+const FACTS_TOKENS: u64 = 64;
 /// How often a window that the server finds too long is halved: into 64 parts at most.
 const MAX_HALVINGS: u32 = 6;
 
@@ -151,9 +153,19 @@ impl<'a> Analyzer<'a> {
         Self { reader, ..self }
     }
 
-    /// The windows that fit into one request each; one where all fits into one.
+    /// The windows that fit into one request each; one where all fits into one. Several windows do not depend on the task and its
+    /// background, so that stored records serve other tasks.
     pub(super) fn windows(&self) -> Vec<Timeline> {
-        let room = Load { n_millis: budget::MAX_WINDOW_MILLIS, ..budget::room(&self.limits, self.frame_tokens()) };
+        let whole = self.windows_beside(self.frame_tokens());
+        if whole.len() == 1 {
+            return whole;
+        }
+        let windows = self.windows_beside(records_frame_tokens(&self.limits, self.media));
+        if windows.len() == 1 { whole } else { windows }
+    }
+
+    fn windows_beside(&self, frame_tokens: u64) -> Vec<Timeline> {
+        let room = Load { n_millis: budget::MAX_WINDOW_MILLIS, ..budget::room(&self.limits, frame_tokens) };
         self.timeline.windows(room, |passage| Load {
             n_millis: budget::window_millis(passage),
             ..self.limits.load(prompt::build_passage(passage, self.fence))
@@ -446,11 +458,15 @@ async fn complete(
 /// Tokens of a request without its evidence: the most that any of the prompts takes.
 pub(crate) fn frame_tokens(limits: &ModelLimits, analysis: &Analysis, media: &MediaInfo) -> u64 {
     let nothing = Timeline::new(TimeRange::new(Timestamp::ZERO, Timestamp::ZERO), Vec::new(), None);
-    let place = Place { number: 1, n_windows: 2 };
     let part = PartAnswer { range: nothing.range, text: None };
-    let records = limits.tokens(&prompt::build_records(&nothing, &nothing, place, media, 0));
     let merge = limits.tokens(&prompt::build_merge(&nothing, &[part], media, &analysis.prompt, 0));
     let whole = limits.tokens(&prompt::build(&nothing, media, &analysis.prompt, 0));
-    // The facts of what is there are longer than those of what is not, by less than this.
-    records.max(merge).max(whole) + 64
+    records_frame_tokens(limits, media).max(merge.max(whole) + FACTS_TOKENS)
+}
+
+/// Tokens of a request for records without its evidence.
+fn records_frame_tokens(limits: &ModelLimits, media: &MediaInfo) -> u64 {
+    let nothing = Timeline::new(TimeRange::new(Timestamp::ZERO, Timestamp::ZERO), Vec::new(), None);
+    let place = Place { number: 1, n_windows: 2 };
+    limits.tokens(&prompt::build_records(&nothing, &nothing, place, media, 0)) + FACTS_TOKENS
 }

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use super::budget::SpendLimit;
+use super::budget::{self, SpendLimit};
+use crate::advice::Setting;
 use crate::chat::ModelDescription;
 use crate::digest;
-use crate::llm::{ChatModel, DataSchema};
-use crate::prompt::{PromptSpec, SummaryTask};
+use crate::error::{Error, Result};
+use crate::llm::{ChatModel, DataSchema, ModelLimits};
+use crate::prompt::{self, PromptSpec, SummaryTask};
 
 /// Who answers a question about the evidence.
 #[derive(Clone)]
@@ -73,6 +75,21 @@ impl Analysis {
             spend_limit: SpendLimit::default(),
             is_strict: false,
         }
+    }
+
+    /// # Errors
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where the background takes more than half of a request to the model.
+    pub fn check_context(&self, limits: &ModelLimits) -> Result<()> {
+        if self.prompt.context.is_empty() {
+            return Ok(());
+        }
+        let n_tokens = limits.tokens(&[prompt::build_background(&self.prompt.context)]);
+        let most = budget::room(limits, 0).n_tokens / 2;
+        if n_tokens > most {
+            let problem = format!("take about {n_tokens} tokens, and half of a request to {} is {most}", limits.model);
+            return Err(Error::setting(Setting::Context, problem, "leave out what the answer does not need"));
+        }
+        Ok(())
     }
 
     /// Whether the sections of the records are the answer.

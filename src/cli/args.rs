@@ -234,6 +234,9 @@ pub struct TaskArgs {
     /// Language of the answer, by name or code [default: that of the speech]
     #[arg(long, value_name = "LANG")]
     pub output_language: Option<String>,
+    /// Background for the model, such as an agenda or a list of names: text, Markdown, JSON, HTML, PDF or .docx; repeatable
+    #[arg(long, value_name = "FILE")]
+    pub context: Vec<PathBuf>,
     /// Exit with 1 if a sentence of the answer is not supported by what it cites
     #[arg(long)]
     pub strict: bool,

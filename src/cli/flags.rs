@@ -15,6 +15,7 @@ pub const fn flag(setting: Setting) -> &'static str {
         Setting::Beside => "--beside",
         Setting::CaFile => "--ca-file",
         Setting::Captions => "--captions",
+        Setting::Context => "--context",
         Setting::Decoder => "--decoder",
         Setting::Detail => "--detail",
         Setting::DryRun => "--dry-run",

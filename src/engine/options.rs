@@ -1,17 +1,21 @@
 //! The parts of a job, with the configuration's and vidgist's defaults.
 
+use std::path::{Path, PathBuf};
+
 use super::config::Config;
 use crate::advice::{Advice, Setting};
 use crate::analyze::{DryRun, SpendLimit};
+use crate::documents;
 use crate::encode::EncodeOptions;
 use crate::error::{Error, Result};
 use crate::http::{RequestLimits, ServerConfig};
-use crate::input::{SPOOLED_NAME, Source};
+use crate::input::{SPOOLED_NAME, Source, shown_name};
 use crate::job::{ImageOptions, SamplingMethod, SamplingOptions, ServerOptions, SpendOptions, SummarizeJob};
 use crate::limits::Limits;
 use crate::media::Ratio;
 use crate::money::Money;
 use crate::pipeline::FrameOptions;
+use crate::prompt::ContextDocument;
 use crate::report::{Format, PageOptions};
 use crate::sampling::{self, Sampling};
 use crate::time::{TimeBase, Timestamp, Tolerance};
@@ -35,6 +39,8 @@ pub(super) const FRAMES: FrameDefaults = FrameDefaults { tolerance: Tolerance::E
 
 const DEFAULT_MAX_WIDTH: u32 = 768;
 const DEFAULT_QUALITY: u8 = 85;
+/// Characters of all background documents.
+const MAX_CONTEXT_CHARS: usize = 100_000;
 
 /// How the report page is made.
 pub(super) fn page(job: &SummarizeJob, source: &Source, is_dry: bool) -> Result<PageOptions> {
@@ -164,6 +170,25 @@ fn tolerance(
         _ => Advice::SetTo(Setting::Tolerance, "1s".into()),
     };
     Err(Error::setting(Setting::Tolerance, problem, advice))
+}
+
+/// The texts of the user's background documents.
+pub(super) fn context(paths: &[PathBuf]) -> Result<Vec<ContextDocument>> {
+    let (mut found, mut n_chars) = (Vec::with_capacity(paths.len()), 0);
+    for path in paths {
+        let text = documents::read_document(path)?;
+        n_chars += text.chars().count();
+        if n_chars > MAX_CONTEXT_CHARS {
+            let problem = format!(
+                "have {n_chars} characters of text up to {}, and {MAX_CONTEXT_CHARS} is the most",
+                shown_name(path)
+            );
+            return Err(Error::setting(Setting::Context, problem, "leave out what the answer does not need"));
+        }
+        let name = path.file_name().map_or_else(|| shown_name(path), |name| shown_name(Path::new(name)));
+        found.push(ContextDocument { name, text });
+    }
+    Ok(found)
 }
 
 /// The most that a job may spend.

@@ -7,7 +7,7 @@ use crate::job::{ImageTransport, SummarizeJob};
 use crate::llm::DataSchema;
 use crate::prompt::{PromptSpec, SummaryTask};
 
-/// The question, and the form of an answer that is data.
+/// The question, without its background documents, and the form of an answer that is data.
 ///
 /// # Errors
 /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) for options that cannot be combined, and as [`DataSchema::parse`] and
@@ -23,6 +23,7 @@ pub(super) fn prompt(job: &SummarizeJob, is_digest: bool) -> Result<(PromptSpec,
         (job.task != SummaryTask::Summary, Setting::Task),
         (job.length.is_some(), Setting::Length),
         (job.output_language.is_some(), Setting::OutputLanguage),
+        (!job.context.is_empty(), Setting::Context),
         (job.strict, Setting::Strict),
         (job.look_frames.is_some(), Setting::LookFrames),
     ];
@@ -88,6 +89,7 @@ pub(super) fn prompt(job: &SummarizeJob, is_digest: bool) -> Result<(PromptSpec,
         schema: data.as_ref().map(DataSchema::text),
         length: job.length,
         language: job.output_language.clone(),
+        context: Vec::new(),
         image_url: (job.image_transport == ImageTransport::Url).then(|| job.input.clone()),
     };
     Ok((prompt, data))

@@ -90,7 +90,9 @@ struct Evidence {
 /// All that comes before the first request.
 async fn fetch_and_gather(task: Summarize, context: &Context, timer: &mut StageTimer) -> Result<Evidence> {
     if let Some(model) = task.analysis.answerer.chat_model() {
-        task.analysis.spend_limit.check(&model.limits())?;
+        let limits = model.limits();
+        task.analysis.spend_limit.check(&limits)?;
+        task.analysis.check_context(&limits)?;
     }
     if let Some(output) = &task.embed_chapters {
         find_input(&task.source, output)?;

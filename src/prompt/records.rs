@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use super::{FactsScope, Fence, facts, messages, parts};
+use super::{ContextDocument, FactsScope, Fence, background, facts, messages, parts};
 use crate::chat::{Message, Part};
 use crate::media::MediaInfo;
 use crate::record::EventRecord;
@@ -79,16 +79,21 @@ pub fn build_records(whole: &Timeline, window: &Timeline, place: Place, media: &
 /// The messages that ask for the sections of records, at least one, with their sources beside them; in the language of the
 /// records, unless one is named.
 #[must_use]
-pub fn build_sections(whole: &Timeline, records: &[EventRecord], language: Option<&str>, fence: u32) -> Vec<Message> {
+pub fn build_sections(
+    whole: &Timeline,
+    records: &[EventRecord],
+    language: Option<&str>,
+    context: &[ContextDocument],
+    fence: u32,
+) -> Vec<Message> {
     let fence = Fence::new(fence);
     let lines: Vec<String> = record_sources(records, whole.segments()).lines().map(|line| fence.line(line)).collect();
-    let shown = vec![
-        Part::Text(format!("The records:\n{}", fence.wrap(&format!("\n{}\n", lines.join("\n"))))),
-        Part::Text(match language {
-            Some(language) => format!("Write the sections in this language: {}. {SECTION_TASK}", language.trim()),
-            None => format!("Write the sections, in the language of the records. {SECTION_TASK}"),
-        }),
-    ];
+    let mut shown = vec![Part::Text(format!("The records:\n{}", fence.wrap(&format!("\n{}\n", lines.join("\n")))))];
+    shown.extend(background(context, &fence).map(Part::Text));
+    shown.push(Part::Text(match language {
+        Some(language) => format!("Write the sections in this language: {}. {SECTION_TASK}", language.trim()),
+        None => format!("Write the sections, in the language of the records. {SECTION_TASK}"),
+    }));
     messages(SECTION_RULES, &fence, shown)
 }
 

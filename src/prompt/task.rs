@@ -151,6 +151,15 @@ impl<'de> Deserialize<'de> for SummaryLength {
     }
 }
 
+/// A document that the user gives as background. It is no evidence: it has no ID, and answers do not cite it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContextDocument {
+    /// Its name.
+    pub name: String,
+    /// Its text: untrusted.
+    pub text: String,
+}
+
 /// Parts of the prompt that the user replaces.
 #[derive(Clone, Debug, Default)]
 pub struct PromptSpec {
@@ -169,6 +178,8 @@ pub struct PromptSpec {
     /// The language of the answer, as the user named it; None leaves it to the task, and for the default task means the
     /// language of the speech.
     pub language: Option<String>,
+    /// Documents of the user as background.
+    pub context: Vec<ContextDocument>,
     /// The http(s) URL of an input image, sent instead of the first frame's bytes, or on its own if there is no frame
     /// because only the server fetches it.
     pub image_url: Option<String>,

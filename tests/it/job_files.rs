@@ -139,6 +139,10 @@ fn commands_with_a_server() {
             "ko",
         ]),
     );
+    std::fs::write(user.path("notes.md"), "Ann Kovač leads.").expect("written");
+    let notes = user.path("notes.md");
+    let context = ["summarize", TALK, "--at", "1s", "--context", &notes, "--context", &notes];
+    same(&user, &[&context[..], &model].concat());
     same(&user, &with_model(&["plan", TALK, "--format", "json", "--show-requests"]));
     same(&user, &with_model(&["caption", TALK, "--interval", "3s", "--frames-per-request", "2", "--seed", "7"]));
     same(&user, &with_model(&["caption", TALK, "--interval", "3s", "--format", "txt", "-o", "OUT/captions"]));

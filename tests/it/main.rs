@@ -11,6 +11,7 @@ mod chapter_outputs;
 mod chapters;
 mod colors;
 mod command;
+mod context;
 mod cut_anywhere;
 mod damage;
 mod data_tasks;

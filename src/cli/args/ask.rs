@@ -1,5 +1,7 @@
 //! Arguments of `ask`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use super::{ImageArgs, JoinArgs, ModelArgs, ReportArgs, RequestArgs, SamplingArgs, TrackArgs, TranscriptArgs};
@@ -32,6 +34,9 @@ pub struct AskArgs {
     /// Language of the answer, by name or code [default: that of the question]
     #[arg(long, value_name = "LANG", help_heading = "Prompt")]
     pub output_language: Option<String>,
+    /// Background for the model, such as a list of names: text, Markdown, JSON, HTML, PDF or .docx; repeatable
+    #[arg(long, value_name = "FILE", help_heading = "Prompt")]
+    pub context: Vec<PathBuf>,
     /// Exit with 1 if a sentence of the answer is not supported by what it cites
     #[arg(long, help_heading = "Prompt")]
     pub strict: bool,

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::command::{User, ran};
 use super::fake_server::{CHAT_MODEL, FakeServer};
+use super::programs::ffmpeg_with;
 
 /// A user and the server that answers.
 pub struct Summarizer {
@@ -55,4 +56,15 @@ fn forget_store(value: &mut Value) {
         Value::Array(values) => values.iter_mut().for_each(forget_store),
         _ => {}
     }
+}
+
+/// A silent film of this length, one frame per second.
+pub fn recording(user: &User, seconds: u32) -> String {
+    let source = format!("testsrc=duration={seconds}:rate=1:size=64x48");
+    let name = format!("film-{seconds}.mp4");
+    ffmpeg_with(
+        user.home.path(),
+        &["-f", "lavfi", "-i", &source, "-c:v", "libx264", "-preset", "ultrafast", "-y", &name],
+    );
+    user.path(&name)
 }
