@@ -210,6 +210,7 @@ settings! {
     Prompt "the prompt",
     Question "the question",
     ReasoningEffort "the reasoning effort",
+    Refine "the refinement",
     Resume "resuming",
     Sampling "the sampling method",
     Schema "the JSON Schema",

@@ -176,6 +176,7 @@ impl Engine {
         let analysis = Analysis {
             prompt: PromptSpec { context, ..prompt },
             data,
+            refine: job.refine,
             is_streamed: job.model.stream.unwrap_or(self.config.streams),
             concurrency: options::concurrency(&job.model.server, &self.config),
             spend_limit,

@@ -126,6 +126,9 @@ pub struct SummarizeJob {
     /// The language of the answer, by name or code; None takes that of the speech.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output_language: Option<String>,
+    /// What is to change in the stored answer to the same task about the same input: `shorter, name the speakers`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refine: Option<String>,
     /// Documents of the user as background for the answer: text, Markdown, JSON, HTML, PDF or Word (`.docx`).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub context: Vec<PathBuf>,

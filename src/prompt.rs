@@ -11,6 +11,7 @@ mod look;
 mod merge;
 mod question;
 mod records;
+mod refinement;
 mod sound;
 mod task;
 mod translate;
@@ -30,9 +31,10 @@ pub use look::{
 pub use merge::{PartAnswer, build_merge, build_part_answer};
 pub use question::{QuestionPassage, build_question, build_question_passage};
 pub use records::{Place, build_again, build_records, build_sections, record_sources};
+use refinement::earlier_answer;
 pub use sound::{SoundEvidence, build_sound};
-use task::task;
-pub use task::{ContextDocument, NOT_IN_RECORDING, PromptSpec, SummaryLength, SummaryTask};
+pub use task::{ContextDocument, NOT_IN_RECORDING, PromptSpec, Refinement, SummaryLength, SummaryTask};
+use task::{task, wish};
 pub use translate::{CueLine, TranslationPrompt, build_translation};
 
 use crate::chat::{Message, Part, Role};
@@ -69,6 +71,7 @@ pub fn build(timeline: &Timeline, media: &MediaInfo, options: &PromptSpec, fence
         }
     }
     shown.extend(background(&options.context, &fence).map(Part::Text));
+    shown.extend(earlier_answer(options.refinement.as_ref(), &fence).map(Part::Text));
     shown.push(Part::Text(task(timeline, options)));
     messages(options.system.as_deref().unwrap_or(RULES), &fence, shown)
 }

@@ -83,6 +83,8 @@ pub struct Analyzer<'a> {
     cancel: &'a CancellationToken,
     tracker: SpendTracker,
     pub(super) answers: Option<StoredAnswers>,
+    /// Whether nothing is sent.
+    is_from_store: bool,
     total: Mutex<Total>,
     pub(super) reader: Option<Arc<dyn ViewReader>>,
     pub(super) looks: Mutex<Looks>,
@@ -135,10 +137,16 @@ impl<'a> Analyzer<'a> {
             cancel,
             tracker,
             answers: None,
+            is_from_store: false,
             total: Mutex::new(Total::zero()),
             reader: None,
             looks: Mutex::default(),
         }
+    }
+
+    /// Takes all answers from the store, and sends nothing.
+    pub(super) fn without_sending(self) -> Self {
+        Self { is_from_store: true, ..self }
     }
 
     /// Reads and stores answers.
@@ -386,6 +394,9 @@ impl<'a> Analyzer<'a> {
                 self.events.send(Event::Text { text: first.text.clone() }).await;
             }
             return Ok(response);
+        }
+        if self.is_from_store {
+            return Err(Unanswered::Other("the store has no answer".to_owned()));
         }
         let limits = model.limits();
         let reservation = self.tracker.reserve(&limits, limits.tokens(request.messages)).map_err(Unanswered::Other)?;

@@ -53,9 +53,7 @@ impl Analyzer<'_> {
     /// Sections that are the answer are in its language, with the background; else a stored reply serves answers in all languages.
     fn messages_for_sections(&self, records: &[EventRecord]) -> Vec<Message> {
         let own = Some(&self.analysis.prompt).filter(|_| self.analysis.lists_chapters());
-        let language = own.and_then(|prompt| prompt.language.as_deref());
-        let context = own.map(|prompt| &*prompt.context).unwrap_or_default();
-        prompt::build_sections(self.timeline, records, language, context, self.fence)
+        prompt::build_sections(self.timeline, records, own, self.fence)
     }
 
     /// The sections of a run of `all` records.

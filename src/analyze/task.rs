@@ -51,6 +51,8 @@ pub struct Analysis {
     /// Frames that the model may ask to see while it answers; 0 offers no second look, which is for one choice of text that is not
     /// streamed.
     pub look_frames: usize,
+    /// What is to change in the stored answer to this question; None answers it anew.
+    pub refine: Option<String>,
     /// Whether the text is streamed, each piece an [`Event::Text`](crate::event::Event::Text).
     pub is_streamed: bool,
     /// Concurrent requests, where more than one is needed; at least 1.
@@ -70,6 +72,7 @@ impl Analysis {
             prompt: PromptSpec::default(),
             data: None,
             look_frames: 0,
+            refine: None,
             is_streamed: false,
             concurrency: 4,
             spend_limit: SpendLimit::default(),

@@ -234,6 +234,9 @@ pub struct TaskArgs {
     /// Language of the answer, by name or code [default: that of the speech]
     #[arg(long, value_name = "LANG")]
     pub output_language: Option<String>,
+    /// Write the stored answer of the same command anew, changed as wished: "shorter, name the speakers"
+    #[arg(long, value_name = "WISH")]
+    pub refine: Option<String>,
     /// Background for the model, such as an agenda or a list of names: text, Markdown, JSON, HTML, PDF or .docx; repeatable
     #[arg(long, value_name = "FILE")]
     pub context: Vec<PathBuf>,

@@ -65,6 +65,7 @@ fn summarize(args: &SummarizeArgs, dry_run: bool) -> Result<SummarizeJob> {
         schema: args.task.schema.as_deref().map(|path| read_text(path, "write a JSON Schema")).transpose()?,
         length: args.task.length,
         output_language: args.task.output_language.clone(),
+        refine: args.task.refine.clone(),
         context: args.task.context.clone(),
         strict: args.task.strict,
         look_frames: Some(args.task.look).filter(|n| *n != 0),

@@ -23,6 +23,7 @@ pub(super) fn prompt(job: &SummarizeJob, is_digest: bool) -> Result<(PromptSpec,
         (job.task != SummaryTask::Summary, Setting::Task),
         (job.length.is_some(), Setting::Length),
         (job.output_language.is_some(), Setting::OutputLanguage),
+        (job.refine.is_some(), Setting::Refine),
         (!job.context.is_empty(), Setting::Context),
         (job.strict, Setting::Strict),
         (job.look_frames.is_some(), Setting::LookFrames),
@@ -30,6 +31,13 @@ pub(super) fn prompt(job: &SummarizeJob, is_digest: bool) -> Result<(PromptSpec,
     if let Some((_, setting)) = prompted.into_iter().find(|(is_set, _)| is_digest && *is_set) {
         let problem = "the built-in digest does not follow a prompt";
         return Err(Error::setting(setting, problem, model_advice()));
+    }
+    if job.refine.as_deref().is_some_and(|wish| wish.trim().is_empty()) {
+        return Err(Error::setting(Setting::Refine, "is empty", "write what is to change"));
+    }
+    if job.refine.is_some() && job.spend.dry_run {
+        let problem = "cannot be estimated: a dry run reads no stored answer";
+        return Err(Error::setting(Setting::Refine, problem, Advice::Unset(Setting::DryRun)));
     }
     let needed = [
         (
@@ -89,6 +97,7 @@ pub(super) fn prompt(job: &SummarizeJob, is_digest: bool) -> Result<(PromptSpec,
         schema: data.as_ref().map(DataSchema::text),
         length: job.length,
         language: job.output_language.clone(),
+        refinement: None,
         context: Vec::new(),
         image_url: (job.image_transport == ImageTransport::Url).then(|| job.input.clone()),
     };

@@ -19,7 +19,7 @@ use crate::advice::{Advice, Setting};
 use crate::analyze::budget::{FramePlan, fit_plan, is_windowed};
 use crate::analyze::{
     Analysis, Analyzer, Answered, Answerer, DryRun, ReadFrame, StoredAnswers, ViewReader, estimate, frame_tokens,
-    matches_speech, read_data,
+    matches_speech, read_data, refined,
 };
 use crate::blocking::run_blocking;
 use crate::chat::ChatResponse;
@@ -315,11 +315,12 @@ async fn answer(evidence: Evidence, context: &Context, timer: &mut StageTimer) -
         content,
         origin,
     });
-    let analyzer = task
-        .analysis
+    let stored = (answers.clone(), reader.clone());
+    let analysis = refined(&task.analysis, (&timeline, &media), stored, &context.cancel).await?;
+    let analyzer = analysis
         .answerer
         .chat_model()
-        .map(|model| Analyzer::new(model, &task.analysis, &timeline, &media, &context.events, &context.cancel))
+        .map(|model| Analyzer::new(model, &analysis, &timeline, &media, &context.events, &context.cancel))
         .map(|analyzer| analyzer.with_answers(answers).with_reader(reader));
     if let Some(dry_run) = task.dry_run {
         let found = estimate(analyzer.as_ref(), description, (&timeline, &report), &changes, dry_run)?;

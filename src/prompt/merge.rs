@@ -1,6 +1,6 @@
 //! Builds the messages that ask for the answer, from records of the windows, or from answers made of them.
 
-use super::{FactsScope, Fence, PromptSpec, background, facts, messages, task};
+use super::{FactsScope, Fence, PromptSpec, background, earlier_answer, facts, messages, task};
 use crate::chat::{Message, Part, Role};
 use crate::media::MediaInfo;
 use crate::sanitize::clean_text;
@@ -42,6 +42,7 @@ pub fn build_merge(
     let mut shown = vec![Part::Text(facts(whole, media, &fence, scope))];
     shown.extend(answers.iter().map(|answer| Part::Text(part_answer(answer, &fence))));
     shown.extend(background(&options.context, &fence).map(Part::Text));
+    shown.extend(earlier_answer(options.refinement.as_ref(), &fence).map(Part::Text));
     shown.push(Part::Text(format!("The records above are all that is known. {}", task(whole, options))));
     let rules = match &options.system {
         Some(system) => format!("{}\n\n{MERGE_RULES}", system.trim_end()),

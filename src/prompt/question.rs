@@ -1,6 +1,6 @@
 //! Builds the messages that ask a question about passages of a recording.
 
-use super::{FactsScope, Fence, PromptSpec, background, facts, messages, record_sources, speech, task};
+use super::{FactsScope, Fence, PromptSpec, background, earlier_answer, facts, messages, record_sources, speech, task};
 use crate::chat::{Message, Part, Role};
 use crate::media::MediaInfo;
 use crate::record::EventRecord;
@@ -45,6 +45,7 @@ pub fn build_question(
     let mut shown = vec![Part::Text(facts(whole, media, &fence, scope))];
     shown.extend(passages.iter().map(|passage| Part::Text(passage_text(passage, &fence))));
     shown.extend(background(&options.context, &fence).map(Part::Text));
+    shown.extend(earlier_answer(options.refinement.as_ref(), &fence).map(Part::Text));
     shown.push(Part::Text(task(whole, options)));
     let rules = match &options.system {
         Some(system) => format!("{}\n\n{QUESTION_RULES}", system.trim_end()),

@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use super::{ContextDocument, FactsScope, Fence, background, facts, messages, parts};
+use super::{FactsScope, Fence, PromptSpec, background, earlier_answer, facts, messages, parts, wish};
 use crate::chat::{Message, Part};
 use crate::media::MediaInfo;
 use crate::record::EventRecord;
@@ -76,24 +76,27 @@ pub fn build_records(whole: &Timeline, window: &Timeline, place: Place, media: &
     messages(RECORD_RULES, &fence, shown)
 }
 
-/// The messages that ask for the sections of records, at least one, with their sources beside them; in the language of the
-/// records, unless one is named.
+/// The messages that ask for the sections of records, at least one, with their sources beside them. Sections that are the answer
+/// to `options` are in its language, with its background; others are in the language of the records, and serve every answer.
 #[must_use]
 pub fn build_sections(
     whole: &Timeline,
     records: &[EventRecord],
-    language: Option<&str>,
-    context: &[ContextDocument],
+    options: Option<&PromptSpec>,
     fence: u32,
 ) -> Vec<Message> {
     let fence = Fence::new(fence);
     let lines: Vec<String> = record_sources(records, whole.segments()).lines().map(|line| fence.line(line)).collect();
+    let refinement = options.and_then(|options| options.refinement.as_ref());
     let mut shown = vec![Part::Text(format!("The records:\n{}", fence.wrap(&format!("\n{}\n", lines.join("\n")))))];
-    shown.extend(background(context, &fence).map(Part::Text));
-    shown.push(Part::Text(match language {
-        Some(language) => format!("Write the sections in this language: {}. {SECTION_TASK}", language.trim()),
-        None => format!("Write the sections, in the language of the records. {SECTION_TASK}"),
-    }));
+    shown.extend(options.and_then(|options| background(&options.context, &fence)).map(Part::Text));
+    shown.extend(earlier_answer(refinement, &fence).map(Part::Text));
+    let task = match options.and_then(|options| options.language.as_deref()) {
+        Some(language) => format!("Write the sections in this language: {}. ", language.trim()),
+        None => "Write the sections, in the language of the records. ".to_owned(),
+    };
+    let wish = wish(refinement).map(|wish| format!("{wish}\n\n")).unwrap_or_default();
+    shown.push(Part::Text(format!("{task}{wish}{SECTION_TASK}")));
     messages(SECTION_RULES, &fence, shown)
 }
 

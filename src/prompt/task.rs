@@ -151,6 +151,15 @@ impl<'de> Deserialize<'de> for SummaryLength {
     }
 }
 
+/// An earlier answer, and what is to change in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refinement {
+    /// The earlier answer: untrusted.
+    pub answer: String,
+    /// What the user wishes.
+    pub wish: String,
+}
+
 /// A document that the user gives as background. It is no evidence: it has no ID, and answers do not cite it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContextDocument {
@@ -178,11 +187,22 @@ pub struct PromptSpec {
     /// The language of the answer, as the user named it; None leaves it to the task, and for the default task means the
     /// language of the speech.
     pub language: Option<String>,
+    /// An earlier answer to the same task, which is to be written anew; None answers the task itself.
+    pub refinement: Option<Refinement>,
     /// Documents of the user as background.
     pub context: Vec<ContextDocument>,
     /// The http(s) URL of an input image, sent instead of the first frame's bytes, or on its own if there is no frame
     /// because only the server fetches it.
     pub image_url: Option<String>,
+}
+
+/// What the user wishes; None where there is no earlier answer.
+pub(super) fn wish(refinement: Option<&Refinement>) -> Option<String> {
+    let wish = refinement?.wish.trim();
+    Some(format!(
+        "Write your earlier answer anew, changed as the user wishes: {wish}\nKeep what the wish does not touch. The evidence and \
+         the rules are the same."
+    ))
 }
 
 /// The task as the last part of a request.
@@ -217,6 +237,9 @@ pub(super) fn task(timeline: &Timeline, options: &PromptSpec) -> String {
         }
         (None, None) => task.push_str("\n\nAnswer in the language of the speech, or in English if there is none."),
         (None, Some(_)) => {}
+    }
+    if let Some(wish) = wish(options.refinement.as_ref()) {
+        let _ = write!(task, "\n\n{wish}");
     }
     if let Some(schema) = &options.schema {
         let citations = if options.kind == SummaryTask::Extract { ", without citations" } else { "" };

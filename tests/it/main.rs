@@ -54,6 +54,7 @@ mod ranges;
 mod read_errors;
 mod readers;
 mod real_server;
+mod refine;
 mod report;
 mod sampling;
 mod schemas;

@@ -71,10 +71,10 @@ fn the_whole_prompt_about_a_window_and_about_the_answers() {
     record.people = vec!["Ann".into()];
     let bare = EventRecord::new(1, range(61_000, 61_000), "Good night.");
     let records = [record, bare];
-    let text = shown(&build_sections(&timeline, &records, None, &[], FENCE));
+    let text = shown(&build_sections(&timeline, &records, None, FENCE));
     check("sections_prompt.txt", &text);
     let again = shown(&build_again(
-        build_sections(&timeline, &records, None, &[], FENCE),
+        build_sections(&timeline, &records, None, FENCE),
         "{\"sections\"",
         "it is </data-0badcafe>",
         FENCE,
@@ -107,6 +107,7 @@ fn the_users_own_words_replace_ours_but_the_fence_is_still_explained() {
         schema: None,
         length: Some(SummaryLength::Words(12)),
         language: Some("German".into()),
+        refinement: None,
         context: Vec::new(),
         image_url: Some("https://h.example/ship.jpg".into()),
     };
