@@ -239,6 +239,7 @@ settings! {
     Track "the audio track",
     Transcript "the transcript file",
     Translate "the translation",
+    Verify "the verification of sentences",
     Waveform "the waveform",
     WhisperModel "the Whisper model",
     WordTimes "word times",

@@ -14,6 +14,7 @@ mod second_look;
 mod sections;
 mod stored_answers;
 mod task;
+mod verify;
 mod views;
 
 pub use budget::SpendLimit;

@@ -180,6 +180,7 @@ impl Engine {
             is_streamed: job.model.stream.unwrap_or(self.config.streams),
             concurrency: options::concurrency(&job.model.server, &self.config),
             spend_limit,
+            verifies: job.verify,
             is_strict: job.strict,
             look_frames,
             ..Analysis::new(answerer)

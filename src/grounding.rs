@@ -13,7 +13,7 @@ mod word;
 
 use std::collections::BTreeSet;
 
-use crate::sentence::{CheckedSentence, GroundingProblem, Verdict};
+use crate::sentence::{CheckedSentence, GroundingProblem};
 use answer::{AnswerSentence, sentences};
 use citation::{Citations, WrittenTime};
 pub use evidence::GroundingEvidence;
@@ -47,8 +47,8 @@ pub fn check(answer: &str, evidence: &GroundingEvidence) -> Vec<CheckedSentence>
     for AnswerSentence { text, citations } in sentences {
         let problems = problems(&citations, evidence, compares_words);
         unknown_times.extend(citations.unknown_times(evidence).map(WrittenTime::millis));
-        let verdict = problems.iter().map(GroundingProblem::verdict).max().unwrap_or(Verdict::Supported);
-        checked.push(CheckedSentence { text, verdict, problems });
+        let (frames, segments) = citations.known(evidence);
+        checked.push(CheckedSentence { frames, segments, ..CheckedSentence::new(text, problems) });
     }
     if is_even_split(unknown_times) {
         for sentence in &mut checked {
@@ -113,6 +113,7 @@ fn is_even_split(mut millis: Vec<i64>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sentence::Verdict;
     use crate::time::{TimeRange, Timestamp};
     use crate::transcript::Segment;
 

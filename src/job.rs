@@ -71,6 +71,7 @@ pub enum Task {
 /// A summary of one source.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct SummarizeJob {
     /// A media file, a picture, a folder or pattern of pictures, an address, or `camera:0`.
     pub input: String,
@@ -135,6 +136,9 @@ pub struct SummarizeJob {
     /// Whether the result is partial if a sentence of the answer is unsupported or cannot be checked.
     #[serde(skip_serializing_if = "text::is_default")]
     pub strict: bool,
+    /// Whether the model is asked again about sentences of its answer, by what they cite alone.
+    #[serde(skip_serializing_if = "text::is_default")]
+    pub verify: bool,
     /// Frames that the model may ask to see while it answers, 0 to 200; None is 24 for the task `qa` and 0 for the others.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub look_frames: Option<u16>,

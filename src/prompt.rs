@@ -15,6 +15,7 @@ mod refinement;
 mod sound;
 mod task;
 mod translate;
+mod verify;
 
 use std::fmt::Write as _;
 
@@ -36,6 +37,7 @@ pub use sound::{SoundEvidence, build_sound};
 pub use task::{ContextDocument, NOT_IN_RECORDING, PromptSpec, Refinement, SummaryLength, SummaryTask};
 use task::{task, wish};
 pub use translate::{CueLine, TranslationPrompt, build_translation};
+pub use verify::{SentenceEvidence, build_verification};
 
 use crate::chat::{Message, Part, Role};
 use crate::media::MediaInfo;

@@ -80,6 +80,11 @@ pub enum GroundingProblem {
         /// Whether it may be in a cited frame.
         may_be_shown: bool,
     },
+    /// The model, asked about what it cites alone, denies it.
+    Denied {
+        /// Why, in its words: untrusted.
+        reason: String,
+    },
     /// It has few words in common with the cited speech.
     FewSharedWords {
         /// The shared part of its weighted words, 0 to 1.
@@ -116,6 +121,8 @@ impl fmt::Display for GroundingProblem {
             Self::NumberNotFound { number, may_be_shown } => {
                 write!(f, "{number} is not in the cited speech{}", or_shown(*may_be_shown))
             }
+            Self::Denied { reason } if reason.is_empty() => write!(f, "the model, asked again, denies it"),
+            Self::Denied { reason } => write!(f, "the model, asked again, denies it: {reason}"),
             Self::FewSharedWords { share } => {
                 write!(f, "shares {:.0} % of its words with the cited speech", share * 100.0)
             }
@@ -138,6 +145,25 @@ pub struct CheckedSentence {
     /// What is wrong; empty if nothing was found.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<GroundingProblem>,
+    /// Whether the model, asked about what it cites alone, confirms it; None if it was not asked, or gave no answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified: Option<bool>,
+    /// The cited frames, by index. Not part of the written report.
+    #[serde(skip)]
+    pub frames: Vec<usize>,
+    /// The cited lines of speech, by ID. Not part of the written report.
+    #[serde(skip)]
+    pub segments: Vec<usize>,
+}
+
+impl CheckedSentence {
+    /// A sentence with the worst of its problems' verdicts, which was not verified and cites nothing.
+    #[must_use]
+    pub fn new(text: impl Into<String>, problems: Vec<GroundingProblem>) -> Self {
+        let verdict = problems.iter().map(GroundingProblem::verdict).max().unwrap_or(Verdict::Supported);
+        let (frames, segments) = Default::default();
+        Self { text: text.into(), verdict, problems, verified: None, frames, segments }
+    }
 }
 
 /// The sentences of a text, as ranges of bytes that together are the whole text. An abbreviation does not end a sentence.

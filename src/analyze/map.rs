@@ -264,7 +264,8 @@ impl<'a> Analyzer<'a> {
         Answered { windows, records, sections, problems, ..Answered::of(outcome) }
     }
 
-    fn total(&self) -> Total {
+    /// The usage of all requests so far.
+    pub fn total(&self) -> Total {
         *self.total.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -335,7 +336,7 @@ impl<'a> Analyzer<'a> {
     }
 
     /// Asks for JSON of this form. A usable reply is stored.
-    async fn send_json(
+    pub(super) async fn send_json(
         &self,
         messages: &[Message],
         format: &ResponseFormat,

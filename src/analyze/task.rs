@@ -59,6 +59,8 @@ pub struct Analysis {
     pub concurrency: usize,
     /// The most that is spent.
     pub spend_limit: SpendLimit,
+    /// Whether the model is asked again about sentences of its answer, by what they cite alone.
+    pub verifies: bool,
     /// Whether the result is partial if a sentence of the answer is unsupported or cannot be checked.
     pub is_strict: bool,
 }
@@ -76,6 +78,7 @@ impl Analysis {
             is_streamed: false,
             concurrency: 4,
             spend_limit: SpendLimit::default(),
+            verifies: false,
             is_strict: false,
         }
     }

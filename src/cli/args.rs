@@ -243,6 +243,10 @@ pub struct TaskArgs {
     /// Exit with 1 if a sentence of the answer is not supported by what it cites
     #[arg(long)]
     pub strict: bool,
+    /// Ask the model again whether sentences of its answer are supported by what they cite, the doubtful ones first: at
+    /// most 24, in a small request each
+    #[arg(long)]
+    pub verify: bool,
     /// Frames that the model may ask to see while it answers, in up to 3 rounds
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=200))]
     pub look: u16,

@@ -77,6 +77,7 @@ pub const fn flag(setting: Setting) -> &'static str {
         Setting::Track => "--track",
         Setting::Transcript => "--transcript",
         Setting::Translate => "--translate",
+        Setting::Verify => "--verify",
         Setting::Waveform => "--waveform",
         Setting::WhisperModel => "--whisper-model",
         Setting::WordTimes => "--words",

@@ -27,6 +27,7 @@ pub(super) fn prompt(job: &SummarizeJob, is_digest: bool) -> Result<(PromptSpec,
         (!job.context.is_empty(), Setting::Context),
         (job.strict, Setting::Strict),
         (job.look_frames.is_some(), Setting::LookFrames),
+        (job.verify, Setting::Verify),
     ];
     if let Some((_, setting)) = prompted.into_iter().find(|(is_set, _)| is_digest && *is_set) {
         let problem = "the built-in digest does not follow a prompt";
@@ -72,6 +73,7 @@ pub(super) fn prompt(job: &SummarizeJob, is_digest: bool) -> Result<(PromptSpec,
             (job.length.is_some(), Setting::Length),
             (job.model.params.n.is_some(), Setting::NChoices),
             (job.strict, Setting::Strict),
+            (job.verify, Setting::Verify),
         ],
         SummaryTask::Qa => &[(job.embed_chapters.is_some(), Setting::EmbedChapters)],
         SummaryTask::Summary | SummaryTask::Detailed | SummaryTask::Minutes => &[],
@@ -79,6 +81,10 @@ pub(super) fn prompt(job: &SummarizeJob, is_digest: bool) -> Result<(PromptSpec,
     if let Some((_, setting)) = excluded.iter().find(|(is_set, _)| *is_set) {
         let problem = format!("cannot be combined with the task {}", job.task.name());
         return Err(Error::setting(*setting, problem, Advice::Unset(*setting)));
+    }
+    if job.verify && (job.prompt.system.is_some() || job.image_transport == ImageTransport::Url) {
+        let problem = "needs the citations that the built-in system message asks for, of frames that are sent as data";
+        return Err(Error::setting(Setting::Verify, problem, Advice::Unset(Setting::Verify)));
     }
     if has_own_task && job.task != SummaryTask::Summary && !has_data {
         let problem = "cannot be combined with a task of your own";

@@ -194,6 +194,24 @@ impl Citations {
             || self.written_times().any(|time| evidence.has_frame_label(time.label))
     }
 
+    /// The cited frames and segments that exist, by ID, in order; of cited times, the segments then and shortly after.
+    pub fn known(&self, evidence: &GroundingEvidence) -> (Vec<usize>, Vec<usize>) {
+        let frames = self.frames.iter().flat_map(|(from, to)| *from..=(*to).min(from + MAX_CITED));
+        let mut frames: Vec<usize> = frames.filter(|idx| evidence.frame_time(*idx).is_some()).collect();
+        let segments = self.segments.iter().flat_map(|(from, to)| *from..=(*to).min(from + MAX_CITED));
+        let mut segments: Vec<usize> = segments.filter(|id| evidence.has_segment(*id)).collect();
+        let at_times = self
+            .times
+            .iter()
+            .flat_map(|time| evidence.segments_at(time.from.millis(), time.to.as_ref().unwrap_or(&time.from).millis()));
+        segments.extend(at_times.take(MAX_CITED));
+        for ids in [&mut frames, &mut segments] {
+            ids.sort_unstable();
+            ids.dedup();
+        }
+        (frames, segments)
+    }
+
     /// The segments of the cited speech: those at the cited times and frames, and shortly after.
     pub fn segments(&self, evidence: &GroundingEvidence) -> Vec<Range<usize>> {
         let millis = |idx: usize| evidence.frame_time(idx).map(Timestamp::millis);

@@ -142,6 +142,11 @@ pub(super) fn values(reply: &str) -> Vec<Value> {
     found
 }
 
+/// The first value of this form in a reply, also in a code fence or among text.
+pub(crate) fn read_value<T: DeserializeOwned>(reply: &str) -> Option<T> {
+    values(reply).into_iter().find_map(|value| serde_json::from_value(value).ok())
+}
+
 /// IDs as a model writes them: `17`, `"#17"`, `"s42"`, `"[7]"`, one or a list; each once, in the order written.
 pub(crate) fn ids(value: &Value) -> Vec<usize> {
     let id = |value: &Value| match value {

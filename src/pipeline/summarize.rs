@@ -307,7 +307,7 @@ async fn keep_all(
 
 /// Asks the question and writes the folder, where one is wanted.
 async fn answer(evidence: Evidence, context: &Context, timer: &mut StageTimer) -> Result<Report> {
-    let Evidence { task, mut report, mut timeline, identity, reader, changes } = evidence;
+    let Evidence { task, mut report, timeline, identity, reader, changes } = evidence;
     let description = task.analysis.answerer.description();
     let media = report.media.clone();
     let answers = identity.map(|InputIdentity { content, origin, .. }| StoredAnswers {
@@ -337,15 +337,16 @@ async fn answer(evidence: Evidence, context: &Context, timer: &mut StageTimer) -
             }
         })
         .await;
-    drop(analyzer);
     report.looks = answered.looks;
+    // The analyzer goes on with the timeline as it was.
+    let mut shown = timeline.clone();
     if !answered.looked_frames.is_empty() {
         let is_suspect = |read: &&ReadFrame| read.is_suspect;
         let suspect = answered.looked_frames.iter().filter(is_suspect).map(|read| read.frame.image.frame_idx);
         let suspect: Vec<usize> = suspect.collect();
-        timeline.frames.extend(answered.looked_frames.into_iter().map(|read| read.frame));
-        timeline.frames.sort_by_key(|frame| frame.image.time);
-        report.add_looked_frames(&timeline, &suspect);
+        shown.frames.extend(answered.looked_frames.into_iter().map(|read| read.frame));
+        shown.frames.sort_by_key(|frame| frame.image.time);
+        report.add_looked_frames(&shown, &suspect);
     }
     (report.windows, report.total, report.changes) = (answered.windows, answered.total, changes);
     (report.records, report.sections) = (answered.records, answered.sections);
@@ -362,7 +363,12 @@ async fn answer(evidence: Evidence, context: &Context, timer: &mut StageTimer) -
                 report.miss(what, why);
             }
             if task.analysis.asks_for_citations() {
-                check_sentences(&mut response, &timeline).await?;
+                check_sentences(&mut response, &shown).await?;
+                if let Some(analyzer) = analyzer.as_ref().filter(|_| task.analysis.verifies) {
+                    let missing = timer.time("verification", analyzer.verify(&mut response, &shown)).await;
+                    report.missing.extend(missing.map(|(what, why)| report::Missing::new(what, why)));
+                    report.total = Some(analyzer.total());
+                }
             }
             if let Some((what, why)) = unsupported(&response).filter(|_| task.analysis.is_strict) {
                 report.miss(what, why);
@@ -381,10 +387,10 @@ async fn answer(evidence: Evidence, context: &Context, timer: &mut StageTimer) -
     }
     report.timings = timer.stages();
     if let Some(folder) = &task.output {
-        report = write_folder(report, &timeline, folder, &task.page).await?;
+        report = write_folder(report, &shown, folder, &task.page).await?;
     }
     if task.returns_page {
-        let images: Vec<_> = timeline.frames.iter().map(|frame| frame.image.clone()).collect();
+        let images: Vec<_> = shown.frames.iter().map(|frame| frame.image.clone()).collect();
         report.page = Some(page::standalone(&report, &images, &task.page)?);
     }
     Ok(report)

@@ -130,7 +130,7 @@ mod tests {
     use crate::sentence::GroundingProblem;
 
     fn doubtful(text: &str, problem: GroundingProblem) -> CheckedSentence {
-        CheckedSentence { text: text.into(), verdict: problem.verdict(), problems: vec![problem] }
+        CheckedSentence::new(text, vec![problem])
     }
 
     /// An answer with footnotes on these sentences, each for another reason.
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn sentences_with_the_same_problems_share_a_footnote() {
-        let supported = CheckedSentence { text: "It hails.".into(), verdict: Verdict::Supported, problems: Vec::new() };
+        let supported = CheckedSentence::new("It hails.", Vec::new());
         let checked = [
             doubtful("It rains.", GroundingProblem::NoCitation),
             supported,

@@ -79,4 +79,5 @@ mod tool_calls;
 mod transcript_formats;
 mod translate;
 mod user_visible;
+mod verify;
 mod windows;

@@ -47,7 +47,7 @@ fn talk() -> (Report, Vec<EncodedImage>) {
         {"start": 30.0, "end": 95.5, "title": null},
     ]);
     report.media.chapters = serde_json::from_value(chapters).unwrap();
-    let sentence = |text: &str, verdict, problems| CheckedSentence { text: text.into(), verdict, problems };
+    let sentence = |text: &str, verdict, problems| CheckedSentence { verdict, ..CheckedSentence::new(text, problems) };
     let answer = report.answer.as_mut().unwrap();
     answer.choices = vec![
         Choice {
@@ -234,11 +234,10 @@ fn hostile_text_is_shown_and_does_nothing() {
     answer.model = Some(EVIL.into());
     answer.choices = vec![
         Choice {
-            sentences: vec![CheckedSentence {
-                text: EVIL.into(),
-                verdict: Verdict::Unsupported,
-                problems: vec![GroundingProblem::QuotationNotFound { quotation: EVIL.into(), may_be_shown: false }],
-            }],
+            sentences: vec![CheckedSentence::new(
+                EVIL,
+                vec![GroundingProblem::QuotationNotFound { quotation: EVIL.into(), may_be_shown: false }],
+            )],
             ..Choice::new(
                 format!(
                     "# {EVIL}\n\n{EVIL} (#1)\n\n{EVIL}\n===\n\n| {EVIL} |\n|---|\n| {EVIL} |\n\n> {EVIL}\n\n```{EVIL}\n{EVIL}\n"

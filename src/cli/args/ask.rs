@@ -40,6 +40,10 @@ pub struct AskArgs {
     /// Exit with 1 if a sentence of the answer is not supported by what it cites
     #[arg(long, help_heading = "Prompt")]
     pub strict: bool,
+    /// Ask the model again whether sentences of its answer are supported by what they cite, the doubtful ones first: at
+    /// most 24, in a small request each
+    #[arg(long, help_heading = "Prompt")]
+    pub verify: bool,
     /// Frames that the model may ask to see while it answers, in up to 3 rounds; 0 for none
     #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(u16).range(0..=200), help_heading = "Prompt")]
     pub look: u16,

@@ -163,14 +163,8 @@ mod tests {
     use crate::sentence::GroundingProblem;
 
     fn rendered(answer: &str, doubtful: &[&str]) -> String {
-        let sentences: Vec<_> = doubtful
-            .iter()
-            .map(|text| CheckedSentence {
-                text: (*text).to_owned(),
-                verdict: Verdict::Unsupported,
-                problems: vec![GroundingProblem::NoCitation],
-            })
-            .collect();
+        let sentences: Vec<_> =
+            doubtful.iter().map(|text| CheckedSentence::new(*text, vec![GroundingProblem::NoCitation])).collect();
         let (html, notes) = to_html(answer, &sentences, &PagePlaces::default(), 1);
         assert_eq!(notes.len(), doubtful.len());
         assert!(notes.iter().all(|note| note.is_placed), "{}", html.0);
@@ -218,11 +212,7 @@ mod tests {
             assert!(html.contains(&expected), "{expected} in {html}");
         }
         // A block of code shows no notes: its sentences are quoted in them. Those after it are found.
-        let sentence = |text: &str| CheckedSentence {
-            text: text.into(),
-            verdict: Verdict::Weak,
-            problems: vec![GroundingProblem::NoCitation],
-        };
+        let sentence = |text: &str| CheckedSentence::new(text, vec![GroundingProblem::FewSharedWords { share: 0.1 }]);
         let sentences = ["Before: x = 1.", "After.", "Absent."].map(sentence);
         let (html, notes) = to_html("Before:\n\n```\nx = 1.\n```\n\nAfter.", &sentences, &PagePlaces::default(), 1);
         assert_eq!(notes.iter().map(|note| note.is_placed).collect::<Vec<_>>(), [false, true, false]);

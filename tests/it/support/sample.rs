@@ -10,7 +10,7 @@ use vidgist::media::{EncodedImage, ImageFormat, MediaInfo};
 use vidgist::money::Money;
 use vidgist::record::{EventRecord, Section};
 use vidgist::report::{Dropped, MadeWith, Report, SamplingSummary, StageTime, Total, WindowReport};
-use vidgist::sentence::{CheckedSentence, GroundingProblem, Verdict};
+use vidgist::sentence::{CheckedSentence, GroundingProblem};
 use vidgist::time::{TimeBase, TimeRange, Timestamp, Tolerance};
 use vidgist::timeline::{Timeline, TimelineFrame};
 use vidgist::transcript::{Segment, Transcript, TranscriptSource, Word};
@@ -152,11 +152,7 @@ pub fn report() -> Report {
                 ..Choice::new("# A talk\n\nOf **ships** (#1, s2).", FinishReason::Stop)
             },
             Choice {
-                sentences: vec![CheckedSentence {
-                    text: "Of ships and".into(),
-                    verdict: Verdict::Unsupported,
-                    problems: vec![GroundingProblem::NoCitation],
-                }],
+                sentences: vec![CheckedSentence::new("Of ships and", vec![GroundingProblem::NoCitation])],
                 ..Choice::new("Of ships and", FinishReason::Length)
             },
             Choice::new("", FinishReason::Other("eos".into())),

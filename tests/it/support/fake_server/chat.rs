@@ -131,6 +131,11 @@ impl Chat {
                 self.pictures.first().and_then(|first| first.id).map_or("s0".to_owned(), |id| format!("#{id}"));
             return json!({"label": labels.and_then(|labels| labels.get(0)), "reason": format!("It fits ({evidence}).")});
         }
+        if self.asks_for("verdict") {
+            let sentence = self.texts.last().map_or("", String::as_str);
+            let is_supported = !sentence.contains("false");
+            return json!({"reason": if is_supported { "It is shown." } else { "It is not shown." }, "is_supported": is_supported});
+        }
         if self.asks_for("data") {
             return self.data(&self.json["response_format"]["json_schema"]["schema"]);
         }
