@@ -108,7 +108,8 @@ pub fn build_again(mut asked: Vec<Message>, reply: &str, problem: &str, fence: u
     let text = format!(
         "Your last reply was:\n{}\n\nIt cannot be used: {}. Answer again, with JSON only, in the form above.",
         fence.wrap(&format!("\n{}\n", lines.join("\n"))),
-        fence.line(problem),
+        // It may repeat a value of the reply.
+        fence.wrap(&fence.line(problem)),
     );
     if let Some(last) = asked.last_mut() {
         last.parts.push(Part::Text(text));
@@ -141,7 +142,7 @@ pub fn record_sources(records: &[EventRecord], segments: &[Segment]) -> String {
         }
         for id in record.segments.iter().take(MAX_SOURCES) {
             let Some(segment) = segments.get(*id) else { continue };
-            let speaker = segment.speaker.as_deref().map(|name| format!("{name}: ")).unwrap_or_default();
+            let speaker = segment.speaker.as_deref().map(|name| format!("{}: ", one_line(name))).unwrap_or_default();
             let _ = writeln!(out, "  s{id}: {}{}", speaker, one_line(&excerpt(&segment.text, MAX_SOURCE_CHARS)));
         }
     }

@@ -24,6 +24,7 @@ mod flac;
 mod frames;
 mod grounding;
 mod heif;
+mod injection;
 mod inputs;
 mod invented_words;
 mod job_files;

@@ -1,6 +1,7 @@
 //! What several tests share.
 
 pub mod browser;
+pub mod canaries;
 pub mod command;
 pub mod documents;
 pub mod fake_server;
@@ -11,6 +12,7 @@ pub mod programs;
 pub mod python;
 pub mod recorder;
 pub mod sample;
+pub mod shapes;
 mod skip;
 pub mod snapshot;
 pub mod summaries;
