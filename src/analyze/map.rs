@@ -16,6 +16,7 @@ use super::views::{Looks, ReadFrame, ViewReader};
 use crate::chat::{ChatResponse, FinishReason, Message};
 use crate::error::{Error, ErrorCode, ErrorKind};
 use crate::event::{Event, EventSender};
+use crate::llm::tokens::tool_tokens;
 use crate::llm::{ChatModel, ChatRequest, ModelLimits, ResponseFormat, SamplingParams, StreamSink, StreamUpdate};
 use crate::media::MediaInfo;
 use crate::prompt::{self, PartAnswer, Place};
@@ -400,7 +401,8 @@ impl<'a> Analyzer<'a> {
             return Err(Unanswered::Other("the store has no answer".to_owned()));
         }
         let limits = model.limits();
-        let reservation = self.tracker.reserve(&limits, limits.tokens(request.messages)).map_err(Unanswered::Other)?;
+        let n_tokens = limits.tokens(request.messages).saturating_add(tool_tokens(request.tools).likely);
+        let reservation = self.tracker.reserve(&limits, n_tokens).map_err(Unanswered::Other)?;
         let outcome = tokio::select! {
             outcome = complete(model, request, is_streamed, self.events) => outcome,
             () = self.given_up() => {
