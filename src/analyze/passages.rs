@@ -1,4 +1,4 @@
-//! Finds the passages of a recording whose words match a question: Okapi BM25 over stretches of half a minute.
+//! Searches a recording for the passages that match a question, with Okapi BM25 over stretches of 30 seconds.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -16,14 +16,14 @@ const MAX_FOUND: usize = 12;
 /// "The Probabilistic Relevance Framework", 2009).
 const K1: f64 = 1.2;
 const B: f64 = 0.75;
-/// A term in more than this share of the stretches finds nothing.
+/// Terms in more than this share of the stretches are not searched.
 const MAX_SHARE: f64 = 0.25;
-/// A term in this many stretches may always find them, however few there are.
+/// Terms in at most this many stretches are always searched.
 const MIN_STRETCHES: usize = 3;
 /// Endings that are removed where at least [`MIN_STEM`] letters remain; the longest first.
 const ENDINGS: [&str; 6] = ["ingly", "edly", "ing", "ed", "es", "s"];
 const MIN_STEM: usize = 3;
-/// English words of questions that say nothing about their subject.
+/// Stop words: English words of questions that do not name their subject.
 const QUESTION_WORDS: &str = "a about an and any anybody anyone anything are as at be been being but by can could did do does each for from had \
 has have he her him his how i in into is it its many me more most much my no not of on one or our out over say says said she \
 should show shown so some someone speaker speakers talk talks tell than that the their them then there these they thing \

@@ -33,7 +33,7 @@ pub async fn refined(
     if answers.is_none() {
         return missing("there is no earlier answer, since answers about this input are not stored");
     }
-    // Nobody follows what is read.
+    // The stored answer is not shown as progress.
     let (events, _) = EventSender::channel();
     let analyzer = Analyzer::new(model, analysis, timeline, media, &events, cancel);
     let analyzer = analyzer.with_answers(answers).with_reader(reader).without_sending();

@@ -1,4 +1,4 @@
-//! Word documents: a ZIP file whose `word/document.xml` has the paragraphs.
+//! Word documents: ZIP files with the paragraphs in `word/document.xml`.
 
 use std::io::{Cursor, Read as _};
 

@@ -173,7 +173,7 @@ mod tests {
         encoder.finish().expect("packed")
     }
 
-    /// A document whose pages have these contents: dictionaries and bytes.
+    /// A document with one page for each content stream, given as its dictionary and bytes.
     fn document(contents: Vec<(Dictionary, Vec<u8>)>) -> Vec<u8> {
         let mut document = Document::with_version("1.5");
         let pages = document.new_object_id();
