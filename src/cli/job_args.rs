@@ -17,10 +17,10 @@ use vidgist::transcribe::ChannelMode;
 use vidgist::video::DecoderBackend;
 
 use super::args::{
-    self, AskArgs, AudioArgs, CaptionArgs, ChannelsArg, Command, DecoderChoice, DescribeArgs, DescriptionFormat,
-    DetailChoice, FramesArgs, ImageArgs, ImageFormatArg, ModelArgs, PromptArgs, ReportArgs, ReportFormat, RequestArgs,
-    SamplingArgs, ServerArgs, SoundFileFormat, StreamChoice, Stt, SummarizeArgs, TrackArgs, TranscribeArgs,
-    TranscriptArgs, TranscriptFormatArg, TranslateArgs,
+    self, AnswerArgs, AskArgs, AudioArgs, CaptionArgs, ChannelsArg, Command, DecoderChoice, DescribeArgs,
+    DescriptionFormat, DetailChoice, EvidenceArgs, FramesArgs, ImageArgs, ImageFormatArg, ModelArgs, PromptArgs,
+    ReportArgs, ReportFormat, RequestArgs, SamplingArgs, ServerArgs, SoundFileFormat, StreamChoice, Stt, SummarizeArgs,
+    TrackArgs, TranscribeArgs, TranscriptArgs, TranscriptFormatArg, TranslateArgs,
 };
 use super::text_file::read_text;
 
@@ -41,19 +41,14 @@ pub fn job(command: &Command) -> Result<Option<Job>> {
 }
 
 fn summarize(args: &SummarizeArgs, dry_run: bool) -> Result<SummarizeJob> {
+    let SummarizeArgs { evidence, task, report, .. } = args;
     Ok(SummarizeJob {
-        input: args.input.clone(),
-        join: args.join.files(),
         embed_chapters: args.embed_chapters.clone(),
         image_transport: match args.image_transport {
             args::ImageTransportArg::Data => ImageTransport::Data,
             args::ImageTransportArg::Url => ImageTransport::Url,
         },
-        sampling: sampling(&args.sampling)?,
-        images: images(&args.images),
-        track: track(&args.track),
-        transcript: transcript(&args.transcript),
-        task: match args.task.task {
+        task: match task.task {
             args::TaskArg::Summary => SummaryTask::Summary,
             args::TaskArg::Detailed => SummaryTask::Detailed,
             args::TaskArg::Chapters => SummaryTask::Chapters,
@@ -61,57 +56,52 @@ fn summarize(args: &SummarizeArgs, dry_run: bool) -> Result<SummarizeJob> {
             args::TaskArg::Classify => SummaryTask::Classify,
             args::TaskArg::Extract => SummaryTask::Extract,
         },
-        labels: args.task.labels.clone(),
-        schema: args.task.schema.as_deref().map(|path| read_text(path, "write a JSON Schema")).transpose()?,
-        length: args.task.length,
-        output_language: args.task.output_language.clone(),
-        refine: args.task.refine.clone(),
-        context: args.task.context.clone(),
-        strict: args.task.strict,
-        verify: args.task.verify,
-        look_frames: Some(args.task.look).filter(|n| *n != 0),
+        labels: task.labels.clone(),
+        schema: task.schema.as_deref().map(|path| read_text(path, "write a JSON Schema")).transpose()?,
+        length: task.length,
+        refine: task.refine.clone(),
         prompt: prompt(&args.prompt)?,
         model: model(&args.model),
         spend: SpendOptions { dry_run, ..spend(&args.requests) },
-        ..report(&args.report)
+        ..answered(&args.input, evidence, &task.answer, report)?
     })
 }
 
 /// A question is a summary of the task `qa`.
 fn ask(args: &AskArgs) -> Result<SummarizeJob> {
     Ok(SummarizeJob {
-        input: args.input.clone(),
-        join: args.join.files(),
-        sampling: sampling(&args.sampling)?,
-        images: images(&args.images),
-        track: track(&args.track),
-        transcript: transcript(&args.transcript),
         task: SummaryTask::Qa,
         question: Some(args.question.clone()),
-        output_language: args.output_language.clone(),
-        context: args.context.clone(),
-        strict: args.strict,
-        verify: args.verify,
-        look_frames: Some(args.look).filter(|n| *n != 24),
         model: model(&args.model),
         spend: spend(&args.requests),
-        ..report(&args.report)
+        ..answered(&args.input, &args.evidence, &args.answer, &args.report)?
     })
 }
 
-/// A job with only what is written, and how.
-fn report(args: &ReportArgs) -> SummarizeJob {
-    SummarizeJob {
-        output: args.output.clone(),
-        format: match args.format {
+/// What summaries and answers to questions have in common.
+fn answered(input: &str, evidence: &EvidenceArgs, answer: &AnswerArgs, report: &ReportArgs) -> Result<SummarizeJob> {
+    Ok(SummarizeJob {
+        input: input.to_owned(),
+        join: evidence.join.files(),
+        sampling: sampling(&evidence.sampling)?,
+        images: images(&evidence.images),
+        track: track(&evidence.track),
+        transcript: transcript(&evidence.transcript),
+        output_language: answer.output_language.clone(),
+        context: answer.context.clone(),
+        strict: answer.strict,
+        verify: answer.verify,
+        look_frames: answer.look,
+        output: report.output.clone(),
+        format: match report.format {
             ReportFormat::Markdown => Format::Markdown,
             ReportFormat::Json => Format::Json,
             ReportFormat::Html => Format::Html,
         },
-        link_media: args.link_media,
-        inline_pictures: args.inline_pictures,
+        link_media: report.link_media,
+        inline_pictures: report.inline_pictures,
         ..SummarizeJob::default()
-    }
+    })
 }
 
 fn caption(args: &CaptionArgs) -> Result<CaptionJob> {

@@ -26,7 +26,7 @@ pub(super) fn prompt(job: &SummarizeJob, is_digest: bool) -> Result<(PromptSpec,
         (job.refine.is_some(), Setting::Refine),
         (!job.context.is_empty(), Setting::Context),
         (job.strict, Setting::Strict),
-        (job.look_frames.is_some(), Setting::LookFrames),
+        (job.look_frames.is_some_and(|n| n > 0), Setting::LookFrames),
         (job.verify, Setting::Verify),
     ];
     if let Some((_, setting)) = prompted.into_iter().find(|(is_set, _)| is_digest && *is_set) {

@@ -1,10 +1,8 @@
 //! Arguments of `ask`.
 
-use std::path::PathBuf;
-
 use clap::Args;
 
-use super::{ImageArgs, JoinArgs, ModelArgs, ReportArgs, RequestArgs, SamplingArgs, TrackArgs, TranscriptArgs};
+use super::{AnswerArgs, EvidenceArgs, ModelArgs, ReportArgs, RequestArgs};
 use crate::cli::input_parser::input_parser;
 
 #[derive(Debug, Args)]
@@ -22,31 +20,9 @@ pub struct AskArgs {
     /// The question
     pub question: String,
     #[command(flatten)]
-    pub join: JoinArgs,
+    pub evidence: EvidenceArgs,
     #[command(flatten)]
-    pub sampling: SamplingArgs,
-    #[command(flatten)]
-    pub images: ImageArgs,
-    #[command(flatten)]
-    pub track: TrackArgs,
-    #[command(flatten)]
-    pub transcript: TranscriptArgs,
-    /// Language of the answer, by name or code [default: that of the question]
-    #[arg(long, value_name = "LANG", help_heading = "Prompt")]
-    pub output_language: Option<String>,
-    /// Background for the model, such as a list of names: text, Markdown, JSON, HTML, PDF or .docx; repeatable
-    #[arg(long, value_name = "FILE", help_heading = "Prompt")]
-    pub context: Vec<PathBuf>,
-    /// Exit with 1 if a sentence of the answer is not supported by what it cites
-    #[arg(long, help_heading = "Prompt")]
-    pub strict: bool,
-    /// Ask the model again whether sentences of its answer are supported by what they cite, the doubtful ones first: at
-    /// most 24, in a small request each
-    #[arg(long, help_heading = "Prompt")]
-    pub verify: bool,
-    /// Frames that the model may ask to see while it answers, in up to 3 rounds; 0 for none
-    #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(u16).range(0..=200), help_heading = "Prompt")]
-    pub look: u16,
+    pub answer: AnswerArgs,
     #[command(flatten)]
     pub model: ModelArgs,
     #[command(flatten)]
