@@ -248,6 +248,16 @@ impl SpendTracker {
         Self { limit, spent: Mutex::default() }
     }
 
+    /// Whether `n` more requests of this size stay within the limit.
+    pub fn has_room(&self, limits: &ModelLimits, prompt_tokens: u64, n: u64) -> bool {
+        let (prompt_tokens, answer_tokens) =
+            (prompt_tokens.saturating_mul(n), limits.all_answer_tokens().saturating_mul(n));
+        let spent = *self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+        let cost = limits.cost(prompt_tokens, answer_tokens).map(|cost| spent.cost.plus(cost));
+        let tokens = spent.tokens.saturating_add(prompt_tokens).saturating_add(answer_tokens);
+        self.limit.allows(tokens, cost)
+    }
+
     /// Reserves what a request is expected to take.
     ///
     /// # Errors
@@ -279,7 +289,7 @@ impl SpendTracker {
     pub fn settle_outcome(&self, reservation: Reservation, outcome: &Result<ChatResponse>) {
         match outcome {
             Ok(response) => self.settle(reservation, response),
-            Err(error) if error.is_limit() => self.release(reservation),
+            Err(error) if error.is_limit() || error.code == ErrorCode::ToolsUnsupported => self.release(reservation),
             Err(_) => {}
         }
     }

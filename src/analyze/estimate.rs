@@ -4,6 +4,7 @@ use super::budget;
 use super::map::Analyzer;
 use super::reply;
 use super::task::DryRun;
+use super::verify::MAX_VERIFIED;
 use crate::chat::ModelDescription;
 use crate::error::Result;
 use crate::llm::{ChatRequest, ModelLimits};
@@ -51,7 +52,7 @@ pub fn estimate(
     };
     let windows = analyzer.windows();
     let n_windows = windows.len();
-    let question = if analyzer.is_one_request(n_windows) { None } else { analyzer.question_messages(&[]) };
+    let question = if analyzer.asks_about_passages() { analyzer.question_messages(&[]) } else { None };
     if let Some(messages) = &question {
         let body = analyzer.model.request_body(&ChatRequest::new(messages))?;
         estimate.requests.push(EstimatedRequest {
@@ -99,6 +100,11 @@ pub fn estimate(
     if analyzer.analysis.look_frames > 0 {
         let n_frames = analyzer.analysis.look_frames;
         estimate.notes.push(format!("While it answers, the model may ask for up to {n_frames} more frames."));
+    }
+    if analyzer.analysis.verifies {
+        let note =
+            format!("Then up to {MAX_VERIFIED} sentences are verified, in a small request each, which is not counted.");
+        estimate.notes.push(note);
     }
     estimate.prompt_tokens = estimate.requests.iter().map(|request| request.prompt_tokens).sum();
     estimate.answer_tokens = estimate.requests.iter().map(|request| request.answer_tokens).sum();

@@ -82,10 +82,10 @@ pub struct Analyzer<'a> {
     /// The number of the tags around text from the media.
     pub(super) fence: u32,
     cancel: &'a CancellationToken,
-    tracker: SpendTracker,
+    pub(super) tracker: SpendTracker,
     pub(super) answers: Option<StoredAnswers>,
     /// Whether nothing is sent.
-    is_from_store: bool,
+    pub(super) is_from_store: bool,
     total: Mutex<Total>,
     pub(super) reader: Option<Arc<dyn ViewReader>>,
     pub(super) looks: Mutex<Looks>,
@@ -186,6 +186,11 @@ impl<'a> Analyzer<'a> {
         n_windows == 1 && !self.analysis.lists_chapters()
     }
 
+    /// Whether the task is a question about a recording that is longer than one window.
+    pub(super) fn asks_about_passages(&self) -> bool {
+        self.analysis.prompt.question.is_some() && budget::is_windowed(self.timeline.range)
+    }
+
     /// Tokens of a request without its evidence.
     pub(super) fn frame_tokens(&self) -> u64 {
         frame_tokens(&self.limits, self.analysis, self.media)
@@ -210,6 +215,14 @@ impl<'a> Analyzer<'a> {
 
     async fn answer_task(&self) -> Answered {
         let mut windows = self.windows();
+        if self.asks_about_passages() {
+            let records = self.stored_records(&windows).await;
+            if let Some(messages) = self.question_messages(&records) {
+                let outcome = self.send_task(messages).await.map_err(Unanswered::into_text);
+                return Answered { records, ..Answered::of(outcome) };
+            }
+            tracing::info!("no passage matches the question: the whole recording is analyzed");
+        }
         if self.is_one_request(windows.len()) {
             let messages = self.messages(self.timeline, Place { number: 1, n_windows: 1 });
             let outcome = self.send_task(messages).await;
@@ -222,14 +235,6 @@ impl<'a> Analyzer<'a> {
                     return Answered::of(outcome.map_err(Unanswered::into_text));
                 }
             }
-        }
-        if self.analysis.prompt.question.is_some() {
-            let records = self.stored_records(&windows).await;
-            if let Some(messages) = self.question_messages(&records) {
-                let outcome = self.send_task(messages).await.map_err(Unanswered::into_text);
-                return Answered { records, ..Answered::of(outcome) };
-            }
-            tracing::info!("no passage matches the question: all windows are analyzed");
         }
         let n_windows = windows.len();
         self.events.send(Event::Windows { n_windows }).await;

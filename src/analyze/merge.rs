@@ -84,17 +84,19 @@ impl Analyzer<'_> {
     fn split(&self, range: TimeRange, heading: &str, records: &[EventRecord]) -> Vec<PartAnswer> {
         let most = budget::room(&self.limits, self.frame_tokens()).n_tokens / 2;
         let mut parts: Vec<PartAnswer> = Vec::new();
-        let mut text = heading.to_owned();
         let part = |text: &str| PartAnswer { range, text: Some(text.to_owned()) };
+        let size = |text: &str| self.limits.tokens(&[prompt::build_part_answer(&part(text), self.fence)]);
+        let (mut text, mut n_tokens) = (heading.to_owned(), size(heading));
         for record in records {
             let more = record_sources(std::slice::from_ref(record), self.timeline.segments());
-            let longer = format!("{text}{more}");
-            let n_tokens = self.limits.tokens(&[prompt::build_part_answer(&part(&longer), self.fence)]);
-            if n_tokens > most && text.len() > heading.len() {
+            // A little too much, since each size has the frame of a part.
+            let own = size(&more);
+            if n_tokens + own > most && text.len() > heading.len() {
                 parts.push(part(&text));
-                text = more;
+                (text, n_tokens) = (more, own);
             } else {
-                text = longer;
+                text.push_str(&more);
+                n_tokens += own;
             }
         }
         parts.push(part(&text));

@@ -159,16 +159,18 @@ fn is_question_word(term: &str) -> bool {
 }
 
 /// The lower-case stems of words; of scripts that do not separate words, or add endings to them, each pair of neighbouring
-/// characters.
+/// characters, or the character that stands alone.
 fn terms(text: &str) -> impl Iterator<Item = String> + '_ {
-    text.unicode_words().flat_map(|word| {
+    let mut pairs: Vec<String> = Vec::new();
+    for run in text.split(|c| !is_east_asian(c)).filter(|run| !run.is_empty()) {
+        let chars: Vec<char> = run.chars().collect();
+        pairs.extend(chars.windows(chars.len().min(2)).map(|pair| pair.iter().collect::<String>()));
+    }
+    let words = text.split(is_east_asian).flat_map(|part| part.unicode_words()).map(|word| {
         let word = word.to_lowercase().replace(['\'', '\u{2019}'], "");
-        let chars: Vec<char> = word.chars().collect();
-        if chars.len() > 1 && chars.iter().any(|c| is_east_asian(*c)) {
-            return chars.windows(2).map(|pair| pair.iter().collect()).collect::<Vec<String>>();
-        }
-        vec![stem(&word).to_owned()]
-    })
+        stem(&word).to_owned()
+    });
+    words.chain(pairs)
 }
 
 fn stem(word: &str) -> &str {
@@ -223,6 +225,18 @@ mod tests {
         );
         // Particles and endings differ.
         assert_eq!(found("배는 언제 떠났나요?", &hour, &[], 100), [(2460, 2550)]);
+        // Scripts without spaces between words.
+        for (line, question, other) in [
+            ("船长说看见了冰山。", "谁看见了冰山？", "猫在哪里？"),
+            ("船長は氷山を見たと言いました。", "氷山はどこですか。", "猫が好きです"),
+            ("กัปตันเห็นภูเขาน้ำแข็ง", "ใครเห็นภูเขา", "แมวสีดำ"),
+        ] {
+            let mut lines = vec!["and so we go on"; 360];
+            lines[250] = line;
+            let lines = speech(&lines);
+            assert_eq!(found(question, &lines, &[], 100), [(2460, 2550)], "{question}");
+            assert_eq!(found(other, &lines, &[], 100), [], "{other}");
+        }
         let passage = &find_passages("Who resigned?", &hour, &[], 100, |_| 1)[0];
         assert_eq!((passage.segments.clone(), passage.records.len()), (96..105, 0));
         assert!(is_in_speech("Who resigned?", &hour));

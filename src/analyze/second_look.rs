@@ -11,10 +11,13 @@ use crate::llm::ChatRequest;
 use crate::prompt;
 use crate::report::LookReport;
 use crate::time::TimeRange;
-use crate::timeline::TimelineFrame;
+use crate::timeline::{Load, TimelineFrame};
 
 /// Replies that may ask for more.
 const MAX_ROUNDS: u32 = 3;
+
+/// Tokens of the offer of a second look, and of the texts that show what was asked for.
+const OFFER_TOKENS: u64 = 600;
 
 /// What one request shows.
 struct Shown {
@@ -26,6 +29,12 @@ impl Analyzer<'_> {
     /// Sends the request for an answer. A reply that asks to see more is followed by a request that shows it, up to
     /// [`MAX_ROUNDS`] times: by tool calls, or by JSON in the reply where the server has no tools.
     pub(super) async fn send_looking(&self, messages: Vec<Message>) -> Result<ChatResponse, Unanswered> {
+        let n_tokens = self.limits.tokens(&messages);
+        // The request that shows more is at least as large as the first one.
+        if !self.tracker.has_room(&self.limits, n_tokens.saturating_add(OFFER_TOKENS), 2) {
+            tracing::info!("no second look is offered: the spending limit allows one request");
+            return self.send(&*self.window_model, &ChatRequest::new(&messages), false, &|_| true).await;
+        }
         let tools = look_request::tools();
         let mut uses_tools = self.window_model.takes_tools();
         let offer = prompt::build_look_offer(self.analysis.look_frames, MAX_ROUNDS);
@@ -34,9 +43,20 @@ impl Analyzer<'_> {
         loop {
             let request =
                 ChatRequest { tools: if uses_tools { &tools } else { &[] }, ..ChatRequest::new(&conversation) };
-            let response = match self.send(&*self.window_model, &request, false, &|_| true).await {
-                Err(Unanswered::WithoutTools(why)) if uses_tools && round == 1 => {
-                    tracing::info!("{why}: a second look is offered in words");
+            let asked = |response: &ChatResponse| match response.choices.first() {
+                Some(first) if uses_tools => first.tool_calls.clone(),
+                _ => look_request::in_words(response),
+            };
+            // What asks instead of answering may answer the next time.
+            let is_usable = |response: &ChatResponse| round <= MAX_ROUNDS || asked(response).is_empty();
+            let response = match self.send(&*self.window_model, &request, false, &is_usable).await {
+                // The store may have an answer that was asked for in words.
+                Err(unanswered)
+                    if uses_tools
+                        && round == 1
+                        && (self.is_from_store || matches!(unanswered, Unanswered::WithoutTools(_))) =>
+                {
+                    tracing::info!("{}: a second look is offered in words", unanswered.into_text());
                     uses_tools = false;
                     conversation = with_offer(messages.clone(), offer.clone());
                     continue;
@@ -44,7 +64,7 @@ impl Analyzer<'_> {
                 outcome => outcome?,
             };
             let Some(first) = response.choices.first() else { return Ok(response) };
-            let calls = if uses_tools { first.tool_calls.clone() } else { look_request::in_words(&response) };
+            let calls = asked(&response);
             if calls.is_empty() {
                 return Ok(response);
             }
@@ -96,11 +116,9 @@ impl Analyzer<'_> {
             }
             Ok(LookRequest::Frames { range, n_frames, max_width, crop }) => {
                 report.range = Some(range);
-                let n_images = before.iter().flat_map(|message| &message.parts).chain(beside);
-                let n_images = n_images.filter(|part| matches!(part, Part::Image(_))).count() as u64;
-                let most = budget::room(&self.limits, 0).n_frames.saturating_sub(n_images);
-                let n_frames = n_frames.min(usize::try_from(most).unwrap_or(usize::MAX));
-                self.show_frames(range, n_frames, (max_width, crop), &mut report).await
+                let parts = before.iter().flat_map(|message| &message.parts).chain(beside).cloned();
+                let load = self.limits.load(parts.collect());
+                self.show_frames((range, n_frames), (max_width, crop), load, &mut report).await
             }
             Err(problem) => Err(problem),
         };
@@ -135,12 +153,13 @@ impl Analyzer<'_> {
         Shown { text, parts: Vec::new() }
     }
 
-    /// Frames that the timeline has are shown as such; others are read, and numbered after them.
+    /// Frames that the timeline has are shown as such; others are read, and numbered after them. `load` is what the next
+    /// request holds already: what does not fit beside it, or into the spending limit, is not shown.
     async fn show_frames(
         &self,
-        range: TimeRange,
-        n_frames: usize,
+        (range, n_frames): (TimeRange, usize),
         (max_width, crop): (Option<u32>, Option<Crop>),
+        mut load: Load,
         report: &mut LookReport,
     ) -> Result<Shown, String> {
         let n_left = self.analysis.look_frames.saturating_sub(self.n_looked());
@@ -149,18 +168,28 @@ impl Analyzer<'_> {
             return Err("no more frames can be shown".to_owned());
         }
         let times = look_request::spread(range, n_frames);
-        let read = match &self.reader {
-            Some(reader) => {
-                reader.read(FrameView { times, max_width, crop }).await.map_err(|error| error.to_string())?
+        let Some(reader) = &self.reader else { return Err("frames of this source cannot be read again".to_owned()) };
+        let read = match reader.read(FrameView { times, max_width, crop }).await {
+            Ok(read) => read,
+            Err(error) => {
+                // Names of files and texts of decoders are for the report, not for the model.
+                report.problem = Some(error.to_string());
+                let text = prompt::build_look_problem("these frames cannot be read", self.fence);
+                return Ok(Shown { text, parts: Vec::new() });
             }
-            None => return Err("frames of this source cannot be read again".to_owned()),
         };
         let own = &self.timeline.frames;
         let first_idx = own.iter().map(|frame| frame.image.frame_idx + 1).max().unwrap_or(0);
         let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
         let mut shown: Vec<TimelineFrame> = Vec::new();
+        let most = self.limits.capacity();
         for mut found in read {
             let image = &found.frame.image;
+            let with_it = load.plus(self.limits.load(prompt::build_looked_frames(&[&found.frame])));
+            if !with_it.fits(most) || !self.tracker.has_room(&self.limits, with_it.n_tokens, 1) {
+                break;
+            }
+            load = with_it;
             let same =
                 own.iter().find(|one| crop.is_none() && one.image.pts == image.pts && one.image.width >= image.width);
             if let Some(same) = same {
@@ -172,7 +201,7 @@ impl Analyzer<'_> {
             looks.frames.push(found);
         }
         if shown.is_empty() {
-            return Err("there is no frame".to_owned());
+            return Err("no more frames can be shown".to_owned());
         }
         report.frames = shown.iter().map(|frame| frame.image.frame_idx).collect();
         let labels: Vec<String> =

@@ -15,7 +15,7 @@ use crate::sentence::{CheckedSentence, GroundingProblem, Verdict};
 use crate::timeline::Timeline;
 
 /// Sentences that are verified.
-const MAX_SENTENCES: usize = 24;
+pub(super) const MAX_VERIFIED: usize = 24;
 /// Frames and lines of one request.
 const MAX_FRAMES: usize = 4;
 const MAX_LINES: usize = 12;
@@ -30,8 +30,8 @@ struct RawVerdict {
 
 impl Analyzer<'_> {
     /// Verifies the sentences of an answer that cite something, the unsupported ones first, then the weak ones: at most 24, in
-    /// a request each. A sentence that the model confirms is no longer weak; one that it denies is unsupported. `timeline` has
-    /// the frames of second looks too. Returns what could not be verified, and why.
+    /// a request each. A sentence that the model confirms is no longer weak; one that it denies is unsupported, if the request
+    /// held all that it cites. `timeline` has the frames of second looks too. Returns what could not be verified, and why.
     pub async fn verify(&self, response: &mut ChatResponse, timeline: &Timeline) -> Option<(String, String)> {
         let mut todo: Vec<&mut CheckedSentence> = response
             .choices
@@ -40,18 +40,21 @@ impl Analyzer<'_> {
             .filter(|sentence| !sentence.frames.is_empty() || !sentence.segments.is_empty())
             .collect();
         todo.sort_by_key(|sentence| std::cmp::Reverse(sentence.verdict));
-        todo.truncate(MAX_SENTENCES);
+        todo.truncate(MAX_VERIFIED);
         // Boxed: the compiler cannot prove that a closure's future is Send here.
         let requests: Vec<BoxFuture<'_, Result<RawVerdict, Unanswered>>> = todo
             .iter()
-            .map(|sentence| self.verdict(sentence.text.clone(), evidence(sentence, timeline)))
+            .map(|sentence| self.verdict(sentence.text.clone(), evidence(sentence, timeline).0))
             .map(|request| Box::pin(request) as BoxFuture<'_, _>)
             .collect();
         let verdicts: Vec<_> = stream::iter(requests).buffered(self.analysis.concurrency.max(1)).collect().await;
         let mut failed: Vec<String> = Vec::new();
         for (sentence, verdict) in todo.into_iter().zip(verdicts) {
             match verdict {
-                Ok(verdict) => apply(sentence, &verdict),
+                Ok(verdict) => {
+                    let (_, is_whole) = evidence(sentence, timeline);
+                    apply(sentence, &verdict, is_whole);
+                }
                 Err(unanswered) => failed.push(unanswered.into_text()),
             }
         }
@@ -79,16 +82,21 @@ fn format() -> crate::error::Result<ResponseFormat> {
     ResponseFormat::json_schema("verdict", schema)
 }
 
-/// What a sentence cites, as much as a request holds.
-fn evidence<'a>(sentence: &CheckedSentence, timeline: &'a Timeline) -> SentenceEvidence<'a> {
+/// What a sentence cites, as much as a request holds, and whether that is all of it.
+fn evidence<'a>(sentence: &CheckedSentence, timeline: &'a Timeline) -> (SentenceEvidence<'a>, bool) {
     let is_cited = |idx: usize| sentence.frames.contains(&idx);
     let frames = timeline.frames.iter().filter(|frame| is_cited(frame.image.frame_idx)).take(MAX_FRAMES).collect();
     let segments = timeline.segments();
     let lines = sentence.segments.iter().filter_map(|id| Some((*id, segments.get(*id)?))).take(MAX_LINES).collect();
-    SentenceEvidence { frames, lines }
+    let is_whole = sentence.frames.len() <= MAX_FRAMES && sentence.segments.len() <= MAX_LINES;
+    (SentenceEvidence { frames, lines }, is_whole)
 }
 
-fn apply(sentence: &mut CheckedSentence, verdict: &RawVerdict) {
+/// A denial counts only if the request had all that the sentence cites.
+fn apply(sentence: &mut CheckedSentence, verdict: &RawVerdict, is_whole: bool) {
+    if !verdict.is_supported && !is_whole {
+        return;
+    }
     sentence.verified = Some(verdict.is_supported);
     if verdict.is_supported {
         sentence.problems.retain(|problem| problem.verdict() == Verdict::Unsupported);

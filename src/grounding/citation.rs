@@ -194,11 +194,13 @@ impl Citations {
             || self.written_times().any(|time| evidence.has_frame_label(time.label))
     }
 
-    /// The cited frames and segments that exist, by ID, in order; of cited times, the segments then and shortly after.
+    /// The cited frames and segments that exist, by ID, in order; of cited times, the frames then, and the segments then and
+    /// shortly after.
     pub fn known(&self, evidence: &GroundingEvidence) -> (Vec<usize>, Vec<usize>) {
-        let frames = self.frames.iter().flat_map(|(from, to)| *from..=(*to).min(from + MAX_CITED));
+        let frames = self.frames.iter().flat_map(|(from, to)| *from..=(*to).min(from.saturating_add(MAX_CITED)));
         let mut frames: Vec<usize> = frames.filter(|idx| evidence.frame_time(*idx).is_some()).collect();
-        let segments = self.segments.iter().flat_map(|(from, to)| *from..=(*to).min(from + MAX_CITED));
+        frames.extend(self.written_times().flat_map(|time| evidence.frames_with_label(time.label)));
+        let segments = self.segments.iter().flat_map(|(from, to)| *from..=(*to).min(from.saturating_add(MAX_CITED)));
         let mut segments: Vec<usize> = segments.filter(|id| evidence.has_segment(*id)).collect();
         let at_times = self
             .times

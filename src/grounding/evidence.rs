@@ -130,6 +130,12 @@ impl GroundingEvidence {
         self.frame_labels.contains(&label)
     }
 
+    /// The frames that this label stands for.
+    pub(super) fn frames_with_label(&self, label: TimeLabel) -> impl Iterator<Item = usize> + '_ {
+        let has_label = move |time: &Timestamp| TimeLabel::both(time.label_tenths()).contains(&label);
+        self.frames.iter().filter(move |(_, time)| has_label(time)).map(|(idx, _)| *idx)
+    }
+
     pub(super) fn has_segment(&self, id: usize) -> bool {
         id < self.starts.len()
     }

@@ -6,6 +6,7 @@ use super::extract::{Extracted, FrameStream};
 use super::frame_options::FrameOptions;
 use super::run::Context;
 use super::select::select;
+use crate::advice::{Advice, Setting};
 use crate::analyze::{Crop, FrameView, ReadFrame, ViewReader};
 use crate::blocking::run_blocking;
 use crate::encode::{EncodeOptions, encode};
@@ -60,20 +61,22 @@ impl SourceFrames {
         })
         .await?;
         let mut stream = FrameStream::start(&options, &self.source, selected, false, &self.context).await?;
-        let mut frames = Vec::new();
+        let (mut frames, mut n_bytes, most) = (Vec::new(), 0, options.limits.max_kept_image_bytes);
         while let Some(item) = stream.next().await {
             let Extracted::Frame { image, score, is_suspect, .. } = item else { continue };
+            let image = match crop {
+                Some(crop) => run_blocking(move || cropped(&image, crop, encoded)).await?,
+                None => image,
+            };
+            n_bytes += image.bytes.len() as u64;
+            if n_bytes > most {
+                let problem = format!("the frames take more than {most} bytes of memory");
+                return Err(Error::limit("the frames", problem, Advice::Lower(Setting::LookFrames)));
+            }
             frames.push(ReadFrame { frame: TimelineFrame { image, score }, is_suspect });
         }
         stream.finish().await?;
-        let Some(crop) = crop else { return Ok(frames) };
-        run_blocking(move || {
-            for read in &mut frames {
-                read.frame.image = cropped(&read.frame.image, crop, encoded)?;
-            }
-            Ok(frames)
-        })
-        .await
+        Ok(frames)
     }
 }
 

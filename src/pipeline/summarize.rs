@@ -145,22 +145,25 @@ async fn gather(
     let identity = if is_dry { None } else { InputIdentity::find(&context.store, path.as_deref(), &info).await };
     let options = task.transcript.clone();
     let transcript = measure(find_transcript(&options, path.as_deref(), captions, &info, context, is_dry));
-    let (frames, transcript, task, changes) = if task.analysis.spend_limit.is_limited() {
-        // How many frames fit depends on the transcript.
+    let question = task.analysis.prompt.question.clone();
+    let is_limited = task.analysis.spend_limit.is_limited();
+    let (frames, transcript, task, changes) = if is_limited || question.is_some() {
+        // How many frames fit, and whether a question needs any, depends on the transcript.
         let transcript = transcript.await;
-        let (task, selected, changes) = within_limit(task, &info, selected, transcript.0.as_ref().ok())?;
-        (measure(keep_all(&task, selected, identity.clone(), context)).await, transcript, task, changes)
-    } else if let Some(question) = &task.analysis.prompt.question {
-        // Speech that matches the question answers it without frames, but for those of an earlier run.
-        let transcript = transcript.await;
-        let words = transcript.0.as_ref().ok().and_then(|found| found.transcript.as_ref());
-        let is_in_speech = is_windowed(whole(&info)) && words.is_some_and(|words| matches_speech(question, words));
-        let frames = if is_in_speech {
-            measure(stored_frames(&task, identity.clone(), context)).await
+        let found = transcript.0.as_ref().ok();
+        let words = found.and_then(|found| found.transcript.as_ref());
+        let matches = |question: String| words.is_some_and(|words| matches_speech(&question, words));
+        if is_windowed(requested(whole(&info), &task.options.sampling)) && question.is_some_and(matches) {
+            // Speech that matches answers the question without frames, but for those of an earlier run.
+            let frames = measure(stored_frames(&task, identity.clone(), context)).await;
+            (frames, transcript, task, Vec::new())
+        } else if is_limited {
+            let (task, selected, changes) = within_limit(task, &info, selected, found)?;
+            (measure(keep_all(&task, selected, identity.clone(), context)).await, transcript, task, changes)
         } else {
-            measure(keep_all(&task, selected, identity.clone(), context)).await
-        };
-        (frames, transcript, task, Vec::new())
+            let frames = measure(keep_all(&task, selected, identity.clone(), context)).await;
+            (frames, transcript, task, Vec::new())
+        }
     } else {
         let (frames, transcript) =
             tokio::join!(measure(keep_all(&task, selected, identity.clone(), context)), transcript);
@@ -191,7 +194,7 @@ fn evidence_report(
     info: MediaInfo,
     kept: KeptFrames,
     transcript: FoundTranscript,
-    requested: &SamplingSpec,
+    sampling: &SamplingSpec,
 ) -> Result<(Report, Timeline)> {
     if kept.frames.is_empty() && transcript.transcript.is_none() {
         return Err(nothing_found(&info, &transcript.reason));
@@ -200,8 +203,7 @@ fn evidence_report(
         Some(extraction) => longest(extraction.range, &info, transcript.transcript.as_ref()),
         None => whole(&info),
     };
-    let end = requested.end.map_or(range.end, |end| range.end.min(end));
-    let range = TimeRange::new(requested.start.map_or(range.start, |start| range.start.max(start).min(end)), end);
+    let range = requested(range, sampling);
     let timeline = Timeline::new(range, kept.frames, transcript.transcript);
     let (sampling, decoder, problems) = match kept.extraction {
         Some(Extraction { sampling, decoder, problems, .. }) => (sampling, Some(decoder), problems),
@@ -216,6 +218,12 @@ fn evidence_report(
         report.miss(what, why);
     }
     Ok((report, timeline))
+}
+
+/// The requested part of a range.
+fn requested(range: TimeRange, sampling: &SamplingSpec) -> TimeRange {
+    let end = sampling.end.map_or(range.end, |end| range.end.min(end));
+    TimeRange::new(sampling.start.map_or(range.start, |start| range.start.max(start).min(end)), end)
 }
 
 /// The video, where there is one, and its selected sample points.

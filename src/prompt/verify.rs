@@ -8,7 +8,7 @@ use crate::transcript::Segment;
 
 const VERIFY_RULES: &str = "\
 You check one sentence about a video or recording against the evidence that it cites: frames, each after its label, and lines of \
-speech. You see all that is cited, and nothing else of the recording.
+speech. You see what is cited, and nothing else of the recording.
 
 - The sentence is supported if what it states is shown in these frames or said in these lines. Other words for the same are \
 support. Names, numbers and who does what must agree.

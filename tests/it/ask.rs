@@ -95,6 +95,29 @@ fn where_no_passage_matches_the_whole_recording_is_analyzed_once() {
 }
 
 #[test]
+fn a_part_of_a_long_recording_is_sent_with_its_frames() {
+    let (user, server) = (User::new(), FakeServer::start());
+    let film = long_film::make(Path::new(&user.path("")), 12);
+    let flags = ["--start", "6:00", "--end", "7:00", "--format", "json"];
+    let out = ask(&user, &server, &film, "How many boxes are counted at event 9?", &flags).complete_but_told();
+    let report: Value = serde_json::from_str(&out).expect("JSON");
+    assert!(report["frames"].as_array().is_some_and(|frames| frames.len() > 10), "{report}");
+    let chats = server.chats();
+    assert!(chats.len() == 1 && chats[0].pictures.len() > 10, "{}", n_pictures(&chats));
+}
+
+#[test]
+fn a_spending_limit_does_not_decode_what_a_question_does_not_need() {
+    let (user, server) = (User::new(), FakeServer::start());
+    let film = long_film::make(Path::new(&user.path("")), 12);
+    // Far less than the whole film takes.
+    let flags = ["--max-tokens", "300", "--max-tokens-total", "3000", "--format", "json"];
+    let out = ask(&user, &server, &film, "How many boxes are counted at event 9?", &flags).complete_but_told();
+    let report: Value = serde_json::from_str(&out).expect("JSON");
+    assert_eq!((&report["frames"], server.chats().len()), (&serde_json::json!([]), 1), "{report}");
+}
+
+#[test]
 fn that_the_recording_does_not_answer_is_an_answer() {
     let (user, server) = (User::new(), FakeServer::start());
     server.fail_with([Fault::Answer("Not in this recording: it does not say who paid. A ball bounces (#2).", "stop")]);

@@ -42,7 +42,7 @@ fn the_model_confirms_or_denies_by_what_is_cited_alone() {
     ];
     assert_eq!(verdicts(&before), plain);
     // The answer is in the store: only the sentences that cite something are requested, the doubtful ones first.
-    let ran = summarize(&user, &server, &["--verify", "--format", "json"]);
+    let ran = summarize(&user, &server, &["--verify", "--format", "json", "--concurrency", "1"]);
     let report: Value = serde_json::from_str(&ran.out).expect("JSON");
     let expected = [
         ("supported", Some(true)),
@@ -62,6 +62,10 @@ fn the_model_confirms_or_denies_by_what_is_cited_alone() {
         chats[1..].iter().map(|chat| (chat.texts.concat(), chat.pictures.len())).collect();
     assert_eq!(asked.len(), 5);
     assert!(
+        asked[0].0.contains("77 minutes") && asked[1].0.contains("weather") && asked[2].0.contains("Penguins"),
+        "{asked:?}"
+    );
+    assert!(
         asked.iter().any(|(text, n)| text.contains("77 minutes") && text.contains("[s1 00:04.2]") && *n == 0),
         "{asked:?}"
     );
@@ -75,6 +79,20 @@ fn the_model_confirms_or_denies_by_what_is_cited_alone() {
     let ran = summarize(&user, &server, &["--verify", "--strict", "--format", "json"]);
     let report: Value = serde_json::from_str(&ran.out).expect("JSON");
     assert_eq!((ran.code, &report["missing"][0]["what"]), (Some(1), &"the evidence of 4 sentences".into()));
+}
+
+#[test]
+fn a_denial_counts_only_by_all_that_is_cited_and_two_dozen_sentences_are_asked_about() {
+    let (user, server) = (User::new(), FakeServer::start());
+    server.fail_with([Fault::Answer("Squares and discs are false (#0-#9). A ball is false (#2).", "stop")]);
+    let ran = summarize(&user, &server, &["--verify", "--format", "json"]);
+    let report: Value = serde_json::from_str(&ran.out).expect("JSON");
+    assert_eq!(verdicts(&report), [("supported", None), ("unsupported", Some(false))]);
+    let long: &'static str = "A ball bounces (#2). ".repeat(30).leak();
+    server.fail_with([Fault::Answer(long, "stop")]);
+    let before = server.chats().len();
+    summarize(&user, &server, &["--verify", "--no-store"]);
+    assert_eq!(server.chats().len() - before, 1 + 24);
 }
 
 #[test]
